@@ -1,0 +1,272 @@
+"""Every error that wclayer raises on purpose, in one tree.
+
+    WclayerError                          exit code
+    +-- UsageError (ValueError)                   2  arguments that do not go together
+    +-- FormatError (ValueError)                 10  bad input
+    |   +-- CompressionError                         a gzip or zstd stream
+    |   +-- TarError                                 tar headers, PAX records, framing
+    |   +-- MetadataError                            Windows metadata in bytes or text
+    |   |   +-- FileTimeError
+    |   |   +-- AttributesError
+    |   |   +-- SecurityDescriptorError
+    |   |   +-- SddlError
+    |   |   +-- ReparseError
+    |   |   +-- ExtendedAttributeError
+    |   |   +-- BackupStreamError
+    |   |   +-- InvalidNameError                     a name that NTFS cannot hold
+    |   +-- LayerError                               entries that make no valid layer
+    |   |   +-- ConfinementError                     a path or link that leaves the layer
+    |   +-- RecordError                              layer.db
+    +-- DigestMismatchError (ValueError)         11  the bytes are not the ones asked for
+    +-- NotFoundError (FileNotFoundError)        12
+    +-- AlreadyExistsError (FileExistsError)     13
+    +-- AccessError (PermissionError)            14
+    +-- StorageError (OSError)                   15  no space, I/O
+    +-- RemoteError (OSError)                    16  network, registry
+    +-- UnsupportedError (NotImplementedError)   17  needs Windows, ntfs-3g ...
+    +-- InexpressibleError (ValueError)          18  the target cannot hold it
+
+What is not in this tree is a bug of wclayer, and exits with 70.
+
+Each error knows the entry it is about (`path`), the byte offset in the input
+(`offset`), what was `expected`, what was found (`got`) and what to do (`hint`);
+each is None where it makes no sense. `str(error)` is one line with all of them.
+Control characters and unpaired surrogates in names are shown escaped, so a
+hostile name cannot write to a terminal.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+__all__ = [
+    "AccessError",
+    "AlreadyExistsError",
+    "AttributesError",
+    "BackupStreamError",
+    "CompressionError",
+    "ConfinementError",
+    "DigestMismatchError",
+    "ExtendedAttributeError",
+    "FileTimeError",
+    "FormatError",
+    "InexpressibleError",
+    "InvalidNameError",
+    "LayerError",
+    "MetadataError",
+    "NotFoundError",
+    "RecordError",
+    "RemoteError",
+    "ReparseError",
+    "SddlError",
+    "SecurityDescriptorError",
+    "StorageError",
+    "TarError",
+    "UnsupportedError",
+    "UsageError",
+    "WclayerError",
+    "printable",
+]
+
+_SHOWN = 200
+
+
+def printable(text: str | bytes) -> str:
+    """`text` as one line that is safe to show: non-printing characters escaped, long text cut in its middle."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "backslashreplace")
+    shown = "".join(c if c.isprintable() else _escape(c) for c in text)
+    if len(shown) > _SHOWN:
+        shown = f"{shown[: _SHOWN // 2]}...{shown[-_SHOWN // 2 :]}"
+    return shown
+
+
+def _escape(char: str) -> str:
+    number = ord(char)
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+class WclayerError(Exception):
+    """The root of the tree; never raised itself."""
+
+    exit_code: ClassVar[int] = 70
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        offset: int | None = None,
+        expected: object = None,
+        got: object = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.offset = offset
+        self.expected = None if expected is None else str(expected)
+        self.got = None if got is None else str(got)
+        self.hint = hint
+
+    def at(self, path: str | None = None, offset: int | None = None) -> Self:
+        """The same error, its place filled in where it was not known below; returns self, to be raised."""
+        if self.path is None:
+            self.path = path
+        if self.offset is None:
+            self.offset = offset
+        return self
+
+    def __str__(self) -> str:
+        text = printable(self.message) if len(self.message) <= _SHOWN else self.message
+        if self.path is not None:
+            text = f"{printable(self.path) or '(empty name)'}: {text}"
+        if self.expected is not None:
+            text += f"; expected {printable(self.expected)}"
+        if self.got is not None:
+            text += f"; got {printable(self.got)}"
+        if self.offset is not None:
+            text += f" (at byte {self.offset:,} of the input)"
+        if self.hint is not None:
+            text += f" -- {self.hint}"
+        return text
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error as `--json` shows it: code, class, message, path, offset, expected, got, hint."""
+        return {
+            "code": self.exit_code,
+            "class": type(self).__name__,
+            "message": printable(self.message),
+            "path": None if self.path is None else printable(self.path),
+            "offset": self.offset,
+            "expected": self.expected,
+            "got": self.got,
+            "hint": self.hint,
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.message, self.__dict__.copy()))
+
+
+def _rebuild(cls: type[WclayerError], message: str, state: dict[str, Any]) -> WclayerError:
+    error = cls(message)
+    error.__dict__.update(state)
+    return error
+
+
+class UsageError(WclayerError, ValueError):
+    """Arguments that do not go together, or that name something impossible."""
+
+    exit_code = 2
+
+
+class FormatError(WclayerError, ValueError):
+    """Input that is not what its format allows."""
+
+    exit_code = 10
+
+
+class CompressionError(FormatError):
+    """A gzip or zstd stream that is truncated or corrupt."""
+
+
+class TarError(FormatError):
+    """A tar header, PAX record or archive end that cannot be right."""
+
+
+class MetadataError(FormatError):
+    """Windows metadata, in bytes or text, that cannot be right."""
+
+
+class FileTimeError(MetadataError):
+    """A time that is no decimal number, or that no FILETIME can hold."""
+
+
+class AttributesError(MetadataError):
+    """File attributes that are no strict decimal uint32."""
+
+
+class SecurityDescriptorError(MetadataError):
+    """A SID, ACE, ACL or self-relative security descriptor that is malformed."""
+
+
+class SddlError(MetadataError):
+    """Text that is not in the security descriptor definition language."""
+
+
+class ReparseError(MetadataError):
+    """A REPARSE_DATA_BUFFER that is malformed."""
+
+
+class ExtendedAttributeError(MetadataError):
+    """A FILE_FULL_EA_INFORMATION list that is malformed."""
+
+
+class BackupStreamError(MetadataError):
+    """A Win32 backup stream that is malformed."""
+
+
+class InvalidNameError(MetadataError):
+    """A file or stream name that NTFS cannot hold."""
+
+
+class LayerError(FormatError):
+    """Entries, each well-formed, that together make no valid layer."""
+
+
+class ConfinementError(LayerError):
+    """A path or link that would leave the layer."""
+
+
+class RecordError(FormatError):
+    """A layer.db that is broken, hostile, or of a later version."""
+
+
+class DigestMismatchError(WclayerError, ValueError):
+    """The bytes are not the ones that the given digest names."""
+
+    exit_code = 11
+
+
+class NotFoundError(WclayerError, FileNotFoundError):
+    """A file, folder, layer or entry that is not there."""
+
+    exit_code = 12
+
+
+class AlreadyExistsError(WclayerError, FileExistsError):
+    """A target that is there already."""
+
+    exit_code = 13
+
+
+class AccessError(WclayerError, PermissionError):
+    """The host refuses access, or a privilege is missing."""
+
+    exit_code = 14
+
+
+class StorageError(WclayerError, OSError):
+    """No space, or an I/O error of the host."""
+
+    exit_code = 15
+
+
+class RemoteError(WclayerError, OSError):
+    """The network, or what a registry answers."""
+
+    exit_code = 16
+
+
+class UnsupportedError(WclayerError, NotImplementedError):
+    """This host cannot do it: it needs Windows, ntfs-3g, or another tool."""
+
+    exit_code = 17
+
+
+class InexpressibleError(WclayerError, ValueError):
+    """The target format or file system cannot hold what it is given."""
+
+    exit_code = 18
