@@ -33,6 +33,7 @@ __all__ = [
     "ExtendedAttribute",
     "File",
     "HardLink",
+    "Lower",
     "RandomSource",
     "Sink",
     "Source",
@@ -143,7 +144,10 @@ def kind_of(entry: Entry) -> str:
 
 
 class Body(Protocol):
-    """The bytes of one file or stream: valid until the next entry, read once, front to back."""
+    """The bytes of one file or stream: valid until the next entry, read once, front to back.
+
+    Either by `read`, holes as zeros, or by `chunks`, which passes over the holes without work.
+    """
 
     size: int
 
@@ -152,6 +156,12 @@ class Body(Protocol):
 
     def extents(self) -> Sequence[tuple[int, int]]:
         """The allocated (offset, length), in order, not touching, none empty; the rest is holes (zeros)."""
+
+    def chunks(self) -> Iterator[tuple[int, bytes]]:
+        """The allocated bytes, as (offset, bytes), in order.
+
+        Raises FormatError if a hole turns out to hold data.
+        """
 
 
 @dataclass(slots=True)
@@ -183,20 +193,24 @@ class Source(Protocol):
     def entries(self) -> Iterator[tuple[Entry, Body | None]]: ...
 
 
-class RandomSource(Source, Protocol):
-    """A source with random access: a layer folder, or several layers seen as one."""
+class Lower(Protocol):
+    """What lies below a layer: its parents, seen as one."""
 
     def lookup(self, path: str, /) -> Entry | None:
-        """The entry of that name, by NTFS's case rules."""
-
-    def children(self, path: str, /) -> Iterator[Entry]:
-        """The entries directly below `path` ("" is the root), without streams."""
+        """The entry of that name, by NTFS's case rules; None for none."""
 
     def open(self, path: str, stream: str = "", /) -> Body:
         """The body of a file, following hard links, or of one of its named streams.
 
         Raises NotFoundError.
         """
+
+
+class RandomSource(Source, Lower, Protocol):
+    """A source with random access: a layer folder."""
+
+    def children(self, path: str, /) -> Iterator[Entry]:
+        """The entries directly below `path` ("" is the root), without streams."""
 
 
 class Sink(Protocol):

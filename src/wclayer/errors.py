@@ -37,7 +37,7 @@ hostile name cannot write to a terminal.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 __all__ = [
     "AccessError",
@@ -72,7 +72,7 @@ _SHOWN = 200
 
 
 def printable(text: str | bytes) -> str:
-    """`text` as one line that is safe to show: non-printing characters escaped, long text cut in its middle."""
+    """`text` as one line that is safe to show: non-printing characters escaped, long text cut inside."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
     shown = "".join(c if c.isprintable() else _escape(c) for c in text)
@@ -111,13 +111,12 @@ class WclayerError(Exception):
         self.got = None if got is None else str(got)
         self.hint = hint
 
-    def at(self, path: str | None = None, offset: int | None = None) -> Self:
-        """The same error, its place filled in where it was not known below; returns self, to be raised."""
+    def at(self, path: str | None = None, offset: int | None = None) -> None:
+        """Fill in the place where it was not known below."""
         if self.path is None:
             self.path = path
         if self.offset is None:
             self.offset = offset
-        return self
 
     def __str__(self) -> str:
         text = printable(self.message) if len(self.message) <= _SHOWN else self.message

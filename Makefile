@@ -1,0 +1,38 @@
+# Two commands on a fresh machine: `make demo` runs the main job, `make test` the tests.
+# Needed for both: python3 (3.11 or later), python3-venv, make, git.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-tools lint bench clean
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+# Import a real layer, export it, and show that nothing changed.
+demo: $(STAMP)
+	$(BIN)/python examples/round_trip.py
+
+# Everything that this machine allows; with WCLAYER_REQUIRE_TOOLS=1 a missing tool is a failure.
+test: $(STAMP) lint
+	$(BIN)/python -m pytest
+
+# The real programs that tests/compat compares with (Debian and its kin; needs root).
+test-tools:
+	apt-get install --yes --no-install-recommends libarchive-tools tar
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

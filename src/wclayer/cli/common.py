@@ -1,0 +1,140 @@
+"""Options, streams and output that every command shares (docs/commands.md, "What every command does")."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, ParamSpec, TypeVar
+
+import click
+
+from ..entry import Summary
+from ..errors import AlreadyExistsError, NotFoundError, UsageError
+from ..stores.host import host_errors
+
+__all__ = ["Counted", "common_options", "open_input", "open_output", "print_summary", "size_text"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def common_options(command: Callable[P, R]) -> Callable[P, R]:
+    """--json, --quiet, --verbose and --debug."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Show tracebacks and timings."),
+        click.option("-v", "--verbose", is_flag=True, help="Name each entry on stderr."),
+        click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
+        click.option("--json", "as_json", is_flag=True, help="Print the result, or the error, as JSON."),
+    ):
+        command = option(command)
+    return command
+
+
+class Counted:
+    """A binary input that counts what was read of it, for the progress bar; `total` is None for a pipe."""
+
+    def __init__(self, stream: BinaryIO, total: int | None) -> None:
+        self._stream = stream
+        self.total = total
+        self.done = 0
+
+    def read(self, n: int = -1, /) -> bytes:
+        data = self._stream.read(n)
+        self.done += len(data)
+        return data
+
+
+@contextlib.contextmanager
+def open_input(path: str | None) -> Iterator[Counted]:
+    """The tar at `path`, or stdin for None and `-`. Raises NotFoundError, UsageError for a terminal."""
+    if path is None or path == "-":
+        if sys.stdin.isatty():
+            raise UsageError("no tar to read: stdin is a terminal", hint="give it with -i, or through a pipe")
+        yield Counted(sys.stdin.buffer, None)
+        return
+    with host_errors(path):
+        if os.path.isdir(path):
+            raise UsageError("a folder, where a tar must be", path=path)
+        try:
+            stream = open(path, "rb")
+        except FileNotFoundError:
+            raise NotFoundError("no such file", path=path) from None
+    with stream:
+        total = os.fstat(stream.fileno()).st_size
+        yield Counted(stream, total or None)
+
+
+@contextlib.contextmanager
+def open_output(path: str | None, *, force: bool) -> Iterator[BinaryIO]:
+    """A binary file to write to: stdout for None and `-`, else `path`, which appears only when it is whole."""
+    if path is None or path == "-":
+        if sys.stdout.isatty() and not force:
+            raise UsageError("a tar is not written to a terminal", hint="give -o FILE, redirect, or say --force")
+        yield sys.stdout.buffer
+        return
+    if os.path.isdir(path):
+        raise AlreadyExistsError("there is a folder of that name", path=path, hint="choose another name")
+    if os.path.lexists(path) and not force:
+        raise AlreadyExistsError("there is a file already", path=path, hint="choose another name, or --force")
+    if os.path.exists(path) and not os.path.isfile(path):  # a device or a named pipe: written as it is
+        with host_errors(path), open(path, "wb") as device:
+            yield device
+        return
+    partial = f"{path}.partial-{secrets.token_hex(4)}"
+    with host_errors(path):
+        try:
+            stream = open(partial, "xb")
+        except FileNotFoundError:
+            raise NotFoundError("the folder to write into is not there", path=path, hint="make it first") from None
+    try:
+        with stream:
+            yield stream
+        with host_errors(path):
+            os.replace(partial, path)
+    except BaseException:
+        stream.close()
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
+
+
+def size_text(size: int) -> str:
+    """`size` bytes for people: 1.5 MB, in powers of 1000."""
+    number = float(size)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{size} bytes" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def print_summary(verb: str, what: str, summary: Summary, began: float, *, as_json: bool, err: bool = False) -> None:
+    """The result of a command on stdout, or on stderr if `err`; `began` is a time.perf_counter()."""
+    seconds = time.perf_counter() - began
+    if as_json:
+        result: dict[str, Any] = {
+            "entries": dict(sorted(summary.entries.items())),
+            "bytes": summary.bytes,
+            "tar_size": summary.tar_size,
+            "diff_id": summary.diff_id,
+            "blob_size": summary.blob_size,
+            "digest": summary.digest,
+            "compression": summary.compression,
+            "compressor": summary.compressor,
+            "seconds": round(seconds, 3),
+            "warnings": summary.warnings,
+        }
+        click.echo(json.dumps(result), err=err)
+        return
+    counts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in sorted(summary.entries.items()))
+    lines = [f"{verb} {what}: {counts or 'nothing'}; {size_text(summary.bytes)} in {seconds:.1f} s"]
+    lines.append(f"diff_id {summary.diff_id} ({size_text(summary.tar_size or 0)})")
+    if summary.compression != "none":
+        lines.append(f"digest  {summary.digest} ({size_text(summary.blob_size or 0)}, {summary.compression})")
+    lines.extend(f"warning: {warning}" for warning in summary.warnings)
+    click.echo("\n".join(lines), err=err)

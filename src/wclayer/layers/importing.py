@@ -1,0 +1,71 @@
+"""Import: a layer tar becomes a layer folder, as hcsshim's `wclayer import` makes one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
+
+from ..entry import Entry, Summary
+from ..errors import DigestMismatchError, UsageError, WclayerError
+from ..layertar.reader import TarSource
+from ..stores.posix import PosixSink
+from .stack import Stack
+
+__all__ = ["import_layer_from_tar", "parse_digest"]
+
+_SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII)
+
+
+def parse_digest(text: str) -> str:
+    """`sha256:HEX` of a digest that may lack its algorithm. Raises UsageError."""
+    found = _SHA256.fullmatch(text)
+    if found is None:
+        raise UsageError("a digest", expected="sha256: and 64 lower-case hexadecimal digits", got=text)
+    return f"sha256:{found[1]}"
+
+
+def import_layer_from_tar(
+    stream: BinaryIO,
+    path: str | os.PathLike[str],
+    parents: Sequence[str | os.PathLike[str]] = (),
+    *,
+    diff_id: str | None = None,
+    force: bool = False,
+    progress: Callable[[Entry, Summary], None] | None = None,
+) -> Summary:
+    """Make the layer folder `path` from the layer tar (plain, gzip or zstd) in the binary file object `stream`.
+
+    parents: the layer folders below it, nearest first and base last; none for a base layer.
+    diff_id: the digest that the uncompressed tar must have (`sha256:` may be left out).
+    force: replace a `path` that exists, once the new one is whole; otherwise it must be absent, or empty.
+    progress: called after each entry, with it and the counts so far.
+
+    Returns the summary of the tar, digests included. Raises FormatError and its kin for what is no valid layer,
+    DigestMismatchError, AlreadyExistsError, UsageError for parents in a wrong order, StorageError and its kin for
+    what the host refuses; in each case nothing is left at `path` that was not there before.
+    """
+    expected = None if diff_id is None else parse_digest(diff_id)
+    source = TarSource(stream)
+    with Stack(parents) as stack:
+        sink = PosixSink(path, parents=stack if parents else None, parent_diff_ids=stack.diff_ids, force=force)
+        with sink:
+            for entry, body in source.entries():
+                try:
+                    sink.add(entry, body)
+                except WclayerError as error:
+                    error.at(entry.path, source.offset)
+                    raise
+                if progress is not None:
+                    progress(entry, source.so_far)
+            summary = source.summary()
+            if expected is not None and summary.diff_id != expected:
+                raise DigestMismatchError(
+                    "the tar is not the one asked for: its diff_id differs",
+                    path=os.fspath(path),
+                    expected=expected,
+                    got=summary.diff_id,
+                )
+            sink.commit({"diff_id": summary.diff_id, "tar_size": summary.tar_size})
+    return summary

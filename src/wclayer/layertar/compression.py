@@ -1,0 +1,234 @@
+"""gzip and zstd around a layer tar, told apart by their first bytes (RFC 1952, RFC 8878).
+
+Reading: any number of concatenated members or frames, then nothing but zeros.
+isal decompresses gzip: it is the fastest, and its output cannot differ.
+Writing: zlib-ng for gzip, with a header of our own that holds neither name nor
+time nor system; zstd always with workers, since only their number is without
+influence on the bytes. The same bytes in and the same compressor version give
+the same bytes out, whatever the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import sys
+from importlib.metadata import version
+from typing import BinaryIO, Final, Literal, cast
+
+from isal import isal_zlib
+from zlib_ng import zlib_ng
+
+from ..body import CHUNK
+from ..errors import CompressionError, UsageError
+from .stream import Output, Writes
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+__all__ = ["DEFAULT_LEVELS", "LEVELS", "Compressed", "Compression", "Decompressed"]
+
+Compression = Literal["gzip", "zstd", "none"]
+
+LEVELS: Final[dict[Compression, range]] = {"gzip": range(1, 10), "zstd": range(1, 20), "none": range(0)}
+DEFAULT_LEVELS: Final[dict[Compression, int]] = {"gzip": 5, "zstd": 3, "none": 0}
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # deflate, no flags, no time, unknown system
+# isal's stubs do not say that its error is an exception.
+_ERRORS: Final[tuple[type[Exception], ...]] = (cast("type[Exception]", isal_zlib.IsalError), zstd.ZstdError)
+_RAW_DEFLATE, _GZIP_MEMBER = -15, 31
+
+
+class Decompressed:
+    """The plain bytes of `stream`, compressed or not; `compression` is known after the first read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self._input = b""
+        self._gzip: isal_zlib.Decompress | None = None
+        self._zstd: zstd.ZstdDecompressor | None = None
+        self._full = False
+        self._begun = False
+        self.compression: Compression = "none"
+        self.size = 0  # bytes of the stream as it is
+
+    def _more(self) -> bytes:
+        data = self._stream.read(CHUNK)
+        self.size += len(data)
+        if self.compression != "none" or not self._begun:
+            self._hash.update(data)
+        return data
+
+    def _begin(self) -> None:
+        while len(self._input) < 4 and (data := self._more()):
+            self._input += data
+        self._begun = True
+        if self._input.startswith(_GZIP):
+            self.compression = "gzip"
+        elif self._input.startswith(_ZSTD) or _skippable(self._input):
+            self.compression = "zstd"
+
+    def read(self, n: int = CHUNK, /) -> bytes:
+        """1 to `n` bytes, b"" at the end. Raises CompressionError."""
+        if not self._begun:
+            self._begin()
+        if self.compression == "none":
+            if self._input:
+                data, self._input = self._input, b""
+                return data
+            return self._more()
+        while True:
+            try:
+                if self._gzip is not None:
+                    data = self._gunzip(self._gzip, n)
+                elif self._zstd is not None:
+                    data = self._unzstd(self._zstd, n)
+                elif self._next():
+                    continue
+                else:
+                    return b""
+            except _ERRORS as error:
+                raise CompressionError(
+                    f"corrupt {self.compression} stream: {error}", hint="fetch or make it again"
+                ) from None
+            if data:
+                return data
+
+    def _next(self) -> bool:
+        """Begin the next member or frame, if there is one."""
+        magic = 2 if self.compression == "gzip" else 4
+        while len(self._input) < magic and (data := self._more()):
+            self._input += data
+        if not self._input:
+            return False
+        if self.compression == "gzip" and self._input.startswith(_GZIP):
+            self._gzip = isal_zlib.decompressobj(wbits=_GZIP_MEMBER)
+            return True
+        if self.compression == "zstd" and (self._input.startswith(_ZSTD) or _skippable(self._input)):
+            self._zstd = zstd.ZstdDecompressor()
+            return True
+        while self._input:
+            if self._input.count(0) != len(self._input):
+                raise CompressionError(
+                    f"data after the end of the {self.compression} stream",
+                    expected="nothing, or zeros",
+                    got=self._input[:8].hex(),
+                )
+            self._input = self._more()
+        return False
+
+    def _fill(self) -> None:
+        if not self._input:
+            self._input = self._more()
+            if not self._input:
+                raise CompressionError(f"the {self.compression} stream is cut off", hint="fetch or make it again")
+
+    def _gunzip(self, decoder: isal_zlib.Decompress, n: int) -> bytes:
+        if not self._full:  # after a full answer there may be more without further input
+            self._fill()
+        data: bytes = decoder.decompress(self._input, n)
+        self._full = len(data) == n
+        if decoder.eof:
+            self._input, self._gzip, self._full = decoder.unused_data, None, False
+        else:
+            self._input = decoder.unconsumed_tail
+        return data
+
+    def _unzstd(self, decoder: zstd.ZstdDecompressor, n: int) -> bytes:
+        if decoder.needs_input:
+            self._fill()
+        data = decoder.decompress(self._input, n)
+        self._input = b""
+        if decoder.eof:
+            self._input, self._zstd = decoder.unused_data, None
+        return data
+
+    def finish(self) -> None:
+        """Read what is left, so that the digest covers the whole stream."""
+        while self.read():
+            pass
+
+    def digest(self) -> str | None:
+        """`sha256:HEX` of the stream as it is; None if it is not compressed, as the reader hashes it anyway."""
+        return None if self.compression == "none" else f"sha256:{self._hash.hexdigest()}"
+
+
+def _skippable(data: bytes) -> bool:
+    return len(data) >= 4 and data[1:4] == b"\x2a\x4d\x18" and 0x50 <= data[0] <= 0x5F
+
+
+class Compressed:
+    """Write plain bytes, and `stream` gets them compressed; close() ends the compressed stream, not `stream`."""
+
+    def __init__(self, stream: Writes, compression: Compression, level: int | None = None) -> None:
+        """Raises UsageError for a level that the compression does not have."""
+        if compression not in LEVELS:
+            raise UsageError("unknown compression", expected=", ".join(LEVELS), got=compression)
+        if level is not None and level not in LEVELS[compression]:
+            levels = LEVELS[compression]
+            raise UsageError(
+                f"compression level of {compression}",
+                expected=f"{levels.start} to {levels.stop - 1}" if levels else "none",
+                got=level,
+            )
+        self.compression: Final = compression
+        level = DEFAULT_LEVELS[compression] if level is None else level
+        self._out = Output(stream) if compression != "none" else None
+        self._write = stream.write
+        self._crc = 0
+        self._plain = 0
+        self._gzip = zlib_ng.compressobj(level, zlib_ng.DEFLATED, _RAW_DEFLATE) if compression == "gzip" else None
+        self._zstd: zstd.ZstdCompressor | None = None
+        if self._gzip is not None and self._out is not None:
+            self._out.write(_GZIP_HEADER)
+        elif compression == "zstd":
+            parameter = zstd.CompressionParameter
+            options: dict[int, int] = {
+                parameter.compression_level: level,
+                parameter.checksum_flag: 1,
+                parameter.nb_workers: max(1, min(os.cpu_count() or 1, 8)),
+            }
+            self._zstd = zstd.ZstdCompressor(options=options)
+
+    @property
+    def compressor(self) -> str | None:
+        """Name and version of the library whose output this is."""
+        if self.compression == "gzip":
+            return f"zlib-ng {zlib_ng.ZLIBNG_RUNTIME_VERSION} (python zlib-ng {version('zlib-ng')})"
+        return f"zstd {zstd.zstd_version}" if self.compression == "zstd" else None
+
+    def write(self, data: bytes, /) -> int:
+        if self._out is None:
+            written = self._write(data)
+            return written if isinstance(written, int) else len(data)
+        if self._gzip is not None:
+            self._crc = zlib_ng.crc32(data, self._crc)
+            self._plain += len(data)
+            packed = self._gzip.compress(data)
+        else:
+            packed = self._zstd.compress(data)  # type: ignore[union-attr]
+        if packed:
+            self._out.write(packed)
+        return len(data)
+
+    def close(self) -> None:
+        if self._out is None:
+            return
+        if self._gzip is not None:
+            self._out.write(self._gzip.flush() + struct.pack("<II", self._crc, self._plain & 0xFFFFFFFF))
+        elif self._zstd is not None:
+            self._out.write(self._zstd.flush())
+
+    @property
+    def size(self) -> int | None:
+        return None if self._out is None else self._out.size
+
+    def digest(self) -> str | None:
+        """`sha256:HEX` of the compressed bytes; None where there is no compression."""
+        return None if self._out is None else self._out.digest()

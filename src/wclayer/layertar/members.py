@@ -1,0 +1,200 @@
+"""A tar as a tar: its members, each with its header, PAX records and body.
+
+Knows USTAR, V7, STAR and GNU headers, GNU long names, PAX headers (global ones
+too), GNU sparse files and the end of the archive; knows nothing of Windows.
+Nothing that a header says makes it allocate more than 1 MiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ..body import HoledBody, StreamBody
+from ..errors import TarError
+from .block import BLOCK, ZERO_BLOCK, Block, padding, parse_block
+from .pax import MAX_RECORDS, parse_records
+from .sparse import sparse_map
+from .stream import Input, truncated
+
+__all__ = ["Member", "MemberReader"]
+
+_MAX_AFTER_END: Final = 1 << 20
+_FILE_TYPES = frozenset((b"0", b"\0"))
+# Type -> what it is, for those that carry nothing that a Windows layer can hold. hcsshim reads them as empty files.
+_REFUSED: Final = {
+    b"3": "a character device",
+    b"4": "a block device",
+    b"6": "a FIFO",
+    b"7": "a contiguous file",
+    b"S": "an old GNU sparse file",
+    b"D": "a GNU directory dump",
+    b"M": "a GNU multi-volume part",
+    b"N": "a GNU long-name list",
+    b"V": "a GNU volume label",
+    b"A": "a Solaris ACL",
+    b"X": "a Solaris extended header",
+}
+
+
+@dataclass(slots=True)
+class Member:
+    """One member of a tar. `records` are the PAX records in force for it, global ones included; times are seconds."""
+
+    name: bytes
+    linkname: bytes
+    typeflag: bytes  # b"0" file, b"1" hard link, b"2" symlink, b"5" directory
+    size: int
+    mode: int
+    mtime: int
+    atime: int | None
+    ctime: int | None
+    records: dict[bytes, bytes]
+    offset: int  # of the first of its headers in the tar
+
+
+class MemberReader:
+    """Iterate the members of the tar in `stream`, then read on to the end of the input.
+
+    `body` belongs to the member given last, until the next. After the last member, `stream.offset` is the tar's
+    size and `stream.digest()` its diff_id. Raises TarError.
+    """
+
+    def __init__(self, stream: Input) -> None:
+        self.stream = stream
+        self.extents: tuple[tuple[int, int], ...] | None = None
+        self._left = 0  # bytes of the current body
+        self._pad = 0
+
+    def _take(self, n: int) -> bytes:
+        n = min(n, self._left)
+        part = self.stream.read(n)
+        if not part and n:
+            raise truncated("the data of an entry", self.stream.offset, self._left, 0)
+        self._left -= len(part)
+        return part
+
+    def body(
+        self, member: Member, extents: tuple[tuple[int, int], ...] | None = None, path: str | None = None
+    ) -> StreamBody | HoledBody:
+        """The body of the current member; `extents` where other records say what is allocated."""
+        if self.extents is not None:
+            return HoledBody(member.size, self.extents, self._take, path)
+        return StreamBody(member.size, self._take, extents, path)
+
+    def __iter__(self) -> Iterator[Member]:
+        stream = self.stream
+        common: dict[bytes, bytes] = {}  # of global headers
+        own: dict[bytes, bytes] | None = None
+        long_name: bytes | None = None
+        long_link: bytes | None = None
+        start = 0
+        while True:
+            stream.skip(self._left + self._pad, "the data of an entry")
+            self._left = self._pad = 0
+            offset = stream.offset
+            pending = own is not None or long_name is not None or long_link is not None
+            if not pending:
+                start = offset
+            data = stream.up_to(BLOCK)
+            if not data or data == ZERO_BLOCK:
+                if pending:
+                    raise truncated("the headers of an entry", offset, BLOCK, 0)
+                self._end(bool(data))
+                return
+            if len(data) != BLOCK:
+                raise truncated("a header", offset, BLOCK, len(data))
+            block = parse_block(data, offset)
+            typeflag = block.typeflag
+            if typeflag in (b"x", b"g", b"L", b"K"):
+                payload = self._payload(block, offset)
+                if typeflag == b"x":
+                    own = parse_records(payload, offset + BLOCK)
+                elif typeflag == b"g":
+                    common = {**common, **parse_records(payload, offset + BLOCK)}
+                elif typeflag == b"L":
+                    long_name = payload.partition(b"\0")[0]
+                else:
+                    long_link = payload.partition(b"\0")[0]
+                continue
+            yield self._member(block, {**common, **(own or {})} if common else own or {}, long_name, long_link, start)
+            own = long_name = long_link = None
+
+    def _payload(self, block: Block, offset: int) -> bytes:
+        if block.size > MAX_RECORDS:
+            raise TarError(
+                "extended header too large",
+                offset=offset,
+                expected=f"at most {MAX_RECORDS:,} bytes",
+                got=f"{block.size:,}",
+            )
+        payload = self.stream.exactly(block.size, "an extended header")
+        self.stream.skip(padding(block.size), "an extended header")
+        return payload
+
+    def _member(
+        self,
+        block: Block,
+        records: dict[bytes, bytes],
+        long_name: bytes | None,
+        long_link: bytes | None,
+        start: int,
+    ) -> Member:
+        name = records.get(b"path") or (block.name if long_name is None else long_name)
+        linkname = records.get(b"linkpath") or (block.linkname if long_link is None else long_link)
+        typeflag = block.typeflag
+        if typeflag == b"\0":  # V7: a trailing slash is all that makes a directory
+            typeflag = b"5" if name.endswith(b"/") else b"0"
+        if typeflag not in (b"0", b"1", b"2", b"5"):
+            what = _REFUSED.get(typeflag, "an entry of an unknown type")
+            raise TarError(
+                f"{what} (type {typeflag.decode('latin-1')}) has no place in a Windows layer",
+                path=name.decode("utf-8", "backslashreplace"),
+                offset=start,
+                expected="a file, directory, hard link or symlink",
+                hint="leave it out of the tar",
+            )
+        size = block.size
+        if text := records.get(b"size"):
+            size = _size(text, start)
+        if typeflag != b"0":  # headers alone, whatever their size field says; as Go and Python read them
+            size = 0
+        self._left, self._pad = size, padding(size)
+        self.extents = None
+        if typeflag == b"0" and (b"GNU.sparse.map" in records or b"GNU.sparse.major" in records):
+            found = sparse_map(records, self.stream, size, start)
+            if found is not None:
+                self.extents, size, self._left = found
+                name = records.get(b"GNU.sparse.name") or name
+        return Member(name, linkname, typeflag, size, block.mode, block.mtime, block.atime, block.ctime, records, start)
+
+    def _end(self, marker: bool) -> None:
+        """The end of the archive: a second zero block, then whatever else there is, which counts for the diff_id."""
+        stream = self.stream
+        if not marker:  # an archive that just ends is accepted, as Go does
+            return
+        second = stream.up_to(BLOCK)
+        if len(second) not in (0, BLOCK):
+            raise truncated("the end of the archive", stream.offset, BLOCK, len(second))
+        if second.count(0) != len(second):
+            raise TarError(
+                "data after a single zero block",
+                offset=stream.offset - len(second),
+                expected="a second zero block",
+            )
+        first = stream.offset
+        while part := stream.read(1 << 16):
+            if stream.offset - first > _MAX_AFTER_END and part.count(0) != len(part):
+                raise TarError(
+                    "data long after the end of the archive",
+                    offset=stream.offset - len(part.lstrip(b"\0")),
+                    expected=f"zeros, or at most {_MAX_AFTER_END:,} bytes",
+                    hint="two archives in one file? give them one by one",
+                )
+
+
+def _size(text: bytes, offset: int) -> int:
+    if text.isdigit() and len(text) <= 19 and (size := int(text)) < 1 << 63:
+        return size
+    raise TarError("bad size in a PAX record", offset=offset, expected="a decimal number", got=repr(text)[2:40])

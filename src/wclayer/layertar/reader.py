@@ -1,0 +1,90 @@
+"""A layer tar as a source of entries.
+
+Streaming: a body is valid until the next entry, and nothing holds the layer in
+memory. What cannot be right ends in an error of FormatError that names the entry
+and the byte offset in the (uncompressed) tar. Whether the entries make a valid
+layer together is for the store that takes them to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from ..entry import AlternateStream, Body, Directory, Entry, File, Summary
+from ..errors import FormatError, UsageError
+from .compression import Decompressed
+from .members import MemberReader
+from .metadata import entry_of, extents_of
+from .stream import Input
+
+__all__ = ["TarSource"]
+
+
+class TarSource:
+    """The entries of the layer tar (plain, gzip or zstd) in the binary file object `stream`.
+
+    After exhaustion `summary()` has the digests. The stream is read to its end, and not closed. With `reopen`, which
+    gives the same bytes anew, the source is restartable.
+    """
+
+    def __init__(self, stream: BinaryIO | None, *, reopen: Callable[[], BinaryIO] | None = None) -> None:
+        self._stream = stream
+        self._reopen = reopen
+        self._summary: Summary | None = None
+        self.so_far = Summary()  # counts of what has been given
+        self.offset = 0  # in the tar, of the entry given last
+
+    @property
+    def restartable(self) -> bool:
+        return self._reopen is not None
+
+    def summary(self) -> Summary:
+        """Counts, sizes and digests of the tar. Raises UsageError before the source was read to its end."""
+        if self._summary is None:
+            raise UsageError("the tar has not been read to its end")
+        return self._summary
+
+    def entries(self) -> Iterator[tuple[Entry, Body | None]]:
+        stream, self._stream = self._stream, None
+        own = None
+        if stream is None:
+            if self._reopen is None:
+                raise UsageError("a pipe can be read only once", hint="give the tar as a file")
+            stream = own = self._reopen()
+        try:
+            yield from self._entries(stream)
+        finally:
+            if own is not None:
+                own.close()
+
+    def _entries(self, stream: BinaryIO) -> Iterator[tuple[Entry, Body | None]]:
+        plain = Decompressed(stream)
+        tar = Input(plain)
+        reader = MemberReader(tar)
+        summary = self.so_far = Summary()
+        owner: str | None = None
+        for member in reader:
+            entry = entry_of(member, owner)
+            if entry is None:
+                continue
+            self.offset = member.offset
+            summary.count(entry)
+            if isinstance(entry, File | AlternateStream):
+                try:
+                    body = reader.body(member, extents_of(member), entry.path)
+                except FormatError as error:
+                    error.at(entry.path, member.offset)
+                    raise
+                summary.bytes += entry.size
+                if isinstance(entry, File):
+                    owner = entry.path
+                yield entry, body
+            else:
+                owner = entry.path if isinstance(entry, Directory) else None
+                yield entry, None
+        plain.finish()
+        summary.tar_size, summary.diff_id = tar.offset, tar.digest()
+        summary.compression = plain.compression
+        summary.blob_size, summary.digest = plain.size, plain.digest() or summary.diff_id
+        self._summary = summary

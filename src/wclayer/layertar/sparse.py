@@ -1,0 +1,79 @@
+"""GNU tar's sparse files in PAX headers, formats 0.0, 0.1 and 1.0 (GNU tar manual, "Sparse Formats").
+
+The old format (type `S`) is refused elsewhere, as a type that hcsshim loses.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..errors import TarError
+from .block import BLOCK
+from .stream import Input
+
+__all__ = ["SparseMap", "sparse_map"]
+
+_MAX_MAP: Final = 1 << 20  # bytes of a map in a body (format 1.0); the others stand in records, limited alike
+_MAX_SIZE: Final = (1 << 63) - 1
+
+SparseMap = tuple[tuple[int, int], ...]
+
+
+def _decimal(text: bytes, offset: int) -> int:
+    if not text.isdigit() or len(text) > 19 or (value := int(text)) > _MAX_SIZE:
+        raise TarError(
+            "bad number in a GNU sparse map", offset=offset, expected="a decimal number", got=repr(text)[2:40]
+        )
+    return value
+
+
+def sparse_map(
+    records: dict[bytes, bytes], stream: Input, stored: int, offset: int
+) -> tuple[SparseMap, int, int] | None:
+    """The (offset, length) list, the real size and the bytes of data that follow; None for no sparse file.
+
+    `stored` is the size of the member's body, at whose first byte `stream` stands; a format 1.0 map is read from it.
+    Raises TarError.
+    """
+    major, minor = records.get(b"GNU.sparse.major"), records.get(b"GNU.sparse.minor")
+    if (major, minor) == (b"1", b"0"):
+        flat, used = _map_in_body(stream, stored, offset)
+        stored -= used
+    elif b"GNU.sparse.map" in records and (major, minor) in ((None, None), (b"0", b"0"), (b"0", b"1")):
+        text = records[b"GNU.sparse.map"]
+        flat = [_decimal(part, offset) for part in text.split(b",")] if text else []
+    elif major is not None or minor is not None:
+        raise TarError("GNU sparse format of an unknown version", offset=offset, expected="0.0, 0.1 or 1.0")
+    else:
+        return None
+    size_text = records.get(b"GNU.sparse.realsize") or records.get(b"GNU.sparse.size")
+    if size_text is None or len(flat) % 2:
+        raise TarError("incomplete GNU sparse map", offset=offset, expected="pairs, and the real size")
+    size = _decimal(size_text, offset)
+    pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
+    if sum(length for _, length in pairs) != stored:
+        raise TarError("GNU sparse map that does not fit its data", offset=offset, expected=f"{stored:,} bytes of data")
+    return pairs, size, stored
+
+
+def _map_in_body(stream: Input, stored: int, offset: int) -> tuple[list[int], int]:
+    """Format 1.0: decimal lines in whole blocks before the data: the count, then offset and length in turn."""
+    text = b""
+    numbers: list[bytes] = []
+    wanted = 1
+    used = 0
+    while len(numbers) < wanted:
+        if used + BLOCK > min(stored, _MAX_MAP):
+            raise TarError("GNU sparse map longer than its file, or than 1 MiB", offset=offset)
+        text += stream.exactly(BLOCK, "a GNU sparse map")
+        used += BLOCK
+        *lines, text = text.split(b"\n")
+        for line in lines:
+            numbers.append(line)
+            if len(numbers) == 1:
+                wanted = 1 + 2 * _decimal(line, offset)
+            if len(numbers) == wanted:
+                break
+        if len(text) > BLOCK:
+            raise TarError("bad number in a GNU sparse map", offset=offset)
+    return [_decimal(number, offset) for number in numbers[1:]], used

@@ -1,0 +1,117 @@
+"""A tar's bytes on their way in and out: counted, hashed, in bounded pieces."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import BinaryIO, Protocol
+
+from ..body import CHUNK
+from ..errors import TarError
+
+__all__ = ["Input", "Output", "Reads", "Writes"]
+
+
+class Reads(Protocol):
+    """What a reader needs of its input: read(n) gives 1 to n bytes, or b"" at the end."""
+
+    def read(self, n: int, /) -> bytes: ...
+
+
+class Writes(Protocol):
+    """What a writer needs of its output."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+class Input:
+    """Buffered, counted and hashed reading; `offset` is the place in the tar of the next byte."""
+
+    __slots__ = ("_buffer", "_hash", "_position", "_read", "offset")
+
+    def __init__(self, stream: Reads) -> None:
+        self._read = stream.read
+        self._hash = hashlib.sha256()
+        self._buffer = b""
+        self._position = 0
+        self.offset = 0
+
+    def read(self, n: int) -> bytes:
+        """1 to `n` bytes; b"" at the end of the input, or if n is 0."""
+        left = len(self._buffer) - self._position
+        if left == 0 and n > 0:
+            self._buffer = self._read(CHUNK)
+            self._position = 0
+            self._hash.update(self._buffer)
+            left = len(self._buffer)
+        n = min(n, left)
+        buffer = self._buffer
+        part = buffer if n == len(buffer) else buffer[self._position : self._position + n]
+        self._position += n
+        self.offset += n
+        return part
+
+    def exactly(self, n: int, what: str) -> bytes:
+        """`n` bytes. Raises TarError if the input ends before."""
+        part = self.read(n)
+        if len(part) == n:
+            return part
+        parts = [part]
+        missing = n - len(part)
+        while missing:
+            part = self.read(missing)
+            if not part:
+                raise truncated(what, self.offset, n, n - missing)
+            parts.append(part)
+            missing -= len(part)
+        return b"".join(parts)
+
+    def up_to(self, n: int) -> bytes:
+        """`n` bytes, or fewer where the input ends."""
+        parts: list[bytes] = []
+        while n and (part := self.read(n)):
+            parts.append(part)
+            n -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def skip(self, n: int, what: str) -> None:
+        while n:
+            part = self.read(n)
+            if not part:
+                raise truncated(what, self.offset, n, 0)
+            n -= len(part)
+
+    def digest(self) -> str:
+        """`sha256:HEX` of all that was read so far; of the tar, once the end was reached."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+def truncated(what: str, offset: int, expected: int, got: int) -> TarError:
+    return TarError(
+        f"the tar ends inside {what}",
+        offset=offset,
+        expected=f"{expected:,} bytes",
+        got=f"{got:,}",
+        hint="it was cut off: fetch or make it again",
+    )
+
+
+class Output:
+    """Counted and hashed writing."""
+
+    __slots__ = ("_hash", "_write", "size")
+
+    def __init__(self, stream: Writes | BinaryIO) -> None:
+        self._write = stream.write
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        self._hash.update(data)
+        self.size += len(data)
+        written = self._write(data)
+        while isinstance(written, int) and written < len(data):  # an unbuffered file may take less
+            data = data[written:]
+            written = self._write(data)
+
+    def digest(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"

@@ -1,0 +1,167 @@
+"""No path leaves the root: every access to a layer folder goes through here.
+
+Paths are bytes, relative to the root, with `/`; no component may be empty, `.`
+or `..`. Where the host has openat (Linux, macOS), each component is opened in
+turn below its parent and never through a symlink, so that not even a change by
+another process between check and use can lead outside. Elsewhere each component
+is looked at before the path is used.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from ..errors import ConfinementError
+from .host import shown
+
+__all__ = ["Root"]
+
+_OPENAT: Final = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
+_BINARY: Final[int] = getattr(os, "O_BINARY", 0)
+_NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_DIRECTORY: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
+_NONBLOCK: Final[int] = getattr(os, "O_NONBLOCK", 0)
+
+
+def _split(path: bytes) -> list[bytes]:
+    parts = path.split(b"/")
+    for part in parts:
+        if part in (b"", b".", b"..") or b"\0" in part or (os.sep == "\\" and (b"\\" in part or b":" in part)):
+            raise ConfinementError("a path that would leave the folder", path=shown(path))
+    return parts
+
+
+class Root:
+    """The folder `path`, below which everything happens. OSError passes through; see `host.host_errors`.
+
+    `openat` is for tests: False takes the way of hosts that lack it.
+    """
+
+    def __init__(self, path: bytes, *, openat: bool = _OPENAT) -> None:
+        self.path = path
+        self._fd = os.open(path, _DIRECTORY & ~_NOFOLLOW) if openat else -1
+        # The directory used last: entries come directory by directory.
+        self._last: tuple[bytes, int] = (b"", self._fd)
+
+    def close(self) -> None:
+        for fd in {self._last[1], self._fd} - {-1}:
+            os.close(fd)
+        self._fd = -1
+        self._last = (b"", -1)
+
+    def _descend(self, directory: bytes) -> int:
+        """A descriptor of `directory` ("" is the root), which stays ours until the next call."""
+        if directory == self._last[0]:
+            return self._last[1]
+        fd = self._fd
+        parts = _split(directory) if directory else []
+        known = self._last[0]
+        if known and directory.startswith(known + b"/"):
+            fd = self._last[1]
+            parts = parts[known.count(b"/") + 1 :]
+        try:
+            for part in parts:
+                below = os.open(part, _DIRECTORY, dir_fd=fd)
+                if fd not in (self._fd, self._last[1]):
+                    os.close(fd)
+                fd = below
+        except OSError:
+            if fd not in (self._fd, self._last[1]):
+                os.close(fd)
+            raise
+        if self._last[1] not in (self._fd, fd):
+            os.close(self._last[1])
+        self._last = (directory, fd)
+        return fd
+
+    def _at(self, path: bytes) -> tuple[bytes, int | None]:
+        """What to give to an os function for `path`: a name and the descriptor it is relative to."""
+        directory, _, name = path.rpartition(b"/")
+        _split(name)
+        if self._fd >= 0:
+            return name, self._descend(directory)
+        full = self.path
+        for part in _split(directory) if directory else []:
+            full = os.path.join(full, part)
+            if not stat.S_ISDIR(os.lstat(full).st_mode) or os.path.islink(full):
+                raise ConfinementError("a folder on the way is a link, or no folder", path=shown(path))
+        return os.path.join(full, name), None
+
+    def mkdir(self, path: bytes) -> None:
+        name, fd = self._at(path)
+        os.mkdir(name, dir_fd=fd)
+
+    def create(self, path: bytes) -> int:
+        """A descriptor of the new, empty file `path`. Raises FileExistsError."""
+        name, fd = self._at(path)
+        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | _NOFOLLOW, 0o666, dir_fd=fd)
+
+    def open(self, path: bytes) -> int:
+        """A descriptor of the regular file `path`, for reading. Raises ConfinementError for anything else."""
+        name, fd = self._at(path)
+        if fd is None and os.path.islink(name):
+            raise ConfinementError("a link where a file must be", path=shown(path))
+        file = os.open(name, os.O_RDONLY | _BINARY | _NOFOLLOW | _NONBLOCK, dir_fd=fd)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise ConfinementError("no regular file", path=shown(path))
+        return file
+
+    def link(self, target: bytes, path: bytes) -> None:
+        """Make `path` a further name of `target`."""
+        if self._fd < 0:
+            os.link(self._at(target)[0], self._at(path)[0])
+            return
+        name, fd = self._at(target)
+        source = os.dup(fd) if fd is not None else -1
+        try:
+            new, fd = self._at(path)
+            os.link(name, new, src_dir_fd=source, dst_dir_fd=fd, follow_symlinks=False)
+        finally:
+            os.close(source)
+
+    def symlink(self, target: bytes, path: bytes, *, directory: bool) -> None:
+        name, fd = self._at(path)
+        os.symlink(target, name, target_is_directory=directory, dir_fd=fd)
+
+    def readlink(self, path: bytes) -> bytes:
+        name, fd = self._at(path)
+        return os.readlink(name, dir_fd=fd)
+
+    def lstat(self, path: bytes) -> os.stat_result:
+        name, fd = self._at(path)
+        return os.stat(name, dir_fd=fd, follow_symlinks=False)
+
+    def exists(self, path: bytes) -> bool:
+        try:
+            self.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def utime(self, path: bytes, ns: tuple[int, int]) -> None:
+        """Set (access, modification) times of `path` itself, in ns since 1970."""
+        name, fd = self._at(path)
+        if os.utime in os.supports_follow_symlinks:
+            os.utime(name, ns=ns, dir_fd=fd, follow_symlinks=False)
+        else:
+            os.utime(name, ns=ns)
+
+    @contextmanager
+    def _listing(self, path: bytes) -> Iterator[Iterator[os.DirEntry[str]] | Iterator[os.DirEntry[bytes]]]:
+        if self._fd >= 0:
+            with os.scandir(self._descend(path)) as found:
+                yield found
+        else:
+            name, _ = self._at(path) if path else (self.path, None)
+            with os.scandir(name) as listing:
+                yield listing
+
+    def list(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:
+        """The names in the directory `path` ("" is the root), each with what lstat says; in no order."""
+        with self._listing(path) as found:
+            return [(os.fsencode(item.name), item.stat(follow_symlinks=False)) for item in found]

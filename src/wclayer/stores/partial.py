@@ -1,0 +1,163 @@
+"""A folder is whole or absent: made under another name beside its place, renamed at the end.
+
+The name is `NAME.partial-XXXXXXXX`. While it is being made, its maker holds a
+lock on it, so that what a killed process left can be told from what another
+process is at work on: the next import of NAME removes the former.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import stat
+import sys
+from types import TracebackType
+from typing import Final, Self
+
+from ..errors import AlreadyExistsError, NotFoundError
+from .host import host_errors, shown
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["PartialFolder"]
+
+_MARK: Final = b".partial-"
+_LOCK: Final = b".lock"
+
+
+class PartialFolder:
+    """The folder that will be `target`; `path` is where it is made.
+
+    commit() puts it in its place; leaving the context without that removes it. An existing `target` that is empty is
+    replaced; any other raises AlreadyExistsError unless `force`, which replaces it once the new one is whole.
+    """
+
+    def __init__(self, target: str | os.PathLike[str], *, force: bool = False) -> None:
+        self.target = os.path.abspath(os.fsencode(target))
+        self._force = force
+        parent, name = os.path.split(self.target)
+        with host_errors(shown(self.target)):
+            if not os.path.isdir(parent):
+                raise NotFoundError("the folder to make it in is not there", path=shown(parent), hint="make it first")
+            self._check()
+            self._clean(parent, name)
+            while True:
+                self.path = os.path.join(parent, name + _MARK + secrets.token_hex(4).encode())
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(self.path, 0o777)
+                    self._lock = _lock(self.path)
+                    if self._lock is not None:
+                        break
+        self._done = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+    def _check(self) -> None:
+        try:
+            found = os.lstat(self.target)
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(found.st_mode) and (self._force or not os.listdir(self.target)):
+            return
+        kind = "folder" if stat.S_ISDIR(found.st_mode) else "file"
+        raise AlreadyExistsError(
+            f"there is a {kind} already",
+            path=shown(self.target),
+            expected="nothing, or an empty folder",
+            hint="choose another place, or --force to replace it" if kind == "folder" else "choose another place",
+        )
+
+    @staticmethod
+    def _clean(parent: bytes, name: bytes) -> None:
+        """Remove what killed processes left of the same target."""
+        for found in os.listdir(parent):
+            if not found.startswith(name + _MARK):
+                continue
+            path = os.path.join(parent, found)
+            lock = _lock(path)
+            if lock is None:
+                continue
+            _remove(path, lock)
+
+    def commit(self) -> None:
+        """Rename the folder into its place."""
+        with host_errors(shown(self.target)):
+            self._check()
+            old = None
+            if os.path.isdir(self.target) and os.listdir(self.target):
+                old = self.path + b"-old"
+                os.rename(self.target, old)
+            elif os.name == "nt" and os.path.isdir(self.target):
+                os.rmdir(self.target)
+            _unlock(self._lock)
+            self._lock = None
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.path, _LOCK))
+            try:
+                os.rename(self.path, self.target)
+            except OSError:
+                if old is not None:
+                    os.rename(old, self.target)
+                raise
+            self._done = True
+            if old is not None:
+                remove_tree(old)
+
+    def abort(self) -> None:
+        """Remove what was made; nothing, if it was put in its place."""
+        if self._done:
+            return
+        self._done = True
+        _remove(self.path, self._lock)
+        self._lock = None
+
+
+def _remove(path: bytes, lock: int | None) -> None:
+    """Remove a folder whose lock we hold; to the end, where the host allows that."""
+    if sys.platform == "win32":
+        _unlock(lock)
+        remove_tree(path)
+    else:
+        remove_tree(path)
+        _unlock(lock)
+
+
+def _lock(path: bytes) -> int | None:
+    """A lock on the folder `path`, None if another process holds it or it is gone."""
+    try:
+        if sys.platform == "win32":
+            lock = os.path.join(path, _LOCK)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(lock)  # Windows does not delete a file that another process has open: lock enough
+            return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another process may have removed it between open and lock.
+        if os.path.samestat(os.fstat(fd), os.lstat(path)):
+            return fd
+    except OSError:
+        pass
+    os.close(fd)
+    return None
+
+
+def _unlock(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
+
+
+def remove_tree(path: bytes) -> None:
+    """Remove a folder and all below, links not followed; what cannot be removed stays."""
+    shutil.rmtree(path, ignore_errors=True)

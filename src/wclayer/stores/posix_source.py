@@ -1,0 +1,716 @@
+"""Reading a layer folder: its tree as it is now, with what layer.db remembers of it.
+
+The tree wins: a file that is new gets defaults, one that changed keeps its
+security and attributes with new content and times, one that is gone is gone.
+*Changed*: its size differs from the record, or its mtime differs and its SHA-256
+does too; so copying the folder changes nothing. Directories never count as
+changed. Defaults depend on nothing but the tree.
+
+Entries come in hcsshim's order: depth first, names of a directory in byte order,
+whiteouts after their directory, the first of a file's names with its data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from ..body import CHUNK, HoledBody, StreamBody
+from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
+from ..errors import FormatError, InexpressibleError, LayerError, NotFoundError, RecordError
+from ..win32.attributes import FILE_ATTRIBUTE_ARCHIVE, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT
+from ..win32.filetime import from_unix_ns
+from ..win32.names import check_component, decode_wtf8, encode_wtf8, upcase
+from .confine import Root
+from .defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from .host import host_errors, shown
+from .links import host_target, windows_link
+from .posix import STREAMS
+from .record import LAYER_DB, Flag, Kind, RecordReader, Row
+from .rules import BOOT_FILES, FILES, HIVES, UTILITY_VM
+
+__all__ = ["PosixLayer"]
+
+_BOOT_KEYS: Final = {upcase(path): name for path, name in BOOT_FILES.items()}
+# What Windows' own processing leaves in the root of a layer folder.
+_PROCESSED: Final = (
+    b"blank-base.vhdx",
+    b"layout",
+    b"Hives/System_Base",
+    b"UtilityVM/SystemTemplateBase.vhdx",
+)
+
+
+@dataclass(slots=True)
+class _Node:
+    """One object of the tree: where it is on the host, what the host says of it, what the record does."""
+
+    path: str
+    host: bytes
+    found: os.stat_result
+    row: Row | None
+
+
+class PosixLayer:
+    """The layer folder `path` as a source with random access. Closed by close(), or as a context manager.
+
+    non_base: what a folder without a layer.db is; None to tell it by its Hives. Raises NotFoundError if there is no
+    such folder, RecordError for a broken layer.db.
+    """
+
+    restartable = True
+
+    def __init__(self, path: str | os.PathLike[str], *, non_base: bool | None = None) -> None:
+        folder = os.path.abspath(os.fsencode(path))
+        self.path = shown(folder)
+        if not os.path.isdir(folder):
+            raise NotFoundError("no such layer folder", path=self.path)
+        self._record: RecordReader | None = None
+        with host_errors(self.path):
+            self._root = Root(folder)
+            try:
+                if self._root.exists(LAYER_DB):
+                    self._record = RecordReader(os.path.join(folder, LAYER_DB))
+                elif not self._root.exists(FILES.encode()):
+                    raise NotFoundError(
+                        "no layer folder: neither layer.db nor Files/",
+                        path=self.path,
+                        hint="import a layer into it first",
+                    )
+            except BaseException:
+                self._root.close()
+                raise
+        if self._record is not None:
+            self.base = self._record.values.get("kind") == "base"
+        elif non_base is None:
+            self.base = not any(name.upper().endswith(b"_DELTA") for name, _ in self._list(HIVES.encode()))
+        else:
+            self.base = not non_base
+
+    def close(self) -> None:
+        self._root.close()
+        if self._record is not None:
+            self._record.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def diff_id(self) -> str | None:
+        """The diff_id of the tar that it was imported from, where that is known."""
+        value = self._record.values.get("diff_id") if self._record else None
+        return value if isinstance(value, str) else None
+
+    @property
+    def parent_diff_ids(self) -> tuple[str | None, ...] | None:
+        """Those of the layers it was imported onto, nearest first; None where nothing is known."""
+        value = self._record.values.get("parents") if self._record else None
+        if not isinstance(value, str):
+            return () if self._record is not None and self.base else None
+        return tuple(None if name == "-" else name for name in value.split())
+
+    # --- the walk -------------------------------------------------------------
+
+    def entries(self) -> Iterator[tuple[Entry, Body | None]]:
+        links = _Links()
+        whiteouts = self._whiteouts()
+        roots = (FILES, UTILITY_VM) if self.base else (FILES, HIVES, UTILITY_VM)
+        with host_errors(self.path):
+            nodes = {node.path: node for node in self._children("", b"", 0)}
+            for root in roots:
+                yield from (self._gone(path) for path in whiteouts.pop("", ()))
+                if root in nodes:
+                    yield from self._walk(nodes[root], links, whiteouts)
+
+    def _walk(self, node: _Node, links: _Links, whiteouts: dict[str, list[str]]) -> Iterator[tuple[Entry, Body | None]]:
+        stack: list[Iterator[_Node]] = [iter((node,))]
+        while stack:
+            node = next(stack[-1], None)  # type: ignore[assignment]
+            if node is None:
+                stack.pop()  # type: ignore[unreachable]
+                continue
+            entry, body = self._entry(node, links)
+            try:
+                yield entry, body
+                if not isinstance(entry, HardLink):
+                    yield from self._streams(node)
+            finally:
+                if isinstance(body, _FileBody):
+                    body.close()
+            if isinstance(entry, Directory):
+                for path in whiteouts.pop(upcase(entry.path), ()):
+                    yield self._gone(path)
+                if stat.S_ISDIR(node.found.st_mode):
+                    stack.append(iter(self._sorted(node)))
+
+    def _gone(self, path: str) -> tuple[Entry, None]:
+        return Whiteout(path), None
+
+    def _whiteouts(self) -> dict[str, list[str]]:
+        """The whiteouts by the upper case of the deepest directory above them that this layer has."""
+        result: dict[str, list[str]] = {}
+        if self._record is None:
+            return result
+        for path in self._record.whiteouts():
+            directory = path.rpartition("/")[0]
+            while directory and not isinstance(self.lookup(directory), Directory):
+                directory = directory.rpartition("/")[0]
+            result.setdefault(upcase(directory), []).append(path)
+        for paths in result.values():
+            paths.sort(key=encode_wtf8)
+        return result
+
+    def _list(self, host: bytes) -> list[tuple[bytes, os.stat_result]]:
+        try:
+            return self._root.list(host)
+        except FileNotFoundError:
+            return []
+
+    def _children(self, path: str, host: bytes, number: int) -> list[_Node]:
+        """What lies in a directory, in no order; `number` is its id in the record, -1 if it has none."""
+        rows: dict[bytes, Row] = {}
+        if self._record is not None and number >= 0:
+            own = self._record.host_names(number)
+            for row in self._record.children(number):
+                if row.kind != Kind.STREAM:
+                    rows[own.get(row.id) or encode_wtf8(row.name)] = row
+        prefix = f"{path}/" if path else ""
+        nodes: list[_Node] = []
+        for name, found in self._list(host):
+            known = rows.get(name)
+            if known is not None and not _fits(known, found):
+                known = None
+            if not path and name not in (b"Files", b"Hives", b"UtilityVM"):
+                continue
+            try:
+                text = decode_wtf8(name) if known is None else known.name
+                check_component(text)
+            except FormatError as error:
+                error.at(prefix + os.fsdecode(name))
+                raise
+            if self._is_theirs(prefix, text, known):
+                continue
+            nodes.append(_Node(prefix + text, b"%b/%b" % (host, name) if host else name, found, known))
+        return nodes
+
+    def _is_theirs(self, prefix: str, name: str, known: Row | None) -> bool:
+        """Is it a file that Windows' processing makes beside the layer's own?"""
+        if known is not None:
+            return False
+        if prefix == "UtilityVM/":
+            return name != FILES
+        return prefix == "Hives/" and not upcase(name).endswith("_DELTA")
+
+    def _sorted(self, node: _Node) -> list[_Node]:
+        children = self._children(node.path, node.host, node.row.id if node.row else -1)
+        children.sort(key=lambda child: encode_wtf8(child.path))
+        seen: dict[str, str] = {}
+        for child in children:
+            other = seen.setdefault(upcase(child.path), child.path)
+            if other != child.path:
+                raise LayerError(
+                    "two names that are one to Windows", path=child.path, got=other, hint="rename one of them"
+                )
+        return children
+
+    # --- one entry ------------------------------------------------------------
+
+    def _entry(self, node: _Node, links: _Links | None) -> tuple[Entry, Body | None]:
+        mode = node.found.st_mode
+        if stat.S_ISDIR(mode):
+            return self._directory(node), None
+        if stat.S_ISLNK(mode):
+            return self._symlink(node, links), None
+        if stat.S_ISREG(mode):
+            return self._file(node, links)
+        raise InexpressibleError(
+            "a special file, which no Windows layer can hold",
+            path=node.path,
+            hint="remove it from the folder",
+        )
+
+    def _directory(self, node: _Node) -> Directory:
+        if node.row is not None:
+            entry = self._recorded(node.path, node.row)
+            if isinstance(entry, Directory):
+                return entry
+        time = _mtime(node)
+        return Directory(
+            node.path,
+            file_attributes=FILE_ATTRIBUTE_DIRECTORY,
+            creation_time=time,
+            last_access_time=time,
+            last_write_time=time,
+            change_time=time,
+            security_descriptor=DIRECTORY_DESCRIPTOR,
+        )
+
+    def _symlink(self, node: _Node, links: _Links | None) -> Directory | File | HardLink:
+        target = self._root.readlink(node.host)
+        row = node.row
+        if row is not None:
+            root = self._root_row(row)
+            entry = self._recorded(node.path, root)
+            if entry.reparse_data is not None and host_target(node.path, entry.reparse_data) == target:
+                if links is not None and isinstance(entry, File) and (link := self._link(node, root, entry, links)):
+                    return link
+                return entry
+        buffer = windows_link(node.path, target)
+        time = _mtime(node)
+        directory = self._leads_to_directory(node, target)
+        make = Directory if directory else File
+        attributes = FILE_ATTRIBUTE_REPARSE_POINT | (FILE_ATTRIBUTE_DIRECTORY if directory else FILE_ATTRIBUTE_ARCHIVE)
+        entry = make(
+            node.path,
+            file_attributes=attributes,
+            creation_time=time,
+            last_access_time=time,
+            last_write_time=time,
+            change_time=time,
+            security_descriptor=DIRECTORY_DESCRIPTOR if directory else FILE_DESCRIPTOR,
+            reparse_data=buffer,
+        )
+        return entry if isinstance(entry, Directory) else _without_data(entry)
+
+    def _leads_to_directory(self, node: _Node, target: bytes) -> bool:
+        """windows_link() has made sure that the target lies inside, so the host may follow it."""
+        directory = os.path.join(os.fsencode(self.path), os.path.dirname(node.host))
+        return os.path.isdir(os.path.join(directory, target))
+
+    def _file(self, node: _Node, links: _Links | None) -> tuple[File | HardLink, Body | None]:
+        row, found = node.row, node.found
+        host, size = node.host, found.st_size
+        extents: tuple[tuple[int, int], ...] | None = None
+        root = None if row is None else self._root_row(row)
+        # The name of the inode comes first: several names of one file need to be looked at once.
+        if links is not None and (first := links.seen(found)) is not None:
+            return self._further_name(node, row, root, first), None
+        if row is None or root is None or self._record is None:
+            time = _mtime(node)
+            entry = File(
+                node.path,
+                file_attributes=FILE_ATTRIBUTE_ARCHIVE,
+                creation_time=time,
+                last_access_time=time,
+                last_write_time=time,
+                change_time=time,
+                security_descriptor=FILE_DESCRIPTOR,
+                size=size,
+                data_stream=size > 0,
+            )
+        else:
+            recorded = self._recorded(node.path, root)
+            if not isinstance(recorded, File):
+                raise RecordError("layer.db: a file that is none", path=node.path)
+            extents = _extents(self._record.more(root).get("extents"))
+            if self._changed(node, root, extents):
+                extents = None
+                recorded = _changed(recorded, _mtime(node), size)
+            elif links is not None and (link := self._link(node, root, recorded, links)):
+                return link, None
+            entry = recorded
+        backup = self._boot_original(node, entry)
+        if backup is not None:
+            host, size = backup
+            entry = _resized(entry, size)
+            extents = None
+        if links is not None:
+            links.note(found, node.path)
+        return entry, _FileBody(self._root, host, size, extents, node.path)
+
+    def _further_name(self, node: _Node, row: Row | None, root: Row | None, first: str) -> HardLink:
+        """A further name of a file whose first name has been given."""
+        if row is not None and row.kind == Kind.LINK:
+            return _hard_link(node.path, first, row.attributes, row.times)
+        if row is not None and root is not None:
+            return _hard_link(node.path, first, root.attributes, root.times)
+        time = _mtime(node)
+        return _hard_link(node.path, first, FILE_ATTRIBUTE_ARCHIVE, (time,) * 4)
+
+    def _link(self, node: _Node, root: Row, entry: File, links: _Links) -> HardLink | None:
+        """The link that the record says this unchanged file is; None for a first name, and for what has no other."""
+        row = node.row
+        if row is None:
+            return None
+        if row.kind == Kind.PARENT_LINK and isinstance(row.target, str):
+            if self._record is not None and self.lookup(row.target) is None:
+                more = self._record.more(row)
+                times = tuple(
+                    _optional(more.get(f"link.{field}")) for field in ("creation", "access", "write", "change")
+                )
+                attributes = _optional(more.get("link.attributes"))
+                return _hard_link(
+                    node.path, row.target, entry.file_attributes if attributes is None else attributes, times
+                )
+            return None
+        if row.kind != Kind.LINK and not row.flags & Flag.LINKED:
+            return None
+        first = links.recorded.setdefault(root.id, node.path)
+        if first == node.path:
+            return None
+        return _hard_link(node.path, first, row.attributes, row.times)
+
+    def _root_row(self, row: Row) -> Row:
+        """The row that has the metadata and data of a file: of a link, its target."""
+        if row.kind != Kind.LINK or self._record is None or not isinstance(row.target, int):
+            return row
+        root = self._record.get(row.target)
+        if root.kind != Kind.FILE:
+            raise RecordError("layer.db: a link to something that is no file", path=row.name, got=root.name)
+        return root
+
+    def _recorded(self, path: str, row: Row) -> Directory | File:
+        record = self._record
+        if record is None:
+            raise RecordError("no layer.db", path=self.path)
+        creation, access, write, change = row.times
+        more = record.more(row)
+        short_name = more.get("short_name")
+        common = {
+            "file_attributes": row.attributes,
+            "creation_time": creation,
+            "last_access_time": access,
+            "last_write_time": write,
+            "change_time": change,
+            "security_descriptor": record.descriptor(row.descriptor),
+            "extended_attributes": record.extended_attributes(row.ea),
+            "reparse_data": more.get("reparse"),
+            "short_name": None if short_name is None else decode_wtf8(short_name),
+            "object_id": more.get("object_id"),
+            "backup_streams": tuple((n, more[f"stream.{n}"]) for n in (6, 10) if f"stream.{n}" in more),
+        }
+        if row.kind == Kind.DIRECTORY:
+            return Directory(path, **common)  # type: ignore[arg-type]
+        return File(path, size=row.size, data_stream=not row.flags & Flag.NO_DATA_STREAM, **common)  # type: ignore[arg-type]
+
+    def _changed(self, node: _Node, row: Row, extents: tuple[tuple[int, int], ...] | None) -> bool:
+        """Has the file other content than when it was imported?"""
+        found = node.found
+        if found.st_size != row.size:
+            return True
+        if found.st_mtime_ns == row.mtime or row.sha256 is None:
+            return False
+        body = _FileBody(self._root, node.host, row.size, extents, node.path)
+        digest = hashlib.sha256()
+        try:
+            for _, chunk in body.chunks():
+                digest.update(chunk)
+            return digest.digest() != row.sha256 or not body.holes_are_zero()
+        finally:
+            body.close()
+
+    def _boot_original(self, node: _Node, entry: File) -> tuple[bytes, int] | None:
+        """Where the boot file's original is, if Windows has rewritten the live one: host path and size."""
+        if not self.base or not node.path.startswith("UtilityVM/Files/"):
+            return None
+        name = _BOOT_KEYS.get(upcase(node.path))
+        if name is None or entry.reparse_data is not None or not any(map(self._root.exists, _PROCESSED)):
+            return None
+        try:
+            return name, self._root.lstat(name).st_size
+        except FileNotFoundError:
+            return None
+
+    def _streams(self, node: _Node) -> Iterator[tuple[Entry, Body | None]]:
+        if node.row is None or self._record is None:
+            return
+        root = self._root_row(node.row)
+        if not root.flags & Flag.STREAMS:
+            return
+        for row in self._record.children(root.id):
+            if row.kind == Kind.STREAM:
+                body = self._stream_body(node.path, row)
+                try:
+                    yield AlternateStream(node.path, row.name[1:], body.size), body
+                finally:
+                    body.close()
+
+    def _stream_body(self, path: str, row: Row) -> _FileBody:
+        host = b"%b/%d" % (STREAMS, row.id)
+        name = f"{path}{row.name}"
+        try:
+            size = self._root.lstat(host).st_size
+        except FileNotFoundError:
+            raise NotFoundError(
+                "the stream's data are gone from the folder",
+                path=name,
+                expected=shown(host),
+                hint="import the layer again",
+            ) from None
+        extents = _extents(self._record.more(row).get("extents")) if self._record and size == row.size else None
+        return _FileBody(self._root, host, size, extents, name)
+
+    # --- random access --------------------------------------------------------
+
+    def _find(self, path: str) -> _Node | None:
+        parent, host, number = "", b"", 0
+        node: _Node | None = None
+        for name in path.split("/"):
+            if node is not None and not stat.S_ISDIR(node.found.st_mode):
+                return None
+            found = self._child(parent, host, number, name)
+            if found is None:
+                return None
+            node = found
+            parent, host, number = node.path, node.host, node.row.id if node.row else -1
+        return node
+
+    def _child(self, parent: str, host: bytes, number: int, name: str) -> _Node | None:
+        """One name in a directory: by the record, and only where that does not know it by looking at all names."""
+        if self._record is not None and number >= 0:
+            row = self._record.find(number, name)
+            if row is not None:
+                own = self._record.more(row).get("host_name") or encode_wtf8(row.name)
+                full = b"%b/%b" % (host, own) if host else own
+                try:
+                    found = self._root.lstat(full)
+                except FileNotFoundError:
+                    found = None
+                if found is not None and _fits(row, found):
+                    return _Node(f"{parent}/{row.name}" if parent else row.name, full, found, row)
+        key = upcase(name)
+        for node in self._children(parent, host, number):
+            if upcase(node.path.rpartition("/")[2]) == key:
+                return node
+        return None
+
+    def lookup(self, path: str, /) -> Entry | None:
+        """The entry of that name, by NTFS's case rules; a further name of a file gives that file's own entry."""
+        with host_errors(path):
+            node = self._find(path)
+            if node is None:
+                return None
+            entry, body = self._entry(node, None)
+            if isinstance(body, _FileBody):
+                body.close()
+            return entry
+
+    def has_whiteout(self, path: str) -> bool:
+        """Does this layer delete `path` itself?"""
+        return self._record is not None and self._record.has_whiteout(path)
+
+    def children(self, path: str, /) -> Iterator[Entry]:
+        with host_errors(path):
+            if not path:
+                nodes = sorted(self._children("", b"", 0), key=lambda node: node.path)
+            else:
+                found = self._find(path)
+                nodes = self._sorted(found) if found is not None and stat.S_ISDIR(found.found.st_mode) else []
+            for node in nodes:
+                entry, body = self._entry(node, None)
+                if isinstance(body, _FileBody):
+                    body.close()
+                yield entry
+
+    def open(self, path: str, stream: str = "", /) -> Body:
+        with host_errors(path):
+            node = self._find(path)
+            if node is None or (not stream and not stat.S_ISREG(node.found.st_mode)):
+                raise NotFoundError("no such file in the layer", path=path)
+            if stream:
+                owner = None if node.row is None else self._root_row(node.row)
+                row = self._record.find(owner.id, f":{stream}") if self._record and owner else None
+                if row is None:
+                    raise NotFoundError("no such stream in the layer", path=f"{path}:{stream}")
+                return self._stream_body(path, row)
+            body = self._entry(node, None)[1]
+            if body is None:
+                raise NotFoundError("no such file in the layer", path=path)
+            return body
+
+
+class _Links:
+    """The names given so far of files that have several."""
+
+    def __init__(self) -> None:
+        self.recorded: dict[int, str] = {}  # by the id of the file's row
+        self._inodes: dict[tuple[int, int], tuple[str, int]] = {}  # -> first name, names still to come
+
+    def note(self, found: os.stat_result, path: str) -> None:
+        if found.st_nlink > 1:
+            self._inodes[found.st_dev, found.st_ino] = (path, found.st_nlink - 1)
+
+    def seen(self, found: os.stat_result) -> str | None:
+        """The first name of the same inode, if one has been given."""
+        if found.st_nlink < 2:
+            return None
+        key = (found.st_dev, found.st_ino)
+        known = self._inodes.get(key)
+        if known is None:
+            return None
+        first, left = known
+        if left > 1:
+            self._inodes[key] = (first, left - 1)
+        else:
+            del self._inodes[key]
+        return first
+
+
+class _FileBody:
+    """A file of the folder as a body: opened at the first read, closed at the end or by close()."""
+
+    __slots__ = ("_body", "_fd", "_host", "_next", "_position", "_root", "extents_", "path", "size")
+
+    def __init__(
+        self, root: Root, host: bytes, size: int, extents: tuple[tuple[int, int], ...] | None, path: str
+    ) -> None:
+        self._root = root
+        self._host = host
+        self._fd = -1
+        self._position = 0
+        self._next = 0
+        self.size = size
+        self.path = path
+        self.extents_ = extents
+        if extents is None:
+            self._body: StreamBody | HoledBody = StreamBody(size, self._read, path=path)
+        else:
+            self._body = HoledBody(size, extents, self._read_allocated, path)
+
+    def _open(self) -> int:
+        if self._fd < 0:
+            with host_errors(self.path):
+                self._fd = self._root.open(self._host)
+        return self._fd
+
+    def _read(self, n: int) -> bytes:
+        n = min(n, self.size - self._position)
+        if n <= 0:
+            return b""
+        with host_errors(self.path):
+            data = os.read(self._open(), n)
+        self._position += len(data)
+        return data
+
+    def _read_allocated(self, n: int) -> bytes:
+        """The next bytes of the extents, one after the other."""
+        extents = self.extents_ or ()
+        while self._next < len(extents):
+            offset, length = extents[self._next]
+            position = max(self._position, offset)
+            if position < offset + length:
+                with host_errors(self.path):
+                    fd = self._open()
+                    if position != self._position:
+                        os.lseek(fd, position, os.SEEK_SET)
+                    data = os.read(fd, min(n, offset + length - position))
+                self._position = position + len(data)
+                return data
+            self._next += 1
+        return b""
+
+    def holes_are_zero(self) -> bool:
+        """Is there still nothing where the record has holes? Read through the file, passing over the host's holes."""
+        fd = self._open()
+        end = 0
+        for offset, length in (*(self.extents_ or ((0, self.size),)), (self.size, 0)):
+            position = end
+            while position < offset:
+                if hasattr(os, "SEEK_DATA"):
+                    try:
+                        position = os.lseek(fd, position, os.SEEK_DATA)
+                    except OSError:  # nothing but hole up to the end
+                        return True
+                    if position >= offset:
+                        break
+                else:
+                    os.lseek(fd, position, os.SEEK_SET)
+                data = os.read(fd, min(CHUNK, offset - position))
+                if not data or data.count(0) != len(data):
+                    return False
+                position += len(data)
+            end = offset + length
+        return True
+
+    def read(self, n: int = -1, /) -> bytes:
+        data = self._body.read(n)
+        if n < 0 or (n and not data):
+            self.close()
+        return data
+
+    def extents(self) -> tuple[tuple[int, int], ...]:
+        return self._body.extents()
+
+    def chunks(self) -> Iterator[tuple[int, bytes]]:
+        yield from self._body.chunks()
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _fits(row: Row, found: os.stat_result) -> bool:
+    """Is what the host has still of the kind that the record says? If not, it is new."""
+    if stat.S_ISLNK(found.st_mode):
+        return True
+    return stat.S_ISDIR(found.st_mode) == (row.kind == Kind.DIRECTORY) and not (
+        row.flags & Flag.SYMLINK and row.kind == Kind.DIRECTORY
+    )
+
+
+def _mtime(node: _Node) -> int:
+    try:
+        return from_unix_ns(node.found.st_mtime_ns)
+    except FormatError as error:
+        error.at(node.path)
+        raise
+
+
+def _optional(text: bytes | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() and len(text) <= 20 else None
+
+
+def _extents(text: bytes | None) -> tuple[tuple[int, int], ...] | None:
+    if text is None:
+        return None
+    try:
+        pairs = [item.split(b",") for item in text.split(b";") if item]
+        return tuple((int(offset), int(length)) for offset, length in pairs)
+    except ValueError:
+        raise RecordError("layer.db: allocated ranges that are none", got=repr(text[:40])) from None
+
+
+def _hard_link(path: str, target: str, attributes: int, times: tuple[int | None, ...]) -> HardLink:
+    creation, access, write, change = times
+    return HardLink(
+        path,
+        target,
+        file_attributes=attributes,
+        creation_time=creation,
+        last_access_time=access,
+        last_write_time=write,
+        change_time=change,
+    )
+
+
+def _changed(entry: File, time: int, size: int) -> File:
+    """The entry of a file that was edited: security and attributes stay; a reparse point it is no more."""
+    return replace(
+        entry,
+        size=size,
+        data_stream=size > 0,
+        last_access_time=time,
+        last_write_time=time,
+        change_time=time,
+        reparse_data=None,
+        file_attributes=entry.file_attributes & ~(FILE_ATTRIBUTE_REPARSE_POINT if entry.reparse_data else 0),
+    )
+
+
+def _resized(entry: File, size: int) -> File:
+    return replace(entry, size=size, data_stream=entry.data_stream or size > 0)
+
+
+def _without_data(entry: File) -> File:
+    return replace(entry, data_stream=False)

@@ -1,0 +1,443 @@
+"""layer.db: what a layer's entries were, where the file system cannot say it. docs/layer-folder.md has the format.
+
+A SQLite database of five tables. It is written once, in one transaction, and
+never changed; it is opened as if nobody else could change it. A stranger's is
+hostile input: its schema must be the one below to the letter, values are bounded,
+and no name in it is used as a path before `confine` has seen it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from ..entry import Directory, ExtendedAttribute, File
+from ..errors import FormatError, RecordError
+from ..win32.ea import build_ea_list, parse_ea_list
+from ..win32.names import decode_wtf8, encode_wtf8, upcase
+from .host import shown
+
+__all__ = ["LAYER_DB", "Flag", "Kind", "RecordReader", "RecordWriter", "Row", "name_key"]
+
+LAYER_DB: Final = b"layer.db"
+APPLICATION_ID: Final = 0x57434C59  # "WCLY"
+VERSION: Final = 1
+_MAX_VALUE: Final = 32 << 20  # bytes; the largest value we write is far smaller
+
+_MAX_SHARED: Final = 50_000  # values remembered in order to store each once; real layers have hundreds
+
+_SCHEMA: Final = {
+    "layer": "CREATE TABLE layer (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "descriptor": "CREATE TABLE descriptor (id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
+    "ea": "CREATE TABLE ea (id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
+    "entry": (
+        "CREATE TABLE entry"
+        " (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL, key NOT NULL, name, kind INTEGER NOT NULL,"
+        " flags INTEGER NOT NULL, attributes INTEGER, creation INTEGER, access INTEGER, write INTEGER, change INTEGER,"
+        " descriptor INTEGER, ea INTEGER, size INTEGER, sha256 BLOB, mtime INTEGER, target)"
+    ),
+    "entry_name": "CREATE UNIQUE INDEX entry_name ON entry (parent, key)",
+    "extra": (
+        "CREATE TABLE extra (entry INTEGER NOT NULL, what TEXT NOT NULL, data BLOB NOT NULL,"
+        " PRIMARY KEY (entry, what)) WITHOUT ROWID"
+    ),
+    "whiteout": "CREATE TABLE whiteout (key PRIMARY KEY, path NOT NULL) WITHOUT ROWID",
+}
+
+
+class Kind:
+    """Numbers of `entry.kind`."""
+
+    DIRECTORY = 1
+    FILE = 2
+    STREAM = 3
+    LINK = 4  # of a file in this layer: target is its id
+    PARENT_LINK = 5  # of a file in a parent: target is its path, and the metadata are that file's
+
+
+class Flag:
+    """Bits of `entry.flags`."""
+
+    NO_DATA_STREAM = 1  # the source showed no DATA stream
+    EXTRA = 2  # there are rows in extra
+    LINKED = 4  # other names point here
+    SYMLINK = 8  # stored as a symlink of the host
+    STREAMS = 16  # named streams follow
+
+
+_TIMES = ("creation_time", "last_access_time", "last_write_time", "change_time")
+_COLUMNS = (
+    "id, parent, key, name, kind, flags, attributes, creation, access, write, change, descriptor, ea,"
+    " size, sha256, mtime, target"
+)
+
+
+@dataclass(slots=True)
+class Row:
+    """One row of `entry`, as stored, but for names (text) and times (unsigned)."""
+
+    id: int
+    parent: int
+    name: str
+    kind: int
+    flags: int
+    attributes: int
+    times: tuple[int | None, int | None, int | None, int | None]
+    descriptor: int | None
+    ea: int | None
+    size: int
+    sha256: bytes | None
+    mtime: int | None
+    target: int | str | None
+
+
+def name_key(name: str) -> str | bytes:
+    """What names are compared by: NTFS's upper case, as text, or as WTF-8 bytes where that is no valid Unicode."""
+    return _text(upcase(name))
+
+
+def _text(name: str) -> str | bytes:
+    if name.isascii():
+        return name
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return encode_wtf8(name)
+    return name
+
+
+def _name(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return decode_wtf8(value)
+    raise RecordError("layer.db: a name that is neither text nor bytes", got=type(value).__name__)
+
+
+def _signed(time: int | None) -> int | None:
+    return time if time is None or time < 1 << 63 else time - (1 << 64)
+
+
+def _unsigned(time: int | None) -> int | None:
+    return time if time is None or time >= 0 else time + (1 << 64)
+
+
+class RecordWriter:
+    """A layer.db being made, at the host path `path`."""
+
+    def __init__(self, path: bytes) -> None:
+        self._db = sqlite3.connect(os.fsdecode(path), isolation_level=None)
+        execute = self._db.execute
+        for pragma in (
+            "journal_mode = OFF",
+            "synchronous = OFF",
+            "locking_mode = EXCLUSIVE",
+            "temp_store = MEMORY",
+        ):
+            execute(f"PRAGMA {pragma}")
+        execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        execute(f"PRAGMA user_version = {VERSION}")
+        execute("BEGIN")
+        for statement in _SCHEMA.values():
+            execute(statement)
+        self._ids: dict[tuple[str, bytes], int] = {}
+        self._next = 1
+        self._shared_next = 0
+
+    def close(self) -> None:
+        self._db.close()
+
+    def commit(self, values: Mapping[str, str | int | None]) -> None:
+        """End it, with `values` in the table layer."""
+        self._db.executemany("INSERT INTO layer VALUES (?, ?)", values.items())
+        self._db.execute("COMMIT")
+        self._db.close()
+
+    def reserve(self) -> int:
+        """The id that the next add() will give."""
+        return self._next
+
+    def add(
+        self,
+        parent: int,
+        name: str,
+        kind: int,
+        *,
+        entry: Directory | File | None = None,
+        attributes: int | None = None,
+        times: tuple[int | None, ...] = (None,) * 4,
+        flags: int = 0,
+        size: int | None = None,
+        sha256: bytes | None = None,
+        mtime: int | None = None,
+        target: int | str | None = None,
+        extra: Mapping[str, bytes] | None = None,
+    ) -> int:
+        """Add a row and give its id; `entry` fills in all metadata. The caller has made sure that the name is new."""
+        number = self._next
+        self._next += 1
+        descriptor = ea = None
+        more = dict(extra or {})
+        if entry is not None:
+            attributes = entry.file_attributes
+            times = tuple(getattr(entry, time) for time in _TIMES)
+            descriptor = self._shared("descriptor", entry.security_descriptor)
+            if entry.extended_attributes:
+                ea = self._shared("ea", build_ea_list(entry.extended_attributes))
+            if entry.reparse_data is not None:
+                more["reparse"] = entry.reparse_data
+            if entry.short_name is not None:
+                more["short_name"] = encode_wtf8(entry.short_name)
+            if entry.object_id is not None:
+                more["object_id"] = entry.object_id
+            for stream, data in entry.backup_streams:
+                more[f"stream.{stream}"] = data
+            if isinstance(entry, File) and not entry.data_stream:
+                flags |= Flag.NO_DATA_STREAM
+        key = name_key(name)
+        if more:
+            flags |= Flag.EXTRA
+            self._db.executemany("INSERT INTO extra VALUES (?, ?, ?)", ((number, what, more[what]) for what in more))
+        stored = _text(name)
+        self._db.execute(
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                number,
+                parent,
+                key,
+                None if stored == key else stored,
+                kind,
+                flags,
+                attributes,
+                *map(_signed, times),
+                descriptor,
+                ea,
+                size,
+                sha256,
+                mtime,
+                _text(target) if isinstance(target, str) else target,
+            ),
+        )
+        return number
+
+    def _shared(self, table: str, data: bytes | None) -> int | None:
+        """The id of `data` in a table that holds each value once."""
+        if data is None:
+            return None
+        number = self._ids.get((table, data))
+        if number is None:
+            if len(self._ids) >= _MAX_SHARED:
+                self._ids.clear()
+            self._shared_next += 1
+            number = self._ids[table, data] = self._shared_next
+            self._db.execute(f"INSERT INTO {table} VALUES (?, ?)", (number, data))  # noqa: S608 # a name of ours
+        return number
+
+    def set_flag(self, number: int, flag: int) -> None:
+        self._db.execute("UPDATE entry SET flags = flags | ? WHERE id = ?", (flag, number))
+
+    def add_whiteout(self, path: str) -> bool:
+        """Note a whiteout; False if there is one of that name already."""
+        try:
+            self._db.execute("INSERT INTO whiteout VALUES (?, ?)", (name_key(path), _text(path)))
+        except sqlite3.IntegrityError:
+            return False
+        return True
+
+    def has_whiteout(self, path: str) -> bool:
+        return bool(self._db.execute("SELECT 1 FROM whiteout WHERE key = ?", (name_key(path),)).fetchone())
+
+    def find(self, parent: int, name: str) -> Row | None:
+        found = self._db.execute(
+            f"SELECT {_COLUMNS} FROM entry WHERE parent = ? AND key = ?",  # noqa: S608 # constants
+            (parent, name_key(name)),
+        ).fetchone()
+        return None if found is None else _row(found)
+
+    def get(self, number: int) -> Row:
+        return _row(self._db.execute(f"SELECT {_COLUMNS} FROM entry WHERE id = ?", (number,)).fetchone())  # noqa: S608
+
+    def host_name(self, number: int) -> bytes | None:
+        """The name that the host has for an entry, where it is not the entry's own."""
+        found = self._db.execute("SELECT data FROM extra WHERE entry = ? AND what = 'host_name'", (number,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def directories(self) -> Iterator[Row]:
+        """All directories, the last added first, so that children come before their parents."""
+        for found in self._db.execute(
+            f"SELECT {_COLUMNS} FROM entry WHERE kind = {Kind.DIRECTORY} ORDER BY id DESC"  # noqa: S608
+        ):
+            yield _row(found)
+
+
+def _row(found: tuple[Any, ...]) -> Row:
+    (
+        number,
+        parent,
+        key,
+        name,
+        kind,
+        flags,
+        attributes,
+        c,
+        a,
+        w,
+        h,
+        descriptor,
+        ea,
+        size,
+        sha256,
+        mtime,
+        target,
+    ) = found
+    for value in (number, parent, kind, flags):
+        if not isinstance(value, int):
+            raise RecordError("layer.db: a number that is none", got=repr(value))
+    for value in (attributes, c, a, w, h, descriptor, ea, size, mtime):
+        if value is not None and not isinstance(value, int):
+            raise RecordError("layer.db: a number that is none", got=repr(value))
+    if not (0 <= (attributes or 0) <= 0xFFFFFFFF and (size or 0) >= 0):
+        raise RecordError("layer.db: attributes or size out of range", got=f"{attributes}, {size}")
+    if sha256 is not None and not (isinstance(sha256, bytes) and len(sha256) == 32):
+        raise RecordError("layer.db: a SHA-256 that is none")
+    if target is not None and not isinstance(target, int):
+        target = _name(target)
+    times = (_unsigned(c), _unsigned(a), _unsigned(w), _unsigned(h))
+    return Row(
+        number,
+        parent,
+        _name(key if name is None else name),
+        kind,
+        flags,
+        attributes or 0,
+        times,
+        descriptor,
+        ea,
+        size or 0,
+        sha256,
+        mtime,
+        target,
+    )
+
+
+class RecordReader:
+    """The layer.db at the host path `path`, checked. Raises RecordError."""
+
+    def __init__(self, path: bytes) -> None:
+        self._path = shown(path)
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise RecordError("no regular file", path=self._path)
+        uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
+        try:
+            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE)
+            for pragma in (
+                "trusted_schema = OFF",
+                "query_only = ON",
+                "cell_size_check = ON",
+                "mmap_size = 0",
+            ):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._check()
+            self.values: dict[str, object] = dict(self._db.execute("SELECT key, value FROM layer LIMIT 100"))
+        except sqlite3.Error as error:
+            raise self._broken(error) from None
+
+    def _broken(self, error: Exception) -> RecordError:
+        return RecordError(f"layer.db is broken: {error}", path=self._path, hint="import the layer again")
+
+    def _check(self) -> None:
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        (found,) = self._db.execute("PRAGMA user_version").fetchone()
+        if application != APPLICATION_ID:
+            raise RecordError("not wclayer's", path=self._path, hint="remove it, if it is not needed")
+        if found != VERSION:
+            raise RecordError(
+                "layer.db of another version",
+                path=self._path,
+                expected=VERSION,
+                got=found,
+                hint="use the wclayer that made it",
+            )
+        schema = dict(self._db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+        if schema != _SCHEMA:
+            raise RecordError("layer.db with a schema that is not wclayer's", path=self._path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _query(self, sql: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._db.execute(sql, values)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self._broken(error) from None
+
+    def children(self, parent: int) -> Iterator[Row]:
+        """The rows directly below entry `parent` (0 is the root), streams too, in the order of import."""
+        for found in self._query(
+            f"SELECT {_COLUMNS} FROM entry WHERE parent = ? ORDER BY id",  # noqa: S608 # constants
+            (parent,),
+        ):
+            yield _row(found)
+
+    def find(self, parent: int, name: str) -> Row | None:
+        sql = f"SELECT {_COLUMNS} FROM entry WHERE parent = ? AND key = ?"  # noqa: S608 # constants
+        for found in self._query(sql, (parent, name_key(name))):
+            return _row(found)
+        return None
+
+    def get(self, number: int) -> Row:
+        for found in self._query(f"SELECT {_COLUMNS} FROM entry WHERE id = ?", (number,)):  # noqa: S608 # constants
+            return _row(found)
+        raise RecordError("layer.db: a link to an entry that is not there", path=self._path, got=number)
+
+    def more(self, row: Row) -> dict[str, bytes]:
+        if not row.flags & Flag.EXTRA:
+            return {}
+        return {
+            what: bytes(data) for what, data in self._query("SELECT what, data FROM extra WHERE entry = ?", (row.id,))
+        }
+
+    def host_names(self, parent: int) -> dict[int, bytes]:
+        """Entry id -> the host's name for it, of the children of `parent` where it is not their own."""
+        return {
+            number: bytes(data)
+            for number, data in self._query(
+                "SELECT e.id, x.data FROM entry e JOIN extra x ON x.entry = e.id AND x.what = 'host_name'"
+                " WHERE e.parent = ? AND e.flags & 2",
+                (parent,),
+            )
+        }
+
+    def descriptor(self, number: int | None) -> bytes | None:
+        return self._blob("SELECT data FROM descriptor WHERE id = ?", number)
+
+    def extended_attributes(self, number: int | None) -> tuple[ExtendedAttribute, ...]:
+        data = self._blob("SELECT data FROM ea WHERE id = ?", number)
+        if data is None:
+            return ()
+        try:
+            return parse_ea_list(data)
+        except FormatError as error:
+            raise self._broken(error) from None
+
+    def _blob(self, sql: str, number: int | None) -> bytes | None:
+        if number is None:
+            return None
+        for (data,) in self._query(sql, (number,)):
+            if isinstance(data, bytes):
+                return data
+        raise RecordError("layer.db: metadata that are not there", path=self._path, got=number)
+
+    def whiteouts(self) -> Iterator[str]:
+        """The paths of the whiteouts, in the order of their upper case."""
+        for (path,) in self._query("SELECT path FROM whiteout ORDER BY key"):
+            yield _name(path)
+
+    def has_whiteout(self, path: str) -> bool:
+        return any(True for _ in self._query("SELECT 1 FROM whiteout WHERE key = ?", (name_key(path),)))

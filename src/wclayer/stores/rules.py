@@ -1,0 +1,98 @@
+"""Which entries may be in a layer, by path and kind alone (hcsshim's importers, layer tar shape).
+
+A base layer is `Files` and optionally `UtilityVM`, `UtilityVM/Files`; any other
+has `Hives` and whiteouts too. The root's other names are Windows' and ours.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..entry import AlternateStream, Directory, Entry, File, HardLink, Whiteout
+from ..errors import ConfinementError, LayerError
+from ..win32.attributes import FILE_ATTRIBUTE_DIRECTORY
+from ..win32.names import check_length, upcase
+
+__all__ = ["BOOT_FILES", "FILES", "HIVES", "UTILITY_VM", "UTILITY_VM_FILES", "check_entry"]
+
+FILES: Final = "Files"
+HIVES: Final = "Hives"
+UTILITY_VM: Final = "UtilityVM"
+UTILITY_VM_FILES: Final = "UtilityVM/Files"
+
+_BOOT = "UtilityVM/Files/EFI/Microsoft/Boot/"
+# The files of the utility VM's boot store that ProcessUtilityImage rewrites, and where hcsshim saves the originals.
+BOOT_FILES: Final = {
+    _BOOT + "BCD": b"bcd.bak",
+    _BOOT + "BCD.LOG": b"bcd.log.bak",
+    _BOOT + "BCD.LOG1": b"bcd.log1.bak",
+    _BOOT + "BCD.LOG2": b"bcd.log2.bak",
+}
+
+
+def _within(path: str) -> bool:
+    """Is `path` below one of the two roots in which files, links and whiteouts live?"""
+    return path.startswith(("Files/", "UtilityVM/Files/"))
+
+
+def check_entry(entry: Entry, *, base: bool) -> None:
+    """Raise LayerError or ConfinementError where `entry` has no place in a layer."""
+    path = entry.path
+    root, _, rest = path.partition("/")
+    if root not in ((FILES, UTILITY_VM) if base else (FILES, HIVES, UTILITY_VM)):
+        raise _outside(path, root, base)
+    check_length(entry.name if isinstance(entry, AlternateStream) else path.rpartition("/")[2])
+    if isinstance(entry, Whiteout):
+        if base:
+            raise LayerError(
+                "a whiteout in a base layer, which has nothing below it to delete from",
+                path=path,
+                hint="this is a non-base layer: give its parents with -l, nearest first",
+            )
+        if not _within(path):
+            raise LayerError("a whiteout outside Files/ and UtilityVM/Files/", path=path)
+        return
+    if isinstance(entry, HardLink):
+        for end in (path, entry.target):
+            if not _within(end):
+                raise ConfinementError(
+                    "a hard link with an end outside Files/ and UtilityVM/Files/",
+                    path=path,
+                    got=repr(entry.target),
+                )
+        return
+    if not isinstance(entry, Directory):
+        if not rest and not isinstance(entry, AlternateStream):
+            raise LayerError("the root of a volume must be a directory", path=path)
+    elif not rest and entry.reparse_data is not None:
+        raise LayerError("the root of a volume must be no reparse point", path=path)
+    if root == UTILITY_VM and rest and rest != FILES and not rest.startswith("Files/") and base:
+        raise LayerError("an entry beside UtilityVM/Files", path=path, expected="UtilityVM/Files/...")
+    if isinstance(entry, Directory | File):
+        directory = bool(entry.file_attributes & FILE_ATTRIBUTE_DIRECTORY)
+        if directory != isinstance(entry, Directory):
+            raise LayerError(
+                "the attributes do not fit the kind of entry",
+                path=path,
+                expected="0x10 (directory) " + ("set" if isinstance(entry, Directory) else "not set"),
+                got=f"{entry.file_attributes:#x}",
+            )
+
+
+def _outside(path: str, root: str, base: bool) -> LayerError:
+    expected = "Files/ and UtilityVM/" if base else "Files/, Hives/ and UtilityVM/"
+    if base and root == HIVES:
+        return LayerError(
+            "Hives/ in a base layer",
+            path=path,
+            expected=expected,
+            hint="a non-base layer? give its parents with -l",
+        )
+    if upcase(root) in ("FILES", "HIVES", "UTILITYVM"):
+        return LayerError("wrong case of a root folder", path=path, expected=expected, got=root)
+    return ConfinementError(
+        "an entry outside the layer's roots",
+        path=path,
+        expected=expected,
+        hint="the tar was not made for Windows layers" if "/" not in path else None,
+    )

@@ -1,0 +1,60 @@
+"""File attributes: FILE_ATTRIBUTE_* of winnt.h and [MS-FSCC] 2.6, and their text in a layer tar."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..errors import AttributesError
+
+__all__ = [
+    "FILE_ATTRIBUTE_ARCHIVE",
+    "FILE_ATTRIBUTE_DIRECTORY",
+    "FILE_ATTRIBUTE_NORMAL",
+    "FILE_ATTRIBUTE_REPARSE_POINT",
+    "FILE_ATTRIBUTE_SPARSE_FILE",
+    "attribute_names",
+    "parse_attributes",
+]
+
+FILE_ATTRIBUTE_DIRECTORY: Final = 0x10
+FILE_ATTRIBUTE_ARCHIVE: Final = 0x20
+FILE_ATTRIBUTE_NORMAL: Final = 0x80
+FILE_ATTRIBUTE_SPARSE_FILE: Final = 0x200
+FILE_ATTRIBUTE_REPARSE_POINT: Final = 0x400
+
+_NAMES: Final = {
+    0x1: "READONLY",
+    0x2: "HIDDEN",
+    0x4: "SYSTEM",
+    FILE_ATTRIBUTE_DIRECTORY: "DIRECTORY",
+    FILE_ATTRIBUTE_ARCHIVE: "ARCHIVE",
+    0x40: "DEVICE",
+    FILE_ATTRIBUTE_NORMAL: "NORMAL",
+    0x100: "TEMPORARY",
+    FILE_ATTRIBUTE_SPARSE_FILE: "SPARSE_FILE",
+    FILE_ATTRIBUTE_REPARSE_POINT: "REPARSE_POINT",
+    0x800: "COMPRESSED",
+    0x1000: "OFFLINE",
+    0x2000: "NOT_CONTENT_INDEXED",
+    0x4000: "ENCRYPTED",
+    0x8000: "INTEGRITY_STREAM",
+    0x10000: "VIRTUAL",
+    0x20000: "NO_SCRUB_DATA",
+    0x40000: "RECALL_ON_OPEN",
+    0x80000: "PINNED",
+    0x100000: "UNPINNED",
+    0x400000: "RECALL_ON_DATA_ACCESS",
+}
+
+
+def parse_attributes(value: bytes) -> int:
+    """The uint32 in `MSWINDOWS.fileattr`: ASCII digits alone, as Go's strconv.ParseUint. Raises AttributesError."""
+    if value.isdigit() and len(value) <= 64 and (number := int(value)) <= 0xFFFFFFFF:
+        return number
+    raise AttributesError("file attributes", expected="a decimal uint32", got=repr(value[:40])[2:-1] or "nothing")
+
+
+def attribute_names(attributes: int) -> list[str]:
+    """The names of the bits set, lowest first; bits without a name in hexadecimal."""
+    bits = (1 << number for number in range(32) if attributes >> number & 1)
+    return [_NAMES.get(bit, f"{bit:#x}") for bit in bits]

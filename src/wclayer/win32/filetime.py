@@ -1,0 +1,63 @@
+"""FILETIME: 100 ns ticks since 1601-01-01 UTC, unsigned 64 bits ([MS-DTYP] 2.3.3), and the text of PAX times.
+
+A PAX time is decimal seconds since 1970, in layers with up to seven digits after
+the point. Both directions are exact over all 64 bits; hcsshim goes through 64-bit
+nanoseconds, and wraps what lies outside the years 1677 to 2262.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ..errors import FileTimeError
+
+__all__ = ["NO_TIME", "UNIX_EPOCH", "format_pax_time", "from_unix_ns", "parse_pax_time", "to_unix_ns"]
+
+UNIX_EPOCH: Final = 116444736000000000  # 1970-01-01
+NO_TIME: Final = 48491090211286549  # what hcsshim makes of Go's zero time, the year 1
+
+_TICKS: Final = 10_000_000  # a second
+_LIMIT: Final = 1 << 64
+_PAX_TIME = re.compile(rb"([+-]?)([0-9]{1,32})(?:\.([0-9]{0,64}))?")
+
+
+def _checked(filetime: int, got: object) -> int:
+    if 0 <= filetime < _LIMIT:
+        return filetime
+    raise FileTimeError("a time that no FILETIME can hold", expected="a time from 1601-01-01 to 60056-05-28", got=got)
+
+
+def parse_pax_time(value: bytes) -> int:
+    """The FILETIME of a PAX time such as `b"1600000000.1234567"`.
+
+    An optional sign, digits, optionally a point and digits; what is finer than 100 ns is cut, towards 1970, as
+    hcsshim does. Raises FileTimeError for other text, and for what lies outside FILETIME's range.
+    """
+    found = _PAX_TIME.fullmatch(value)
+    if found is None:
+        raise FileTimeError("a time", expected="decimal seconds", got=repr(value[:40])[2:-1])
+    sign, seconds, fraction = found.groups()
+    ticks = int(seconds) * _TICKS
+    if fraction:
+        ticks += int(fraction[:7].ljust(7, b"0"))
+    return _checked(UNIX_EPOCH - ticks if sign == b"-" else UNIX_EPOCH + ticks, value.decode())
+
+
+def format_pax_time(filetime: int) -> bytes:
+    """The PAX time of a FILETIME: no more digits than it needs, negative as sign and absolute value."""
+    ticks = filetime - UNIX_EPOCH
+    seconds, rest = divmod(abs(ticks), _TICKS)
+    sign = b"-" if ticks < 0 else b""
+    return b"%b%d.%b" % (sign, seconds, (b"%07d" % rest).rstrip(b"0")) if rest else b"%b%d" % (sign, seconds)
+
+
+def from_unix_ns(ns: int) -> int:
+    """The FILETIME of nanoseconds since 1970, cut towards 1970. Raises FileTimeError."""
+    ticks = ns // 100 if ns >= 0 else -(-ns // 100)
+    return _checked(UNIX_EPOCH + ticks, f"{ns} ns since 1970")
+
+
+def to_unix_ns(filetime: int) -> int:
+    """The nanoseconds since 1970 of a FILETIME."""
+    return (filetime - UNIX_EPOCH) * 100

@@ -1,0 +1,99 @@
+"""Names as NTFS has them: UTF-16 code units, compared in upper case by $UpCase.
+
+NTFS allows unpaired surrogates. In Python text they stand as themselves, in the
+bytes of a tar as WTF-8 (https://simonsapin.github.io/wtf-8/). Upper case is that
+of the volume's own table, never Python's, which changes with its version.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ..errors import InvalidNameError
+from ._upcase import RUNS
+
+__all__ = [
+    "check_component",
+    "check_length",
+    "decode_wtf8",
+    "encode_wtf8",
+    "from_utf16",
+    "to_utf16",
+    "upcase",
+    "win32_problem",
+]
+
+MAX_NAME: Final = 255  # UTF-16 code units
+
+_UPCASE: Final = {unit: unit + delta for first, last, step, delta in RUNS for unit in range(first, last + 1, step)}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_FORBIDDEN = re.compile(r"[\0/\\:]")
+_WIN32_FORBIDDEN = re.compile(r'[<>"|?*\x01-\x1f]')
+_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\xb9\xb2\xb3])(?: *\..*| *)", re.DOTALL)
+
+
+def _joined(text: str) -> str:
+    """`text` with each high and low surrogate that stand together as the one character that they are to NTFS."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def decode_wtf8(data: bytes) -> str:
+    """The name in `data`. Raises InvalidNameError for bytes that are no WTF-8, which no NTFS name can be."""
+    try:
+        text = data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise InvalidNameError(
+            "a name that is no UTF-8",
+            expected="UTF-8, as Windows' names are Unicode",
+            got=repr(data[error.start : error.end])[2:-1],
+        ) from None
+    return _joined(text) if _SURROGATE.search(text) else text
+
+
+def encode_wtf8(name: str) -> bytes:
+    """The bytes of `name`, unpaired surrogates as three bytes each."""
+    return name.encode("utf-8", "surrogatepass")
+
+
+def to_utf16(name: str) -> bytes:
+    """UTF-16, little-endian, without a mark."""
+    return name.encode("utf-16-le", "surrogatepass")
+
+
+def from_utf16(data: bytes) -> str:
+    """Text of little-endian UTF-16; a single byte at the end is left out."""
+    return data[: len(data) // 2 * 2].decode("utf-16-le", "surrogatepass")
+
+
+def upcase(name: str) -> str:
+    """`name` in NTFS's upper case, by which names are compared; characters beyond the BMP stay as they are."""
+    return name.upper() if name.isascii() else name.translate(_UPCASE)
+
+
+def check_component(name: str) -> None:
+    """Raise InvalidNameError for what can be no file's name: `.`, `..`, nothing, or with one of / \\ : NUL in it."""
+    if name in ("", ".", ".."):
+        raise InvalidNameError("no file name", expected="a name", got=repr(name))
+    found = _FORBIDDEN.search(name)
+    if found is not None:
+        raise InvalidNameError("a character that no file name can have", expected="none of / \\ : NUL", got=repr(name))
+
+
+def check_length(name: str) -> None:
+    """Raise InvalidNameError for a name longer than NTFS can hold; a tar can hold it all the same."""
+    if len(name) > MAX_NAME // 2 and (units := len(to_utf16(name)) // 2) > MAX_NAME:
+        raise InvalidNameError(
+            "a name longer than NTFS can hold", expected=f"at most {MAX_NAME} UTF-16 code units", got=units
+        )
+
+
+def win32_problem(name: str) -> str | None:
+    """Why Win32 programs could not open a file of this name, which NTFS can hold; None if they could."""
+    if _WIN32_FORBIDDEN.search(name):
+        return 'a control character, or one of < > " | ? *'
+    if name.endswith((".", " ")):
+        return "a dot or blank at the end"
+    if _DEVICE.fullmatch(upcase(name)):
+        return "the name of a device"
+    return None
