@@ -30,7 +30,7 @@ from .defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
 from .host import host_errors, shown
 from .links import host_target, windows_link
 from .posix import STREAMS
-from .record import LAYER_DB, Flag, Kind, RecordReader, Row
+from .record import LAYER_DB, Flag, Kind, RecordReader, Row, host_time
 from .rules import BOOT_FILES, FILES, HIVES, UTILITY_VM
 
 __all__ = ["PosixLayer"]
@@ -395,7 +395,7 @@ class PosixLayer:
         found = node.found
         if found.st_size != row.size:
             return True
-        if found.st_mtime_ns == row.mtime or row.sha256 is None:
+        if host_time(found.st_mtime_ns) == row.mtime or row.sha256 is None:
             return False
         body = _FileBody(self._root, node.host, row.size, extents, node.path)
         digest = hashlib.sha256()

@@ -22,7 +22,7 @@ from ..win32.ea import build_ea_list, parse_ea_list
 from ..win32.names import decode_wtf8, encode_wtf8, upcase
 from .host import shown
 
-__all__ = ["LAYER_DB", "Flag", "Kind", "RecordReader", "RecordWriter", "Row", "name_key"]
+__all__ = ["LAYER_DB", "Flag", "Kind", "RecordReader", "RecordWriter", "Row", "host_time", "name_key"]
 
 LAYER_DB: Final = b"layer.db"
 APPLICATION_ID: Final = 0x57434C59  # "WCLY"
@@ -123,6 +123,11 @@ def _signed(time: int | None) -> int | None:
     return time if time is None or time < 1 << 63 else time - (1 << 64)
 
 
+def host_time(ns: int) -> int:
+    """A host's time in ns since 1970 as SQLite can hold it, and as it is compared: its lower 64 bits, signed."""
+    return (ns + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
 def _unsigned(time: int | None) -> int | None:
     return time if time is None or time >= 0 else time + (1 << 64)
 
@@ -219,7 +224,7 @@ class RecordWriter:
                 ea,
                 size,
                 sha256,
-                mtime,
+                None if mtime is None else host_time(mtime),
                 _text(target) if isinstance(target, str) else target,
             ),
         )
