@@ -118,6 +118,12 @@ class WclayerError(Exception):
         if self.offset is None:
             self.offset = offset
 
+    def within(self, offset: int) -> None:
+        """Say where the malformed value lies; its own offset, inside the value, goes into the message."""
+        if self.offset is not None:
+            self.message += f" (at {self.offset} in it)"
+        self.offset = offset
+
     def __str__(self) -> str:
         text = printable(self.message) if len(self.message) <= _SHOWN else self.message
         if self.path is not None:

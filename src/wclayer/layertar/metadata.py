@@ -27,7 +27,15 @@ from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from ..entry import AlternateStream, Directory, Entry, ExtendedAttribute, File, HardLink, Whiteout
-from ..errors import ConfinementError, FormatError, InexpressibleError, InvalidNameError, LayerError, TarError
+from ..errors import (
+    ConfinementError,
+    FormatError,
+    InexpressibleError,
+    InvalidNameError,
+    LayerError,
+    MetadataError,
+    TarError,
+)
 from ..win32.attributes import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_SPARSE_FILE, parse_attributes
 from ..win32.filetime import NO_TIME, UNIX_EPOCH, format_pax_time, from_unix_ns, parse_pax_time
 from ..win32.names import check_component, decode_wtf8, encode_wtf8
@@ -81,7 +89,7 @@ def layer_path(name: bytes, what: str, offset: int) -> str:
             return ""
         raise InvalidNameError(f"{what} without a name", path="", offset=offset)
     components = path.split("/")
-    drive = len(components) > 1 and components[0][1:2] == ":"
+    drive = components[0][1:2] == ":" and (len(components) > 1 or path[2:3] in ("", "\\"))
     if not components[0] or ".." in components or drive:
         raise ConfinementError(
             f"{what} that leaves the layer",
@@ -222,6 +230,10 @@ def entry_of(member: Member, owner: str | None) -> Entry | None:
         return None
     try:
         return _entry(member, path, owner)
+    except MetadataError as error:
+        error.within(member.offset)
+        error.at(path)
+        raise
     except (FormatError, InexpressibleError) as error:
         error.at(path, member.offset)
         raise
