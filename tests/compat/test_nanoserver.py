@@ -1,0 +1,52 @@
+"""A generated layer of nanoserver's shape and size: import and export each under 150 MB of memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.compat.tools import REPOSITORY
+
+LIMIT = 150 << 20
+
+MEASURE = """
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], capture_output=True, check=True)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps({"peak": peak, **json.loads(done.stdout)}))
+"""
+
+
+def measured(*arguments: str | Path) -> dict[str, object]:
+    command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "wclayer", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, check=True)
+    result: dict[str, object] = json.loads(done.stdout)
+    peak = result["peak"]
+    assert isinstance(peak, int)
+    assert peak < LIMIT
+    return result
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="resource usage of POSIX")
+def test_memory(tmp_path: Path) -> None:
+    tar = tmp_path / "big.tar"
+    subprocess.run(
+        [sys.executable, str(REPOSITORY / "examples" / "sample_layer.py"), "--nanoserver", str(tar)], check=True
+    )
+    imported = measured("import", "--json", "-i", tar, tmp_path / "layer")
+    assert imported["entries"] == {"directories": 1350, "files": 5164, "hard_links": 3774}
+    tar.unlink()
+    assert (tmp_path / "layer" / "layer.db").stat().st_size < 2_200_000
+    plain = measured("export", "--json", "-o", tar, tmp_path / "layer")
+    assert plain["entries"] == imported["entries"]
+    tar.unlink()
+    for compression in ("gzip", "zstd"):
+        packed = measured("export", "--json", "--compress", compression, "-o", tar, tmp_path / "layer")
+        assert packed["diff_id"] == plain["diff_id"]
+        again = measured("import", "--json", "-i", tar, tmp_path / "again")
+        assert again["diff_id"] == plain["diff_id"]
+        subprocess.run(["rm", "-rf", str(tar), str(tmp_path / "again")], check=True)
