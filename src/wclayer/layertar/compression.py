@@ -192,7 +192,7 @@ class Compressed:
             options: dict[int, int] = {
                 parameter.compression_level: level,
                 parameter.checksum_flag: 1,
-                parameter.nb_workers: max(1, min(os.cpu_count() or 1, 8)),
+                parameter.nb_workers: max(1, min(os.cpu_count() or 1, 4)),
             }
             self._zstd = zstd.ZstdCompressor(options=options)
 

@@ -1,0 +1,123 @@
+"""`make bench`: wclayer beside other programs at the same work, in the same run, as ratios.
+
+    python -m benchmarks [--size BYTES] [--rounds N]
+
+Prints a table, and writes benchmarks/results/layer.json. A ratio is wclayer's time
+over the other program's, each the best of N rounds; below 1 is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from examples.sample_layer import SIZE
+
+from wclayer import __version__
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def best(rounds: int, action: Callable[[], None], before: Callable[[], None] = lambda: None) -> float:
+    """Seconds of the fastest of `rounds`."""
+    found = []
+    for _ in range(rounds):
+        before()
+        began = time.perf_counter()
+        action()
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def run(*command: str | Path, output: Path | None = None) -> None:
+    with open(output or Path("/dev/null"), "wb") as out:
+        subprocess.run(list(map(str, command)), check=True, stdout=out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--size", type=int, default=SIZE, help="bytes of data in the generated layer")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    wclayer = [sys.executable, "-m", "wclayer"]
+    with tempfile.TemporaryDirectory(prefix="wclayer-bench-") as name:
+        work = Path(name)
+        tar, layer, out, tree = work / "layer.tar", work / "layer", work / "out", work / "tree"
+        run(sys.executable, "-m", "examples.sample_layer", "--nanoserver", "--size", str(options.size), tar)
+
+        def clear(path: Path) -> Callable[[], None]:
+            def act() -> None:
+                shutil.rmtree(path, ignore_errors=True)
+                path.unlink(missing_ok=True)
+
+            return act
+
+        def fresh() -> None:
+            clear(tree)()
+            tree.mkdir()
+
+        def import_() -> None:
+            run(*wclayer, "import", "-q", "-i", tar, layer)
+
+        rows: list[tuple[str, str, float, float]] = []
+        rows.append(
+            (
+                "import a tar",
+                "GNU tar -x",
+                best(options.rounds, import_, clear(layer)),
+                best(options.rounds, lambda: run("tar", "--warning=no-unknown-keyword", "-xf", tar, "-C", tree), fresh),
+            )
+        )
+        rows.append(
+            (
+                "export a tar",
+                "GNU tar -c",
+                best(options.rounds, lambda: run(*wclayer, "export", "-q", "-o", out, layer), clear(out)),
+                best(options.rounds, lambda: run("tar", "-cf", out, "-C", tree, "."), clear(out)),
+            )
+        )
+        rows.append(
+            (
+                "export -z",
+                "gzip -6 of the tar",
+                best(options.rounds, lambda: run(*wclayer, "export", "-q", "-z", "-o", out, layer), clear(out)),
+                best(options.rounds, lambda: run("gzip", "-6", "-c", tar, output=work / "gz"), clear(work / "gz")),
+            )
+        )
+        sizes = out.stat().st_size / (work / "gz").stat().st_size
+    print(f"{'wclayer':14} {'beside':20} {'wclayer s':>10} {'other s':>10} {'ratio':>7}")
+    for what, other, mine, theirs in rows:
+        print(f"{what:14} {other:20} {mine:10.2f} {theirs:10.2f} {mine / theirs:7.2f}")
+    print(f"export -z: blob {sizes:.3f} times as large as that of gzip -6")
+    RESULTS.mkdir(exist_ok=True)
+    result = {
+        "wclayer": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "size": options.size,
+        "blob_ratio": round(sizes, 4),
+        "rows": [
+            {
+                "what": what,
+                "beside": other,
+                "seconds": round(mine, 3),
+                "other": round(theirs, 3),
+                "ratio": round(mine / theirs, 3),
+            }
+            for what, other, mine, theirs in rows
+        ],
+    }
+    (RESULTS / "layer.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
