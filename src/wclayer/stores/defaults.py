@@ -1,4 +1,4 @@
-"""What a file or directory without metadata gets: what a fresh Windows volume gives (layer-format 3).
+"""What a file or directory without metadata gets: what a fresh Windows volume gives, and BuildKit uses.
 
 directory  O:BAG:SYD:(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;;FA;;;BA)(A;OICIIO;GA;;;CO)
            (A;OICI;0x1200a9;;;BU)(A;CI;LC;;;BU)(A;CI;DC;;;BU)
