@@ -25,9 +25,11 @@ def _inside(parts: list[str], depth: int) -> bool:
 
 
 def _depth(path: str) -> int:
-    """How many directories there are between the root of its volume and `path`."""
-    inner = path.removeprefix("UtilityVM/Files/").removeprefix("Files/")
-    return inner.count("/")
+    """How many directories there are between the root of its volume and `path`; -1 outside of both volumes."""
+    for root in ("Files/", "UtilityVM/Files/"):
+        if path.startswith(root):
+            return path[len(root) :].count("/")
+    return -1
 
 
 def host_target(path: str, reparse_data: bytes) -> bytes | None:

@@ -301,11 +301,11 @@ class PosixSink:
                 )
             if extents != whole:
                 os.ftruncate(fd, entry.size)
-            if isinstance(entry, File):
-                _set_times(fd, entry.last_access_time, entry.last_write_time)
-            mtime = os.fstat(fd).st_mtime_ns
         finally:
             os.close(fd)
+        if isinstance(entry, File):
+            self._set_times(host, entry.last_access_time, entry.last_write_time)
+        mtime = self._root.lstat(host).st_mtime_ns
         self._summary.bytes += entry.size
         holes = None if extents == whole else b";".join(b"%d,%d" % extent for extent in extents)
         return digest.digest(), holes, mtime
@@ -345,12 +345,15 @@ class PosixSink:
             raise LayerError("hard link to something that is no file", path=entry.path, got=entry.target)
         host, extra = self._host_name(parent, name)
         source = self._host_path(row)
-        try:
-            self._root.link(source, host)
-        except OSError:  # as many names as the file system allows, or it has no hard links: the record keeps the link
-            if row.flags & Flag.SYMLINK:
-                self._root.symlink(self._root.readlink(source), host, directory=False)
-            else:
+        if row.flags & Flag.SYMLINK:
+            # From another place a relative target could lead outside, so the host gets a placeholder; the record knows.
+            os.close(self._root.create(host))
+        else:
+            try:
+                self._root.link(source, host)
+            except (
+                OSError
+            ):  # as many names as the file system allows, or it has no hard links: the record keeps the link
                 self._copy(source, host)
         if not row.flags & Flag.LINKED:
             self._record.set_flag(row.id, Flag.LINKED)
@@ -374,9 +377,9 @@ class PosixSink:
                 while chunk := os.read(old, CHUNK):
                     _write_at(new, chunk, position)
                     position += len(chunk)
-                os.utime(new, ns=(found.st_atime_ns, found.st_mtime_ns))
             finally:
                 os.close(new)
+            self._root.utime(target, (found.st_atime_ns, found.st_mtime_ns))
         finally:
             os.close(old)
 
@@ -393,11 +396,12 @@ class PosixSink:
                 else "are these its parents?",
             )
         host, extra = self._host_name(parent, name)
-        flags = self._make_link(found, host)
+        flags = self._make_link(replace(found, path=entry.path), host)
         digest: bytes | None = None
         mtime: int | None = None
         if not flags:
-            digest, extents, mtime = self._write(host, entry.path, found, self._parents.open(entry.target))
+            body = self._parents.open(entry.target) if found.size else None
+            digest, extents, mtime = self._write(host, entry.path, found, body)
             if extents is not None:
                 extra["extents"] = extents
         for field, time in (
@@ -462,15 +466,6 @@ def _host_times(access: int | None, write: int | None) -> tuple[int, int] | None
     if write is None:
         return None
     return to_unix_ns(write if access is None else access), to_unix_ns(write)
-
-
-def _set_times(fd: int, access: int | None, write: int | None) -> None:
-    times = _host_times(access, write)
-    if times is not None:
-        try:
-            os.utime(fd, ns=times)
-        except (OSError, OverflowError):
-            return
 
 
 def _write_at(fd: int, chunk: bytes, offset: int) -> None:

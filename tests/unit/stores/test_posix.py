@@ -211,6 +211,7 @@ def test_a_plain_tree(tmp_path: Path) -> None:
         ("Files/l", "C:\\x", None),
         ("Files/l", "\\\\srv\\x", None),
         ("UtilityVM/Files/l", "..\\..\\Files\\f", None),
+        ("UtilityVM/Files/l", "f", "f"),
     ],
 )
 def test_only_links_that_stay_inside_become_symlinks(
@@ -226,6 +227,44 @@ def test_only_links_that_stay_inside_become_symlinks(
     [entry] = [entry for entry in entries(tmp_path / "layer").values() if entry.path == path]
     assert isinstance(entry, File)
     assert entry.reparse_data == build_link(target, False)
+
+
+def test_another_name_of_a_link_does_not_lead_outside(tmp_path: Path) -> None:
+    """A relative target that is inside where the link is may be outside where its other name is."""
+    members = [
+        directory("Files/dir/sub"),
+        M("Files/dir/sub/l", type="2", link="..\\..\\x", pax={"MSWINDOWS.fileattr": "1056"}),
+        M("Files/z", type="1", link="Files/dir/sub/l"),
+    ]
+    put(tmp_path / "base", *members)
+    assert os.readlink(tmp_path / "base/Files/dir/sub/l") == "../../x"
+    assert not (tmp_path / "base/Files/z").is_symlink()
+    assert isinstance(entries(tmp_path / "base")["Files/z"], HardLink)
+    put(tmp_path / "top", M("Files/y", type="1", link="Files/dir/sub/l"), parents=(tmp_path / "base",))
+    assert not (tmp_path / "top/Files/y").is_symlink()
+    link = entries(tmp_path / "top")["Files/y"]
+    assert isinstance(link, HardLink)
+    assert link.target == "Files/dir/sub/l"
+
+
+def test_links_made_by_hand(tmp_path: Path) -> None:
+    put(tmp_path / "layer", M("Files/f", b"data"))
+    files = tmp_path / "layer/Files"
+    os.link(files / "f", files / "g")
+    (files / "new").write_bytes(b"new")
+    os.link(files / "new", files / "newer")
+    found = entries(tmp_path / "layer")
+    assert {path: entry.target for path, entry in found.items() if isinstance(entry, HardLink)} == {
+        "Files/g": "Files/f",
+        "Files/newer": "Files/new",
+    }
+
+
+def test_links_are_made_in_the_two_volumes_alone(tmp_path: Path) -> None:
+    put(tmp_path / "base")
+    members = [directory("Hives"), M("Hives/l_Delta", type="2", link="..\\layer.db")]
+    put(tmp_path / "layer", *members, parents=(tmp_path / "base",))
+    assert not (tmp_path / "layer/Hives/l_Delta").is_symlink()
 
 
 def test_names_that_the_host_cannot_hold(tmp_path: Path) -> None:
