@@ -114,7 +114,7 @@ def decode_base64(value: bytes, what: str, offset: int) -> bytes:
     if b"\n" in value or b"\r" in value:
         value = value.replace(b"\n", b"").replace(b"\r", b"")
     try:
-        if len(value) % 4 == 0:
+        if len(value) % 4 == 0 and not value.endswith(b"==="):
             return binascii.a2b_base64(value, strict_mode=True)
         reason = f"{len(value)} characters"
     except binascii.Error as error:

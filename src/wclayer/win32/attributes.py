@@ -49,7 +49,7 @@ _NAMES: Final = {
 
 def parse_attributes(value: bytes) -> int:
     """The uint32 in `MSWINDOWS.fileattr`: ASCII digits alone, as Go's strconv.ParseUint. Raises AttributesError."""
-    if value.isdigit() and len(value) <= 64 and (number := int(value)) <= 0xFFFFFFFF:
+    if value.isdigit() and len(digits := value.lstrip(b"0")) <= 10 and (number := int(digits or b"0")) <= 0xFFFFFFFF:
         return number
     raise AttributesError("file attributes", expected="a decimal uint32", got=repr(value[:40])[2:-1] or "nothing")
 

@@ -19,7 +19,7 @@ NO_TIME: Final = 48491090211286549  # what hcsshim makes of Go's zero time, the 
 
 _TICKS: Final = 10_000_000  # a second
 _LIMIT: Final = 1 << 64
-_PAX_TIME = re.compile(rb"([+-]?)([0-9]{1,32})(?:\.([0-9]{0,64}))?")
+_PAX_TIME = re.compile(rb"([+-]?)([0-9]{1,128})(?:\.([0-9]{0,128}))?")
 
 
 def _checked(filetime: int, got: object) -> int:

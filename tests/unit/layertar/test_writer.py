@@ -1,0 +1,95 @@
+"""What the canonical tar cannot hold, and the permission bits that are asked for."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+
+from tests.strategies import tar_of
+from wclayer.body import BytesBody
+from wclayer.entry import AlternateStream, Directory, Entry, ExtendedAttribute, File, HardLink, Whiteout
+from wclayer.errors import InexpressibleError, LayerError, StorageError
+from wclayer.layertar.writer import TarWriter
+from wclayer.win32.reparse import build_link
+
+LAYER: list[tuple[Entry, bytes | None, None]] = [
+    (Directory("Files"), None, None),
+    (Directory("Files/d"), None, None),
+    (File("Files/d/f", size=1), b"x", None),
+    (File("Files/d/empty", data_stream=False), None, None),
+    (HardLink("Files/d/g", "Files/d/f"), None, None),
+    (File("Files/l", 0x420, reparse_data=build_link("d", False), data_stream=False), None, None),
+    (Directory("UtilityVM"), None, None),
+    (Directory("UtilityVM/Files"), None, None),
+]
+
+
+def modes(tar: bytes) -> dict[str, int]:
+    with tarfile.open(fileobj=io.BytesIO(tar)) as found:
+        return {member.name: member.mode for member in found}
+
+
+def test_modes() -> None:
+    """Without: the type alone, as hcsshim. With: as in Microsoft's own tars, the roots left out (go-winio#184)."""
+    plain = {
+        "Files": 0o040000,
+        "Files/d": 0o040000,
+        "Files/d/f": 0o100000,
+        "Files/d/empty": 0,
+        "Files/d/g": 0o644,
+        "Files/l": 0o120000,
+        "UtilityVM": 0o040000,
+        "UtilityVM/Files": 0o040000,
+    }
+    assert modes(tar_of(LAYER)) == plain
+    added = {"Files/d": 0o755, "Files/d/f": 0o644, "Files/d/empty": 0o644, "Files/l": 0o644}
+    assert modes(tar_of(LAYER, modes=True)) == {name: mode | added.get(name, 0) for name, mode in plain.items()}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        File("Files/.wh.x"),
+        Directory("Files/.wh.d"),
+        File("Files/a:b"),
+        File("Files/a\\b"),
+        File("Files/../x"),
+        File("/Files/x"),
+        File(""),
+        File("Files/a\0b"),
+        HardLink("Files/l", "../x"),
+        HardLink("Files/.wh.l", "Files/x"),
+        Whiteout("Files/../x"),
+        File("Files/f", extended_attributes=(ExtendedAttribute(b"a=b", b""),)),
+        File("Files/f", extended_attributes=(ExtendedAttribute(b"a", b"1"), ExtendedAttribute(b"a", b"2"))),
+        File("Files/f", security_descriptor=bytes(1 << 20)),
+        File("Files/f", backup_streams=((7, b""),)),
+    ],
+    ids=lambda entry: f"{type(entry).__name__} {entry.path!r}"[:40],
+)
+def test_what_no_tar_can_hold(entry: Entry) -> None:
+    with pytest.raises(InexpressibleError) as caught:
+        TarWriter(io.BytesIO()).add(entry)
+    assert caught.value.path is not None
+    assert caught.value.exit_code == 18
+
+
+def test_streams_follow_their_owner() -> None:
+    writer = TarWriter(io.BytesIO())
+    writer.add(File("f"))
+    writer.add(AlternateStream("f", "a"))
+    writer.add(AlternateStream("f", "b"))
+    writer.add(Whiteout("x"))
+    with pytest.raises(LayerError):
+        writer.add(AlternateStream("f", "c"))
+    writer.add(File("g"))
+    with pytest.raises(InexpressibleError):
+        writer.add(AlternateStream("g", "a:b"))
+
+
+@pytest.mark.parametrize("body", [b"", b"12", b"1234"])
+def test_bodies_of_another_size(body: bytes) -> None:
+    with pytest.raises(StorageError, match="not as long"):
+        TarWriter(io.BytesIO()).add(File("f", size=3), BytesBody(body))

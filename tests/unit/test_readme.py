@@ -1,0 +1,50 @@
+"""The README's tour and its Python, run as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+def test_the_tour(tmp_path: Path) -> None:
+    tour = README.partition("## Ten lines of tour")[2].partition("## As a library")[0]
+    commands = [line.partition("  #")[0].strip() for line in re.findall(r"^\$ (.*)$", tour, re.MULTILINE)]
+    assert len(commands) == 10
+    assert commands[0] == "pip install ."  # done already, by whoever runs the tests
+    script = tmp_path / "bin" / "wclayer"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m wclayer "$@"\n')
+    script.chmod(0o755)
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    environment = {**os.environ, "PATH": f"{script.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for command in commands[1:]:
+        done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, (command, done.stderr)
+    assert (tmp_path / "again/Files/hello.txt").read_text() == "hello\n"
+
+
+def test_the_library(tmp_path: Path) -> None:
+    found = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    subprocess.run(
+        [sys.executable, str(REPOSITORY / "examples/sample_layer.py"), "layer.tar"], cwd=tmp_path, check=True
+    )
+    done = subprocess.run([sys.executable, "-c", found[1]], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"app.exe 5002 0x20" in done.stdout
+    assert (tmp_path / "out.tar").stat().st_size > 1 << 20
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (page.parent / target).exists(), (page, target)
