@@ -53,11 +53,15 @@ class ExtendedAttribute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Metadata:
+class _Times:
     creation_time: int | None = None
     last_access_time: int | None = None
     last_write_time: int | None = None
     change_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Metadata(_Times):
     security_descriptor: bytes | None = None
     extended_attributes: tuple[ExtendedAttribute, ...] = ()
     reparse_data: bytes | None = None
@@ -98,17 +102,8 @@ class AlternateStream:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LinkTimes:
-    file_attributes: int = 0x20
-    creation_time: int | None = None
-    last_access_time: int | None = None
-    last_write_time: int | None = None
-    change_time: int | None = None
-
-
 @dataclass(frozen=True, slots=True)
-class HardLink(_LinkTimes):
+class HardLink(_Times):
     """A further name, `path`, of the file `target`, which came earlier or is in a parent layer.
 
     The attributes and times are what a tar says beside the name; the file's own are those of its first name.
@@ -116,6 +111,7 @@ class HardLink(_LinkTimes):
 
     path: str
     target: str
+    file_attributes: int = 0x20
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from .confine import Root
 from .host import host_errors
 from .links import host_target
 from .partial import PartialFolder
-from .record import LAYER_DB, Flag, Kind, RecordWriter, Row
+from .record import LAYER_DB, Flag, Kind, RecordWriter, Row, link_extra, times_of
 from .rules import BOOT_FILES, FILES, UTILITY_VM_FILES, check_entry
 
 __all__ = ["HOST_PREFIX", "STREAMS", "PosixSink"]
@@ -362,7 +362,7 @@ class PosixSink:
             name,
             Kind.LINK,
             attributes=entry.file_attributes,
-            times=(entry.creation_time, entry.last_access_time, entry.last_write_time, entry.change_time),
+            times=times_of(entry),
             target=row.id,
             extra=extra,
         )
@@ -404,15 +404,7 @@ class PosixSink:
             digest, extents, mtime = self._write(host, entry.path, found, body)
             if extents is not None:
                 extra["extents"] = extents
-        for field, time in (
-            ("creation", entry.creation_time),
-            ("access", entry.last_access_time),
-            ("write", entry.last_write_time),
-            ("change", entry.change_time),
-        ):
-            if time is not None:
-                extra[f"link.{field}"] = b"%d" % time
-        extra["link.attributes"] = b"%d" % entry.file_attributes
+        extra |= link_extra(entry)
         self._record.add(
             parent.id,
             name,

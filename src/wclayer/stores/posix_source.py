@@ -16,21 +16,21 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Self
 
-from ..body import CHUNK, HoledBody, StreamBody
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
 from ..errors import FormatError, InexpressibleError, LayerError, NotFoundError, RecordError
-from ..win32.attributes import FILE_ATTRIBUTE_ARCHIVE, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT
 from ..win32.filetime import from_unix_ns
 from ..win32.names import check_component, decode_wtf8, encode_wtf8, upcase
 from .confine import Root
-from .defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from .defaults import changed_file, new_directory, new_file, new_hard_link, resized
+from .folder_body import FolderBody
 from .host import host_errors, shown
 from .links import host_target, windows_link
 from .posix import STREAMS
-from .record import LAYER_DB, Flag, Kind, RecordReader, Row, host_time
+from .record import LAYER_DB, Flag, Kind, Row, hard_link, host_time
+from .record_reader import RecordReader
 from .rules import BOOT_FILES, FILES, HIVES, UTILITY_VM
 
 __all__ = ["PosixLayer"]
@@ -142,7 +142,7 @@ class PosixLayer:
                 if not isinstance(entry, HardLink):
                     yield from self._streams(node)
             finally:
-                if isinstance(body, _FileBody):
+                if isinstance(body, FolderBody):
                     body.close()
             if isinstance(entry, Directory):
                 for path in whiteouts.pop(upcase(entry.path), ()):
@@ -237,47 +237,23 @@ class PosixLayer:
         )
 
     def _directory(self, node: _Node) -> Directory:
-        if node.row is not None:
-            entry = self._recorded(node.path, node.row)
+        if node.row is not None and self._record is not None:
+            entry = self._record.entry(node.row, node.path)
             if isinstance(entry, Directory):
                 return entry
-        time = _mtime(node)
-        return Directory(
-            node.path,
-            file_attributes=FILE_ATTRIBUTE_DIRECTORY,
-            creation_time=time,
-            last_access_time=time,
-            last_write_time=time,
-            change_time=time,
-            security_descriptor=DIRECTORY_DESCRIPTOR,
-        )
+        return new_directory(node.path, _mtime(node))
 
     def _symlink(self, node: _Node, links: _Links | None) -> Directory | File | HardLink:
         target = self._root.readlink(node.host)
-        row = node.row
-        if row is not None:
-            root = self._root_row(row)
-            entry = self._recorded(node.path, root)
+        if node.row is not None and self._record is not None:
+            root = self._root_row(node.row)
+            entry = self._record.entry(root, node.path)
             if entry.reparse_data is not None and host_target(node.path, entry.reparse_data) == target:
-                if links is not None and isinstance(entry, File) and (link := self._link(node, root, entry, links)):
+                if links is not None and isinstance(entry, File) and (link := self._link(node, root, links)):
                     return link
                 return entry
-        buffer = windows_link(node.path, target)
-        time = _mtime(node)
-        directory = self._leads_to_directory(node, target)
-        make = Directory if directory else File
-        attributes = FILE_ATTRIBUTE_REPARSE_POINT | (FILE_ATTRIBUTE_DIRECTORY if directory else FILE_ATTRIBUTE_ARCHIVE)
-        entry = make(
-            node.path,
-            file_attributes=attributes,
-            creation_time=time,
-            last_access_time=time,
-            last_write_time=time,
-            change_time=time,
-            security_descriptor=DIRECTORY_DESCRIPTOR if directory else FILE_DESCRIPTOR,
-            reparse_data=buffer,
-        )
-        return entry if isinstance(entry, Directory) else _without_data(entry)
+        make = new_directory if self._leads_to_directory(node, target) else new_file
+        return make(node.path, _mtime(node), reparse_data=windows_link(node.path, target))
 
     def _leads_to_directory(self, node: _Node, target: bytes) -> bool:
         """windows_link() has made sure that the target lies inside, so the host may follow it."""
@@ -289,73 +265,49 @@ class PosixLayer:
         host, size = node.host, found.st_size
         extents: tuple[tuple[int, int], ...] | None = None
         root = None if row is None else self._root_row(row)
-        # The name of the inode comes first: several names of one file need to be looked at once.
+        # Several names of one inode need to be looked at once.
         if links is not None and (first := links.seen(found)) is not None:
-            return self._further_name(node, row, root, first), None
-        if row is None or root is None or self._record is None:
-            time = _mtime(node)
-            entry = File(
-                node.path,
-                file_attributes=FILE_ATTRIBUTE_ARCHIVE,
-                creation_time=time,
-                last_access_time=time,
-                last_write_time=time,
-                change_time=time,
-                security_descriptor=FILE_DESCRIPTOR,
-                size=size,
-                data_stream=size > 0,
-            )
+            return self._further_name(node, root, first), None
+        if root is None or self._record is None:
+            entry = new_file(node.path, _mtime(node), size)
         else:
-            recorded = self._recorded(node.path, root)
+            recorded = self._record.entry(root, node.path)
             if not isinstance(recorded, File):
                 raise RecordError("layer.db: a file that is none", path=node.path)
-            extents = _extents(self._record.more(root).get("extents"))
+            entry = recorded
+            extents = self._record.extents(root)
             if self._changed(node, root, extents):
                 extents = None
-                recorded = _changed(recorded, _mtime(node), size)
-            elif links is not None and (link := self._link(node, root, recorded, links)):
+                entry = changed_file(entry, _mtime(node), size)
+            elif links is not None and (link := self._link(node, root, links)):
                 return link, None
-            entry = recorded
         backup = self._boot_original(node, entry)
         if backup is not None:
             host, size = backup
-            entry = _resized(entry, size)
-            extents = None
+            entry, extents = resized(entry, size), None
         if links is not None:
             links.note(found, node.path)
-        return entry, _FileBody(self._root, host, size, extents, node.path)
+        return entry, FolderBody(self._root, host, size, extents, node.path)
 
-    def _further_name(self, node: _Node, row: Row | None, root: Row | None, first: str) -> HardLink:
+    def _further_name(self, node: _Node, root: Row | None, first: str) -> HardLink:
         """A further name of a file whose first name has been given."""
-        if row is not None and row.kind == Kind.LINK:
-            return _hard_link(node.path, first, row.attributes, row.times)
-        if row is not None and root is not None:
-            return _hard_link(node.path, first, root.attributes, root.times)
-        time = _mtime(node)
-        return _hard_link(node.path, first, FILE_ATTRIBUTE_ARCHIVE, (time,) * 4)
+        if node.row is None or root is None:
+            return new_hard_link(node.path, first, _mtime(node))
+        row = node.row if node.row.kind == Kind.LINK else root
+        return hard_link(node.path, first, row.attributes, row.times)
 
-    def _link(self, node: _Node, root: Row, entry: File, links: _Links) -> HardLink | None:
+    def _link(self, node: _Node, root: Row, links: _Links) -> HardLink | None:
         """The link that the record says this unchanged file is; None for a first name, and for what has no other."""
         row = node.row
-        if row is None:
+        if row is None or self._record is None:
             return None
         if row.kind == Kind.PARENT_LINK and isinstance(row.target, str):
-            if self._record is not None and self.lookup(row.target) is None:
-                more = self._record.more(row)
-                times = tuple(
-                    _optional(more.get(f"link.{field}")) for field in ("creation", "access", "write", "change")
-                )
-                attributes = _optional(more.get("link.attributes"))
-                return _hard_link(
-                    node.path, row.target, entry.file_attributes if attributes is None else attributes, times
-                )
-            return None
+            # What this layer has itself at that place, the link would lead to: then it is a file of its own.
+            return self._record.link(row, node.path, row.target) if self.lookup(row.target) is None else None
         if row.kind != Kind.LINK and not row.flags & Flag.LINKED:
             return None
         first = links.recorded.setdefault(root.id, node.path)
-        if first == node.path:
-            return None
-        return _hard_link(node.path, first, row.attributes, row.times)
+        return None if first == node.path else hard_link(node.path, first, row.attributes, row.times)
 
     def _root_row(self, row: Row) -> Row:
         """The row that has the metadata and data of a file: of a link, its target."""
@@ -366,30 +318,6 @@ class PosixLayer:
             raise RecordError("layer.db: a link to something that is no file", path=row.name, got=root.name)
         return root
 
-    def _recorded(self, path: str, row: Row) -> Directory | File:
-        record = self._record
-        if record is None:
-            raise RecordError("no layer.db", path=self.path)
-        creation, access, write, change = row.times
-        more = record.more(row)
-        short_name = more.get("short_name")
-        common = {
-            "file_attributes": row.attributes,
-            "creation_time": creation,
-            "last_access_time": access,
-            "last_write_time": write,
-            "change_time": change,
-            "security_descriptor": record.descriptor(row.descriptor),
-            "extended_attributes": record.extended_attributes(row.ea),
-            "reparse_data": more.get("reparse"),
-            "short_name": None if short_name is None else decode_wtf8(short_name),
-            "object_id": more.get("object_id"),
-            "backup_streams": tuple((n, more[f"stream.{n}"]) for n in (6, 10) if f"stream.{n}" in more),
-        }
-        if row.kind == Kind.DIRECTORY:
-            return Directory(path, **common)  # type: ignore[arg-type]
-        return File(path, size=row.size, data_stream=not row.flags & Flag.NO_DATA_STREAM, **common)  # type: ignore[arg-type]
-
     def _changed(self, node: _Node, row: Row, extents: tuple[tuple[int, int], ...] | None) -> bool:
         """Has the file other content than when it was imported?"""
         found = node.found
@@ -397,7 +325,7 @@ class PosixLayer:
             return True
         if host_time(found.st_mtime_ns) == row.mtime or row.sha256 is None:
             return False
-        body = _FileBody(self._root, node.host, row.size, extents, node.path)
+        body = FolderBody(self._root, node.host, row.size, extents, node.path)
         digest = hashlib.sha256()
         try:
             for _, chunk in body.chunks():
@@ -432,7 +360,7 @@ class PosixLayer:
                 finally:
                     body.close()
 
-    def _stream_body(self, path: str, row: Row) -> _FileBody:
+    def _stream_body(self, path: str, row: Row) -> FolderBody:
         host = b"%b/%d" % (STREAMS, row.id)
         name = f"{path}{row.name}"
         try:
@@ -444,8 +372,8 @@ class PosixLayer:
                 expected=shown(host),
                 hint="import the layer again",
             ) from None
-        extents = _extents(self._record.more(row).get("extents")) if self._record and size == row.size else None
-        return _FileBody(self._root, host, size, extents, name)
+        extents = self._record.extents(row) if self._record and size == row.size else None
+        return FolderBody(self._root, host, size, extents, name)
 
     # --- random access --------------------------------------------------------
 
@@ -488,7 +416,7 @@ class PosixLayer:
             if node is None:
                 return None
             entry, body = self._entry(node, None)
-            if isinstance(body, _FileBody):
+            if isinstance(body, FolderBody):
                 body.close()
             return entry
 
@@ -505,7 +433,7 @@ class PosixLayer:
                 nodes = self._sorted(found) if found is not None and stat.S_ISDIR(found.found.st_mode) else []
             for node in nodes:
                 entry, body = self._entry(node, None)
-                if isinstance(body, _FileBody):
+                if isinstance(body, FolderBody):
                     body.close()
                 yield entry
 
@@ -553,103 +481,6 @@ class _Links:
         return first
 
 
-class _FileBody:
-    """A file of the folder as a body: opened at the first read, closed at the end or by close()."""
-
-    __slots__ = ("_body", "_fd", "_host", "_next", "_position", "_root", "extents_", "path", "size")
-
-    def __init__(
-        self, root: Root, host: bytes, size: int, extents: tuple[tuple[int, int], ...] | None, path: str
-    ) -> None:
-        self._root = root
-        self._host = host
-        self._fd = -1
-        self._position = 0
-        self._next = 0
-        self.size = size
-        self.path = path
-        self.extents_ = extents
-        if extents is None:
-            self._body: StreamBody | HoledBody = StreamBody(size, self._read, path=path)
-        else:
-            self._body = HoledBody(size, extents, self._read_allocated, path)
-
-    def _open(self) -> int:
-        if self._fd < 0:
-            with host_errors(self.path):
-                self._fd = self._root.open(self._host)
-        return self._fd
-
-    def _read(self, n: int) -> bytes:
-        n = min(n, self.size - self._position)
-        if n <= 0:
-            return b""
-        with host_errors(self.path):
-            data = os.read(self._open(), n)
-        self._position += len(data)
-        return data
-
-    def _read_allocated(self, n: int) -> bytes:
-        """The next bytes of the extents, one after the other."""
-        extents = self.extents_ or ()
-        while self._next < len(extents):
-            offset, length = extents[self._next]
-            position = max(self._position, offset)
-            if position < offset + length:
-                with host_errors(self.path):
-                    fd = self._open()
-                    if position != self._position:
-                        os.lseek(fd, position, os.SEEK_SET)
-                    data = os.read(fd, min(n, offset + length - position))
-                self._position = position + len(data)
-                return data
-            self._next += 1
-        return b""
-
-    def holes_are_zero(self) -> bool:
-        """Is there still nothing where the record has holes? Read through the file, passing over the host's holes."""
-        fd = self._open()
-        end = 0
-        for offset, length in (*(self.extents_ or ((0, self.size),)), (self.size, 0)):
-            position = end
-            while position < offset:
-                if hasattr(os, "SEEK_DATA"):
-                    try:
-                        position = os.lseek(fd, position, os.SEEK_DATA)
-                    except OSError:  # nothing but hole up to the end
-                        return True
-                    if position >= offset:
-                        break
-                else:
-                    os.lseek(fd, position, os.SEEK_SET)
-                data = os.read(fd, min(CHUNK, offset - position))
-                if not data or data.count(0) != len(data):
-                    return False
-                position += len(data)
-            end = offset + length
-        return True
-
-    def read(self, n: int = -1, /) -> bytes:
-        data = self._body.read(n)
-        if n < 0 or (n and not data):
-            self.close()
-        return data
-
-    def extents(self) -> tuple[tuple[int, int], ...]:
-        return self._body.extents()
-
-    def chunks(self) -> Iterator[tuple[int, bytes]]:
-        yield from self._body.chunks()
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def __del__(self) -> None:
-        self.close()
-
-
 def _fits(row: Row, found: os.stat_result) -> bool:
     """Is what the host has still of the kind that the record says? If not, it is new."""
     if stat.S_ISLNK(found.st_mode):
@@ -665,52 +496,3 @@ def _mtime(node: _Node) -> int:
     except FormatError as error:
         error.at(node.path)
         raise
-
-
-def _optional(text: bytes | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() and len(text) <= 20 else None
-
-
-def _extents(text: bytes | None) -> tuple[tuple[int, int], ...] | None:
-    if text is None:
-        return None
-    try:
-        pairs = [item.split(b",") for item in text.split(b";") if item]
-        return tuple((int(offset), int(length)) for offset, length in pairs)
-    except ValueError:
-        raise RecordError("layer.db: allocated ranges that are none", got=repr(text[:40])) from None
-
-
-def _hard_link(path: str, target: str, attributes: int, times: tuple[int | None, ...]) -> HardLink:
-    creation, access, write, change = times
-    return HardLink(
-        path,
-        target,
-        file_attributes=attributes,
-        creation_time=creation,
-        last_access_time=access,
-        last_write_time=write,
-        change_time=change,
-    )
-
-
-def _changed(entry: File, time: int, size: int) -> File:
-    """The entry of a file that was edited: security and attributes stay; a reparse point it is no more."""
-    return replace(
-        entry,
-        size=size,
-        data_stream=size > 0,
-        last_access_time=time,
-        last_write_time=time,
-        change_time=time,
-        reparse_data=None,
-        file_attributes=entry.file_attributes & ~(FILE_ATTRIBUTE_REPARSE_POINT if entry.reparse_data else 0),
-    )
-
-
-def _resized(entry: File, size: int) -> File:
-    return replace(entry, size=size, data_stream=entry.data_stream or size > 0)
-
-
-def _without_data(entry: File) -> File:
-    return replace(entry, data_stream=False)

@@ -1,37 +1,49 @@
 """layer.db: what a layer's entries were, where the file system cannot say it. docs/layer-folder.md has the format.
 
-A SQLite database of five tables. It is written once, in one transaction, and
-never changed; it is opened as if nobody else could change it. A stranger's is
-hostile input: its schema must be the one below to the letter, values are bounded,
-and no name in it is used as a path before `confine` has seen it.
+A SQLite database, written once, in one transaction, and never changed. This
+module has its schema and writes it; `record_reader` reads it.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
 
-from ..entry import Directory, ExtendedAttribute, File
-from ..errors import FormatError, RecordError
-from ..win32.ea import build_ea_list, parse_ea_list
+from ..entry import Directory, File, HardLink
+from ..errors import RecordError
+from ..win32.ea import build_ea_list
 from ..win32.names import decode_wtf8, encode_wtf8, upcase
-from .host import shown
 
-__all__ = ["LAYER_DB", "Flag", "Kind", "RecordReader", "RecordWriter", "Row", "host_time", "name_key"]
+__all__ = [
+    "APPLICATION_ID",
+    "LAYER_DB",
+    "LINK_TIMES",
+    "SCHEMA",
+    "SELECT",
+    "VERSION",
+    "Flag",
+    "Kind",
+    "RecordWriter",
+    "Row",
+    "hard_link",
+    "host_time",
+    "link_extra",
+    "name_key",
+    "row_of",
+    "stored_name",
+    "times_of",
+]
 
 LAYER_DB: Final = b"layer.db"
 APPLICATION_ID: Final = 0x57434C59  # "WCLY"
 VERSION: Final = 1
-_MAX_VALUE: Final = 32 << 20  # bytes; the largest value we write is far smaller
 
 _MAX_SHARED: Final = 50_000  # values remembered in order to store each once; real layers have hundreds
 
-_SCHEMA: Final = {
+SCHEMA: Final = {
     "layer": "CREATE TABLE layer (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
     "descriptor": "CREATE TABLE descriptor (id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
     "ea": "CREATE TABLE ea (id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
@@ -70,10 +82,11 @@ class Flag:
     STREAMS = 16  # named streams follow
 
 
-_TIMES = ("creation_time", "last_access_time", "last_write_time", "change_time")
-_COLUMNS = (
-    "id, parent, key, name, kind, flags, attributes, creation, access, write, change, descriptor, ea,"
-    " size, sha256, mtime, target"
+Times = tuple[int | None, int | None, int | None, int | None]
+LINK_TIMES = ("creation", "access", "write", "change")
+SELECT = (
+    "SELECT id, parent, key, name, kind, flags, attributes, creation, access, write, change, descriptor, ea,"
+    " size, sha256, mtime, target FROM entry"
 )
 
 
@@ -87,7 +100,7 @@ class Row:
     kind: int
     flags: int
     attributes: int
-    times: tuple[int | None, int | None, int | None, int | None]
+    times: Times
     descriptor: int | None
     ea: int | None
     size: int
@@ -111,7 +124,7 @@ def _text(name: str) -> str | bytes:
     return name
 
 
-def _name(value: object) -> str:
+def stored_name(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bytes):
@@ -148,7 +161,7 @@ class RecordWriter:
         execute(f"PRAGMA application_id = {APPLICATION_ID}")
         execute(f"PRAGMA user_version = {VERSION}")
         execute("BEGIN")
-        for statement in _SCHEMA.values():
+        for statement in SCHEMA.values():
             execute(statement)
         self._ids: dict[tuple[str, bytes], int] = {}
         self._next = 1
@@ -175,7 +188,7 @@ class RecordWriter:
         *,
         entry: Directory | File | None = None,
         attributes: int | None = None,
-        times: tuple[int | None, ...] = (None,) * 4,
+        times: Times = (None, None, None, None),
         flags: int = 0,
         size: int | None = None,
         sha256: bytes | None = None,
@@ -190,7 +203,7 @@ class RecordWriter:
         more = dict(extra or {})
         if entry is not None:
             attributes = entry.file_attributes
-            times = tuple(getattr(entry, time) for time in _TIMES)
+            times = times_of(entry)
             descriptor = self._shared("descriptor", entry.security_descriptor)
             if entry.extended_attributes:
                 ea = self._shared("ea", build_ea_list(entry.extended_attributes))
@@ -259,13 +272,13 @@ class RecordWriter:
 
     def find(self, parent: int, name: str) -> Row | None:
         found = self._db.execute(
-            f"SELECT {_COLUMNS} FROM entry WHERE parent = ? AND key = ?",  # noqa: S608 # constants
+            SELECT + " WHERE parent = ? AND key = ?",
             (parent, name_key(name)),
         ).fetchone()
-        return None if found is None else _row(found)
+        return None if found is None else row_of(found)
 
     def get(self, number: int) -> Row:
-        return _row(self._db.execute(f"SELECT {_COLUMNS} FROM entry WHERE id = ?", (number,)).fetchone())  # noqa: S608
+        return row_of(self._db.execute(SELECT + " WHERE id = ?", (number,)).fetchone())
 
     def host_name(self, number: int) -> bytes | None:
         """The name that the host has for an entry, where it is not the entry's own."""
@@ -274,13 +287,11 @@ class RecordWriter:
 
     def directories(self) -> Iterator[Row]:
         """All directories, the last added first, so that children come before their parents."""
-        for found in self._db.execute(
-            f"SELECT {_COLUMNS} FROM entry WHERE kind = {Kind.DIRECTORY} ORDER BY id DESC"  # noqa: S608
-        ):
-            yield _row(found)
+        for found in self._db.execute(SELECT + " WHERE kind = ? ORDER BY id DESC", (Kind.DIRECTORY,)):
+            yield row_of(found)
 
 
-def _row(found: tuple[Any, ...]) -> Row:
+def row_of(found: tuple[Any, ...]) -> Row:
     (
         number,
         parent,
@@ -311,12 +322,12 @@ def _row(found: tuple[Any, ...]) -> Row:
     if sha256 is not None and not (isinstance(sha256, bytes) and len(sha256) == 32):
         raise RecordError("layer.db: a SHA-256 that is none")
     if target is not None and not isinstance(target, int):
-        target = _name(target)
+        target = stored_name(target)
     times = (_unsigned(c), _unsigned(a), _unsigned(w), _unsigned(h))
     return Row(
         number,
         parent,
-        _name(key if name is None else name),
+        stored_name(key if name is None else name),
         kind,
         flags,
         attributes or 0,
@@ -330,119 +341,29 @@ def _row(found: tuple[Any, ...]) -> Row:
     )
 
 
-class RecordReader:
-    """The layer.db at the host path `path`, checked. Raises RecordError."""
+def hard_link(path: str, target: str, attributes: int, times: Times) -> HardLink:
+    """A link with `times`: creation, last access, last write, change."""
+    creation, access, write, change = times
+    return HardLink(
+        path,
+        target,
+        file_attributes=attributes,
+        creation_time=creation,
+        last_access_time=access,
+        last_write_time=write,
+        change_time=change,
+    )
 
-    def __init__(self, path: bytes) -> None:
-        self._path = shown(path)
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise RecordError("no regular file", path=self._path)
-        uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
-        try:
-            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-            self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE)
-            for pragma in (
-                "trusted_schema = OFF",
-                "query_only = ON",
-                "cell_size_check = ON",
-                "mmap_size = 0",
-            ):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._check()
-            self.values: dict[str, object] = dict(self._db.execute("SELECT key, value FROM layer LIMIT 100"))
-        except sqlite3.Error as error:
-            raise self._broken(error) from None
 
-    def _broken(self, error: Exception) -> RecordError:
-        return RecordError(f"layer.db is broken: {error}", path=self._path, hint="import the layer again")
+def link_extra(entry: HardLink) -> dict[str, bytes]:
+    """What a link into a parent says of itself, for `extra`: its row has the metadata of the parent's file."""
+    more = {"link.attributes": b"%d" % entry.file_attributes}
+    for field, time in zip(LINK_TIMES, times_of(entry), strict=True):
+        if time is not None:
+            more[f"link.{field}"] = b"%d" % time
+    return more
 
-    def _check(self) -> None:
-        (application,) = self._db.execute("PRAGMA application_id").fetchone()
-        (found,) = self._db.execute("PRAGMA user_version").fetchone()
-        if application != APPLICATION_ID:
-            raise RecordError("not wclayer's", path=self._path, hint="remove it, if it is not needed")
-        if found != VERSION:
-            raise RecordError(
-                "layer.db of another version",
-                path=self._path,
-                expected=VERSION,
-                got=found,
-                hint="use the wclayer that made it",
-            )
-        schema = dict(self._db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
-        if schema != _SCHEMA:
-            raise RecordError("layer.db with a schema that is not wclayer's", path=self._path)
 
-    def close(self) -> None:
-        self._db.close()
-
-    def _query(self, sql: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        try:
-            yield from self._db.execute(sql, values)
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise self._broken(error) from None
-
-    def children(self, parent: int) -> Iterator[Row]:
-        """The rows directly below entry `parent` (0 is the root), streams too, in the order of import."""
-        for found in self._query(
-            f"SELECT {_COLUMNS} FROM entry WHERE parent = ? ORDER BY id",  # noqa: S608 # constants
-            (parent,),
-        ):
-            yield _row(found)
-
-    def find(self, parent: int, name: str) -> Row | None:
-        sql = f"SELECT {_COLUMNS} FROM entry WHERE parent = ? AND key = ?"  # noqa: S608 # constants
-        for found in self._query(sql, (parent, name_key(name))):
-            return _row(found)
-        return None
-
-    def get(self, number: int) -> Row:
-        for found in self._query(f"SELECT {_COLUMNS} FROM entry WHERE id = ?", (number,)):  # noqa: S608 # constants
-            return _row(found)
-        raise RecordError("layer.db: a link to an entry that is not there", path=self._path, got=number)
-
-    def more(self, row: Row) -> dict[str, bytes]:
-        if not row.flags & Flag.EXTRA:
-            return {}
-        return {
-            what: bytes(data) for what, data in self._query("SELECT what, data FROM extra WHERE entry = ?", (row.id,))
-        }
-
-    def host_names(self, parent: int) -> dict[int, bytes]:
-        """Entry id -> the host's name for it, of the children of `parent` where it is not their own."""
-        return {
-            number: bytes(data)
-            for number, data in self._query(
-                "SELECT e.id, x.data FROM entry e JOIN extra x ON x.entry = e.id AND x.what = 'host_name'"
-                " WHERE e.parent = ? AND e.flags & 2",
-                (parent,),
-            )
-        }
-
-    def descriptor(self, number: int | None) -> bytes | None:
-        return self._blob("SELECT data FROM descriptor WHERE id = ?", number)
-
-    def extended_attributes(self, number: int | None) -> tuple[ExtendedAttribute, ...]:
-        data = self._blob("SELECT data FROM ea WHERE id = ?", number)
-        if data is None:
-            return ()
-        try:
-            return parse_ea_list(data)
-        except FormatError as error:
-            raise self._broken(error) from None
-
-    def _blob(self, sql: str, number: int | None) -> bytes | None:
-        if number is None:
-            return None
-        for (data,) in self._query(sql, (number,)):
-            if isinstance(data, bytes):
-                return data
-        raise RecordError("layer.db: metadata that are not there", path=self._path, got=number)
-
-    def whiteouts(self) -> Iterator[str]:
-        """The paths of the whiteouts, in the order of their upper case."""
-        for (path,) in self._query("SELECT path FROM whiteout ORDER BY key"):
-            yield _name(path)
-
-    def has_whiteout(self, path: str) -> bool:
-        return any(True for _ in self._query("SELECT 1 FROM whiteout WHERE key = ?", (name_key(path),)))
+def times_of(entry: Directory | File | HardLink) -> Times:
+    """Creation, last access, last write, change."""
+    return entry.creation_time, entry.last_access_time, entry.last_write_time, entry.change_time
