@@ -49,7 +49,8 @@ class PartialFolder:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(self.path, 0o777)
                     self._lock = _lock(self.path)
-                    if self._lock is not None:
+                    # Another process may have removed it before it was locked. A host without locks has to do without.
+                    if self._lock is not None or os.path.isdir(self.path):
                         break
         self._done = False
 
