@@ -122,38 +122,6 @@ class PartialFolder:
         self._lock = None
 
 
-def _remove(path: bytes, lock: int | None) -> None:
-    """Remove a folder whose lock we hold; to the end, where the host allows that."""
-    if sys.platform == "win32":
-        _unlock(lock)
-        remove_tree(path)
-    else:
-        remove_tree(path)
-        _unlock(lock)
-
-
-def _lock(path: bytes) -> int | None:
-    """A lock on the folder `path`, None if another process holds it or it is gone."""
-    try:
-        if sys.platform == "win32":
-            lock = os.path.join(path, _LOCK)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(lock)  # Windows does not delete a file that another process has open: lock enough
-            return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Another process may have removed it between open and lock.
-        if os.path.samestat(os.fstat(fd), os.lstat(path)):
-            return fd
-    except OSError:
-        pass
-    os.close(fd)
-    return None
-
-
 def _unlock(lock: int | None) -> None:
     if lock is not None:
         os.close(lock)
@@ -162,3 +130,44 @@ def _unlock(lock: int | None) -> None:
 def remove_tree(path: bytes) -> None:
     """Remove a folder and all below, links not followed; what cannot be removed stays."""
     shutil.rmtree(path, ignore_errors=True)
+
+
+if sys.platform == "win32":
+
+    def _lock(path: bytes) -> int | None:
+        """A lock on the folder `path`, None if another process holds it or it is gone."""
+        lock = os.path.join(path, _LOCK)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(lock)  # Windows does not delete a file that another process has open: lock enough
+            return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        except OSError:
+            return None
+
+    def _remove(path: bytes, lock: int | None) -> None:
+        """Remove a folder whose lock we hold; Windows wants that closed first."""
+        _unlock(lock)
+        remove_tree(path)
+
+else:
+
+    def _lock(path: bytes) -> int | None:
+        """A lock on the folder `path`, None if another process holds it or it is gone."""
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another process may have removed it between open and lock.
+            if os.path.samestat(os.fstat(fd), os.lstat(path)):
+                return fd
+        except OSError:
+            pass
+        os.close(fd)
+        return None
+
+    def _remove(path: bytes, lock: int | None) -> None:
+        """Remove a folder whose lock we hold, to the end."""
+        remove_tree(path)
+        _unlock(lock)
