@@ -30,6 +30,8 @@ lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 src
+	$(BIN)/mypy --platform darwin src
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -79,12 +79,12 @@ def open_output(path: str | None, *, force: bool) -> Iterator[BinaryIO]:
         return
     if os.path.isdir(path):
         raise AlreadyExistsError("there is a folder of that name", path=path, hint="choose another name")
-    if os.path.lexists(path) and not force:
-        raise AlreadyExistsError("there is a file already", path=path, hint="choose another name, or --force")
     if os.path.exists(path) and not os.path.isfile(path):  # a device or a named pipe: written as it is
         with host_errors(path), open(path, "wb") as device:
             yield device
         return
+    if os.path.lexists(path) and not force:
+        raise AlreadyExistsError("there is a file already", path=path, hint="choose another name, or --force")
     partial = f"{path}.partial-{secrets.token_hex(4)}"
     with host_errors(path):
         try:
@@ -92,12 +92,13 @@ def open_output(path: str | None, *, force: bool) -> Iterator[BinaryIO]:
         except FileNotFoundError:
             raise NotFoundError("the folder to write into is not there", path=path, hint="make it first") from None
     try:
-        with stream:
-            yield stream
+        yield stream
         with host_errors(path):
+            stream.close()
             os.replace(partial, path)
     except BaseException:
-        stream.close()
+        with contextlib.suppress(OSError):
+            stream.close()
         with contextlib.suppress(OSError):
             os.unlink(partial)
         raise

@@ -114,6 +114,14 @@ def test_exit_codes(tmp_path: Path, arguments: list[str], stdin: bytes, code: in
     assert (tmp_path / "taken").read_bytes() == b"mine"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_a_full_output(tmp_path: Path) -> None:
+    assert wclayer("import", tmp_path / "layer", stdin=TAR).returncode == 0
+    done = wclayer("export", "-o", "/dev/full", tmp_path / "layer")
+    assert (done.returncode, done.stderr.count(b"\n")) == (15, 1)
+    assert b"No space" in done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may do anything")
 def test_no_permission(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
