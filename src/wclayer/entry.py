@@ -172,6 +172,7 @@ class Summary:
     digest: str | None = None  # of the tar as stored, compressed or not
     compression: str = "none"
     compressor: str | None = None  # name and version
+    own_records: dict[str, int] = field(default_factory=dict)  # by name: what only wclayer restores from the tar
     warnings: list[str] = field(default_factory=list)
 
     def count(self, entry: Entry) -> None:

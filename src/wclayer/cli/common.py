@@ -127,6 +127,7 @@ def print_summary(verb: str, what: str, summary: Summary, began: float, *, as_js
             "digest": summary.digest,
             "compression": summary.compression,
             "compressor": summary.compressor,
+            "own_records": dict(sorted(summary.own_records.items())),
             "seconds": round(seconds, 3),
             "warnings": summary.warnings,
         }
@@ -137,5 +138,8 @@ def print_summary(verb: str, what: str, summary: Summary, began: float, *, as_js
     lines.append(f"diff_id {summary.diff_id} ({size_text(summary.tar_size or 0)})")
     if summary.compression != "none":
         lines.append(f"digest  {summary.digest} ({size_text(summary.blob_size or 0)}, {summary.compression})")
+    if summary.own_records:
+        counts = ", ".join(f"{count:,} {name}" for name, count in sorted(summary.own_records.items()))
+        lines.append(f"what only wclayer restores: {counts}")
     lines.extend(f"warning: {warning}" for warning in summary.warnings)
     click.echo("\n".join(lines), err=err)

@@ -45,6 +45,7 @@ from .members import Member
 from .pax import decode_base64, encode_base64
 
 __all__ = [
+    "OWN",
     "WHITEOUT",
     "Link",
     "entry_of",
@@ -57,6 +58,7 @@ __all__ = [
 ]
 
 WHITEOUT: Final = ".wh."
+OWN: Final = b"WCLAYER."
 
 _XATTR = b"MSWINDOWS.xattr."
 _EA_FLAGS = b"WCLAYER.eaflags."

@@ -16,7 +16,7 @@ from ..errors import InexpressibleError, InvalidNameError, LayerError
 from ..win32.filetime import UNIX_EPOCH
 from ..win32.names import check_component, encode_wtf8
 from .block import BLOCK, ascii_field, padding, ustar_block
-from .metadata import WHITEOUT, link_of, records_of, stream_records
+from .metadata import OWN, WHITEOUT, link_of, records_of, stream_records
 from .pax import format_records
 from .stream import Output, Writes
 
@@ -89,7 +89,7 @@ class TarWriter:
             headers(
                 encode_wtf8(entry.path),
                 b"2" if link else b"5" if isinstance(entry, Directory) else b"0",
-                records_of(entry, link, extents),
+                self._counted(records_of(entry, link, extents)),
                 mode=self._mode(entry, link is not None),
                 size=size,
                 mtime=entry.last_write_time,
@@ -109,6 +109,15 @@ class TarWriter:
             mode |= 0o755 if directory else 0o644
         return mode
 
+    def _counted(self, records: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """`records`, those of our own counted by name: every other importer passes over them."""
+        counts = self.so_far.own_records
+        for key, _ in records:
+            if key.startswith(OWN):
+                name = b".".join(key.split(b".")[:2]).decode()
+                counts[name] = counts.get(name, 0) + 1
+        return records
+
     def _stream(self, entry: AlternateStream, body: Body | None) -> None:
         owner = self._owner
         if owner is None or owner.path != entry.path:
@@ -123,7 +132,7 @@ class TarWriter:
             headers(
                 encode_wtf8(f"{entry.path}:{entry.name}"),
                 b"0",
-                stream_records(owner, _holes(entry.size, body)),
+                self._counted(stream_records(owner, _holes(entry.size, body))),
                 mode=self._mode(owner, link_of(owner) is not None),
                 size=entry.size,
                 mtime=owner.last_write_time,

@@ -61,6 +61,7 @@ def test_json(tmp_path: Path, tar: Path) -> None:
         "digest": DIFF_ID,
         "compression": "none",
         "compressor": None,
+        "own_records": {},
         "warnings": [],
     }
     done = wclayer("export", "--json", "-z", "-o", tmp_path / "out.tar.gz", tmp_path / "layer")

@@ -89,6 +89,21 @@ def test_streams_follow_their_owner() -> None:
         writer.add(AlternateStream("g", "a:b"))
 
 
+def test_what_only_we_restore_is_counted() -> None:
+    eas = (ExtendedAttribute(b"A", b"", 0x80), ExtendedAttribute(b"B.C", b"", 1), ExtendedAttribute(b"D", b""))
+    with TarWriter(io.BytesIO()) as writer:
+        writer.add(File("f", extended_attributes=eas, object_id=b"0" * 16, backup_streams=((6, b""), (10, b""))))
+        writer.add(File("g", 0x420, reparse_data=build_link("d", False), data_stream=False))
+        writer.add(File("h", 0x420, reparse_data=build_link("d/e", False), data_stream=False))
+        summary = writer.commit()
+    assert summary.own_records == {
+        "WCLAYER.eaflags": 2,
+        "WCLAYER.objectid": 1,
+        "WCLAYER.reparse": 1,
+        "WCLAYER.stream": 2,
+    }
+
+
 @pytest.mark.parametrize("body", [b"", b"12", b"1234"])
 def test_bodies_of_another_size(body: bytes) -> None:
     with pytest.raises(StorageError, match="not as long"):

@@ -475,6 +475,18 @@ def test_whiteouts_are_kept_in_their_place(tmp_path: Path, stack: tuple[Path, Pa
     assert kinds["Files/c"] is kinds["Files/dir/b"] is Whiteout
 
 
+def test_changes_of_the_utility_vm(tmp_path: Path) -> None:
+    vm = [directory("UtilityVM"), directory("UtilityVM/Files"), directory("UtilityVM/Files/d")]
+    put(tmp_path / "base", *vm, M("UtilityVM/Files/d/old", b"old"), M("UtilityVM/Files/d/kept", b"kept"))
+    changes = [M("UtilityVM/Files/d/.wh.OLD"), M("UtilityVM/Files/d/l", type="1", link="UtilityVM/Files/d/kept")]
+    put(tmp_path / "top", *vm, *changes, parents=(tmp_path / "base",))
+    assert (tmp_path / "top/UtilityVM/Files/d/l").read_bytes() == b"kept"
+    found = entries(tmp_path / "top")
+    assert isinstance(found["UtilityVM/Files/d/OLD"], Whiteout)
+    assert isinstance(found["UtilityVM/Files/d/l"], HardLink)
+    assert not (tmp_path / "top/bcd.bak").exists()
+
+
 @pytest.mark.parametrize(
     "members",
     [
