@@ -8,11 +8,16 @@ inside.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..errors import FormatError, InexpressibleError
 from ..win32.names import decode_wtf8, encode_wtf8
 from ..win32.reparse import IO_REPARSE_TAG_SYMLINK, build_link, link_target, reparse_tag
 
 __all__ = ["host_target", "windows_link"]
+
+
+_MAX_TARGET: Final = 4096  # characters; hosts hold no longer ones
 
 
 def _inside(parts: list[str], depth: int) -> bool:
@@ -40,7 +45,9 @@ def host_target(path: str, reparse_data: bytes) -> bytes | None:
     if found is None:
         return None
     target, _ = found
-    if not target or "\0" in target or ":" in target or build_link(target, False) != reparse_data:
+    if not target or "\0" in target or ":" in target or len(target) > _MAX_TARGET:
+        return None
+    if build_link(target, False) != reparse_data:
         return None
     parts = target.replace("\\", "/").split("/")
     return encode_wtf8("/".join(parts)) if _inside(parts, _depth(path)) else None

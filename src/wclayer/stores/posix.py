@@ -17,7 +17,7 @@ from ..body import CHUNK
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Lower, Summary, Whiteout
 from ..errors import ConfinementError, LayerError, StorageError
 from ..win32.filetime import to_unix_ns
-from ..win32.names import encode_wtf8, upcase
+from ..win32.names import encode_wtf8, upcase, win32_problem
 from ..win32.reparse import is_name_surrogate, reparse_tag
 from .confine import Root
 from .host import host_errors
@@ -172,7 +172,7 @@ class PosixSink:
                 )
             if row.kind != Kind.DIRECTORY:
                 raise LayerError("it lies in something that is no directory", path=path, got=directory)
-            found = self._remember(directory, row.id, self._host_path(row), row.flags & Flag.SYMLINK != 0)
+            found = self._remember(directory, row.id, self._host_path(row), row.flags & Flag.SURROGATE != 0)
         if found.link:
             raise ConfinementError(
                 "it lies behind a symlink or junction",
@@ -212,7 +212,8 @@ class PosixSink:
         host = encode_wtf8(name)
         if len(host) <= _MAX_HOST_NAME and not upcase(name).startswith(HOST_PREFIX.upper()):
             full = b"%b/%b" % (parent.host, host) if parent.host else host
-            if _plain(host) and not self._root.exists(full):
+            # Other hosts have no quarrel with what Win32 could not open.
+            if (os.name != "nt" or win32_problem(name) is None) and not self._root.exists(full):
                 return full, {}
         own = f"{HOST_PREFIX}{self._record.reserve()}".encode()
         return b"%b/%b" % (parent.host, own), {"host_name": own}
@@ -222,15 +223,13 @@ class PosixSink:
     def _directory(self, entry: Directory) -> None:
         parent, name = self._place(entry.path)
         host, extra = self._host_name(parent, name)
-        flags, link = 0, False
-        if entry.reparse_data is not None:
-            link = is_name_surrogate(reparse_tag(entry.reparse_data))
-            flags = self._make_link(entry, host)
+        flags = self._make_link(entry, host)
         if not flags:
             self._root.mkdir(host)
-        # SYMLINK in the memory of directories means: nothing may lie in it.
+        if entry.reparse_data is not None and is_name_surrogate(reparse_tag(entry.reparse_data)):
+            flags |= Flag.SURROGATE
         number = self._record.add(parent.id, name, Kind.DIRECTORY, entry=entry, flags=flags, extra=extra)
-        self._remember(entry.path, number, host, link)
+        self._remember(entry.path, number, host, flags & Flag.SURROGATE != 0)
         self._owner = (entry.path, number, False)
 
     def _make_link(self, entry: Directory | File, host: bytes) -> int:
@@ -447,11 +446,6 @@ class PosixSink:
         for row in self._record.directories():
             if not row.flags & Flag.SYMLINK:
                 self._set_times(self._host_path(row), row.times[1], row.times[2])
-
-
-def _plain(host: bytes) -> bool:
-    """Can this host hold the name as it is? Windows' own characters are no question anywhere else."""
-    return os.name != "nt" or not any(byte < 32 or byte in b'"*<>?|' for byte in host)
 
 
 def _host_times(access: int | None, write: int | None) -> tuple[int, int] | None:

@@ -80,6 +80,7 @@ class Flag:
     LINKED = 4  # other names point here
     SYMLINK = 8  # stored as a symlink of the host
     STREAMS = 16  # named streams follow
+    SURROGATE = 32  # a directory that stands for another one, so that nothing can lie in it
 
 
 Times = tuple[int | None, int | None, int | None, int | None]

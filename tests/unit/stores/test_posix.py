@@ -93,6 +93,14 @@ def contents(folder: Path) -> dict[str, bytes | None]:
             ConfinementError,
             "Files/l/x",
         ),
+        (
+            [
+                M("Files/j", type="2", link="C:\\x", pax={"MSWINDOWS.fileattr": "1040", "MSWINDOWS.mountpoint": "1"}),
+                M("Files/J/x"),
+            ],
+            ConfinementError,
+            "Files/J/x",
+        ),
     ],
     ids=lambda value: value[-1].name[:20] if isinstance(value, list) else "",
 )
