@@ -37,6 +37,8 @@ from .record import (
 __all__ = ["RecordReader"]
 
 _MAX_VALUE: Final = 32 << 20  # bytes; the largest value we write is far smaller
+# What sqlite3 raises for a broken file; its messages quote from the file, which need not be text.
+_BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)
 
 
 class RecordReader:
@@ -56,7 +58,7 @@ class RecordReader:
             self.values: dict[str, object] = dict(self._db.execute("SELECT key, value FROM layer LIMIT 100"))
         except BaseException as error:
             self._db.close()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, _BROKEN):
                 raise self._broken(error) from None
             raise
 
@@ -86,7 +88,7 @@ class RecordReader:
     def _query(self, sql: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._db.execute(sql, values)
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except _BROKEN as error:
             raise self._broken(error) from None
 
     def children(self, parent: int) -> Iterator[Row]:
