@@ -17,7 +17,7 @@ from ..entry import Summary
 from ..errors import AlreadyExistsError, NotFoundError, UsageError
 from ..stores.host import host_errors
 
-__all__ = ["Counted", "common_options", "open_input", "open_output", "print_summary", "size_text"]
+__all__ = ["Counted", "common_options", "open_input", "open_output", "parents_option", "print_summary", "size_text"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +33,19 @@ def common_options(command: Callable[P, R]) -> Callable[P, R]:
     ):
         command = option(command)
     return command
+
+
+def parents_option(note: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """-l/--layer, in hcsshim's order; `note` says what a command makes of it."""
+    return click.option(
+        "-l",
+        "--layer",
+        "parents",
+        metavar="PARENT",
+        multiple=True,
+        type=click.Path(),
+        help=f"A layer folder below this one; nearest parent first, base last. {note}",
+    )
 
 
 class Counted:

@@ -9,7 +9,7 @@ import click
 from ..errors import UsageError
 from ..layers.exporting import export_layer_to_tar
 from ..layertar.compression import Compression
-from .common import common_options, open_output, print_summary
+from .common import common_options, open_output, parents_option, print_summary
 from .progress import progress_bar
 
 __all__ = ["export"]
@@ -17,15 +17,7 @@ __all__ = ["export"]
 
 @click.command("export", no_args_is_help=True)
 @click.argument("folder", metavar="DIR", type=click.Path())
-@click.option(
-    "-l",
-    "--layer",
-    "parents",
-    metavar="PARENT",
-    multiple=True,
-    type=click.Path(),
-    help="A layer folder below this one; nearest parent first, base last. Not needed, checked if given.",
-)
+@parents_option("Not needed, checked if given.")
 @click.option("-o", "--output", "target", metavar="TAR", type=click.Path(), help="Where to; stdout without it.")
 @click.option("-z", "--gzip", "gzip", is_flag=True, help="Compress with gzip, as --compress gzip.")
 @click.option("--compress", "compression", type=click.Choice(["gzip", "zstd", "none"]), help="Default: none.")

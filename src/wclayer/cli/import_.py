@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 import click
 
 from ..layers.importing import import_layer_from_tar
-from .common import common_options, open_input, print_summary
+from .common import common_options, open_input, parents_option, print_summary
 from .progress import progress_bar
 
 __all__ = ["import_"]
@@ -16,15 +16,7 @@ __all__ = ["import_"]
 
 @click.command("import", no_args_is_help=True)
 @click.argument("folder", metavar="DIR", type=click.Path())
-@click.option(
-    "-l",
-    "--layer",
-    "parents",
-    metavar="PARENT",
-    multiple=True,
-    type=click.Path(),
-    help="A layer folder below this one; nearest parent first, base last. None for a base layer.",
-)
+@parents_option("None for a base layer.")
 @click.option("-i", "--input", "source", metavar="TAR", type=click.Path(), help="The layer tar; stdin without it.")
 @click.option("--diff-id", metavar="SHA256", help="Refuse a tar whose uncompressed digest is another one.")
 @click.option("--force", is_flag=True, help="Replace DIR, if there is one, once the new one is whole.")

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from types import FrameType
@@ -54,6 +55,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     arguments = list(sys.argv[1:] if args is None else args)
     signal.signal(signal.SIGTERM, _terminated)
     debug = "--debug" in arguments
+    began = time.perf_counter()
     try:
         result = cli.main(arguments, prog_name="wclayer", standalone_mode=False)
         code = result if isinstance(result, int) else 0
@@ -76,6 +78,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
             err=True,
         )
         code = _INTERNAL
+    if debug:
+        click.echo(f"wclayer: {time.perf_counter() - began:.3f} s, {time.process_time():.3f} s of processor", err=True)
     sys.exit(code)
 
 

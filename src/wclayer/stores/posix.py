@@ -249,32 +249,45 @@ class PosixSink:
     def _file(self, entry: File, body: Body | None) -> None:
         parent, name = self._place(entry.path)
         host, extra = self._host_name(parent, name)
-        flags = 0
-        digest: bytes | None = None
-        mtime: int | None = None
-        if entry.size == 0 and entry.reparse_data is not None:
-            flags = self._make_link(entry, host)
-        if not flags:
-            digest, extents, mtime = self._write(host, entry.path, entry, body)
-            if extents is not None:
-                extra["extents"] = extents
-        number = self._record.add(
-            parent.id,
-            name,
-            Kind.FILE,
-            entry=entry,
-            flags=flags,
-            size=entry.size,
-            sha256=digest,
-            mtime=mtime,
-            extra=extra,
-        )
+        number = self._add_file(parent, name, host, extra, entry, body, Kind.FILE)
         self._owner = (entry.path, number, False)
         if not self._base or not entry.path.startswith(UTILITY_VM_FILES):
             return
         backup = _BOOT_KEYS.get(upcase(entry.path))
         if backup is not None and entry.reparse_data is None:
             self._copy(host, backup)  # as hcsshim does, before Windows rewrites it
+
+    def _add_file(
+        self,
+        parent: _Parent,
+        name: str,
+        host: bytes,
+        extra: dict[str, bytes],
+        entry: File,
+        body: Body | None,
+        kind: int,
+        target: str | None = None,
+    ) -> int:
+        """Store a file, as a symlink of the host where it is one that can be, and record it; the id of its row."""
+        flags = 0 if entry.size else self._make_link(entry, host)
+        digest: bytes | None = None
+        mtime: int | None = None
+        if not flags:
+            digest, extents, mtime = self._write(host, entry.path, entry, body)
+            if extents is not None:
+                extra["extents"] = extents
+        return self._record.add(
+            parent.id,
+            name,
+            kind,
+            entry=entry,
+            flags=flags,
+            size=entry.size,
+            sha256=digest,
+            mtime=mtime,
+            target=target,
+            extra=extra,
+        )
 
     def _write(
         self, host: bytes, path: str, entry: File | AlternateStream, body: Body | None
@@ -395,27 +408,9 @@ class PosixSink:
                 else "are these its parents?",
             )
         host, extra = self._host_name(parent, name)
-        flags = self._make_link(replace(found, path=entry.path), host)
-        digest: bytes | None = None
-        mtime: int | None = None
-        if not flags:
-            body = self._parents.open(entry.target) if found.size else None
-            digest, extents, mtime = self._write(host, entry.path, found, body)
-            if extents is not None:
-                extra["extents"] = extents
+        body = self._parents.open(entry.target) if found.size else None
         extra |= link_extra(entry)
-        self._record.add(
-            parent.id,
-            name,
-            Kind.PARENT_LINK,
-            entry=found,
-            flags=flags,
-            size=found.size,
-            sha256=digest,
-            mtime=mtime,
-            target=entry.target,
-            extra=extra,
-        )
+        self._add_file(parent, name, host, extra, replace(found, path=entry.path), body, Kind.PARENT_LINK, entry.target)
 
     def _whiteout(self, entry: Whiteout) -> None:
         self._owner = None

@@ -141,7 +141,9 @@ def test_debug_and_verbose(tmp_path: Path, tar: Path) -> None:
     assert done.stderr.decode().splitlines() == ["Files", "Files/dir", "Files/f"]
     done = wclayer("export", "--debug", tmp_path / "nowhere")
     assert b"Traceback" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith(b"wclayer: ")
+    *_, message, timing = done.stderr.decode().splitlines()
+    assert message.startswith("wclayer: ")
+    assert re.fullmatch(r"wclayer: \d+\.\d{3} s, \d+\.\d{3} s of processor", timing)
 
 
 def test_hostile_names_are_shown_escaped(tmp_path: Path) -> None:
