@@ -26,6 +26,7 @@ __all__ = ["PartialFolder"]
 
 _MARK: Final = b".partial-"
 _LOCK: Final = b".lock"
+_OLD: Final = b"-old"  # the folder that is being replaced, between two renames
 
 
 class PartialFolder:
@@ -42,8 +43,8 @@ class PartialFolder:
         with host_errors(shown(self.target)):
             if not os.path.isdir(parent):
                 raise NotFoundError("the folder to make it in is not there", path=shown(parent), hint="make it first")
-            self._check()
             self._clean(parent, name)
+            self._check()
             while True:
                 self.path = os.path.join(parent, name + _MARK + secrets.token_hex(4).encode())
                 with contextlib.suppress(FileExistsError):
@@ -77,17 +78,20 @@ class PartialFolder:
             hint="choose another place, or --force to replace it" if kind == "folder" else "choose another place",
         )
 
-    @staticmethod
-    def _clean(parent: bytes, name: bytes) -> None:
-        """Remove what killed processes left of the same target."""
-        for found in os.listdir(parent):
+    def _clean(self, parent: bytes, name: bytes) -> None:
+        """Remove what killed processes left of the same target; put back what one was about to replace."""
+        for found in sorted(os.listdir(parent)):
             if not found.startswith(name + _MARK):
                 continue
             path = os.path.join(parent, found)
             lock = _lock(path)
             if lock is None:
                 continue
-            _remove(path, lock)
+            if found.endswith(_OLD) and not os.path.lexists(self.target):
+                _unlock(lock)
+                os.rename(path, self.target)
+            else:
+                _remove(path, lock)
 
     def commit(self) -> None:
         """Rename the folder into its place."""
@@ -95,7 +99,7 @@ class PartialFolder:
             self._check()
             old = None
             if os.path.isdir(self.target) and os.listdir(self.target):
-                old = self.path + b"-old"
+                old = self.path + _OLD
                 os.rename(self.target, old)
             elif os.name == "nt" and os.path.isdir(self.target):
                 os.rmdir(self.target)

@@ -188,6 +188,17 @@ def test_what_a_kill_leaves_is_cleaned_unless_somebody_works_on_it(tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["layer"]
 
 
+def test_a_kill_between_two_renames_loses_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "layer"
+    put(target, M("Files/precious"))
+    target.rename(tmp_path / "layer.partial-deadbeef-old")
+    (tmp_path / "layer.partial-deadbeef").mkdir()
+    with pytest.raises(AlreadyExistsError):
+        put(target)
+    assert "Files/precious" in contents(target)
+    assert [path.name for path in tmp_path.iterdir()] == ["layer"]
+
+
 # --- the tree ----------------------------------------------------------------------
 
 
