@@ -3,14 +3,31 @@
     O:owner G:group D:flags(ace)(ace)... S:flags(ace)...
     ace = type;flags;rights;object GUID;inherited object GUID;SID
 
-Old layer tars have it in `MSWINDOWS.sd`. Conditions (XA, XD, XU, ZA) and resource
-attributes (RA) are refused by name, never dropped. The tables serve both ways.
+Old layer tars have it in `MSWINDOWS.sd`. The tables serve both ways: where a number
+has several names (KR and KX), the first is the one to write.
+
+Rules, where implementations differ (Wine's are those of Wine 8):
+
+- The parts may come in any order, each once; blanks (tab to carriage return, space)
+  may stand between all that has a meaning, not inside it. Wine skips a leading blank
+  but counts it, leaves the entries of a repeated list out, and reads `O:` as S-1-0-0.
+- Names are in capitals. A mask may be a number of C's notation, of 32 bits at most:
+  a larger one is refused, not cut. ACE flags are names alone, as in the grammar.
+- An authority of a SID has 48 bits (Wine cuts it to 32).
+- NO_ACCESS_CONTROL is a NULL ACL; a list without entries an empty one (Wine: both empty).
+- OA without a GUID is A, as ConvertStringSecurityDescriptorToSecurityDescriptor says;
+  a list with object entries has ACL_REVISION_DS.
+- An alias that is relative to a domain or machine needs that SID from the caller
+  (Wine makes one up).
+- Conditions (XA, XD, XU, ZA, FL) and resource attributes (RA) are refused by name,
+  never dropped.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +35,7 @@ from ..errors import SddlError, SecurityDescriptorError
 from .security import (
     ACL_REVISION,
     ACL_REVISION_DS,
+    MAX_SUB_AUTHORITIES,
     SE_DACL_AUTO_INHERIT_REQ,
     SE_DACL_AUTO_INHERITED,
     SE_DACL_PRESENT,
@@ -58,6 +76,7 @@ _CONDITIONAL_TYPES: Final = {
     "FL": AceType.SYSTEM_ACCESS_FILTER,
 }
 _OBJECT_TYPES: Final = frozenset(("OA", "OD", "OU", "OL"))
+_DS_TYPES: Final = frozenset(_ACE_TYPES[name] for name in _OBJECT_TYPES)
 
 _ACE_FLAGS: Final = {"OI": 0x01, "CI": 0x02, "NP": 0x04, "IO": 0x08, "ID": 0x10, "CR": 0x20, "SA": 0x40, "FA": 0x80}
 
@@ -88,7 +107,9 @@ _RIGHTS: Final = {
     "KW": 0x00020006,
     "KX": 0x00020019,
 }
+# The same bits by other names in a mandatory label; as text, any entry may have any name.
 _LABEL_RIGHTS: Final = {"NW": 0x1, "NR": 0x2, "NX": 0x4}
+_ALL_RIGHTS: Final = {**_RIGHTS, **_LABEL_RIGHTS}
 
 _ACL_FLAGS: Final = {
     "D": {"P": SE_DACL_PROTECTED, "AR": SE_DACL_AUTO_INHERIT_REQ, "AI": SE_DACL_AUTO_INHERITED},
@@ -123,6 +144,7 @@ _BUILTIN: Final = {
     "AA": 579,
     "RM": 580,
     "HO": 584,
+    "SH": 585,
 }
 _WELL_KNOWN: Final = {
     "WD": Sid(1, (0,)),
@@ -152,163 +174,203 @@ _WELL_KNOWN: Final = {
     "SS": Sid(18, (2,)),
     **{alias: Sid(_NT, (32, rid)) for alias, rid in _BUILTIN.items()},
 }
-# Relative to a domain, or to the machine's own: what they stand for cannot be known from the text.
-_RELATIVE: Final = frozenset(("DA", "DG", "DU", "DD", "DC", "CA", "PA", "RO", "CN", "AP", "KA", "EK", "RS", "LA", "LG"))
-_FOREST: Final = frozenset(("SA", "EA"))
+# What the text does not say: whose account, with which relative ID.
+_RELATIVE: Final = {
+    **dict.fromkeys(("LA", "LG"), "machine"),
+    **dict.fromkeys(("DA", "DU", "DG", "DC", "DD", "CA", "PA", "CN", "AP", "KA", "RS"), "domain"),
+    **dict.fromkeys(("RO", "SA", "EA", "EK"), "forest"),  # of the forest's root domain
+}
+_RELATIVE_IDS: Final = {
+    "RO": 498,
+    "LA": 500,
+    "LG": 501,
+    "DA": 512,
+    "DU": 513,
+    "DG": 514,
+    "DC": 515,
+    "DD": 516,
+    "CA": 517,
+    "SA": 518,
+    "EA": 519,
+    "PA": 520,
+    "CN": 522,
+    "AP": 525,
+    "KA": 526,
+    "EK": 527,
+    "RS": 553,
+}
 
-_PARTS = re.compile(r"\s*([OGDS]):")
-# A hexadecimal authority must not eat the letter of the next part: S-1-0x10000D: ends in D:
-_SID_TEXT = re.compile(r"\s*(S(?:-(?:0[xX][0-9a-fA-F]+(?!:)|[0-9]+))+|[A-Z]{2})\s*")
-_ACE_TEXT = re.compile(r"\s*\(([^()]*)")
+_BLANK_CHARACTERS: Final = "\t\n\v\f\r "
+_B: Final = rf"[{_BLANK_CHARACTERS}]*"
+_BLANKS = re.compile(_B)
+_PART = re.compile(rf"{_B}([OGDS]):")
+# A hexadecimal number must not eat the letter of the next part: S-1-0x10000D: ends in D:
+_SID_TEXT = re.compile(rf"{_B}(S(?:-(?:0[xX][0-9a-fA-F]+(?!:)|[0-9]+))+|[A-Z]{{2}}){_B}")
+_ACL_FLAG = re.compile(rf"{_B}(P|AR|AI|NO_ACCESS_CONTROL)")
+_ACE_TEXT = re.compile(rf"{_B}\(([^()]*)")
+_NAME = re.compile(rf"([A-Z]{{2}}){_B}")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SHOWN = 20
 
 
-def _error(message: str, offset: int, expected: object = None, got: object = None) -> SddlError:
-    return SddlError(f"SDDL: {message}", offset=offset, expected=expected, got=got)
+def _error(message: str, offset: int, expected: object, got: object) -> SddlError:
+    return SddlError(f"SDDL: {message}", offset=offset, expected=expected, got=got or "nothing")
+
+
+def parse_sddl(text: str, *, domain: Sid | None = None, machine: Sid | None = None, forest: Sid | None = None) -> bytes:
+    """The self-relative descriptor of SDDL text; of no text, one with nothing in it.
+
+    `domain`, `machine` and `forest` (the forest's root domain) are what aliases such as DA, LA and EA are
+    relative to. Raises SddlError, whose offset is the index of a character of `text`.
+    """
+    return _Parser(text, {"domain": domain, "machine": machine, "forest": forest}).descriptor().to_bytes()
 
 
 @dataclass(slots=True)
-class _Parts:
-    owner: Sid | None = None
-    group: Sid | None = None
-    dacl: Acl | None = None
-    sacl: Acl | None = None
+class _Parser:
+    text: str
+    bases: dict[str, Sid | None]
+    position: int = 0
     control: int = SE_SELF_RELATIVE
 
-
-def parse_sddl(text: str) -> bytes:
-    """The self-relative descriptor of SDDL text; of no text, one with nothing in it.
-
-    Raises SddlError, whose offset is the position in `text`.
-    """
-    parts = _Parts()
-    seen: set[str] = set()
-    position = 0
-    end = len(text.rstrip())
-    while position < end:
-        found = _PARTS.match(text, position)
-        if found is None:
-            raise _error("no part of a descriptor", position, "O:, G:, D: or S:", text[position : position + 20])
-        letter = found[1]
-        if letter in seen:
-            raise _error(f"{letter}: comes twice", position)
-        seen.add(letter)
-        if letter in "OG":
-            sid, position = _sid(text, found.end())
-            if letter == "O":
-                parts.owner = sid
+    def descriptor(self) -> SecurityDescriptor:
+        sids: dict[str, Sid] = {}
+        acls: dict[str, Acl | None] = {}
+        self.skip(_BLANKS)
+        while self.position < len(self.text):
+            start = self.position
+            found = _PART.match(self.text, start)
+            if found is None:
+                raise self.unexpected("no part of a descriptor", "O:, G:, D: or S:")
+            letter = found[1]
+            if letter in sids or letter in acls:
+                raise _error("a part that comes twice", start, "each part once", f"{letter}:")
+            self.position = found.end()
+            if letter in "OG":
+                sids[letter] = self.sid()
             else:
-                parts.group = sid
-        else:
-            position = _acl(text, found.end(), letter, parts)
-    return SecurityDescriptor(parts.owner, parts.group, parts.sacl, parts.dacl, parts.control).to_bytes()
+                acls[letter] = self.acl(letter)
+            self.skip(_BLANKS)
+        return SecurityDescriptor(sids.get("O"), sids.get("G"), acls.get("S"), acls.get("D"), self.control)
 
+    def skip(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """Match at the position and go past it."""
+        found = pattern.match(self.text, self.position)
+        if found is not None:
+            self.position = found.end()
+        return found
 
-def _sid(text: str, position: int) -> tuple[Sid, int]:
-    found = _SID_TEXT.match(text, position)
-    if found is None:
-        raise _error("no SID", position, "S-1-... or an alias of two letters", text[position : position + 20])
-    name, end = found[1], found.end()
-    if name.startswith("S-"):
+    def unexpected(self, message: str, expected: object) -> SddlError:
+        self.skip(_BLANKS)
+        return _error(message, self.position, expected, self.text[self.position : self.position + _SHOWN])
+
+    def sid(self) -> Sid:
+        found = self.skip(_SID_TEXT)
+        if found is None:
+            raise self.unexpected("no SID", "S-1-... or an alias of two letters")
+        name, start = found[1], found.start(1)
+        if (known := _WELL_KNOWN.get(name)) is not None:
+            return known
+        if (whose := _RELATIVE.get(name)) is not None:
+            base = self.bases[whose]
+            if base is None:
+                raise _error(f"{name} is relative to a {whose} that is not known", start, "a SID in full", name)
+            if len(base.sub_authorities) >= MAX_SUB_AUTHORITIES:
+                raise _error(f"no {whose}", start, f"less than {MAX_SUB_AUTHORITIES} sub-authorities", base)
+            return Sid(base.authority, (*base.sub_authorities, _RELATIVE_IDS[name]))
+        if not name.startswith("S-"):
+            raise _error("unknown alias of a SID", start, "an alias of [MS-DTYP] 2.5.1.1", name)
         try:
-            return Sid.from_string(name), end
+            return Sid.from_string(name)
         except SecurityDescriptorError as error:
-            raise _error("no SID", position, error.expected, name) from None
-    if name in _RELATIVE or name in _FOREST:
-        raise _error(f"{name} depends on a domain that the text does not name", position, "a SID in full", name)
-    sid = _WELL_KNOWN.get(name)
-    if sid is None:
-        raise _error("unknown alias of a SID", position, "an alias of [MS-DTYP] 2.5.1.1", name)
-    return sid, end
+            raise _error("no SID", start, error.expected, error.got) from None
 
-
-def _acl(text: str, position: int, letter: str, parts: _Parts) -> int:
-    """Read the flags and entries of D: or S:, and give the position after them."""
-    flags = _ACL_FLAGS[letter]
-    parts.control |= SE_DACL_PRESENT if letter == "D" else SE_SACL_PRESENT
-    null = False
-    while not null:
-        position += len(text[position:]) - len(text[position:].lstrip())
-        if text.startswith(_NULL_ACL, position):
-            null = True
-            position += len(_NULL_ACL)
-            break
-        name = next((name for name in flags if text.startswith(name, position)), None)
-        if name is None:
-            break
-        parts.control |= flags[name]
-        position += len(name)
-    aces: list[Ace] = []
-    while (found := _ACE_TEXT.match(text, position)) is not None:
-        if null:
-            raise _error(f"entries after {_NULL_ACL}", position)
-        aces.append(_ace(text, found[1], found.start(1)))
-        position = found.end()
-        if text[position : position + 1] != ")":
-            raise _error("an entry without its end", position, ")", text[position : position + 1] or "the end")
-        position += 1
-    if not null:
+    def acl(self, letter: str) -> Acl | None:
+        """The flags and entries after D: or S:; None for a NULL list."""
+        start = self.position
+        self.control |= SE_DACL_PRESENT if letter == "D" else SE_SACL_PRESENT
+        while (found := self.skip(_ACL_FLAG)) is not None:
+            if found[1] == _NULL_ACL:
+                if _ACE_TEXT.match(self.text, self.position):
+                    raise self.unexpected(f"entries after {_NULL_ACL}", "none")
+                return None
+            self.control |= _ACL_FLAGS[letter][found[1]]
+        aces: list[Ace] = []
+        while (found := self.skip(_ACE_TEXT)) is not None:
+            aces.append(self.ace(found[1], found.start(1)))
+            if not self.text.startswith(")", self.position):
+                raise self.unexpected("an entry without its end", ")")
+            self.position += 1
         revision = ACL_REVISION_DS if any(ace.type in _DS_TYPES for ace in aces) else ACL_REVISION
         acl = Acl(tuple(aces), revision)
-        if letter == "D":
-            parts.dacl = acl
-        else:
-            parts.sacl = acl
-    return position
+        try:
+            acl.to_bytes()
+        except SecurityDescriptorError as error:
+            raise _error("a list too large", start, error.expected, error.got) from None
+        return acl
 
-
-_DS_TYPES: Final = frozenset(_ACE_TYPES[name] for name in _OBJECT_TYPES)
-
-
-def _ace(text: str, inner: str, position: int) -> Ace:
-    fields = inner.split(";")
-    kind = fields[0].strip()
-    if kind in _CONDITIONAL_TYPES:
-        raise _error(f"entries of type {kind} (conditions, attributes) are not supported yet", position)
-    if kind not in _ACE_TYPES:
-        raise _error("unknown type of an entry", position, ", ".join(_ACE_TYPES), kind)
-    if len(fields) != 6:
+    def ace(self, inner: str, start: int) -> Ace:
+        """The entry of `inner`, the text from `start` to a parenthesis; the position is left behind its SID."""
+        end = self.position
+        fields = inner.split(";")
+        kind = fields[0].strip(_BLANK_CHARACTERS)
+        if kind in _CONDITIONAL_TYPES:
+            raise _error(f"entries of type {kind} are not supported yet", start, "no condition or attribute", kind)
+        if kind not in _ACE_TYPES:
+            raise _error("unknown type of an entry", start, ", ".join(_ACE_TYPES), kind)
         if len(fields) == 7:
-            raise _error("a condition or attribute, which is not supported yet", position)
-        raise _error("fields of an entry", position, "6, with ; between", len(fields))
-    starts = [position]
-    for field in fields[:-1]:
-        starts.append(starts[-1] + len(field) + 1)
-    flags = _sum(fields[1], starts[1], _ACE_FLAGS, "flags", 0xFF)
-    rights = {**_RIGHTS, **_LABEL_RIGHTS} if kind == "ML" else _RIGHTS
-    mask = _sum(fields[2], starts[2], rights, "rights", 0xFFFFFFFF)
-    guids = [_guid(fields[number], starts[number]) for number in (3, 4)]
-    if kind not in _OBJECT_TYPES and any(guids):
-        raise _error("a GUID in an entry that is for no object", starts[3], "nothing", fields[3] or fields[4])
-    sid, end = _sid(text, starts[5])
-    if end < position + len(inner):
-        raise _error("more than a SID", end, ")", text[end : position + len(inner)])
-    return Ace(_ACE_TYPES[kind], flags, mask, sid, guids[0], guids[1])
+            raise _error(f"a condition in {kind} is not supported yet", end - len(fields[6]), "six fields", "seven")
+        if len(fields) != 6:
+            raise _error("fields of an entry", start, "six, with ; between", len(fields))
+        starts = [start]
+        for text in fields[:-1]:
+            starts.append(starts[-1] + len(text) + 1)
+        flags = _names(fields[1], starts[1], _ACE_FLAGS, "flags")
+        mask = _mask(fields[2], starts[2])
+        guid, inherited = (_guid(fields[number], starts[number]) for number in (3, 4))
+        if kind not in _OBJECT_TYPES and (guid or inherited):
+            raise _error("a GUID in an entry that is for no object", starts[3], "none", fields[3] or fields[4])
+        self.position = starts[5]
+        sid = self.sid()
+        if kind == "OA" and not guid and not inherited:
+            kind = "A"
+        return Ace(_ACE_TYPES[kind], flags, mask, sid, guid, inherited)
 
 
-def _sum(field: str, position: int, names: dict[str, int], what: str, limit: int) -> int:
-    """The bits of names of two letters one after the other, or of a number in C's notation."""
-    text = field.strip()
-    if _NUMBER.fullmatch(text):
-        octal = len(text) > 1 and text[0] == "0" and text[1].isdigit()
-        if len(text) <= 34 and not (octal and set(text) & {"8", "9"}):
-            number = int(text, 8) if octal else int(text, 0)
-            if number <= limit:
-                return number
-        raise _error(what, position, f"at most {limit:#x}", text)
-    bits = 0
-    for start in range(0, len(text), 2):
-        bit = names.get(text[start : start + 2])
-        if bit is None:
-            raise _error(what, position + start, "names of two letters, or a number", text[start : start + 2])
+def _names(field: str, start: int, names: Mapping[str, int], what: str) -> int:
+    """The bits of names of two letters one after the other."""
+    bits, position = 0, len(field) - len(field.lstrip(_BLANK_CHARACTERS))
+    while position < len(field):
+        found = _NAME.match(field, position)
+        bit = names.get(found[1]) if found else None
+        if found is None or bit is None:
+            raise _error(f"unknown {what}", start + position, ", ".join(names), field[position : position + 2])
         bits |= bit
+        position = found.end()
     return bits
 
 
-def _guid(field: str, position: int) -> bytes | None:
-    text = field.strip()
+def _mask(field: str, start: int) -> int:
+    """An access mask: names, or a number in C's notation."""
+    text = field.strip(_BLANK_CHARACTERS)
+    if not _NUMBER.fullmatch(text):
+        return _names(field, start, _ALL_RIGHTS, "rights")
+    # 32 bits in octal have eleven digits; leading zeros may be more, within reason.
+    if len(text) <= 2 * 16:
+        try:
+            number = int(text, 8 if text.isdigit() and text[0] == "0" else 0)
+        except ValueError:  # 8 or 9 in octal
+            number = -1
+        if 0 <= number <= 0xFFFFFFFF:
+            return number
+    raise _error("rights that are no number of 32 bits", start, "decimal, 0x and hexadecimal, or 0 and octal", text)
+
+
+def _guid(field: str, start: int) -> bytes | None:
+    text = field.strip(_BLANK_CHARACTERS)
     if not text:
         return None
-    if re.fullmatch(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+    if _GUID.fullmatch(text):
         return uuid.UUID(text).bytes_le
-    raise _error("no GUID", position, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", text)
+    raise _error("no GUID", start, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", text[: 2 * _SHOWN])

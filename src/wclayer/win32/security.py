@@ -8,7 +8,12 @@
 
 The bytes are the truth: an ACE of a type that is not known, or whose body is not
 of the known shape, is kept raw, and what follows the last ACE inside its ACL, or
-the SID inside its ACE, is kept too.
+the SID inside its ACE, is kept too. Sizes that lead out of what holds them, and
+revisions of SIDs and descriptors other than 1, are errors.
+
+A descriptor is written as Windows converts SDDL: owner, group, DACL, SACL, no gaps.
+So one in that layout gives the same bytes again; of any other layout the parts stay
+the same, not their places.
 """
 
 from __future__ import annotations
@@ -20,16 +25,44 @@ from typing import Final, Self
 
 from ..errors import SecurityDescriptorError
 
-__all__ = ["Ace", "AceType", "Acl", "SecurityDescriptor", "Sid"]
+__all__ = [
+    "ACL_REVISION",
+    "ACL_REVISION_DS",
+    "MAX_SUB_AUTHORITIES",
+    "SE_DACL_AUTO_INHERITED",
+    "SE_DACL_AUTO_INHERIT_REQ",
+    "SE_DACL_DEFAULTED",
+    "SE_DACL_PRESENT",
+    "SE_DACL_PROTECTED",
+    "SE_GROUP_DEFAULTED",
+    "SE_OWNER_DEFAULTED",
+    "SE_RM_CONTROL_VALID",
+    "SE_SACL_AUTO_INHERITED",
+    "SE_SACL_AUTO_INHERIT_REQ",
+    "SE_SACL_DEFAULTED",
+    "SE_SACL_PRESENT",
+    "SE_SACL_PROTECTED",
+    "SE_SELF_RELATIVE",
+    "Ace",
+    "AceType",
+    "Acl",
+    "SecurityDescriptor",
+    "Sid",
+]
 
+SE_OWNER_DEFAULTED: Final = 0x0001
+SE_GROUP_DEFAULTED: Final = 0x0002
 SE_DACL_PRESENT: Final = 0x0004
+SE_DACL_DEFAULTED: Final = 0x0008
 SE_SACL_PRESENT: Final = 0x0010
+SE_SACL_DEFAULTED: Final = 0x0020
 SE_DACL_AUTO_INHERIT_REQ: Final = 0x0100
 SE_SACL_AUTO_INHERIT_REQ: Final = 0x0200
 SE_DACL_AUTO_INHERITED: Final = 0x0400
 SE_SACL_AUTO_INHERITED: Final = 0x0800
 SE_DACL_PROTECTED: Final = 0x1000
 SE_SACL_PROTECTED: Final = 0x2000
+SE_RM_CONTROL_VALID: Final = 0x4000  # Sbz1 has a meaning to a resource manager
 SE_SELF_RELATIVE: Final = 0x8000
 
 ACL_REVISION: Final = 2
@@ -39,10 +72,12 @@ _DESCRIPTOR: Final = struct.Struct("<BBHIIII")
 _ACL: Final = struct.Struct("<BBHHH")
 _ACE: Final = struct.Struct("<BBH")
 _UINT32: Final = struct.Struct("<I")
-_MAX_SUB_AUTHORITIES: Final = 15
+_REVISION: Final = 1  # of SIDs and of descriptors; there is no other
+MAX_SUB_AUTHORITIES: Final = 15
+_SUB_AUTHORITIES: Final = tuple(struct.Struct(f"<{count}I") for count in range(MAX_SUB_AUTHORITIES + 1))
 _GUID: Final = 16
-_OBJECT_TYPE_PRESENT: Final = 1
-_INHERITED_OBJECT_TYPE_PRESENT: Final = 2
+_GUID_BITS: Final = (1, 2)  # ACE_OBJECT_TYPE_PRESENT, ACE_INHERITED_OBJECT_TYPE_PRESENT
+_GUID_FLAGS: Final = sum(_GUID_BITS)
 
 
 class AceType(IntEnum):
@@ -80,6 +115,13 @@ def _error(message: str, offset: int, expected: object = None, got: object = Non
     return SecurityDescriptorError(f"security descriptor: {message}", offset=offset, expected=expected, got=got)
 
 
+def _pack(layout: struct.Struct, what: str, *values: int) -> bytes:
+    try:
+        return layout.pack(*values)
+    except struct.error:
+        raise _error(f"{what} with a number too large", 0, f"what {layout.format} holds", values) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Sid:
     """A security identifier; `authority` is 48 bits, each of `sub_authorities` (at most 15) 32."""
@@ -93,13 +135,13 @@ class Sid:
         if len(data) < offset + 8:
             raise _error("a SID is cut off", offset, "at least 8 bytes", max(0, len(data) - offset))
         revision, count = data[offset], data[offset + 1]
-        if revision != 1 or count > _MAX_SUB_AUTHORITIES:
+        if revision != _REVISION or count > MAX_SUB_AUTHORITIES:
             raise _error("no SID", offset, "revision 1, at most 15 sub-authorities", f"{revision}, {count}")
         end = offset + 8 + 4 * count
         if end > len(data):
             raise _error("a SID is cut off", offset, f"{8 + 4 * count} bytes", len(data) - offset)
         authority = int.from_bytes(data[offset + 2 : offset + 8], "big")
-        return cls(authority, struct.unpack_from(f"<{count}I", data, offset + 8)), end
+        return cls(authority, _SUB_AUTHORITIES[count].unpack_from(data, offset + 8)), end
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -120,12 +162,16 @@ class Sid:
                     return cls(numbers[0], tuple(numbers[1:]))
         except ValueError:
             pass
-        raise _error("no SID", 0, "S-1-AUTHORITY-SUBAUTHORITY...", text)
+        raise _error("no SID", 0, "S-1-AUTHORITY-SUBAUTHORITY...", text[:80])
 
     def to_bytes(self) -> bytes:
+        """Raises SecurityDescriptorError for numbers that no SID can hold."""
         count = len(self.sub_authorities)
-        head = bytes((1, count)) + self.authority.to_bytes(6, "big")
-        return head + struct.pack(f"<{count}I", *self.sub_authorities)
+        if count > MAX_SUB_AUTHORITIES or not 0 <= self.authority < 1 << 48:
+            got = f"{count}, {self.authority:#x}"
+            raise _error("no SID", 0, "at most 15 sub-authorities, an authority of 48 bits", got)
+        head = bytes((_REVISION, count)) + self.authority.to_bytes(6, "big")
+        return head + _pack(_SUB_AUTHORITIES[count], "a SID", *self.sub_authorities)
 
     def __str__(self) -> str:
         authority = str(self.authority) if self.authority < 1 << 32 else f"0x{self.authority:012x}"
@@ -183,11 +229,11 @@ class Ace:
                 return None
             (object_flags,) = _UINT32.unpack_from(body, 4)
             position = 8
-            for number, bit in enumerate((_OBJECT_TYPE_PRESENT, _INHERITED_OBJECT_TYPE_PRESENT)):
+            for number, bit in enumerate(_GUID_BITS):
                 if object_flags & bit:
                     guids[number] = body[position : position + _GUID]
                     position += _GUID
-            more = object_flags & ~(_OBJECT_TYPE_PRESENT | _INHERITED_OBJECT_TYPE_PRESENT)
+            more = object_flags & ~_GUID_FLAGS
         try:
             sid, end = Sid.parse(body, position)
         except SecurityDescriptorError:
@@ -195,21 +241,32 @@ class Ace:
         return cls(kind, flags, mask, sid, guids[0], guids[1], more, body[end:])
 
     def to_bytes(self) -> bytes:
-        """Raises SecurityDescriptorError for an ACE over 64 KiB."""
-        if self.raw is not None:
-            body = self.raw
-        else:
-            parts = [_UINT32.pack(self.mask)]
-            if self.type in _OBJECT_TYPES:
-                bits = self.object_flags
-                bits |= _OBJECT_TYPE_PRESENT if self.object_type is not None else 0
-                bits |= _INHERITED_OBJECT_TYPE_PRESENT if self.inherited_object_type is not None else 0
-                parts += [_UINT32.pack(bits), self.object_type or b"", self.inherited_object_type or b""]
-            parts += [b"" if self.sid is None else self.sid.to_bytes(), self.application_data]
-            body = b"".join(parts)
-        if len(body) + _ACE.size > 0xFFFF:
-            raise _error("an ACE too large", 0, "at most 65,535 bytes", len(body) + _ACE.size)
-        return _ACE.pack(self.type, self.flags, _ACE.size + len(body)) + body
+        """Raises SecurityDescriptorError for an ACE over 64 KiB, or with values that no ACE can hold."""
+        body = self._body() if self.raw is None else self.raw
+        size = _ACE.size + len(body)
+        if size > 0xFFFF:
+            raise _error("an ACE too large", 0, "at most 65,535 bytes", size)
+        return _pack(_ACE, "an ACE", self.type, self.flags, size) + body
+
+    def _body(self) -> bytes:
+        if self.sid is None:
+            raise _error("an ACE without a SID", 0, "a SID, or the raw body", "none")
+        parts = [_pack(_UINT32, "an ACE", self.mask)]
+        if self.type in _OBJECT_TYPES:
+            if self.object_flags & _GUID_FLAGS:
+                raise _error("object flags that the GUIDs imply", 0, "other bits than 1 and 2", self.object_flags)
+            bits = self.object_flags
+            guids: list[bytes] = []
+            for bit, guid in zip(_GUID_BITS, (self.object_type, self.inherited_object_type), strict=True):
+                if guid is not None:
+                    if len(guid) != _GUID:
+                        raise _error("a GUID of another size", 0, f"{_GUID} bytes", len(guid))
+                    bits |= bit
+                    guids.append(guid)
+            parts += [_pack(_UINT32, "an object ACE", bits), *guids]
+        elif self.object_type is not None or self.inherited_object_type is not None or self.object_flags:
+            raise _error("a GUID or object flags in an ACE that is for no object", 0, "an object type", self.type)
+        return b"".join((*parts, self.sid.to_bytes(), self.application_data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +295,12 @@ class Acl:
         return cls(tuple(aces), revision, (sbz1, sbz2), data[position:end]), end
 
     def to_bytes(self) -> bytes:
-        """Raises SecurityDescriptorError for a list over 64 KiB."""
+        """Raises SecurityDescriptorError for a list over 64 KiB, and as Ace.to_bytes does."""
         body = b"".join(ace.to_bytes() for ace in self.aces) + self.slack
         size = _ACL.size + len(body)
         if size > 0xFFFF:
             raise _error("an ACL too large", 0, "at most 65,535 bytes", size)
-        return _ACL.pack(self.revision, self.sbz[0], size, len(self.aces), self.sbz[1]) + body
+        return _pack(_ACL, "an ACL", self.revision, self.sbz[0], size, len(self.aces), self.sbz[1]) + body
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +308,7 @@ class SecurityDescriptor:
     """A security descriptor.
 
     An ACL is absent where `control` lacks its PRESENT bit; with the bit and None it is NULL (a NULL DACL grants
-    everything to everyone).
+    everything to everyone); with an Acl of no entries it is empty (nobody gets anything).
     """
 
     owner: Sid | None = None
@@ -267,13 +324,13 @@ class SecurityDescriptor:
         if len(data) < _DESCRIPTOR.size:
             raise _error("cut off", 0, "at least 20 bytes", len(data))
         revision, sbz1, control, owner, group, sacl, dacl = _DESCRIPTOR.unpack_from(data)
-        if revision != 1:
+        if revision != _REVISION:
             raise _error("no security descriptor", 0, "revision 1", revision)
         if not control & SE_SELF_RELATIVE:
             raise _error("not self-relative", 2, "SE_SELF_RELATIVE set", f"{control:#06x}")
-        for offset in (owner, group, sacl, dacl):
+        for number, offset in enumerate((owner, group, sacl, dacl)):
             if offset and not _DESCRIPTOR.size <= offset <= len(data):
-                raise _error("a part outside it", 4, f"20 to {len(data)}", offset)
+                raise _error("a part outside it", 4 + 4 * number, f"20 to {len(data)}", offset)
         return cls(
             Sid.parse(data, owner)[0] if owner else None,
             Sid.parse(data, group)[0] if group else None,
@@ -284,7 +341,10 @@ class SecurityDescriptor:
         )
 
     def to_bytes(self) -> bytes:
-        """Self-relative, in the order of SDDL's text (owner, group, DACL, SACL) and without gaps."""
+        """Self-relative, in the order of SDDL's text (owner, group, DACL, SACL) and without gaps.
+
+        Raises SecurityDescriptorError for what no descriptor can hold.
+        """
         offsets: list[int] = []
         parts: list[bytes] = []
         position = _DESCRIPTOR.size
@@ -294,4 +354,6 @@ class SecurityDescriptor:
             parts.append(data)
             position += len(data)
         owner, group, dacl, sacl = offsets
-        return _DESCRIPTOR.pack(1, self.sbz1, self.control, owner, group, sacl, dacl) + b"".join(parts)
+        control = self.control | SE_SELF_RELATIVE
+        head = _pack(_DESCRIPTOR, "one", _REVISION, self.sbz1, control, owner, group, sacl, dacl)
+        return head + b"".join(parts)

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from wclayer.errors import InexpressibleError, TarError
 from wclayer.layertar.pax import MAX_RECORDS, decode_base64, encode_base64, format_records, parse_records
 
-KEYS = st.binary(min_size=1, max_size=20).filter(lambda key: not set(b"=\0") & set(key))
+# Keys that the reader looks into or refuses have tests of their own.
+OWN_MEANING = (b"path", b"linkpath", b"uname", b"gname", b"GNU.sparse.offset", b"GNU.sparse.numbytes")
+KEYS = st.binary(min_size=1, max_size=20).filter(lambda key: not set(b"=\0") & set(key) and key not in OWN_MEANING)
 
 
 @given(st.dictionaries(KEYS, st.binary(max_size=120), max_size=6))
 def test_records_and_back(records: dict[bytes, bytes]) -> None:
     body = format_records(records.items(), "f")
-    names = (b"path", b"linkpath", b"uname", b"gname", b"GNU.sparse.offset", b"GNU.sparse.numbytes")
-    if not any(name in records for name in names):
-        assert parse_records(body, 0) == records
+    assert parse_records(body, 0) == records
     keys = [line.split(b" ", 1)[1].split(b"=")[0] for line in split(body)]
     assert keys == sorted(keys)
 

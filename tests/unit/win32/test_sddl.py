@@ -1,0 +1,335 @@
+"""SDDL text to descriptors: the bytes of Windows' own notation, and where ours departs from Wine on purpose."""
+
+from __future__ import annotations
+
+import pytest
+
+from wclayer.errors import SddlError
+from wclayer.win32.sddl import parse_sddl
+from wclayer.win32.security import (
+    ACL_REVISION,
+    ACL_REVISION_DS,
+    SE_DACL_PRESENT,
+    SE_SACL_PRESENT,
+    Ace,
+    AceType,
+    Acl,
+    SecurityDescriptor,
+    Sid,
+)
+
+SYSTEM = Sid(5, (18,))
+GUID = "00299570-246d-11d0-a768-00aa006e0529"
+GUID_BYTES = bytes.fromhex("709529006d24d011a76800aa006e0529")
+
+
+def parsed(text: str) -> SecurityDescriptor:
+    return SecurityDescriptor.from_bytes(parse_sddl(text))
+
+
+def only_ace(text: str) -> Ace:
+    descriptor = parsed(text)
+    (ace,) = [ace for acl in (descriptor.dacl, descriptor.sacl) if acl is not None for ace in acl.aces]
+    return ace
+
+
+def refused(text: str) -> SddlError:
+    with pytest.raises(SddlError) as caught:
+        parse_sddl(text)
+    error = caught.value
+    assert error.offset is not None
+    assert 0 <= error.offset <= len(text)
+    assert None not in (error.expected, error.got)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("", "0100008000000000000000000000000000000000"),
+        (
+            "O:BAG:SYD:(A;;FA;;;BA)",
+            (
+                "0100048014000000240000000000000030000000 01020000000000052000000020020000 010100000000000512000000"
+                "0200200001000000 00001800ff011f0001020000000000052000000020020000"
+            ),
+        ),
+        ("D:P", "0100049000000000000000000000000014000000 0200080000000000"),
+        ("S:", "0100108000000000000000001400000000000000 0200080000000000"),
+        (
+            "O:SYG:SYD:(A;;FA;;;WD)S:(AU;SAFA;FA;;;WD)",
+            (
+                "0100148014000000200000004800000 02c000000 010100000000000512000000 010100000000000512000000"
+                "02001c0001000000 00001400ff011f00010100000000000100000000"
+                "02001c0001000000 02c01400ff011f00010100000000000100000000"
+            ),
+        ),
+        (
+            "S:(ML;;NWNRNX;;;HI)",
+            "0100108000000000000000001400000000000000 02001c0001000000 1100140007000000010100000000001000300000",
+        ),
+        ("O:LSG:NS", "0100008014000000200000000000000000000000 010100000000000513000000 010100000000000514000000"),
+    ],
+)
+def test_the_bytes_that_windows_makes(text: str, data: str) -> None:
+    assert parse_sddl(text) == bytes.fromhex(data.replace(" ", ""))
+
+
+class TestParts:
+    def test_any_order_gives_one_layout(self) -> None:
+        assert parse_sddl("S:D:(A;;FA;;;SY)G:SYO:BA") == parse_sddl("O:BAG:SYD:(A;;FA;;;SY)S:")
+
+    def test_blanks_between_what_has_a_meaning(self) -> None:
+        blank = " \t\r\n\v\f"
+        words = ["O:", "BA", "G:", "SY", "D:", "P", "AI", "(", "A", ";", "OI", "CI", ";", "GR", "GX", ";", ";", ";"]
+        words += ["S-1-5-18", ")", "(", "D", ";", ";", "0x1", ";", ";", ";", "WD", ")"]
+        assert parse_sddl(blank + blank.join(words) + blank) == parse_sddl("".join(words))
+
+    @pytest.mark.parametrize(
+        ("text", "offset"),
+        [
+            ("garbage", 0),
+            ("d:(a;;fa;;;sy)", 0),
+            ("O :BA", 0),
+            ("O:BA x", 5),
+            ("O:BA\0", 4),
+            ("\u00a0O:BA", 0),
+            ("O:", 2),  # Wine: the null SID
+            ("O:G:SY", 2),
+            ("D:(A;;FA;;;SY)D:(A;;FA;;;BA)", 14),  # Wine: room for both, the entries of neither
+            ("S:S:", 2),
+            ("O:BAO:BA", 4),
+            ("D:(A;;FA;;;SY)x", 14),
+        ],
+    )
+    def test_malformed(self, text: str, offset: int) -> None:
+        assert refused(text).offset == offset
+
+
+class TestSids:
+    @pytest.mark.parametrize(
+        ("alias", "text"),
+        [
+            ("WD", "S-1-1-0"),
+            ("CO", "S-1-3-0"),
+            ("OW", "S-1-3-4"),
+            ("AN", "S-1-5-7"),
+            ("AU", "S-1-5-11"),
+            ("RC", "S-1-5-12"),
+            ("WR", "S-1-5-33"),
+            ("UD", "S-1-5-84-0-0-0-0-0"),
+            ("AC", "S-1-15-2-1"),
+            ("LW", "S-1-16-4096"),
+            ("SI", "S-1-16-16384"),
+            ("SS", "S-1-18-2"),
+            ("BA", "S-1-5-32-544"),
+            ("RU", "S-1-5-32-554"),
+            ("RM", "S-1-5-32-580"),
+            ("SH", "S-1-5-32-585"),
+        ],
+    )
+    def test_aliases(self, alias: str, text: str) -> None:
+        assert str(parsed(f"O:{alias}").owner) == text
+
+    def test_an_authority_has_48_bits(self) -> None:  # Wine cuts it to 32
+        assert parsed("O:S-1-281474976710655-1").owner == Sid((1 << 48) - 1, (1,))
+        assert parsed("O:S-1-0x100000000-1").owner == Sid(1 << 32, (1,))
+
+    def test_a_hexadecimal_number_leaves_the_next_part_its_letter(self) -> None:
+        descriptor = parsed("O:S-1-0x10000D-0x1DD:(A;;FA;;;SY)")
+        assert descriptor.owner == Sid(0x10000D, (0x1D,))
+        assert descriptor.dacl is not None
+
+    @pytest.mark.parametrize(
+        ("alias", "whose", "relative_id"),
+        [
+            ("DA", "domain", 512),
+            ("DU", "domain", 513),
+            ("DG", "domain", 514),
+            ("DC", "domain", 515),
+            ("DD", "domain", 516),
+            ("CA", "domain", 517),
+            ("PA", "domain", 520),
+            ("RS", "domain", 553),
+            ("LA", "machine", 500),
+            ("LG", "machine", 501),
+            ("SA", "forest", 518),
+            ("EA", "forest", 519),
+        ],
+    )
+    def test_relative_aliases(self, alias: str, whose: str, relative_id: int) -> None:
+        error = refused(f"D:(A;;FA;;;{alias})")
+        assert error.offset == 11
+        assert whose in error.message
+        bases = {"domain": Sid(5, (21, 1, 2, 3)), "machine": Sid(5, (21, 4, 5, 6)), "forest": Sid(5, (21, 7, 8, 9))}
+        data = parse_sddl(f"O:{alias}", **bases)
+        assert SecurityDescriptor.from_bytes(data).owner == Sid(5, (*bases[whose].sub_authorities, relative_id))
+
+    def test_a_base_that_is_too_long(self) -> None:
+        with pytest.raises(SddlError):
+            parse_sddl("O:DA", domain=Sid(5, (21,) * 15))
+
+    @pytest.mark.parametrize(
+        "sid",
+        ["ZZ", "ba", "B", "S-1", "S-1-5", "S-2-5-18", "S-1-5-4294967296", "S-1-5" + "-1" * 16, "S-1-5-18-", "SY "],
+    )
+    def test_malformed(self, sid: str) -> None:
+        error = refused(f"O:{sid}.")
+        assert error.offset is not None
+        assert error.offset >= 2
+        if sid != "SY ":
+            refused(f"D:(A;;FA;;;{sid})")
+
+
+class TestLists:
+    @pytest.mark.parametrize(
+        ("flags", "bits"),
+        [("", 0), ("P", 0x1000), ("AR", 0x0100), ("AI", 0x0400), ("PARAI", 0x1500), ("AIARP", 0x1500), ("PP", 0x1000)],
+    )
+    def test_flags(self, flags: str, bits: int) -> None:
+        assert parsed(f"D:{flags}").control == 0x8000 | SE_DACL_PRESENT | bits
+        assert parsed(f"S:{flags}").control == 0x8000 | SE_SACL_PRESENT | bits << 1
+
+    def test_null_and_empty(self) -> None:  # to Wine both are empty
+        assert parse_sddl("D:NO_ACCESS_CONTROL").hex() == "01000480" + "00" * 16
+        assert parsed("D:NO_ACCESS_CONTROL").dacl is None
+        assert parsed("D:").dacl == Acl()
+        assert parsed("D:PNO_ACCESS_CONTROLS:").control == 0x8000 | SE_DACL_PRESENT | SE_SACL_PRESENT | 0x1000
+        assert refused("D:NO_ACCESS_CONTROL (A;;FA;;;SY)").offset == 20
+
+    def test_the_revision_tells_object_entries(self) -> None:
+        plain, object_entries = parsed("D:(A;;CR;;;SY)").dacl, parsed(f"D:(A;;CR;;;SY)(OD;;CR;{GUID};;SY)").dacl
+        assert plain is not None
+        assert object_entries is not None
+        assert (plain.revision, object_entries.revision) == (ACL_REVISION, ACL_REVISION_DS)
+
+    def test_too_large(self) -> None:
+        ace = "(A;;FA;;;SY)"  # 20 bytes
+        whole = parsed("D:" + ace * 3276).dacl
+        assert whole is not None
+        assert len(whole.aces) == 3276
+        error = refused("O:SYD:" + ace * 3277)
+        assert (error.offset, error.got) == (6, "65548")
+
+    @pytest.mark.parametrize(
+        ("text", "offset"),
+        [("D:(A;;FA;;;SY", 13), ("D:(A;;FA;;;SY(", 13), ("D:A", 2), ("D:)", 2), ("D:()", 3), ("D:AI X", 5)],
+    )
+    def test_malformed(self, text: str, offset: int) -> None:
+        assert refused(text).offset == offset
+
+
+class TestEntries:
+    @pytest.mark.parametrize(
+        ("name", "kind"),
+        [
+            ("A", AceType.ACCESS_ALLOWED),
+            ("D", AceType.ACCESS_DENIED),
+            ("AU", AceType.SYSTEM_AUDIT),
+            ("AL", AceType.SYSTEM_ALARM),
+            ("ML", AceType.SYSTEM_MANDATORY_LABEL),
+            ("SP", AceType.SYSTEM_SCOPED_POLICY_ID),
+            ("TL", AceType.SYSTEM_PROCESS_TRUST_LABEL),
+        ],
+    )
+    def test_types(self, name: str, kind: AceType) -> None:
+        assert only_ace(f"S:({name};;0x1;;;SY)") == Ace(kind, 0, 1, SYSTEM)
+
+    def test_a_central_policy_has_no_rights(self) -> None:
+        assert only_ace("S:(SP;;;;;S-1-17-3260955821-1180564752)") == Ace(
+            AceType.SYSTEM_SCOPED_POLICY_ID, 0, 0, Sid(17, (3260955821, 1180564752))
+        )
+
+    @pytest.mark.parametrize(
+        ("name", "kind"),
+        [
+            ("OA", AceType.ACCESS_ALLOWED_OBJECT),
+            ("OD", AceType.ACCESS_DENIED_OBJECT),
+            ("OU", AceType.SYSTEM_AUDIT_OBJECT),
+            ("OL", AceType.SYSTEM_ALARM_OBJECT),
+        ],
+    )
+    def test_object_types(self, name: str, kind: AceType) -> None:  # Wine has none
+        assert only_ace(f"D:({name};;CR;{GUID};;SY)") == Ace(kind, 0, 0x100, SYSTEM, GUID_BYTES)
+        assert only_ace(f"D:({name};;CR;;{GUID.upper()};SY)") == Ace(kind, 0, 0x100, SYSTEM, None, GUID_BYTES)
+        without = AceType.ACCESS_ALLOWED if name == "OA" else kind  # as Windows documents it for OA
+        assert only_ace(f"D:({name};;CR;;;SY)") == Ace(without, 0, 0x100, SYSTEM)
+
+    def test_flags(self) -> None:
+        names = ("OI", "CI", "NP", "IO", "ID", "CR", "SA", "FA")
+        for number, name in enumerate(names):
+            assert only_ace(f"D:(A;{name};;;;SY)").flags == 1 << number
+        assert only_ace(f"D:(A;{''.join(names)};;;;SY)").flags == 0xFF
+
+    @pytest.mark.parametrize(
+        ("rights", "mask"),
+        [
+            ("", 0),
+            ("GA", 0x10000000),
+            ("GRGWGX", 0xE0000000),
+            ("RCSDWDWO", 0x000F0000),
+            ("CCDCLCSWRPWPDTLOCR", 0x1FF),
+            ("FA", 0x1F01FF),
+            ("FR", 0x120089),
+            ("FW", 0x120116),
+            ("FX", 0x1200A0),
+            ("KA", 0xF003F),
+            ("KR", 0x20019),
+            ("KW", 0x20006),
+            ("KX", 0x20019),
+            ("NWNRNX", 7),
+            ("0", 0),
+            ("0x1200a9", 0x1200A9),
+            ("0X1200A9", 0x1200A9),
+            ("4294967295", 0xFFFFFFFF),
+            ("037777777777", 0xFFFFFFFF),
+            ("0x00000000ffffffff", 0xFFFFFFFF),
+        ],
+    )
+    def test_rights(self, rights: str, mask: int) -> None:
+        assert only_ace(f"D:(A;;{rights};;;SY)").mask == mask
+
+    @pytest.mark.parametrize(
+        ("text", "offset"),
+        [
+            ("D:(Q;;FA;;;SY)", 3),
+            ("D:(a;;FA;;;SY)", 3),
+            ("D:(A;3;FA;;;SY)", 5),  # flags are names alone
+            ("D:(A;OIX;FA;;;SY)", 7),
+            ("D:(A;;F;;;SY)", 6),
+            ("D:(A;;FAZZ;;;SY)", 8),
+            ("D:(A;;FA|FR;;;SY)", 8),
+            ("D:(A;;-1;;;SY)", 6),
+            ("D:(A;;0x;;;SY)", 6),
+            ("D:(A;;089;;;SY)", 6),
+            ("D:(A;;0x100000000;;;SY)", 6),
+            ("D:(A;;" + "9" * 5000 + ";;;SY)", 6),
+            ("D:(A;;FA;;SY)", 3),
+            ("D:(A;;FA;;;;;SY)", 3),
+            ("D:(A;;FA;;;)", 11),
+            ("D:(A;;FA;;;SYBA)", 13),
+            ("D:(A;;FA;;;SY SY)", 14),
+            (f"D:(A;;FA;{GUID};;SY)", 9),
+            (f"D:(OA;;FA;{GUID}0;;SY)", 10),
+            ("D:(OA;;FA;;{00299570-246d-11d0-a768-00aa006e0529};SY)", 11),
+        ],
+    )
+    def test_malformed(self, text: str, offset: int) -> None:
+        assert refused(text).offset == offset
+
+    @pytest.mark.parametrize(
+        ("text", "offset"),
+        [
+            ("D:(XA;;FX;;;S-1-1-0;(@User.x==1))", 3),
+            ("D:(A;;FA;;;SY)(XD;;FX;;;WD;(Member_of{SID(BA)}))", 15),
+            ("S:(XU;SA;FA;;;WD;(@Resource.a))", 3),
+            (f"D:(ZA;;CR;{GUID};;WD;(x))", 3),
+            ('S:(RA;;;;;WD;("Project",TS,0,"Windows","SQL"))', 3),
+            ("S:(FL;;FR;;;WD;(x))", 3),
+            ("D:(A;;FA;;;SY;(x))", 14),
+        ],
+    )
+    def test_conditions_and_attributes_are_never_dropped(self, text: str, offset: int) -> None:
+        error = refused(text)
+        assert error.offset == offset
+        assert "not supported yet" in error.message
