@@ -24,7 +24,7 @@ test: $(STAMP) lint
 
 # The real programs that tests/compat compares with (Debian and its kin; needs root).
 test-tools:
-	apt-get install --yes --no-install-recommends libarchive-tools tar
+	apt-get install --yes --no-install-recommends libarchive-tools rsync tar
 
 lint: $(STAMP)
 	$(BIN)/ruff check

@@ -60,7 +60,9 @@ def test_buildkit(tmp_path: Path, base: Path, name: str) -> None:
         summary = import_layer_from_tar(io.BytesIO(blob), folder, parents, diff_id=diff_id)
         assert summary.diff_id == diff_id
         output = io.BytesIO()
-        export_layer_to_tar(output, folder, parents)
+        original = export_layer_to_tar(io.BytesIO(), folder, parents, framing="original")
+        assert original.diff_id == diff_id
+        export_layer_to_tar(output, folder, parents, framing="canonical")
         before = {entry.path: (entry, content) for entry, content, _ in items_of(blob)}
         after = {entry.path: (entry, content) for entry, content, _ in items_of(output.getvalue())}
         assert after == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -40,9 +41,16 @@ def test_memory(tmp_path: Path) -> None:
     imported = measured("import", "--json", "-i", tar, tmp_path / "layer")
     assert imported["entries"] == {"directories": 1350, "files": 5164, "hard_links": 3774}
     tar.unlink()
-    assert (tmp_path / "layer" / "layer.db").stat().st_size < 2_200_000
+    assert (tmp_path / "layer" / "layer.db").stat().st_size < 3_200_000
+    with sqlite3.connect(tmp_path / "layer" / "layer.db") as db:
+        [(framing,)] = db.execute("SELECT sum(length(data)) FROM framing")
+    db.close()
+    assert framing < 2_000_000
     plain = measured("export", "--json", "-o", tar, tmp_path / "layer")
     assert plain["entries"] == imported["entries"]
+    assert plain["diff_id"] == imported["diff_id"]
+    canonical = measured("export", "--framing", "canonical", "--json", "--force", "-o", tar, tmp_path / "layer")
+    assert canonical["entries"] == imported["entries"]
     tar.unlink()
     for compression in ("gzip", "zstd"):
         packed = measured("export", "--json", "--compress", compression, "-o", tar, tmp_path / "layer")

@@ -61,7 +61,7 @@ def run(folder: Path, *arguments: str) -> dict[str, object]:
 def test_the_same_diff_id(tmp_path: Path) -> None:
     tar, _ = sample()
     import_layer_from_tar(io.BytesIO(tar), tmp_path / "mine")
-    expected = export_layer_to_tar(io.BytesIO(), tmp_path / "mine").diff_id
+    expected = export_layer_to_tar(io.BytesIO(), tmp_path / "mine", framing="canonical").diff_id
     place = Path("/tmp") / f"wclayer-{os.getpid()}-{tmp_path.name}"  # noqa: S108 # tmp_path is the invoking user's alone
     place.mkdir(mode=0o700)
     try:
@@ -70,7 +70,7 @@ def test_the_same_diff_id(tmp_path: Path) -> None:
         (place / "layer.tar").write_bytes(tar)
         (place / "layer.tar").chmod(0o644)
         imported = run(place, "import", "--json", "-i", "layer.tar", "theirs")
-        exported = run(place, "export", "--json", "-o", "out.tar", "theirs")
+        exported = run(place, "export", "--framing", "canonical", "--json", "-o", "out.tar", "theirs")
         assert exported["diff_id"] == expected
         again = run(place, "import", "--json", "-i", "out.tar", "again")
         assert again["diff_id"] == expected

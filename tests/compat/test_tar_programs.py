@@ -13,7 +13,7 @@ from examples.sample_layer import small
 
 from tests.compat.tools import tool
 from tests.strategies import Item, items_of, tar_of
-from wclayer import import_layer_from_tar
+from wclayer import export_layer_to_tar, import_layer_from_tar
 from wclayer.entry import Directory, File
 
 ENVIRONMENT = {**os.environ, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
@@ -122,3 +122,18 @@ def test_we_read_what_they_write(tmp_path: Path, program: str, options: list[str
         assert (tmp_path / "layer" / name).read_bytes() == path.read_bytes()
         assert contents[name] in (path.read_bytes(), None)
     assert (tmp_path / "layer/Files/dir/f").stat().st_nlink == 2
+    assert exported(tmp_path / "layer") == made.stdout
+    for number, command in enumerate((["cp", "-a"], ["cp", "-r"], ["rsync", "-a"], ["rsync", "-r"])):
+        copy = tmp_path / f"copy-{number}"
+        subprocess.run([tool(command[0]), *command[1:], f"{tmp_path}/layer/.", copy], check=True)
+        assert exported(copy) == made.stdout
+    for path in (tmp_path / "layer").rglob("*"):
+        if path.name != "layer.db":
+            os.utime(path)
+    assert exported(tmp_path / "layer") == made.stdout
+
+
+def exported(folder: Path) -> bytes:
+    output = io.BytesIO()
+    export_layer_to_tar(output, folder, framing="original")
+    return output.getvalue()

@@ -56,10 +56,12 @@ def test_import(tar: bytes) -> None:
             assert str(error)  # noqa: PT017 # the message must be made, too
             assert os.listdir(name) == []
             return
-        first, second = io.BytesIO(), io.BytesIO()
-        export_layer_to_tar(first, folder)
+        original, first, second = io.BytesIO(), io.BytesIO(), io.BytesIO()
+        export_layer_to_tar(original, folder, framing="original")
+        assert original.getvalue() == tar
+        export_layer_to_tar(first, folder, framing="canonical")
         import_layer_from_tar(io.BytesIO(first.getvalue()), Path(name, "again"))
-        export_layer_to_tar(second, Path(name, "again"))
+        export_layer_to_tar(second, Path(name, "again"), framing="canonical")
         assert second.getvalue() == first.getvalue()
 
 
@@ -79,6 +81,6 @@ def test_export(layer: Path, data: st.DataObject) -> None:
         shutil.copytree(layer, folder, symlinks=True)
         (folder / "layer.db").write_bytes(record)
         try:
-            export_layer_to_tar(io.BytesIO(), folder)
+            export_layer_to_tar(io.BytesIO(), folder, framing=data.draw(st.sampled_from(["original", "canonical"])))
         except WclayerError as error:
             assert str(error)  # noqa: PT017

@@ -22,9 +22,12 @@ ROUND_TRIP = settings(
 
 
 def through_folder(tar: bytes, folder: Path, parents: tuple[Path, ...] = ()) -> bytes:
+    """The canonical tar of what `tar` holds; on the way, the original one must come out as it went in."""
     import_layer_from_tar(io.BytesIO(tar), folder, parents)
-    output = io.BytesIO()
-    summary = export_layer_to_tar(output, folder, parents)
+    original, output = io.BytesIO(), io.BytesIO()
+    export_layer_to_tar(original, folder, parents, framing="original")
+    assert original.getvalue() == tar
+    summary = export_layer_to_tar(output, folder, parents, framing="canonical")
     assert summary.tar_size == len(output.getvalue())
     return output.getvalue()
 

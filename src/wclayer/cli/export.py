@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 import click
 
@@ -22,7 +23,17 @@ __all__ = ["export"]
 @click.option("-z", "--gzip", "gzip", is_flag=True, help="Compress with gzip, as --compress gzip.")
 @click.option("--compress", "compression", type=click.Choice(["gzip", "zstd", "none"]), help="Default: none.")
 @click.option("--level", metavar="N", type=int, help="gzip: 1 to 9 (default 5); zstd: 1 to 19 (default 3).")
-@click.option("--modes", is_flag=True, help="Write permission bits 0644 and 0755, as Microsoft's own tars have.")
+@click.option(
+    "--framing",
+    type=click.Choice(["original", "canonical"]),
+    help="The tar that DIR was imported from, or hcsshim's. Default: original, where it is known.",
+)
+@click.option("--verify-content", is_flag=True, help="Read every file to see whether it was edited, whatever its time.")
+@click.option(
+    "--modes",
+    is_flag=True,
+    help="Write permission bits 0644 and 0755, as Microsoft's own tars have; canonical framing.",
+)
 @click.option("--force", is_flag=True, help="Replace TAR, if there is one; write to a terminal.")
 @common_options
 def export(
@@ -32,6 +43,8 @@ def export(
     gzip: bool,
     compression: Compression | None,
     level: int | None,
+    framing: Literal["original", "canonical"] | None,
+    verify_content: bool,
     modes: bool,
     force: bool,
     as_json: bool,
@@ -39,7 +52,10 @@ def export(
     verbose: bool,
     debug: bool,  # noqa: ARG001 # main() looks for it
 ) -> None:
-    """Write the layer in the layer folder DIR as a tar, byte for byte as hcsshim would on Windows.
+    """Write the layer in the layer folder DIR as a tar.
+
+    A folder that was imported from a tar gives that very tar again, save for what was edited by hand since. Otherwise,
+    and with --framing canonical, it is byte for byte what hcsshim writes on Windows.
 
     \b
     Examples:
@@ -47,6 +63,7 @@ def export(
       wclayer export -z -o layer.tar.gz nanoserver
       wclayer export --compress zstd --level 9 -o layer.tar.zst nanoserver
       wclayer export app | sha256sum
+      wclayer export --framing canonical -o canonical.tar nanoserver
     """
     began = time.perf_counter()
     if gzip and compression not in (None, "gzip"):
@@ -66,7 +83,9 @@ def export(
             parents,
             compression="gzip" if gzip else compression or "none",
             level=level,
+            framing=framing,
             modes=modes,
+            verify_content=verify_content,
             progress=progress,
         )
     if not quiet or as_json:

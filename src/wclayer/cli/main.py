@@ -19,6 +19,7 @@ from ..errors import WclayerError
 from .completion import completion
 from .export import export
 from .import_ import import_
+from .status import status
 
 __all__ = ["cli", "main"]
 
@@ -38,11 +39,13 @@ def cli() -> None:
       wclayer import -i layer.tar.gz nanoserver
       wclayer export -z -o layer.tar.gz nanoserver
       wclayer import -l nanoserver -i app.tar.gz app
+      wclayer status nanoserver
     """
 
 
 cli.add_command(import_)
 cli.add_command(export)
+cli.add_command(status)
 cli.add_command(completion)
 
 

@@ -1,17 +1,22 @@
-"""Export: a layer folder becomes a layer tar, byte for byte as hcsshim's `wclayer export` would write it."""
+"""Export: a layer folder becomes a layer tar.
+
+Where the folder was imported from a tar, that very tar; else, or where asked for, what
+hcsshim's `wclayer export` would write, byte for byte.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from typing import BinaryIO, Literal
 
 from ..entry import Entry, Summary
-from ..errors import UsageError, WclayerError
+from ..errors import DigestMismatchError, UsageError, WclayerError
 from ..layertar.compression import Compressed, Compression
 from ..layertar.writer import TarWriter
 from ..stores.host import host_errors
-from ..stores.posix_source import PosixLayer
+from ..stores.posix_source import Framed, PosixLayer
 from .stack import Stack, check_parents
 
 __all__ = ["export_layer_to_tar"]
@@ -24,7 +29,9 @@ def export_layer_to_tar(
     *,
     compression: Compression = "none",
     level: int | None = None,
+    framing: Literal["original", "canonical"] | None = None,
     modes: bool = False,
+    verify_content: bool = False,
     progress: Callable[[Entry, Summary], None] | None = None,
 ) -> Summary:
     """Write the layer in the layer folder `path` as a tar to the binary file object `stream`.
@@ -32,32 +39,66 @@ def export_layer_to_tar(
     parents: the layer folders below it, nearest first and base last. They are not needed; where they are given, it is
         checked that they are the ones it was imported onto, and a folder without a record counts as a non-base layer.
     compression: `gzip`, `zstd` or `none`; level: 1 to 9 for gzip, 1 to 19 for zstd.
+    framing: `original` gives the tar that the folder was imported from: order, headers and padding of all that was not
+        edited by hand; what was is written anew, what is new comes at the end. `canonical` gives hcsshim's. None:
+        `original` where it is known, and no `modes` are asked for.
+    verify_content: read every file to see whether it was edited, whatever its mtime.
     modes: add 0644 and 0755 to the modes, as Microsoft's own tars have them.
     progress: called after each entry, with it and the counts so far.
 
-    Returns the summary, digests included. Raises NotFoundError, RecordError, UsageError, InexpressibleError for what
+    Returns the summary, digests included. Raises NotFoundError, RecordError, UsageError, DigestMismatchError where a
+    folder that nobody edited does not give the tar that it came from, InexpressibleError for what
     a layer tar cannot hold, StorageError and its kin; what was written to `stream` until then is no layer.
     """
-    with Stack(parents) as stack, PosixLayer(path, non_base=True if parents else None) as layer:
+    if modes and framing == "original":
+        raise UsageError("modes in the original framing, which has its own", hint="say --framing canonical")
+    non_base = True if parents else None
+    with Stack(parents) as stack, PosixLayer(path, non_base=non_base, verify_content=verify_content) as layer:
         if parents:
             if layer.base:
                 raise UsageError("parents for a base layer, which has none", path=layer.path)
             check_parents(layer, stack.diff_ids)
+        original = framing != "canonical" and not modes and layer.has_framing
+        if framing == "original" and not original:
+            raise UsageError("the original framing is not known", path=layer.path, hint="say --framing canonical")
         with host_errors("the output"):
             packed = Compressed(stream, compression, level)
             with TarWriter(packed, modes=modes) as writer:
-                for entry, body in layer.entries():
-                    try:
-                        writer.add(entry, body)
-                    except WclayerError as error:
-                        error.at(entry.path)
-                        raise
-                    if progress is not None:
-                        progress(entry, writer.so_far)
-                summary = writer.commit()
+                with closing(layer.framed() if original else _canonical(layer)) as steps:
+                    for step in steps:
+                        _write(writer, step)
+                        if progress is not None and step.entry is not None:
+                            progress(step.entry, writer.so_far)
+                summary = writer.commit(end=not original)
+            if original and not layer.edited and summary.diff_id != layer.diff_id:
+                raise DigestMismatchError(
+                    "the folder does not give the tar it was imported from, though nothing looks edited",
+                    path=layer.path,
+                    expected=layer.diff_id,
+                    got=summary.diff_id,
+                    hint="`wclayer status --verify-content` finds a file whose content changed and whose time did not",
+                )
             packed.close()
             stream.flush()
     summary.compression, summary.compressor = packed.compression, packed.compressor
     summary.blob_size = summary.tar_size if packed.size is None else packed.size
     summary.digest = packed.digest() or summary.diff_id
     return summary
+
+
+def _canonical(layer: PosixLayer) -> Generator[Framed, None, None]:
+    for entry, body in layer.entries():
+        yield Framed(entry, body)
+
+
+def _write(writer: TarWriter, step: Framed) -> None:
+    entry = step.entry
+    try:
+        if step.piece is not None:
+            writer.add_framed(step.piece, entry, step.body)
+        elif entry is not None:
+            writer.add(entry, step.body)
+    except WclayerError as error:
+        if entry is not None:
+            error.at(entry.path)
+        raise

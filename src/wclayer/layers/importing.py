@@ -47,9 +47,9 @@ def import_layer_from_tar(
     what the host refuses; in each case nothing is left at `path` that was not there before.
     """
     expected = None if diff_id is None else parse_digest(diff_id)
-    source = TarSource(stream)
     with Stack(parents) as stack:
         sink = PosixSink(path, parents=stack if parents else None, parent_diff_ids=stack.diff_ids, force=force)
+        source = TarSource(stream, framing=sink.add_framing)
         with sink:
             for entry, body in source.entries():
                 try:

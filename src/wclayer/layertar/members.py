@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ..body import HoledBody, StreamBody
+from ..body import CHUNK, HoledBody, StreamBody
 from ..errors import TarError
 from .block import BLOCK, ZERO_BLOCK, Block, padding, parse_block
+from .framing import MAX_HEADERS, FramingWriter, PieceKind
 from .pax import MAX_RECORDS, parse_records
 from .sparse import sparse_map
 from .stream import Input, truncated
@@ -61,15 +62,17 @@ class MemberReader:
     size and `stream.digest()` its diff_id. Raises TarError.
     """
 
-    def __init__(self, stream: Input) -> None:
+    def __init__(self, stream: Input, framing: FramingWriter | None = None) -> None:
         self.stream = stream
+        self._framing = framing
         self.extents: tuple[tuple[int, int], ...] | None = None
         self._left = 0  # bytes of the current body
+        self._elsewhere = False  # is the current body kept in a file?
         self._pad = 0
 
     def _take(self, n: int) -> bytes:
         n = min(n, self._left)
-        part = self.stream.read(n)
+        part = self.stream.content(n) if self._elsewhere else self.stream.read(n)
         if not part and n:
             raise truncated("the data of an entry", self.stream.offset, self._left, 0)
         self._left -= len(part)
@@ -78,25 +81,34 @@ class MemberReader:
     def body(
         self, member: Member, extents: tuple[tuple[int, int], ...] | None = None, path: str | None = None
     ) -> StreamBody | HoledBody:
-        """The body of the current member; `extents` where other records say what is allocated."""
+        """The body of the current member, for its entry; `extents` where other records say what is allocated."""
+        self._elsewhere = True
+        if self._framing is not None:
+            self._framing.body(self._left, allocated=self.extents is not None)
         if self.extents is not None:
             return HoledBody(member.size, self.extents, self._take, path)
         return StreamBody(member.size, self._take, extents, path)
 
     def __iter__(self) -> Iterator[Member]:
-        stream = self.stream
+        stream, framing = self.stream, self._framing
         common: dict[bytes, bytes] = {}  # of global headers
         own: dict[bytes, bytes] | None = None
         long_name: bytes | None = None
         long_link: bytes | None = None
         start = 0
         while True:
-            stream.skip(self._left + self._pad, "the data of an entry")
-            self._left = self._pad = 0
+            while self._left:
+                self._take(CHUNK)
+            stream.skip(self._pad, "the data of an entry")
+            self._pad, self._elsewhere = 0, False
             offset = stream.offset
             pending = own is not None or long_name is not None or long_link is not None
             if not pending:
                 start = offset
+                if framing is not None:
+                    framing.end()
+            elif offset - start > MAX_HEADERS:
+                raise TarError("extended headers without end", offset=start, expected=f"at most {MAX_HEADERS:,} bytes")
             data = stream.up_to(BLOCK)
             if not data or data == ZERO_BLOCK:
                 if pending:
@@ -113,6 +125,8 @@ class MemberReader:
                     own = parse_records(payload, offset + BLOCK)
                 elif typeflag == b"g":
                     common = {**common, **parse_records(payload, offset + BLOCK)}
+                    if framing is not None and not pending:  # it outlives the entry after it
+                        framing.begin(PieceKind.OTHER)
                 elif typeflag == b"L":
                     long_name = payload.partition(b"\0")[0]
                 else:
@@ -183,6 +197,8 @@ class MemberReader:
                 offset=stream.offset - len(second),
                 expected="a second zero block",
             )
+        if self._framing is not None:
+            self._framing.begin(PieceKind.END)
         first = stream.offset
         while part := stream.read(1 << 16):
             if stream.offset - first > _MAX_AFTER_END and part.count(0) != len(part):

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from ..entry import AlternateStream, Body, Directory, Entry, File, Summary
+from ..entry import AlternateStream, Body, Directory, Entry, File, Summary, Whiteout
 from ..errors import FormatError, UsageError
 from .compression import Decompressed
+from .framing import FramingWriter, PieceKind
 from .members import MemberReader
 from .metadata import entry_of, extents_of
 from .stream import Input
@@ -25,11 +26,18 @@ class TarSource:
     """The entries of the layer tar (plain, gzip or zstd) in the binary file object `stream`.
 
     After exhaustion `summary()` has the digests. The stream is read to its end, and not closed. With `reopen`, which
-    gives the same bytes anew, the source is restartable.
+    gives the same bytes anew, the source is restartable. `framing` gets the chunks of the tar's framing as it is read.
     """
 
-    def __init__(self, stream: BinaryIO | None, *, reopen: Callable[[], BinaryIO] | None = None) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO | None,
+        *,
+        reopen: Callable[[], BinaryIO] | None = None,
+        framing: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._stream = stream
+        self._framing = framing
         self._reopen = reopen
         self._summary: Summary | None = None
         self.so_far = Summary()  # counts of what has been given
@@ -60,12 +68,15 @@ class TarSource:
 
     def _entries(self, stream: BinaryIO) -> Iterator[tuple[Entry, Body | None]]:
         plain = Decompressed(stream)
-        tar = Input(plain)
-        reader = MemberReader(tar)
+        framing = None if self._framing is None else FramingWriter(self._framing)
+        tar = Input(plain, framing)
+        reader = MemberReader(tar, framing)
         summary = self.so_far = Summary()
         owner: str | None = None
         for member in reader:
             entry = entry_of(member, owner)
+            if framing is not None:
+                framing.begin(_piece_kind(entry))
             if entry is None:
                 continue
             self.offset = member.offset
@@ -83,8 +94,16 @@ class TarSource:
             else:
                 owner = entry.path if isinstance(entry, Directory) else None
                 yield entry, None
+        if framing is not None:
+            framing.finish()
         plain.finish()
         summary.tar_size, summary.diff_id = tar.offset, tar.digest()
         summary.compression = plain.compression
         summary.blob_size, summary.digest = plain.size, plain.digest() or summary.diff_id
         self._summary = summary
+
+
+def _piece_kind(entry: Entry | None) -> PieceKind:
+    if entry is None:
+        return PieceKind.OTHER
+    return PieceKind.WHITEOUT if isinstance(entry, Whiteout) else PieceKind.ROW

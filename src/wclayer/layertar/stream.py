@@ -7,6 +7,7 @@ from typing import BinaryIO, Protocol
 
 from ..body import CHUNK
 from ..errors import TarError
+from .framing import FramingWriter
 
 __all__ = ["Input", "Output", "Reads", "Writes"]
 
@@ -24,11 +25,15 @@ class Writes(Protocol):
 
 
 class Input:
-    """Buffered, counted and hashed reading; `offset` is the place in the tar of the next byte."""
+    """Buffered, counted and hashed reading; `offset` is the place in the tar of the next byte.
 
-    __slots__ = ("_buffer", "_hash", "_position", "_read", "offset")
+    framing: told of every byte that `read` and its kin give; those of `content` it is spared.
+    """
 
-    def __init__(self, stream: Reads) -> None:
+    __slots__ = ("_buffer", "_framing", "_hash", "_position", "_read", "offset")
+
+    def __init__(self, stream: Reads, framing: FramingWriter | None = None) -> None:
+        self._framing = framing
         self._read = stream.read
         self._hash = hashlib.sha256()
         self._buffer = b""
@@ -37,6 +42,13 @@ class Input:
 
     def read(self, n: int) -> bytes:
         """1 to `n` bytes; b"" at the end of the input, or if n is 0."""
+        part = self.content(n)
+        if self._framing is not None and part:
+            self._framing.literal(part)
+        return part
+
+    def content(self, n: int) -> bytes:
+        """As read(), for what is kept elsewhere."""
         left = len(self._buffer) - self._position
         if left == 0 and n > 0:
             self._buffer = self._read(CHUNK)

@@ -7,15 +7,17 @@ only where those of hcsshim would lose something (see `metadata`).
 
 from __future__ import annotations
 
+import re
 from types import TracebackType
 from typing import Final, Self
 
 from ..body import exactly
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Summary, Whiteout
-from ..errors import InexpressibleError, InvalidNameError, LayerError
+from ..errors import InexpressibleError, InvalidNameError, LayerError, StorageError
 from ..win32.filetime import UNIX_EPOCH
 from ..win32.names import check_component, encode_wtf8
 from .block import BLOCK, ascii_field, padding, ustar_block
+from .framing import Piece
 from .metadata import OWN, WHITEOUT, link_of, records_of, stream_records
 from .pax import format_records
 from .stream import Output, Writes
@@ -25,6 +27,7 @@ __all__ = ["TarWriter", "headers"]
 _ZEROS: Final = bytes(2 * BLOCK)
 _MAX_OCTAL: Final = 8**11
 _DIRECTORY, _DATA, _LINK, _HARD_LINK = 0o040000, 0o100000, 0o120000, 0o644
+_OWN_NAME: Final = re.compile(rb"\n?\d+ (" + re.escape(OWN) + rb"[a-z]+)")
 _ROOTS = frozenset(("Files", "UtilityVM", "UtilityVM/Files"))
 
 
@@ -69,9 +72,43 @@ class TarWriter:
             self._object(entry, body)
         self.so_far.count(entry)
 
-    def commit(self) -> Summary:
-        """Write the end of the archive; the summary has the tar's size and diff_id."""
-        self._out.write(_ZEROS)
+    def add_framed(self, piece: Piece, entry: Entry | None, body: Body | None = None) -> None:
+        """Write `entry` with another tar's own bytes for it, or such bytes alone. Raises StorageError as add() does."""
+        for part in piece.parts:
+            if isinstance(part, bytes):
+                for name in _OWN_NAME.findall(part) if OWN in part else ():
+                    self.so_far.own_records[name.decode()] = self.so_far.own_records.get(name.decode(), 0) + 1
+                self._out.write(part)
+            elif part.allocated:
+                self._allocated(entry.path if entry else "", part.length, body)
+            else:
+                self._content(entry.path if entry else "", part.length, body)
+        if entry is not None:
+            if isinstance(entry, Directory | File):
+                self._owner = entry
+            elif not isinstance(entry, AlternateStream):
+                self._owner = None
+            self.so_far.count(entry)
+
+    def _allocated(self, path: str, length: int, body: Body | None) -> None:
+        left = length
+        for _, chunk in body.chunks() if body is not None else ():
+            self._out.write(chunk)
+            left -= len(chunk)
+        if left:
+            raise StorageError(
+                "the data are not as long as the tar had them",
+                path=path,
+                expected=f"{length:,} bytes",
+                got=f"{length - left:,}",
+                hint="export with --framing canonical",
+            )
+        self.so_far.bytes += length
+
+    def commit(self, *, end: bool = True) -> Summary:
+        """Write the end of the archive, if `end`; the summary has the tar's size and diff_id."""
+        if end:
+            self._out.write(_ZEROS)
         summary = self.so_far
         summary.tar_size = self._out.size
         summary.diff_id = self._out.digest()
@@ -168,10 +205,13 @@ class TarWriter:
         self._out.write(headers(name, b"0", []))
 
     def _body(self, path: str, size: int, body: Body | None) -> None:
-        for chunk in exactly(size, body, path):
-            self._out.write(chunk)
+        self._content(path, size, body)
         if pad := padding(size):
             self._out.write(_ZEROS[:pad])
+
+    def _content(self, path: str, size: int, body: Body | None) -> None:
+        for chunk in exactly(size, body, path):
+            self._out.write(chunk)
         self.so_far.bytes += size
 
 

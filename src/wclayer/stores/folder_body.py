@@ -18,13 +18,13 @@ class FolderBody:
     extents: its allocated ranges, where the record says that it has holes; None for none. path: the entry's.
     """
 
-    __slots__ = ("_body", "_extents", "_fd", "_host", "_next", "_path", "_position", "_root", "size")
+    __slots__ = ("_body", "_extents", "_fd", "_next", "_path", "_position", "_root", "host", "size")
 
     def __init__(
         self, root: Root, host: bytes, size: int, extents: tuple[tuple[int, int], ...] | None, path: str
     ) -> None:
         self._root = root
-        self._host = host
+        self.host = host
         self._path = path
         self._fd = -1
         self._position = 0
@@ -39,7 +39,7 @@ class FolderBody:
     def _open(self) -> int:
         if self._fd < 0:
             with host_errors(self._path):
-                self._fd = self._root.open(self._host)
+                self._fd = self._root.open(self.host)
         return self._fd
 
     def _read(self, n: int) -> bytes:

@@ -115,6 +115,11 @@ class PosixSink:
                 self._whiteout(entry)
         self._summary.count(entry)
 
+    def add_framing(self, chunk: bytes) -> None:
+        """Keep the next chunk of the framing of the tar that the entries come from (`layertar.framing`)."""
+        with host_errors(os.fsdecode(self._partial.target)):
+            self._record.add_framing(chunk)
+
     def commit(self, values: Mapping[str, str | int | None] | None = None) -> Summary:
         """Finish the record, with `values` besides its own, and put the folder in its place."""
         with host_errors(os.fsdecode(self._partial.target)):

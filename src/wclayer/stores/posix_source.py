@@ -1,125 +1,77 @@
-"""Reading a layer folder: its tree as it is now, with what layer.db remembers of it.
+"""Reading a layer folder: its entries in hcsshim's order, or in that of the tar it came from.
 
-The tree wins: a file that is new gets defaults, one that changed keeps its
-security and attributes with new content and times, one that is gone is gone.
-*Changed*: its size differs from the record, or its mtime differs and its SHA-256
-does too; so copying the folder changes nothing. Directories never count as
-changed. Defaults depend on nothing but the tree.
-
-Entries come in hcsshim's order: depth first, names of a directory in byte order,
-whiteouts after their directory, the first of a file's names with its data.
+hcsshim's: depth first, names of a directory in byte order, whiteouts after their
+directory, the first of a file's names with its data. `posix_tree` says what each
+object of the folder is.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
-from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
-from ..errors import FormatError, InexpressibleError, LayerError, NotFoundError, RecordError
-from ..win32.filetime import from_unix_ns
-from ..win32.names import check_component, decode_wtf8, encode_wtf8, upcase
-from .confine import Root
-from .defaults import changed_file, new_directory, new_file, new_hard_link, resized
+from ..entry import AlternateStream, Body, Directory, Entry, HardLink, Whiteout
+from ..errors import FormatError, RecordError
+from ..layertar.framing import Piece, PieceKind, read_framing
+from ..win32.names import check_component, encode_wtf8, upcase
 from .folder_body import FolderBody
-from .host import host_errors, shown
-from .links import host_target, windows_link
-from .posix import STREAMS
-from .record import LAYER_DB, Flag, Kind, Row, hard_link, host_time
+from .host import host_errors
+from .posix_tree import Links, Node, PosixTree, fits
+from .record import Kind, Row, hard_link
 from .record_reader import RecordReader
-from .rules import BOOT_FILES, FILES, HIVES, UTILITY_VM
+from .rules import FILES, HIVES, UTILITY_VM
 
-__all__ = ["PosixLayer"]
+__all__ = ["Framed", "PosixLayer"]
 
-_BOOT_KEYS: Final = {upcase(path): name for path, name in BOOT_FILES.items()}
-# What Windows' own processing leaves in the root of a layer folder.
-_PROCESSED: Final = (
-    b"blank-base.vhdx",
-    b"layout",
-    b"Hives/System_Base",
-    b"UtilityVM/SystemTemplateBase.vhdx",
-)
+_MAX_CACHE: Final = 4096  # directories
 
 
 @dataclass(slots=True)
-class _Node:
-    """One object of the tree: where it is on the host, what the host says of it, what the record does."""
+class Framed:
+    """A step of an export in the tar's own order: an entry as it is now, and the tar's bytes for it if they still hold.
+
+    Without a piece, the entry is to be written anew; without an entry, the piece stands for itself.
+    """
+
+    entry: Entry | None = None
+    body: Body | None = None
+    piece: Piece | None = None
+
+
+@dataclass(slots=True)
+class _Recorded:
+    """A row of the record, and what has become of it."""
+
+    row: Row | None  # None: a stream that moved with its file to another name
+    path: str
+    entry: Entry | None = None  # as it is now; None: gone
+    body: Body | None = None
+    untouched: bool = False  # the tar's bytes for it still hold
+    changed: bool = False  # the user has edited it
+    below: bool = False  # gone with its directory
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A directory of the record: where it is, and whether it is still there."""
 
     path: str
     host: bytes
-    found: os.stat_result
-    row: Row | None
+    there: bool
 
 
-class PosixLayer:
-    """The layer folder `path` as a source with random access. Closed by close(), or as a context manager.
-
-    non_base: what a folder without a layer.db is; None to tell it by its Hives. Raises NotFoundError if there is no
-    such folder, RecordError for a broken layer.db.
-    """
+class PosixLayer(PosixTree):
+    """The layer folder `path` as a source with random access. Closed by close(), or as a context manager."""
 
     restartable = True
+    edited = False  # has framed(), once exhausted, met anything that is not as the tar had it?
 
-    def __init__(self, path: str | os.PathLike[str], *, non_base: bool | None = None) -> None:
-        folder = os.path.abspath(os.fsencode(path))
-        self.path = shown(folder)
-        if not os.path.isdir(folder):
-            raise NotFoundError("no such layer folder", path=self.path)
-        self._record: RecordReader | None = None
-        with host_errors(self.path):
-            self._root = Root(folder)
-            try:
-                if self._root.exists(LAYER_DB):
-                    self._record = RecordReader(os.path.join(folder, LAYER_DB))
-                elif not self._root.exists(FILES.encode()):
-                    raise NotFoundError(
-                        "no layer folder: neither layer.db nor Files/",
-                        path=self.path,
-                        hint="import a layer into it first",
-                    )
-            except BaseException:
-                self._root.close()
-                raise
-        if self._record is not None:
-            self.base = self._record.values.get("kind") == "base"
-        elif non_base is None:
-            self.base = not any(name.upper().endswith(b"_DELTA") for name, _ in self._list(HIVES.encode()))
-        else:
-            self.base = not non_base
-
-    def close(self) -> None:
-        self._root.close()
-        if self._record is not None:
-            self._record.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def diff_id(self) -> str | None:
-        """The diff_id of the tar that it was imported from, where that is known."""
-        value = self._record.values.get("diff_id") if self._record else None
-        return value if isinstance(value, str) else None
-
-    @property
-    def parent_diff_ids(self) -> tuple[str | None, ...] | None:
-        """Those of the layers it was imported onto, nearest first; None where nothing is known."""
-        value = self._record.values.get("parents") if self._record else None
-        if not isinstance(value, str):
-            return () if self._record is not None and self.base else None
-        return tuple(None if name == "-" else name for name in value.split())
-
-    # --- the walk -------------------------------------------------------------
+    # --- hcsshim's order ------------------------------------------------------
 
     def entries(self) -> Iterator[tuple[Entry, Body | None]]:
-        links = _Links()
+        links = Links()
         whiteouts = self._whiteouts()
         roots = (FILES, UTILITY_VM) if self.base else (FILES, HIVES, UTILITY_VM)
         with host_errors(self.path):
@@ -129,8 +81,8 @@ class PosixLayer:
                 if root in nodes:
                     yield from self._walk(nodes[root], links, whiteouts)
 
-    def _walk(self, node: _Node, links: _Links, whiteouts: dict[str, list[str]]) -> Iterator[tuple[Entry, Body | None]]:
-        stack: list[Iterator[_Node]] = [iter((node,))]
+    def _walk(self, node: Node, links: Links, whiteouts: dict[str, list[str]]) -> Iterator[tuple[Entry, Body | None]]:
+        stack: list[Iterator[Node]] = [iter((node,))]
         while stack:
             node = next(stack[-1], None)  # type: ignore[assignment]
             if node is None:
@@ -167,332 +119,213 @@ class PosixLayer:
             paths.sort(key=encode_wtf8)
         return result
 
-    def _list(self, host: bytes) -> list[tuple[bytes, os.stat_result]]:
-        try:
-            return self._root.list(host)
-        except FileNotFoundError:
-            return []
+    # --- the tar's own order --------------------------------------------------
 
-    def _children(self, path: str, host: bytes, number: int) -> list[_Node]:
-        """What lies in a directory, in no order; `number` is its id in the record, -1 if it has none."""
-        rows: dict[bytes, Row] = {}
-        if self._record is not None and number >= 0:
-            own = self._record.host_names(number)
-            for row in self._record.children(number):
-                if row.kind != Kind.STREAM:
-                    rows[own.get(row.id) or encode_wtf8(row.name)] = row
-        prefix = f"{path}/" if path else ""
-        nodes: list[_Node] = []
-        for name, found in self._list(host):
-            known = rows.get(name)
-            if known is not None and not _fits(known, found):
-                known = None
-            if not path and name not in (b"Files", b"Hives", b"UtilityVM"):
-                continue
-            try:
-                text = decode_wtf8(name) if known is None else known.name
-                check_component(text)
-            except FormatError as error:
-                error.at(prefix + os.fsdecode(name))
-                raise
-            if self._is_theirs(prefix, text, known):
-                continue
-            nodes.append(_Node(prefix + text, b"%b/%b" % (host, name) if host else name, found, known))
-        return nodes
+    @property
+    def has_framing(self) -> bool:
+        """Does the record know the tar that the layer came from, byte for byte?"""
+        return self._record is not None and any(True for _ in self._record.framing())
 
-    def _is_theirs(self, prefix: str, name: str, known: Row | None) -> bool:
-        """Is it a file that Windows' processing makes beside the layer's own?"""
-        if known is not None:
-            return False
-        if prefix == "UtilityVM/":
-            return name != FILES
-        return prefix == "Hives/" and not upcase(name).endswith("_DELTA")
+    def framed(self) -> Generator[Framed, None, None]:
+        """The layer in the order of the tar it came from, what is new before that tar's end.
 
-    def _sorted(self, node: _Node) -> list[_Node]:
-        children = self._children(node.path, node.host, node.row.id if node.row else -1)
-        children.sort(key=lambda child: encode_wtf8(child.path))
-        seen: dict[str, str] = {}
-        for child in children:
-            other = seen.setdefault(upcase(child.path), child.path)
-            if other != child.path:
-                raise LayerError(
-                    "two names that are one to Windows", path=child.path, got=other, hint="rename one of them"
-                )
-        return children
+        Raises RecordError for framing that does not fit the record.
+        """
+        record = self._record
+        if record is None:
+            raise RecordError("no layer.db, and so no framing", path=self.path)
+        self.edited = False
+        with host_errors(self.path):
+            links = Links()
+            rows = self._recorded(record, links)
+            whiteouts = record.whiteouts()
+            ended = False
+            for piece in read_framing(record.framing()):
+                if piece.kind == PieceKind.ROW:
+                    yield from self._framed_row(rows, piece)
+                elif piece.kind == PieceKind.WHITEOUT:
+                    path = next(whiteouts, None)
+                    if path is None:
+                        raise self._misfit("more whiteouts than the record")
+                    yield Framed(Whiteout(path), piece=piece)
+                else:
+                    if piece.kind == PieceKind.END and not ended:
+                        ended = True
+                        yield from self._rest(rows)
+                        for entry, body in self._new(links):
+                            self.edited = True
+                            yield Framed(entry, body)
+                    yield Framed(piece=piece)
+            if not ended or next(whiteouts, None) is not None:
+                raise self._misfit("fewer entries than the record")
 
-    # --- one entry ------------------------------------------------------------
+    def _framed_row(self, rows: Iterator[_Recorded], piece: Piece) -> Iterator[Framed]:
+        for was in rows:
+            if was.entry is None or not was.untouched:
+                self.edited = True
+            if was.entry is not None:
+                yield Framed(was.entry, was.body, piece if was.untouched else None)
+            if was.row is not None:
+                return
+        raise self._misfit("more entries than the record")
 
-    def _entry(self, node: _Node, links: _Links | None) -> tuple[Entry, Body | None]:
-        mode = node.found.st_mode
-        if stat.S_ISDIR(mode):
-            return self._directory(node), None
-        if stat.S_ISLNK(mode):
-            return self._symlink(node, links), None
-        if stat.S_ISREG(mode):
-            return self._file(node, links)
-        raise InexpressibleError(
-            "a special file, which no Windows layer can hold",
-            path=node.path,
-            hint="remove it from the folder",
-        )
+    def _rest(self, rows: Iterator[_Recorded]) -> Iterator[Framed]:
+        for was in rows:
+            if was.row is not None:
+                raise self._misfit("fewer entries than the record")
+            yield Framed(was.entry, was.body)
 
-    def _directory(self, node: _Node) -> Directory:
-        if node.row is not None and self._record is not None:
-            entry = self._record.entry(node.row, node.path)
-            if isinstance(entry, Directory):
-                return entry
-        return new_directory(node.path, _mtime(node))
+    def _misfit(self, what: str) -> RecordError:
+        return RecordError(f"layer.db: the framing has {what}", path=self.path, hint="export with --framing canonical")
 
-    def _symlink(self, node: _Node, links: _Links | None) -> Directory | File | HardLink:
-        target = self._root.readlink(node.host)
-        if node.row is not None and self._record is not None:
-            root = self._root_row(node.row)
-            entry = self._record.entry(root, node.path)
-            if entry.reparse_data is not None and host_target(node.path, entry.reparse_data) == target:
-                if links is not None and isinstance(entry, File) and (link := self._link(node, root, links)):
-                    return link
-                return entry
-        make = new_directory if self._leads_to_directory(node, target) else new_file
-        return make(node.path, _mtime(node), reparse_data=windows_link(node.path, target))
-
-    def _leads_to_directory(self, node: _Node, target: bytes) -> bool:
-        """windows_link() has made sure that the target lies inside, so the host may follow it."""
-        directory = os.path.join(os.fsencode(self.path), os.path.dirname(node.host))
-        return os.path.isdir(os.path.join(directory, target))
-
-    def _file(self, node: _Node, links: _Links | None) -> tuple[File | HardLink, Body | None]:
-        row, found = node.row, node.found
-        host, size = node.host, found.st_size
-        extents: tuple[tuple[int, int], ...] | None = None
-        root = None if row is None else self._root_row(row)
-        # Several names of one inode need to be looked at once.
-        if links is not None and (first := links.seen(found)) is not None:
-            return self._further_name(node, root, first), None
-        if root is None or self._record is None:
-            entry = new_file(node.path, _mtime(node), size)
-        else:
-            recorded = self._record.entry(root, node.path)
-            if not isinstance(recorded, File):
-                raise RecordError("layer.db: a file that is none", path=node.path)
-            entry = recorded
-            extents = self._record.extents(root)
-            if self._changed(node, root, extents):
-                extents = None
-                entry = changed_file(entry, _mtime(node), size)
-            elif links is not None and (link := self._link(node, root, links)):
-                return link, None
-        backup = self._boot_original(node, entry)
-        if backup is not None:
-            host, size = backup
-            entry, extents = resized(entry, size), None
-        if links is not None:
-            links.note(found, node.path)
-        return entry, FolderBody(self._root, host, size, extents, node.path)
-
-    def _further_name(self, node: _Node, root: Row | None, first: str) -> HardLink:
-        """A further name of a file whose first name has been given."""
-        if node.row is None or root is None:
-            return new_hard_link(node.path, first, _mtime(node))
-        row = node.row if node.row.kind == Kind.LINK else root
-        return hard_link(node.path, first, row.attributes, row.times)
-
-    def _link(self, node: _Node, root: Row, links: _Links) -> HardLink | None:
-        """The link that the record says this unchanged file is; None for a first name, and for what has no other."""
-        row = node.row
-        if row is None or self._record is None:
-            return None
-        if row.kind == Kind.PARENT_LINK and isinstance(row.target, str):
-            # What this layer has itself at that place, the link would lead to: then it is a file of its own.
-            return self._record.link(row, node.path, row.target) if self.lookup(row.target) is None else None
-        if row.kind != Kind.LINK and not row.flags & Flag.LINKED:
-            return None
-        first = links.recorded.setdefault(root.id, node.path)
-        return None if first == node.path else hard_link(node.path, first, row.attributes, row.times)
-
-    def _root_row(self, row: Row) -> Row:
-        """The row that has the metadata and data of a file: of a link, its target."""
-        if row.kind != Kind.LINK or self._record is None or not isinstance(row.target, int):
-            return row
-        root = self._record.get(row.target)
-        if root.kind != Kind.FILE:
-            raise RecordError("layer.db: a link to something that is no file", path=row.name, got=root.name)
-        return root
-
-    def _changed(self, node: _Node, row: Row, extents: tuple[tuple[int, int], ...] | None) -> bool:
-        """Has the file other content than when it was imported?"""
-        found = node.found
-        if found.st_size != row.size:
-            return True
-        if host_time(found.st_mtime_ns) == row.mtime or row.sha256 is None:
-            return False
-        body = FolderBody(self._root, node.host, row.size, extents, node.path)
-        digest = hashlib.sha256()
-        try:
-            for _, chunk in body.chunks():
-                digest.update(chunk)
-            return digest.digest() != row.sha256 or not body.holes_are_zero()
-        finally:
-            body.close()
-
-    def _boot_original(self, node: _Node, entry: File) -> tuple[bytes, int] | None:
-        """Where the boot file's original is, if Windows has rewritten the live one: host path and size."""
-        if not self.base or not node.path.startswith("UtilityVM/Files/"):
-            return None
-        name = _BOOT_KEYS.get(upcase(node.path))
-        if name is None or entry.reparse_data is not None or not any(map(self._root.exists, _PROCESSED)):
-            return None
-        try:
-            return name, self._root.lstat(name).st_size
-        except FileNotFoundError:
-            return None
-
-    def _streams(self, node: _Node) -> Iterator[tuple[Entry, Body | None]]:
-        if node.row is None or self._record is None:
-            return
-        root = self._root_row(node.row)
-        if not root.flags & Flag.STREAMS:
-            return
-        for row in self._record.children(root.id):
+    def _recorded(self, record: RecordReader, links: Links) -> Iterator[_Recorded]:
+        """What has become of each row, in the order of import."""
+        places: dict[int, _Place] = {}
+        owner: _Recorded | None = None
+        for number, row in enumerate(record.rows(), 1):
+            if row.id != number:
+                raise self._misfit("other entries than the record")
             if row.kind == Kind.STREAM:
-                body = self._stream_body(node.path, row)
-                try:
-                    yield AlternateStream(node.path, row.name[1:], body.size), body
-                finally:
-                    body.close()
+                yield self._recorded_stream(record, row, owner)
+                continue
+            parent = self._place(record, row.parent, row.id, places)
+            was, node, host = self._become(record, row, parent, links)
+            if row.kind == Kind.DIRECTORY:
+                if len(places) >= _MAX_CACHE:
+                    places.clear()
+                there = node is not None and stat.S_ISDIR(node.found.st_mode)
+                places[row.id] = _Place(was.path, host, there)
+            elif row.kind == Kind.LINK and not isinstance(was.entry, HardLink | None) and node is not None:
+                # It takes the place of a first name that is gone, and its streams.
+                yield was
+                for entry, body in self._streams(node):
+                    yield _Recorded(None, was.path, entry, body)
+                continue
+            owner = was
+            try:
+                yield was
+            finally:
+                if isinstance(was.body, FolderBody):
+                    was.body.close()
 
-    def _stream_body(self, path: str, row: Row) -> FolderBody:
-        host = b"%b/%d" % (STREAMS, row.id)
-        name = f"{path}{row.name}"
+    def _place(self, record: RecordReader, number: int, child: int, places: dict[int, _Place]) -> _Place:
+        """The directory of row `number`, in which row `child` lies."""
+        above: list[Row] = []
+        while number and number not in places:
+            if number >= child:
+                raise RecordError("layer.db: an entry before its directory", path=self.path, got=child)
+            row = record.get(number)
+            if row.kind != Kind.DIRECTORY:
+                raise RecordError("layer.db: an entry in something that is no directory", path=self.path, got=child)
+            above.append(row)
+            child, number = number, row.parent
+        place = places[number] if number else _Place("", b"", True)
+        for row in reversed(above):
+            path, host = self._name(record, row, place)
+            node = self._known(row, path, host) if place.there else None
+            place = places[row.id] = _Place(path, host, node is not None and stat.S_ISDIR(node.found.st_mode))
+        return place
+
+    def _name(self, record: RecordReader, row: Row, parent: _Place) -> tuple[str, bytes]:
         try:
-            size = self._root.lstat(host).st_size
-        except FileNotFoundError:
-            raise NotFoundError(
-                "the stream's data are gone from the folder",
-                path=name,
-                expected=shown(host),
-                hint="import the layer again",
-            ) from None
-        extents = self._record.extents(row) if self._record and size == row.size else None
-        return FolderBody(self._root, host, size, extents, name)
+            check_component(row.name)
+        except FormatError as error:
+            error.at(f"{parent.path}/{row.name}")
+            raise
+        own = record.more(row).get("host_name") or encode_wtf8(row.name)
+        if not parent.path:
+            return row.name, own
+        return f"{parent.path}/{row.name}", b"%b/%b" % (parent.host, own)
 
-    # --- random access --------------------------------------------------------
+    def _known(self, row: Row, path: str, host: bytes) -> Node | None:
+        """What the folder has for `row`, if it is still of that kind."""
+        try:
+            found = self._root.lstat(host)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Node(path, host, found, row) if fits(row, found) else None
 
-    def _find(self, path: str) -> _Node | None:
-        parent, host, number = "", b"", 0
-        node: _Node | None = None
-        for name in path.split("/"):
-            if node is not None and not stat.S_ISDIR(node.found.st_mode):
-                return None
-            found = self._child(parent, host, number, name)
-            if found is None:
-                return None
-            node = found
-            parent, host, number = node.path, node.host, node.row.id if node.row else -1
-        return node
+    def _become(
+        self, record: RecordReader, row: Row, parent: _Place, links: Links
+    ) -> tuple[_Recorded, Node | None, bytes]:
+        path, host = self._name(record, row, parent)
+        if not parent.there:
+            return _Recorded(row, path, below=True), None, host
+        node = self._known(row, path, host)
+        if node is None:
+            return _Recorded(row, path), None, host
+        entry, body = self._entry(node, links)
+        expected: Entry
+        if row.kind == Kind.LINK:
+            target = self._path(record, self._root_row(row))
+            expected = hard_link(path, target, row.attributes, row.times)
+        elif row.kind == Kind.PARENT_LINK and isinstance(row.target, str):
+            expected = record.link(row, path, row.target)
+        else:
+            expected = record.entry(row, path)
+        changed = node.changed or (stat.S_ISLNK(node.found.st_mode) and entry != expected)
+        return _Recorded(row, path, entry, body, not changed and entry == expected, changed), node, host
 
-    def _child(self, parent: str, host: bytes, number: int, name: str) -> _Node | None:
-        """One name in a directory: by the record, and only where that does not know it by looking at all names."""
-        if self._record is not None and number >= 0:
-            row = self._record.find(number, name)
-            if row is not None:
-                own = self._record.more(row).get("host_name") or encode_wtf8(row.name)
-                full = b"%b/%b" % (host, own) if host else own
-                try:
-                    found = self._root.lstat(full)
-                except FileNotFoundError:
-                    found = None
-                if found is not None and _fits(row, found):
-                    return _Node(f"{parent}/{row.name}" if parent else row.name, full, found, row)
-        key = upcase(name)
-        for node in self._children(parent, host, number):
-            if upcase(node.path.rpartition("/")[2]) == key:
-                return node
-        return None
+    def _path(self, record: RecordReader, row: Row) -> str:
+        """The path that a row had in the tar."""
+        names = [row.name]
+        while row.parent:
+            if row.parent >= row.id:
+                raise RecordError("layer.db: an entry before its directory", path=self.path, got=row.id)
+            row = record.get(row.parent)
+            names.append(row.name)
+        return "/".join(reversed(names))
 
-    def lookup(self, path: str, /) -> Entry | None:
-        """The entry of that name, by NTFS's case rules; a further name of a file gives that file's own entry."""
-        with host_errors(path):
-            node = self._find(path)
-            if node is None:
-                return None
-            entry, body = self._entry(node, None)
-            if isinstance(body, FolderBody):
-                body.close()
-            return entry
+    def _recorded_stream(self, record: RecordReader, row: Row, owner: _Recorded | None) -> _Recorded:
+        if owner is None or owner.row is None or owner.row.id != row.parent:
+            raise RecordError("layer.db: a stream that does not follow its owner", path=self.path, got=row.name)
+        path = f"{owner.path}{row.name}"
+        if owner.entry is None or isinstance(owner.entry, HardLink):
+            return _Recorded(row, path, below=True)
+        body = self._stream_body(owner.path, row)
+        changed = self._changed(path, body.host, self._root.lstat(body.host), row, record.extents(row))
+        entry = AlternateStream(owner.path, row.name[1:], body.size)
+        return _Recorded(row, path, entry, body, not changed, changed)
 
-    def has_whiteout(self, path: str) -> bool:
-        """Does this layer delete `path` itself?"""
-        return self._record is not None and self._record.has_whiteout(path)
-
-    def children(self, path: str, /) -> Iterator[Entry]:
-        with host_errors(path):
-            if not path:
-                nodes = sorted(self._children("", b"", 0), key=lambda node: node.path)
-            else:
-                found = self._find(path)
-                nodes = self._sorted(found) if found is not None and stat.S_ISDIR(found.found.st_mode) else []
-            for node in nodes:
-                entry, body = self._entry(node, None)
+    def _new(self, links: Links) -> Iterator[tuple[Entry, Body | None]]:
+        """What the record does not know, in hcsshim's order."""
+        for node in self._unknown():
+            entry, body = self._entry(node, links)
+            try:
+                yield entry, body
+            finally:
                 if isinstance(body, FolderBody):
                     body.close()
-                yield entry
 
-    def open(self, path: str, stream: str = "", /) -> Body:
-        with host_errors(path):
-            node = self._find(path)
-            if node is None or (not stream and not stat.S_ISREG(node.found.st_mode)):
-                raise NotFoundError("no such file in the layer", path=path)
-            if stream:
-                owner = None if node.row is None else self._root_row(node.row)
-                row = self._record.find(owner.id, f":{stream}") if self._record and owner else None
-                if row is None:
-                    raise NotFoundError("no such stream in the layer", path=f"{path}:{stream}")
-                return self._stream_body(path, row)
-            body = self._entry(node, None)[1]
-            if body is None:
-                raise NotFoundError("no such file in the layer", path=path)
-            return body
+    def _unknown(self, *, deep: bool = True) -> Iterator[Node]:
+        """The objects of the folder without a row; `deep`: also what lies in such."""
+        roots = (FILES, UTILITY_VM) if self.base else (FILES, HIVES, UTILITY_VM)
+        nodes = {node.path: node for node in self._children("", b"", 0)}
+        stack = [iter([nodes[root] for root in roots if root in nodes])]
+        while stack:
+            node = next(stack[-1], None)
+            if node is None:
+                stack.pop()
+                continue
+            if node.row is None:
+                yield node
+            if stat.S_ISDIR(node.found.st_mode) and (deep or node.row is not None):
+                stack.append(iter(self._sorted(node)))
 
+    # --- hand edits -----------------------------------------------------------
 
-class _Links:
-    """The names given so far of files that have several."""
+    def status(self) -> Iterator[tuple[str, str]]:
+        """What was edited by hand since the import, as (`changed`, `gone` or `new`, path).
 
-    def __init__(self) -> None:
-        self.recorded: dict[int, str] = {}  # by the id of the file's row
-        self._inodes: dict[tuple[int, int], tuple[str, int]] = {}  # -> first name, names still to come
-
-    def note(self, found: os.stat_result, path: str) -> None:
-        if found.st_nlink > 1:
-            self._inodes[found.st_dev, found.st_ino] = (path, found.st_nlink - 1)
-
-    def seen(self, found: os.stat_result) -> str | None:
-        """The first name of the same inode, if one has been given."""
-        if found.st_nlink < 2:
-            return None
-        key = (found.st_dev, found.st_ino)
-        known = self._inodes.get(key)
-        if known is None:
-            return None
-        first, left = known
-        if left > 1:
-            self._inodes[key] = (first, left - 1)
-        else:
-            del self._inodes[key]
-        return first
-
-
-def _fits(row: Row, found: os.stat_result) -> bool:
-    """Is what the host has still of the kind that the record says? If not, it is new."""
-    if stat.S_ISLNK(found.st_mode):
-        return True
-    return stat.S_ISDIR(found.st_mode) == (row.kind == Kind.DIRECTORY) and not (
-        row.flags & Flag.SYMLINK and row.kind == Kind.DIRECTORY
-    )
-
-
-def _mtime(node: _Node) -> int:
-    try:
-        return from_unix_ns(node.found.st_mtime_ns)
-    except FormatError as error:
-        error.at(node.path)
-        raise
+        A directory that is gone or new stands, with a `/` at its end, for all that is in it. Without a record, all is
+        new.
+        """
+        with host_errors(self.path):
+            if self._record is not None:
+                for was in self._recorded(self._record, Links()):
+                    if was.changed:
+                        yield "changed", was.path
+                    elif was.entry is None and not was.below and was.row is not None:
+                        yield "gone", was.path + "/" * (was.row.kind == Kind.DIRECTORY)
+            for node in self._unknown(deep=False):
+                yield "new", node.path + "/" * stat.S_ISDIR(node.found.st_mode)

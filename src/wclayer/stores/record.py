@@ -39,7 +39,7 @@ __all__ = [
 
 LAYER_DB: Final = b"layer.db"
 APPLICATION_ID: Final = 0x57434C59  # "WCLY"
-VERSION: Final = 1
+VERSION: Final = 2
 
 _MAX_SHARED: Final = 50_000  # values remembered in order to store each once; real layers have hundreds
 
@@ -59,6 +59,7 @@ SCHEMA: Final = {
         " PRIMARY KEY (entry, what)) WITHOUT ROWID"
     ),
     "whiteout": "CREATE TABLE whiteout (key PRIMARY KEY, path NOT NULL) WITHOUT ROWID",
+    "framing": "CREATE TABLE framing (id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
 }
 
 
@@ -259,6 +260,10 @@ class RecordWriter:
 
     def set_flag(self, number: int, flag: int) -> None:
         self._db.execute("UPDATE entry SET flags = flags | ? WHERE id = ?", (flag, number))
+
+    def add_framing(self, chunk: bytes) -> None:
+        """Add the next piece of the tar's framing."""
+        self._db.execute("INSERT INTO framing (data) VALUES (?)", (chunk,))
 
     def add_whiteout(self, path: str) -> bool:
         """Note a whiteout; False if there is one of that name already."""

@@ -87,7 +87,9 @@ class RecordReader:
 
     def _query(self, sql: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._db.execute(sql, values)
+            # Not `yield from`: it would close the cursor of a generator that is dropped after close().
+            for found in self._db.execute(sql, values):  # noqa: UP028
+                yield found
         except _BROKEN as error:
             raise self._broken(error) from None
 
@@ -190,6 +192,18 @@ class RecordReader:
             if isinstance(data, bytes):
                 return data
         raise RecordError("layer.db: metadata that are not there", path=self._path, got=number)
+
+    def framing(self) -> Iterator[bytes]:
+        """The chunks of the framing of the tar that the layer came from; none where that is not known."""
+        for (data,) in self._query("SELECT data FROM framing ORDER BY id"):
+            if not isinstance(data, bytes):
+                raise RecordError("layer.db: framing that is no bytes", path=self._path)
+            yield data
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, in the order of import."""
+        for found in self._query(SELECT + " ORDER BY id"):
+            yield row_of(found)
 
     def whiteouts(self) -> Iterator[str]:
         """The paths of the whiteouts, in the order of their upper case."""

@@ -46,7 +46,7 @@ def put(folder: Path, *members: M, parents: tuple[Path, ...] = ()) -> None:
 
 def exported(folder: Path, parents: tuple[Path, ...] = ()) -> bytes:
     output = io.BytesIO()
-    export_layer_to_tar(output, folder, parents)
+    export_layer_to_tar(output, folder, parents, framing="canonical")
     return output.getvalue()
 
 

@@ -1,0 +1,455 @@
+"""The tree of a layer folder as it is now, with what layer.db remembers of it: one object at a time.
+
+The tree wins: a file that is new gets defaults, one that changed keeps its
+security and attributes with new content and times, one that is gone is gone.
+*Changed*: its size differs from the record, or its mtime differs and its SHA-256
+does too; so copying the folder changes nothing. Directories never count as
+changed. Defaults depend on nothing but the tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Self
+
+from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink
+from ..errors import FormatError, InexpressibleError, LayerError, NotFoundError, RecordError
+from ..win32.filetime import from_unix_ns
+from ..win32.names import check_component, decode_wtf8, encode_wtf8, upcase
+from .confine import Root
+from .defaults import changed_file, new_directory, new_file, new_hard_link, resized
+from .folder_body import FolderBody
+from .host import host_errors, shown
+from .links import host_target, windows_link
+from .posix import STREAMS
+from .record import LAYER_DB, Flag, Kind, Row, hard_link, host_time
+from .record_reader import RecordReader
+from .rules import BOOT_FILES, FILES, HIVES
+
+__all__ = ["Links", "Node", "PosixTree", "fits"]
+
+_BOOT_KEYS: Final = {upcase(path): name for path, name in BOOT_FILES.items()}
+# What Windows' own processing leaves in the root of a layer folder.
+_PROCESSED: Final = (
+    b"blank-base.vhdx",
+    b"layout",
+    b"Hives/System_Base",
+    b"UtilityVM/SystemTemplateBase.vhdx",
+)
+
+
+@dataclass(slots=True)
+class Node:
+    """One object of the tree: where it is on the host, what the host says of it, what the record does."""
+
+    path: str
+    host: bytes
+    found: os.stat_result
+    row: Row | None
+    changed: bool = False  # its content, as far as that has been looked at
+
+
+class PosixTree:
+    """The layer folder `path`, with random access. Closed by close(), or as a context manager.
+
+    non_base: what a folder without a layer.db is; None to tell it by its Hives. verify_content: read every file to tell
+    whether it has changed, whatever its mtime. Raises NotFoundError if there is no such folder, RecordError for a
+    broken layer.db.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, non_base: bool | None = None, verify_content: bool = False
+    ) -> None:
+        self._verify_content = verify_content
+        folder = os.path.abspath(os.fsencode(path))
+        self.path = shown(folder)
+        if not os.path.isdir(folder):
+            raise NotFoundError("no such layer folder", path=self.path)
+        self._record: RecordReader | None = None
+        with host_errors(self.path):
+            self._root = Root(folder)
+            try:
+                if self._root.exists(LAYER_DB):
+                    self._record = RecordReader(os.path.join(folder, LAYER_DB))
+                elif not self._root.exists(FILES.encode()):
+                    raise NotFoundError(
+                        "no layer folder: neither layer.db nor Files/",
+                        path=self.path,
+                        hint="import a layer into it first",
+                    )
+            except BaseException:
+                self._root.close()
+                raise
+        if self._record is not None:
+            self.base = self._record.values.get("kind") == "base"
+        elif non_base is None:
+            self.base = not any(name.upper().endswith(b"_DELTA") for name, _ in self._list(HIVES.encode()))
+        else:
+            self.base = not non_base
+
+    def close(self) -> None:
+        self._root.close()
+        if self._record is not None:
+            self._record.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def diff_id(self) -> str | None:
+        """The diff_id of the tar that it was imported from, where that is known."""
+        value = self._record.values.get("diff_id") if self._record else None
+        return value if isinstance(value, str) else None
+
+    @property
+    def parent_diff_ids(self) -> tuple[str | None, ...] | None:
+        """Those of the layers it was imported onto, nearest first; None where nothing is known."""
+        value = self._record.values.get("parents") if self._record else None
+        if not isinstance(value, str):
+            return () if self._record is not None and self.base else None
+        return tuple(None if name == "-" else name for name in value.split())
+
+    # --- the tree ---------------------------------------------------------------
+
+    def _list(self, host: bytes) -> list[tuple[bytes, os.stat_result]]:
+        try:
+            return self._root.list(host)
+        except FileNotFoundError:
+            return []
+
+    def _children(self, path: str, host: bytes, number: int) -> list[Node]:
+        """What lies in a directory, in no order; `number` is its id in the record, -1 if it has none."""
+        rows: dict[bytes, Row] = {}
+        if self._record is not None and number >= 0:
+            own = self._record.host_names(number)
+            for row in self._record.children(number):
+                if row.kind != Kind.STREAM:
+                    rows[own.get(row.id) or encode_wtf8(row.name)] = row
+        prefix = f"{path}/" if path else ""
+        nodes: list[Node] = []
+        for name, found in self._list(host):
+            known = rows.get(name)
+            if known is not None and not fits(known, found):
+                known = None
+            if not path and name not in (b"Files", b"Hives", b"UtilityVM"):
+                continue
+            try:
+                text = decode_wtf8(name) if known is None else known.name
+                check_component(text)
+            except FormatError as error:
+                error.at(prefix + os.fsdecode(name))
+                raise
+            if self._is_theirs(prefix, text, known):
+                continue
+            nodes.append(Node(prefix + text, b"%b/%b" % (host, name) if host else name, found, known))
+        return nodes
+
+    def _is_theirs(self, prefix: str, name: str, known: Row | None) -> bool:
+        """Is it a file that Windows' processing makes beside the layer's own?"""
+        if known is not None:
+            return False
+        if prefix == "UtilityVM/":
+            return name != FILES
+        return prefix == "Hives/" and not upcase(name).endswith("_DELTA")
+
+    def _sorted(self, node: Node) -> list[Node]:
+        children = self._children(node.path, node.host, node.row.id if node.row else -1)
+        children.sort(key=lambda child: encode_wtf8(child.path))
+        seen: dict[str, str] = {}
+        for child in children:
+            other = seen.setdefault(upcase(child.path), child.path)
+            if other != child.path:
+                raise LayerError(
+                    "two names that are one to Windows", path=child.path, got=other, hint="rename one of them"
+                )
+        return children
+
+    # --- one entry ------------------------------------------------------------
+
+    def _entry(self, node: Node, links: Links | None) -> tuple[Entry, Body | None]:
+        mode = node.found.st_mode
+        if stat.S_ISDIR(mode):
+            return self._directory(node), None
+        if stat.S_ISLNK(mode):
+            return self._symlink(node, links), None
+        if stat.S_ISREG(mode):
+            return self._file(node, links)
+        raise InexpressibleError(
+            "a special file, which no Windows layer can hold",
+            path=node.path,
+            hint="remove it from the folder",
+        )
+
+    def _directory(self, node: Node) -> Directory:
+        if node.row is not None and self._record is not None:
+            entry = self._record.entry(node.row, node.path)
+            if isinstance(entry, Directory):
+                return entry
+        return new_directory(node.path, _mtime(node))
+
+    def _symlink(self, node: Node, links: Links | None) -> Directory | File | HardLink:
+        target = self._root.readlink(node.host)
+        if node.row is not None and self._record is not None:
+            root = self._root_row(node.row)
+            entry = self._record.entry(root, node.path)
+            if entry.reparse_data is not None and host_target(node.path, entry.reparse_data) == target:
+                if links is not None and isinstance(entry, File) and (link := self._link(node, root, links)):
+                    return link
+                return entry
+        make = new_directory if self._leads_to_directory(node, target) else new_file
+        return make(node.path, _mtime(node), reparse_data=windows_link(node.path, target))
+
+    def _leads_to_directory(self, node: Node, target: bytes) -> bool:
+        """windows_link() has made sure that the target lies inside, so the host may follow it."""
+        directory = os.path.join(os.fsencode(self.path), os.path.dirname(node.host))
+        return os.path.isdir(os.path.join(directory, target))
+
+    def _file(self, node: Node, links: Links | None) -> tuple[File | HardLink, Body | None]:
+        row, found = node.row, node.found
+        host, size = node.host, found.st_size
+        extents: tuple[tuple[int, int], ...] | None = None
+        root = None if row is None else self._root_row(row)
+        # Several names of one inode need to be looked at once.
+        if links is not None and (first := links.seen(found)) is not None:
+            return self._further_name(node, root, first), None
+        if root is None or self._record is None:
+            entry = new_file(node.path, _mtime(node), size)
+        else:
+            recorded = self._record.entry(root, node.path)
+            if not isinstance(recorded, File):
+                raise RecordError("layer.db: a file that is none", path=node.path)
+            entry = recorded
+            extents = self._record.extents(root)
+            if (backup := self._boot_original(node, entry)) is not None:
+                host, size = backup
+                if size != entry.size:
+                    entry, extents = resized(entry, size), None
+            elif self._changed(node.path, node.host, node.found, root, extents):
+                node.changed, extents = True, None
+                entry = changed_file(entry, _mtime(node), size)
+            elif links is not None and (link := self._link(node, root, links)):
+                return link, None
+        if links is not None:
+            links.note(found, node.path)
+        return entry, FolderBody(self._root, host, size, extents, node.path)
+
+    def _further_name(self, node: Node, root: Row | None, first: str) -> HardLink:
+        """A further name of a file whose first name has been given."""
+        if node.row is None or root is None:
+            return new_hard_link(node.path, first, _mtime(node))
+        row = node.row if node.row.kind == Kind.LINK else root
+        return hard_link(node.path, first, row.attributes, row.times)
+
+    def _link(self, node: Node, root: Row, links: Links) -> HardLink | None:
+        """The link that the record says this unchanged file is; None for a first name, and for what has no other."""
+        row = node.row
+        if row is None or self._record is None:
+            return None
+        if row.kind == Kind.PARENT_LINK and isinstance(row.target, str):
+            # What this layer has itself at that place, the link would lead to: then it is a file of its own.
+            return self._record.link(row, node.path, row.target) if self.lookup(row.target) is None else None
+        if row.kind != Kind.LINK and not row.flags & Flag.LINKED:
+            return None
+        first = links.recorded.setdefault(root.id, node.path)
+        return None if first == node.path else hard_link(node.path, first, row.attributes, row.times)
+
+    def _root_row(self, row: Row) -> Row:
+        """The row that has the metadata and data of a file: of a link, its target."""
+        if row.kind != Kind.LINK or self._record is None or not isinstance(row.target, int):
+            return row
+        root = self._record.get(row.target)
+        if root.kind != Kind.FILE:
+            raise RecordError("layer.db: a link to something that is no file", path=row.name, got=root.name)
+        return root
+
+    def _changed(
+        self,
+        path: str,
+        host: bytes,
+        found: os.stat_result,
+        row: Row,
+        extents: tuple[tuple[int, int], ...] | None,
+    ) -> bool:
+        """Has the file other content than when it was imported?"""
+        if found.st_size != row.size:
+            return True
+        if row.sha256 is None or (host_time(found.st_mtime_ns) == row.mtime and not self._verify_content):
+            return False
+        body = FolderBody(self._root, host, row.size, extents, path)
+        digest = hashlib.sha256()
+        try:
+            for _, chunk in body.chunks():
+                digest.update(chunk)
+            return digest.digest() != row.sha256 or not body.holes_are_zero()
+        finally:
+            body.close()
+
+    def _boot_original(self, node: Node, entry: File) -> tuple[bytes, int] | None:
+        """Where the boot file's original is, if Windows has rewritten the live one: host path and size."""
+        if not self.base or not node.path.startswith("UtilityVM/Files/"):
+            return None
+        name = _BOOT_KEYS.get(upcase(node.path))
+        if name is None or entry.reparse_data is not None or not any(map(self._root.exists, _PROCESSED)):
+            return None
+        try:
+            return name, self._root.lstat(name).st_size
+        except FileNotFoundError:
+            return None
+
+    def _streams(self, node: Node) -> Iterator[tuple[Entry, Body | None]]:
+        if node.row is None or self._record is None:
+            return
+        root = self._root_row(node.row)
+        if not root.flags & Flag.STREAMS:
+            return
+        for row in self._record.children(root.id):
+            if row.kind == Kind.STREAM:
+                body = self._stream_body(node.path, row)
+                try:
+                    yield AlternateStream(node.path, row.name[1:], body.size), body
+                finally:
+                    body.close()
+
+    def _stream_body(self, path: str, row: Row) -> FolderBody:
+        host = b"%b/%d" % (STREAMS, row.id)
+        name = f"{path}{row.name}"
+        try:
+            size = self._root.lstat(host).st_size
+        except FileNotFoundError:
+            raise NotFoundError(
+                "the stream's data are gone from the folder",
+                path=name,
+                expected=shown(host),
+                hint="import the layer again",
+            ) from None
+        extents = self._record.extents(row) if self._record and size == row.size else None
+        return FolderBody(self._root, host, size, extents, name)
+
+    # --- random access --------------------------------------------------------
+
+    def _find(self, path: str) -> Node | None:
+        parent, host, number = "", b"", 0
+        node: Node | None = None
+        for name in path.split("/"):
+            if node is not None and not stat.S_ISDIR(node.found.st_mode):
+                return None
+            found = self._child(parent, host, number, name)
+            if found is None:
+                return None
+            node = found
+            parent, host, number = node.path, node.host, node.row.id if node.row else -1
+        return node
+
+    def _child(self, parent: str, host: bytes, number: int, name: str) -> Node | None:
+        """One name in a directory: by the record, and only where that does not know it by looking at all names."""
+        if self._record is not None and number >= 0:
+            row = self._record.find(number, name)
+            if row is not None:
+                own = self._record.more(row).get("host_name") or encode_wtf8(row.name)
+                full = b"%b/%b" % (host, own) if host else own
+                try:
+                    found = self._root.lstat(full)
+                except FileNotFoundError:
+                    found = None
+                if found is not None and fits(row, found):
+                    return Node(f"{parent}/{row.name}" if parent else row.name, full, found, row)
+        key = upcase(name)
+        for node in self._children(parent, host, number):
+            if upcase(node.path.rpartition("/")[2]) == key:
+                return node
+        return None
+
+    def lookup(self, path: str, /) -> Entry | None:
+        """The entry of that name, by NTFS's case rules; a further name of a file gives that file's own entry."""
+        with host_errors(path):
+            node = self._find(path)
+            if node is None:
+                return None
+            entry, body = self._entry(node, None)
+            if isinstance(body, FolderBody):
+                body.close()
+            return entry
+
+    def has_whiteout(self, path: str) -> bool:
+        """Does this layer delete `path` itself?"""
+        return self._record is not None and self._record.has_whiteout(path)
+
+    def children(self, path: str, /) -> Iterator[Entry]:
+        with host_errors(path):
+            if not path:
+                nodes = sorted(self._children("", b"", 0), key=lambda node: node.path)
+            else:
+                found = self._find(path)
+                nodes = self._sorted(found) if found is not None and stat.S_ISDIR(found.found.st_mode) else []
+            for node in nodes:
+                entry, body = self._entry(node, None)
+                if isinstance(body, FolderBody):
+                    body.close()
+                yield entry
+
+    def open(self, path: str, stream: str = "", /) -> Body:
+        with host_errors(path):
+            node = self._find(path)
+            if node is None or (not stream and not stat.S_ISREG(node.found.st_mode)):
+                raise NotFoundError("no such file in the layer", path=path)
+            if stream:
+                owner = None if node.row is None else self._root_row(node.row)
+                row = self._record.find(owner.id, f":{stream}") if self._record and owner else None
+                if row is None:
+                    raise NotFoundError("no such stream in the layer", path=f"{path}:{stream}")
+                return self._stream_body(path, row)
+            body = self._entry(node, None)[1]
+            if body is None:
+                raise NotFoundError("no such file in the layer", path=path)
+            return body
+
+
+class Links:
+    """The names given so far of files that have several."""
+
+    def __init__(self) -> None:
+        self.recorded: dict[int, str] = {}  # by the id of the file's row
+        self._inodes: dict[tuple[int, int], tuple[str, int]] = {}  # -> first name, names still to come
+
+    def note(self, found: os.stat_result, path: str) -> None:
+        if found.st_nlink > 1:
+            self._inodes[found.st_dev, found.st_ino] = (path, found.st_nlink - 1)
+
+    def seen(self, found: os.stat_result) -> str | None:
+        """The first name of the same inode, if one has been given."""
+        if found.st_nlink < 2:
+            return None
+        key = (found.st_dev, found.st_ino)
+        known = self._inodes.get(key)
+        if known is None:
+            return None
+        first, left = known
+        if left > 1:
+            self._inodes[key] = (first, left - 1)
+        else:
+            del self._inodes[key]
+        return first
+
+
+def fits(row: Row, found: os.stat_result) -> bool:
+    """Is what the host has still of the kind that the record says? If not, it is new."""
+    if stat.S_ISLNK(found.st_mode):
+        return True
+    return stat.S_ISDIR(found.st_mode) == (row.kind == Kind.DIRECTORY) and not (
+        row.flags & Flag.SYMLINK and row.kind == Kind.DIRECTORY
+    )
+
+
+def _mtime(node: Node) -> int:
+    try:
+        return from_unix_ns(node.found.st_mtime_ns)
+    except FormatError as error:
+        error.at(node.path)
+        raise
