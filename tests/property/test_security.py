@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, event, example, given
 from hypothesis import strategies as st
 
 from wclayer.errors import SddlError, SecurityDescriptorError
-from wclayer.win32.sddl import parse_sddl
-from wclayer.win32.security import SE_SELF_RELATIVE, Ace, AceType, Acl, SecurityDescriptor, Sid
+from wclayer.win32.conditions import (
+    Attribute,
+    AttributeKind,
+    Base,
+    Composite,
+    Integer,
+    Literal,
+    Operator,
+    Sign,
+    Token,
+    decode_condition,
+    encode_condition,
+)
+from wclayer.win32.sddl import format_sddl, parse_sddl
+from wclayer.win32.sddl_attributes import ResourceAttribute
+from wclayer.win32.sddl_names import ACE_TYPES, CONDITIONAL_TYPES
+from wclayer.win32.sddl_names import OBJECT_TYPES as SDDL_OBJECT_TYPES
+from wclayer.win32.security import (
+    ACL_REVISION,
+    ACL_REVISION_DS,
+    SE_DACL_PRESENT,
+    SE_SACL_PRESENT,
+    SE_SELF_RELATIVE,
+    Ace,
+    AceType,
+    Acl,
+    SecurityDescriptor,
+    Sid,
+)
 
 UINT8, UINT16, UINT32 = (st.integers(0, (1 << bits) - 1) for bits in (8, 16, 32))
 GUIDS = st.none() | st.binary(min_size=16, max_size=16)
@@ -46,11 +73,114 @@ DESCRIPTORS = st.builds(
     UINT8,
 )
 
+# --- What SDDL can say ---
+
+NAMED_SIDS = st.builds(Sid, st.integers(0, (1 << 48) - 1), st.lists(UINT32, min_size=1, max_size=15).map(tuple))
+NAMED_SIDS |= st.sampled_from(
+    [Sid(1, (0,)), Sid(5, (18,)), Sid(5, (32, 544)), Sid(5, (21, 1, 2, 3, 500)), Sid(16, (4096,))]
+)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters='"\0'), max_size=8)
+NUMBERS = st.builds(
+    lambda magnitude, sign, base: Integer(-magnitude if sign is Sign.MINUS else magnitude, sign, base),
+    st.integers(0, (1 << 63) - 1) | st.integers(0, 20),
+    st.sampled_from(Sign),
+    st.sampled_from(Base),
+) | st.just(Integer(-(1 << 63), Sign.MINUS))
+SCALARS = NUMBERS | TEXTS | st.binary(max_size=8) | NAMED_SIDS
+LITERALS: st.SearchStrategy[Literal] = SCALARS | st.lists(SCALARS, max_size=3).map(lambda v: Composite(tuple(v)))
+MEMBERS: st.SearchStrategy[Literal] = NAMED_SIDS | st.lists(NAMED_SIDS, max_size=3).map(lambda v: Composite(tuple(v)))
+KEYWORDS = {name.lower() for name in Operator.__members__}
+LOCAL = st.builds(
+    Attribute,
+    st.just(AttributeKind.LOCAL),
+    st.from_regex(r"[A-Za-z0-9:./_][A-Za-z0-9:./_@]{0,8}", fullmatch=True).filter(lambda n: n.lower() not in KEYWORDS),
+)
+PREFIXED = st.builds(
+    Attribute, st.sampled_from(sorted(set(AttributeKind) - {AttributeKind.LOCAL})), st.text(st.characters(), min_size=1)
+)
+UNARY = [code for code in Operator if "MEMBER" in code.name]
+RELATIONS = [
+    code for code in Operator if code <= Operator.NOT_ANY_OF and code not in UNARY and "EXISTS" not in code.name
+]
+TERMS: st.SearchStrategy[tuple[Token, ...]] = (
+    st.tuples(LOCAL | PREFIXED)
+    | st.tuples(LOCAL | PREFIXED, st.sampled_from([Operator.EXISTS, Operator.NOT_EXISTS]))
+    | st.tuples(MEMBERS, st.sampled_from(UNARY))
+    | st.tuples(LOCAL | PREFIXED, LITERALS | PREFIXED, st.sampled_from(RELATIONS))
+)
+EXPRESSIONS: st.SearchStrategy[tuple[Token, ...]] = st.recursive(
+    TERMS,
+    lambda inner: (
+        inner.map(lambda one: (*one, Operator.NOT))
+        | st.builds(
+            lambda one, two, code: (*one, *two, code), inner, inner, st.sampled_from([Operator.AND, Operator.OR])
+        )
+    ),
+    max_leaves=12,
+)
+VALUES: dict[int, st.SearchStrategy[int] | st.SearchStrategy[str | bytes | Sid]] = {
+    1: st.integers(-(1 << 63), (1 << 63) - 1),
+    2: st.integers(0, (1 << 64) - 1),
+    3: TEXTS,
+    5: NAMED_SIDS,
+    6: st.integers(0, 1),
+    16: st.binary(max_size=9),
+}
+
+
+@st.composite
+def attributes(draw: st.DrawFn) -> ResourceAttribute:
+    name = draw(st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=8))
+    kind = draw(st.sampled_from(sorted(VALUES)))
+    values = [draw(VALUES[kind]) for _ in range(draw(st.integers(0, 4)))]
+    return ResourceAttribute(name, kind, draw(UINT32), tuple(values))
+
+
+ATTRIBUTES = attributes()
+
+
+@st.composite
+def sayable_aces(draw: st.DrawFn) -> Ace:
+    kind = draw(st.sampled_from(sorted(ACE_TYPES.values())))
+    guid = inherited = None
+    data = b""
+    if kind in SDDL_OBJECT_TYPES:
+        guid, inherited = draw(GUIDS), draw(GUIDS)
+        if kind == AceType.ACCESS_ALLOWED_OBJECT and guid is None and inherited is None:
+            kind = AceType.ACCESS_ALLOWED
+    if kind in CONDITIONAL_TYPES:
+        data = encode_condition(draw(EXPRESSIONS))
+    elif kind == AceType.SYSTEM_RESOURCE_ATTRIBUTE:
+        data = draw(ATTRIBUTES).to_bytes()
+    masks = UINT32 | st.sampled_from([0, 1, 7, 0x1FF, 0x1F01FF, 0x20019, 0x1200A9, 0xA0000000])
+    return Ace(kind, draw(UINT8), draw(masks), draw(NAMED_SIDS), guid, inherited, application_data=data)
+
+
+@st.composite
+def sayable_acls(draw: st.DrawFn) -> Acl:
+    aces = tuple(draw(st.lists(sayable_aces(), max_size=4)))
+    return Acl(aces, ACL_REVISION_DS if any(ace.type in SDDL_OBJECT_TYPES for ace in aces) else ACL_REVISION)
+
+
+@st.composite
+def sayable(draw: st.DrawFn) -> SecurityDescriptor:
+    control = SE_SELF_RELATIVE
+    acls: dict[int, Acl | None] = {}
+    for present, flags in ((SE_DACL_PRESENT, 0x1500), (SE_SACL_PRESENT, 0x2A00)):
+        if draw(st.booleans()):
+            control |= present | draw(UINT16) & flags
+            acls[present] = draw(st.none() | sayable_acls())
+    owner, group = draw(st.none() | NAMED_SIDS), draw(st.none() | NAMED_SIDS)
+    return SecurityDescriptor(owner, group, acls.get(SE_SACL_PRESENT), acls.get(SE_DACL_PRESENT), control)
+
+
 REAL = [
     "O:BAG:SYD:(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;;FA;;;BA)(A;OICIIO;GA;;;CO)(A;OICI;0x1200a9;;;BU)(A;CI;LC;;;BU)",
     "O:S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464G:SYD:PAI(A;OICIIO;GA;;;CO)(A;;0x1301bf;;;SY)",
     "O:SYG:SYD:(A;;FA;;;WD)S:(AU;SAFA;FA;;;WD)(ML;;NW;;;LW)",
     "D:(OA;CI;CR;00299570-246d-11d0-a768-00aa006e0529;;WD)(OD;;RP;;00299570-246d-11d0-a768-00aa006e0529;AU)",
+    'D:(XA;;FX;;;WD;(@User.a%0020b == {-0x1f, 017, "x", #0a} && !(Exists b || Member_of {SID(BA)})))',
+    'S:(RA;CI;;;;WD;("Project",TS,0x0,"Windows","SQL"))(RA;;;;;WD;("x",TX,1,#01,02))(RA;;;;;WD;("y",TD,0,BA,SY))',
 ]
 
 
@@ -147,6 +277,22 @@ TOKENS += [
     "\t",
     ";;;",
 ]
+TOKENS += [
+    "D:(XA;;FX;;;WD;(",
+    "S:(RA;;;;;WD;(",
+    "))",
+    "(x)",
+    "@User.a",
+    "b",
+    " == ",
+    "!",
+    "&&",
+    "||",
+    "Exists ",
+    '"s"',
+    "#0#",
+]
+TOKENS += ["Member_of ", "{", "}", ",", "SID(", '"n",', "TI,0", "TS,", "TX,0x1,", "-1", "017", " Any_of ", "%0041", '"']
 TOKENS += ["(A;;FA;;;SY)", "(A;OICI;0x1200a9;;;BU)", "00299570-246d-11d0-a768-00aa006e0529", "\0", "\ud800", "ß"]
 
 
@@ -162,12 +308,15 @@ def test_any_text(text: str) -> None:
         return
     assert is_canonical(data)
     assert SecurityDescriptor.from_bytes(data).to_bytes() == data
+    printed = format_sddl(data)
+    assert parse_sddl(printed) == data
+    assert format_sddl(parse_sddl(printed)) == printed
 
 
 @given(st.sampled_from(REAL), st.data())
 def test_texts_with_one_character_changed(text: str, draw: st.DataObject) -> None:
     place = draw.draw(st.integers(0, len(text) - 1))
-    changed = text[:place] + draw.draw(st.sampled_from("OGDS:();-0x9AZ \u0661")) + text[place + 1 :]
+    changed = text[:place] + draw.draw(st.sampled_from('OGDS:();-0x9AZ{}"%#@!&|=, \u0661\ud800')) + text[place + 1 :]
     assume(changed != text)
     try:
         data = parse_sddl(changed)
@@ -175,6 +324,7 @@ def test_texts_with_one_character_changed(text: str, draw: st.DataObject) -> Non
         assert error.offset is not None  # noqa: PT017 # the error is not what is asked for
         return
     assert SecurityDescriptor.from_bytes(data).to_bytes() == data
+    assert parse_sddl(format_sddl(data)) == data
 
 
 @given(
@@ -185,3 +335,79 @@ def test_written_entries_are_read(entries: list[tuple[str, int, Sid]], notation:
     text = "D:" + "".join(f"({kind};;{notation.format(mask)};;;{sid})" for kind, mask, sid in entries)
     expected = Acl(tuple(Ace("AD".index(kind), 0, mask, sid) for kind, mask, sid in entries))
     assert SecurityDescriptor.from_bytes(parse_sddl(text)).dacl == expected
+
+
+@given(sayable())
+def test_what_sddl_can_say_is_printed_and_read(descriptor: SecurityDescriptor) -> None:
+    data = descriptor.to_bytes()
+    text = format_sddl(data)
+    assert parse_sddl(text) == data
+    assert format_sddl(data, strict=False) == text
+
+
+@given(DESCRIPTORS | sayable())
+def test_what_is_printed_is_never_another_descriptor(descriptor: SecurityDescriptor) -> None:
+    data = descriptor.to_bytes()
+    try:
+        shown = format_sddl(data, strict=False)
+    except SddlError as error:
+        event("cannot be said at all")
+        assert None not in (error.expected, error.got)  # noqa: PT017 # the error is not what is asked for
+        with pytest.raises(SddlError):
+            format_sddl(data)
+        return
+    parse_sddl(shown)
+    try:
+        text = format_sddl(data)
+    except SddlError as error:
+        event("cannot be said in full")
+        assert None not in (error.expected, error.got)  # noqa: PT017
+        return
+    assert text == shown
+    assert parse_sddl(text) == data
+
+
+@given(EXPRESSIONS)
+def test_conditions(tokens: tuple[Token, ...]) -> None:
+    data = encode_condition(tokens)
+    assert encode_condition(decode_condition(data)) == data
+    descriptor = with_data(AceType.ACCESS_ALLOWED_CALLBACK, data)
+    assert parse_sddl(format_sddl(descriptor)) == descriptor
+
+
+@given(ATTRIBUTES)
+def test_resource_attributes(attribute: ResourceAttribute) -> None:
+    data = attribute.to_bytes()
+    assert ResourceAttribute.from_bytes(data).to_bytes() == data
+    descriptor = with_data(AceType.SYSTEM_RESOURCE_ATTRIBUTE, data)
+    assert parse_sddl(format_sddl(descriptor)) == descriptor
+
+
+def with_data(kind: AceType, data: bytes) -> bytes:
+    """A descriptor with one entry that has `data` behind its SID."""
+    acl = Acl((Ace(kind, 0, 1, Sid(1, (0,)), application_data=data),))
+    return SecurityDescriptor(dacl=acl, control=SE_SELF_RELATIVE | SE_DACL_PRESENT).to_bytes()
+
+
+@given(
+    st.sampled_from([AceType.ACCESS_ALLOWED_CALLBACK, AceType.SYSTEM_RESOURCE_ATTRIBUTE]),
+    EXPRESSIONS.map(encode_condition) | ATTRIBUTES.map(ResourceAttribute.to_bytes),
+    st.lists(st.tuples(st.integers(0, 1 << 16), st.binary(max_size=3)), max_size=3),
+)
+@example(AceType.ACCESS_ALLOWED_CALLBACK, b"artx\x50\xff\xff\xff\xff", [])
+@example(AceType.SYSTEM_RESOURCE_ATTRIBUTE, b"\x10\0\0\0\3\0\0\0\0\0\0\0\xff\xff\xff\xff", [])
+def test_changed_data_behind_a_sid(kind: AceType, data: bytes, changes: list[tuple[int, bytes]]) -> None:
+    changed = bytearray(data)
+    for place, found in changes:
+        changed[place % (len(data) + 1) : place % (len(data) + 1) + len(found)] = found
+    descriptor = with_data(kind, bytes(changed))
+    try:
+        shown = format_sddl(descriptor, strict=False)
+    except SddlError:
+        return
+    parse_sddl(shown)
+    try:
+        text = format_sddl(descriptor)
+    except SddlError:
+        return
+    assert parse_sddl(text) == descriptor

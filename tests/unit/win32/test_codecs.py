@@ -300,7 +300,7 @@ class TestSddl:
             "D:(A;;FA;;;SY SY)",
             "D:(A;;FA;00299570-246d-11d0-a768-00aa006e0529;;SY)",
             "D:(OA;;CR;00299570;;SY)",
-            "D:(XA;;FX;;;WD;(@User.x==1))",
+            "D:(XA;;FX;;;WD)",
             "D:(A;;FA;;;DA)",
             "D:NO_ACCESS_CONTROL(A;;FA;;;SY)",
             "O:BA garbage",

@@ -1,0 +1,110 @@
+"""Names, strings, octets and SIDs in conditions and resource attributes ([MS-DTYP] 2.5.1.1), read and printed.
+
+    name     letters, digits and some punctuation; %XXXX is a UTF-16 unit
+    string   "...", up to the next quote: nothing stands for a quote, a NUL or an unpaired surrogate in it
+    octets   # and hexadecimal digits; a further # is the digit 0, and an odd number of digits gets a 0 in front
+    SID      SID(...), in full or by an alias
+
+What reads gives None where nothing of its kind begins, and raises SddlError where something bad does.
+What prints raises SddlError, without a place, for what cannot be said.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .sddl_scan import Scanner, sddl_error
+from .security import Sid
+
+__all__ = [
+    "MORE_NAME_CHARACTERS",
+    "NAME_CHARACTERS",
+    "escaped_name",
+    "format_octets",
+    "format_sid",
+    "format_string",
+    "parse_enclosed_sid",
+    "parse_octets",
+    "parse_string",
+    "unescaped_name",
+]
+
+# For the inside of [] in a pattern: of any name, and of those with @ or in quotes.
+NAME_CHARACTERS: Final = "A-Za-z0-9:./_"
+MORE_NAME_CHARACTERS: Final = NAME_CHARACTERS + r"#$'*+;?@\[\\\]^`{}~-"
+_SID_START: Final = re.compile(r"sid\(", re.ASCII | re.IGNORECASE)
+_STRING: Final = re.compile(r'"([^"]*)"')
+_OCTETS: Final = re.compile(r"#([0-9a-fA-F#]*)")
+_ESCAPE: Final = re.compile(r"%([0-9a-fA-F]{4})")
+_UNPRINTABLE: Final = re.compile(rf"[^{MORE_NAME_CHARACTERS}]")
+_SHOWN: Final = 40
+
+
+def unescaped_name(text: str) -> str:
+    """A name with %XXXX, each a UTF-16 unit."""
+    units = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    return units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def escaped_name(name: str) -> str:
+    """A name as the text of a condition or resource attribute has it; the reverse of `unescaped_name`."""
+
+    def escape(found: re.Match[str]) -> str:
+        units = found[0].encode("utf-16-be", "surrogatepass")
+        return "".join(f"%{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+    return _UNPRINTABLE.sub(escape, name)
+
+
+def parse_string(scan: Scanner) -> str | None:
+    """A string in quotes at the position, or None."""
+    start = scan.position
+    found = scan.skip(_STRING)
+    if found is None:
+        return None
+    if not _is_sayable(found[1]):
+        raise sddl_error(
+            "a string that no text can hold", start, "neither NUL nor unpaired surrogates", found[1][:_SHOWN]
+        )
+    return found[1]
+
+
+def format_string(text: str) -> str:
+    if '"' in text or not _is_sayable(text):
+        raise sddl_error("a string that SDDL cannot say", None, 'no ", NUL or unpaired surrogate', text[:_SHOWN])
+    return f'"{text}"'
+
+
+def _is_sayable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def parse_octets(scan: Scanner) -> bytes | None:
+    """#, digits and # at the position, or None."""
+    found = scan.skip(_OCTETS)
+    if found is None:
+        return None
+    digits = found[1].replace("#", "0")
+    return bytes.fromhex("0" * (len(digits) % 2) + digits)
+
+
+def format_octets(data: bytes) -> str:
+    return f"#{data.hex()}"
+
+
+def format_sid(sid: Sid, names: dict[Sid, str]) -> str:
+    """By its alias in `names`, or in full. Raises SddlError for a SID without sub-authorities, which has no text."""
+    if not sid.sub_authorities:
+        raise sddl_error("a SID that SDDL cannot say", None, "at least one sub-authority", sid)
+    return names.get(sid) or str(sid)
+
+
+def parse_enclosed_sid(scan: Scanner) -> Sid | None:
+    """SID(...) at the position, or None."""
+    if scan.skip(_SID_START) is None:
+        return None
+    sid = scan.sid()
+    if not scan.take(")"):
+        raise scan.unexpected("a SID without its end", ")")
+    return sid

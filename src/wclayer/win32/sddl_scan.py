@@ -1,0 +1,91 @@
+"""Reading SDDL text piece by piece: blanks, SIDs, numbers, and errors with their place ([MS-DTYP] 2.5.1.1)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ..errors import SddlError, SecurityDescriptorError
+from .sddl_names import RELATIVE, RELATIVE_IDS, WELL_KNOWN
+from .security import MAX_SUB_AUTHORITIES, Sid
+
+__all__ = ["BLANK_CHARACTERS", "NUMBER", "Scanner", "number", "sddl_error"]
+
+BLANK_CHARACTERS: Final = "\t\n\v\f\r "
+NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
+_B: Final = rf"[{BLANK_CHARACTERS}]*"
+_BLANKS: Final = re.compile(_B)
+# A hexadecimal number must not eat the letter of the next part: S-1-0x10000D: ends in D:
+_SID_TEXT: Final = re.compile(rf"{_B}(S(?:-(?:0[xX][0-9a-fA-F]+(?!:)|[0-9]+))+|[A-Z]{{2}}){_B}")
+_SHOWN: Final = 20
+# 64 bits in octal have 22 digits; leading zeros may be more, within reason.
+_LONGEST_NUMBER: Final = 32
+
+
+def sddl_error(message: str, offset: int | None, expected: object, got: object) -> SddlError:
+    return SddlError(f"SDDL: {message}", offset=offset, expected=expected, got="nothing" if got in (None, "") else got)
+
+
+def number(text: str) -> int | None:
+    """The value of a number in C's notation (decimal, 0x and hexadecimal, 0 and octal); None if it is none."""
+    if NUMBER.fullmatch(text) is None or len(text) > _LONGEST_NUMBER:
+        return None
+    try:
+        return int(text, 8 if text.isdigit() and text[0] == "0" else 0)
+    except ValueError:  # 8 or 9 in octal
+        return None
+
+
+@dataclass(slots=True)
+class Scanner:
+    """A text, the place in it, and the SIDs (or None) that the aliases of a domain, machine or forest begin with."""
+
+    text: str
+    bases: dict[str, Sid | None]
+    position: int = 0
+
+    def skip(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """Match at the position and go past it."""
+        found = pattern.match(self.text, self.position)
+        if found is not None:
+            self.position = found.end()
+        return found
+
+    def skip_blanks(self) -> None:
+        self.skip(_BLANKS)
+
+    def take(self, character: str) -> bool:
+        """Go past blanks, and past `character` if it is there, and the blanks behind it."""
+        self.skip_blanks()
+        if not self.text.startswith(character, self.position):
+            return False
+        self.position += len(character)
+        self.skip_blanks()
+        return True
+
+    def unexpected(self, message: str, expected: object) -> SddlError:
+        self.skip_blanks()
+        return sddl_error(message, self.position, expected, self.text[self.position : self.position + _SHOWN])
+
+    def sid(self) -> Sid:
+        """The SID at the position, in full or by an alias; blanks on both sides of it are skipped."""
+        found = self.skip(_SID_TEXT)
+        if found is None:
+            raise self.unexpected("no SID", "S-1-... or an alias of two letters")
+        name, start = found[1], found.start(1)
+        if (known := WELL_KNOWN.get(name)) is not None:
+            return known
+        if (whose := RELATIVE.get(name)) is not None:
+            base = self.bases[whose]
+            if base is None:
+                raise sddl_error(f"{name} is relative to a {whose} that is not known", start, "a SID in full", name)
+            if len(base.sub_authorities) >= MAX_SUB_AUTHORITIES:
+                raise sddl_error(f"no {whose}", start, f"less than {MAX_SUB_AUTHORITIES} sub-authorities", base)
+            return Sid(base.authority, (*base.sub_authorities, RELATIVE_IDS[name]))
+        if not name.startswith("S-"):
+            raise sddl_error("unknown alias of a SID", start, "an alias of [MS-DTYP] 2.5.1.1", name)
+        try:
+            return Sid.from_string(name)
+        except SecurityDescriptorError as error:
+            raise sddl_error("no SID", start, error.expected, error.got) from None
