@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-tools lint bench clean
+.PHONY: demo test test-tools lint bench bench-data clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,8 +33,13 @@ lint: $(STAMP)
 	$(BIN)/mypy --platform win32 src
 	$(BIN)/mypy --platform darwin src
 
+# What `make bench` cuts its files from: the Windows programs of Debian's wine, 600 MB.
+bench-data:
+	mkdir -p benchmarks/data
+	cd benchmarks/data && apt-get download libwine && dpkg -x libwine_*.deb . && rm libwine_*.deb
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) benchmarks/data build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,15 +1,19 @@
 """`make bench`: wclayer beside other programs at the same work, in the same run, as ratios.
 
-    python -m benchmarks [--size BYTES] [--rounds N]
+    python -m benchmarks [--size BYTES] [--rounds N] [--content FOLDER]
 
 Prints a table, and writes benchmarks/results/layer.json. A ratio is wclayer's time
-over the other program's, each the best of N rounds; below 1 is faster.
+over the other program's, each the best of N rounds; below 1 is faster. The files'
+data are cut from FOLDER: by default from the PE files of Debian's libwine, where that
+is installed (`make bench-data` fetches it), else they are made from nothing, which
+compresses unlike any program.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -25,6 +29,8 @@ from wclayer import __version__
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+DATA = ROOT / "benchmarks" / "data"
+PROGRAMS = [base / "usr/lib/x86_64-linux-gnu/wine/x86_64-windows" for base in (DATA, Path("/"))]
 
 
 def best(rounds: int, action: Callable[[], None], before: Callable[[], None] = lambda: None) -> float:
@@ -47,12 +53,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--size", type=int, default=SIZE, help="bytes of data in the generated layer")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--content", type=Path, default=next((p for p in PROGRAMS if p.is_dir()), None))
     options = parser.parse_args()
     wclayer = [sys.executable, "-m", "wclayer"]
     with tempfile.TemporaryDirectory(prefix="wclayer-bench-") as name:
         work = Path(name)
         tar, layer, out, tree = work / "layer.tar", work / "layer", work / "out", work / "tree"
-        run(sys.executable, "-m", "examples.sample_layer", "--nanoserver", "--size", str(options.size), tar)
+        content = [] if options.content is None else ["--content", options.content]
+        run(sys.executable, "-m", "examples.sample_layer", "--nanoserver", "--size", str(options.size), *content, tar)
+        packed = work / "layer.tar.gz"
+        run("gzip", "-6", "-c", tar, output=packed)
 
         def clear(path: Path) -> Callable[[], None]:
             def act() -> None:
@@ -68,6 +78,9 @@ def main() -> None:
         def import_() -> None:
             run(*wclayer, "import", "-q", "-i", tar, layer)
 
+        def import_packed() -> None:
+            run(*wclayer, "import", "-q", "-i", packed, work / "from-gz")
+
         rows: list[tuple[str, str, float, float]] = []
         rows.append(
             (
@@ -75,6 +88,14 @@ def main() -> None:
                 "GNU tar -x",
                 best(options.rounds, import_, clear(layer)),
                 best(options.rounds, lambda: run("tar", "--warning=no-unknown-keyword", "-xf", tar, "-C", tree), fresh),
+            )
+        )
+        rows.append(
+            (
+                "import a .tar.gz",
+                "cp -a of the tree",
+                best(options.rounds, import_packed, clear(work / "from-gz")),
+                best(options.rounds, lambda: run("cp", "-a", layer, work / "copy"), clear(work / "copy")),
             )
         )
         rows.append(
@@ -93,17 +114,19 @@ def main() -> None:
                 best(options.rounds, lambda: run("gzip", "-6", "-c", tar, output=work / "gz"), clear(work / "gz")),
             )
         )
-        sizes = out.stat().st_size / (work / "gz").stat().st_size
-    print(f"{'wclayer':14} {'beside':20} {'wclayer s':>10} {'other s':>10} {'ratio':>7}")
+        sizes = out.stat().st_size / packed.stat().st_size
+    print(f"{'wclayer':16} {'beside':20} {'wclayer s':>10} {'other s':>10} {'ratio':>7}")
     for what, other, mine, theirs in rows:
-        print(f"{what:14} {other:20} {mine:10.2f} {theirs:10.2f} {mine / theirs:7.2f}")
+        print(f"{what:16} {other:20} {mine:10.2f} {theirs:10.2f} {mine / theirs:7.2f}")
     print(f"export -z: blob {sizes:.3f} times as large as that of gzip -6")
     RESULTS.mkdir(exist_ok=True)
     result = {
         "wclayer": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "processors": os.cpu_count(),
         "size": options.size,
+        "content": "made from nothing" if options.content is None else options.content.name,
         "blob_ratio": round(sizes, 4),
         "rows": [
             {

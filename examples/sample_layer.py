@@ -14,7 +14,8 @@ import io
 import random
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from wclayer.body import BytesBody, StreamBody
@@ -124,8 +125,9 @@ def iter_read(data: bytes) -> object:
     return read
 
 
-def nanoserver(size: int = SIZE) -> Iterator[tuple[Entry, Body | None]]:
-    """A base layer of nanoserver's shape; `size` bytes in all."""
+def nanoserver(size: int = SIZE, content: Path | None = None) -> Iterator[tuple[Entry, Body | None]]:
+    """A base layer of nanoserver's shape; `size` bytes in all, cut from the files in the folder `content`, if given."""
+    cut = None if content is None else cut_from(content)
     rng = random.Random(26100)  # noqa: S311 # no secret
     sd = descriptors(DESCRIPTORS)
     weights = [rng.paretovariate(1.1) for _ in range(FILES)]
@@ -153,13 +155,40 @@ def nanoserver(size: int = SIZE) -> Iterator[tuple[Entry, Body | None]]:
             extended_attributes=eas,
             **times(number),
         )
-        yield file, StreamBody(length, Content(number, length).read)
+        yield file, StreamBody(length, Content(number, length).read) if cut is None else BytesBody(cut(length))
         targets.append((path, number))
     for number in range(LINKS):
         target, of = targets[number % FILES]
         yield HardLink(f"{rng.choice(directories)}/link_{number:05}.dll", target, **times(of)), None
     yield Directory("UtilityVM", security_descriptor=sd[0], **times(1)), None
     yield Directory("UtilityVM/Files", security_descriptor=sd[0], **times(2)), None
+
+
+def cut_from(folder: Path) -> Callable[[int], bytes]:
+    """A function that gives the next n bytes of the files in `folder`, in the order of their paths, over and over."""
+
+    def chunks() -> Iterator[bytes]:
+        while True:
+            for path in paths:
+                yield path.read_bytes()
+
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
+    if not paths:
+        raise SystemExit(f"{folder}: no files to cut from")
+    source, held = chunks(), b""
+
+    def cut(n: int) -> bytes:
+        nonlocal held
+        parts = [held]
+        have = len(held)
+        while have < n:
+            parts.append(next(source))
+            have += len(parts[-1])
+        data = b"".join(parts)
+        held = data[n:]
+        return data[:n]
+
+    return cut
 
 
 def write(stream: BinaryIO, entries: Iterator[tuple[Entry, Body | None]]) -> None:
@@ -174,8 +203,9 @@ def main() -> None:
     parser.add_argument("tar", help="where to write it; - is stdout")
     parser.add_argument("--nanoserver", action="store_true", help="of nanoserver's shape and size")
     parser.add_argument("--size", type=int, default=SIZE, help="bytes of data, with --nanoserver")
+    parser.add_argument("--content", type=Path, help="a folder of files to cut the data from, with --nanoserver")
     options = parser.parse_args()
-    entries = nanoserver(options.size) if options.nanoserver else small()
+    entries = nanoserver(options.size, options.content) if options.nanoserver else small()
     if options.tar == "-":
         write(sys.stdout.buffer, entries)
         return

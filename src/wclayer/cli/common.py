@@ -68,7 +68,8 @@ def open_input(path: str | None) -> Iterator[Counted]:
     if path is None or path == "-":
         if sys.stdin.isatty():
             raise UsageError("no tar to read: stdin is a terminal", hint="give it with -i, or through a pipe")
-        yield Counted(sys.stdin.buffer, None)
+        # Unbuffered: another thread reads it, and a buffer's lock would be in the way if we end while it waits.
+        yield Counted(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer), None)
         return
     with host_errors(path):
         if os.path.isdir(path):

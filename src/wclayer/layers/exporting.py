@@ -63,21 +63,25 @@ def export_layer_to_tar(
             raise UsageError("the original framing is not known", path=layer.path, hint="say --framing canonical")
         with host_errors("the output"):
             packed = Compressed(stream, compression, level)
-            with TarWriter(packed, modes=modes) as writer:
-                with closing(layer.framed() if original else _canonical(layer)) as steps:
-                    for step in steps:
-                        _write(writer, step)
-                        if progress is not None and step.entry is not None:
-                            progress(step.entry, writer.so_far)
-                summary = writer.commit(end=not original)
-            if original and not layer.edited and summary.diff_id != layer.diff_id:
-                raise DigestMismatchError(
-                    "the folder does not give the tar it was imported from, though nothing looks edited",
-                    path=layer.path,
-                    expected=layer.diff_id,
-                    got=summary.diff_id,
-                    hint="`wclayer status --verify-content` finds a file whose content changed and whose time did not",
-                )
+            try:
+                with TarWriter(packed, modes=modes) as writer:
+                    with closing(layer.framed() if original else _canonical(layer)) as steps:
+                        for step in steps:
+                            _write(writer, step)
+                            if progress is not None and step.entry is not None:
+                                progress(step.entry, writer.so_far)
+                    summary = writer.commit(end=not original)
+                if original and not layer.edited and summary.diff_id != layer.diff_id:
+                    raise DigestMismatchError(
+                        "the folder does not give the tar it was imported from, though nothing looks edited",
+                        path=layer.path,
+                        expected=layer.diff_id,
+                        got=summary.diff_id,
+                        hint="`wclayer status --verify-content` finds a file whose content changed and whose time did not",
+                    )
+            except BaseException:
+                packed.abort()
+                raise
             packed.close()
             stream.flush()
     summary.compression, summary.compressor = packed.compression, packed.compressor

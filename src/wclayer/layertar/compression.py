@@ -2,8 +2,8 @@
 
 Reading: any number of concatenated members or frames, then nothing but zeros.
 isal decompresses gzip: it is the fastest, and its output cannot differ.
-Writing: zlib-ng for gzip, with a header of our own that holds neither name nor
-time nor system; zstd always with workers, since only their number is without
+Writing: zlib-ng for gzip, in blocks on all processors (`deflate`), with a header of
+our own that holds neither name nor time nor system; zstd always with workers, since only their number is without
 influence on the bytes. The same bytes in and the same compressor version give
 the same bytes out, whatever the machine.
 """
@@ -11,7 +11,6 @@ the same bytes out, whatever the machine.
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 import sys
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from zlib_ng import zlib_ng
 
 from ..body import CHUNK
 from ..errors import CompressionError, UsageError
+from .deflate import BlockDeflate, processors
 from .stream import Output, Writes
 
 if sys.version_info >= (3, 14):
@@ -41,7 +41,8 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # deflate, no flags, no time, unknown system
 # isal's stubs do not say that its error is an exception.
 _ERRORS: Final[tuple[type[Exception], ...]] = (cast("type[Exception]", isal_zlib.IsalError), zstd.ZstdError)
-_RAW_DEFLATE, _GZIP_MEMBER = -15, 31
+_GZIP_MEMBER: Final = 31
+_MAX_ZSTD_WORKERS: Final = 4  # each wants tens of megabytes
 
 
 class Decompressed:
@@ -183,7 +184,7 @@ class Compressed:
         self._write = stream.write
         self._crc = 0
         self._plain = 0
-        self._gzip = zlib_ng.compressobj(level, zlib_ng.DEFLATED, _RAW_DEFLATE) if compression == "gzip" else None
+        self._gzip = BlockDeflate(level) if compression == "gzip" else None
         self._zstd: zstd.ZstdCompressor | None = None
         if self._gzip is not None and self._out is not None:
             self._out.write(_GZIP_HEADER)
@@ -192,7 +193,7 @@ class Compressed:
             options: dict[int, int] = {
                 parameter.compression_level: level,
                 parameter.checksum_flag: 1,
-                parameter.nb_workers: max(1, min(os.cpu_count() or 1, 4)),
+                parameter.nb_workers: min(processors(), _MAX_ZSTD_WORKERS),
             }
             self._zstd = zstd.ZstdCompressor(options=options)
 
@@ -224,6 +225,11 @@ class Compressed:
             self._out.write(self._gzip.flush() + struct.pack("<II", self._crc, self._plain & 0xFFFFFFFF))
         elif self._zstd is not None:
             self._out.write(self._zstd.flush())
+
+    def abort(self) -> None:
+        """Give up: end the threads, and leave the stream as it is."""
+        if self._gzip is not None:
+            self._gzip.close()
 
     @property
     def size(self) -> int | None:

@@ -59,7 +59,7 @@ class MemberReader:
     """Iterate the members of the tar in `stream`, then read on to the end of the input.
 
     `body` belongs to the member given last, until the next. After the last member, `stream.offset` is the tar's
-    size and `stream.digest()` its diff_id. Raises TarError.
+    size. Raises TarError.
     """
 
     def __init__(self, stream: Input, framing: FramingWriter | None = None) -> None:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, Summary, Whiteout
 from ..errors import FormatError, UsageError
+from .ahead import Ahead
 from .compression import Decompressed
 from .framing import FramingWriter, PieceKind
 from .members import MemberReader
@@ -69,7 +70,16 @@ class TarSource:
     def _entries(self, stream: BinaryIO) -> Iterator[tuple[Entry, Body | None]]:
         plain = Decompressed(stream)
         framing = None if self._framing is None else FramingWriter(self._framing)
-        tar = Input(plain, framing)
+        ahead = Ahead(plain)
+        try:
+            yield from self._members(plain, ahead, framing)
+        finally:
+            ahead.close()
+
+    def _members(
+        self, plain: Decompressed, ahead: Ahead, framing: FramingWriter | None
+    ) -> Iterator[tuple[Entry, Body | None]]:
+        tar = Input(ahead, framing)
         reader = MemberReader(tar, framing)
         summary = self.so_far = Summary()
         owner: str | None = None
@@ -97,7 +107,7 @@ class TarSource:
         if framing is not None:
             framing.finish()
         plain.finish()
-        summary.tar_size, summary.diff_id = tar.offset, tar.digest()
+        summary.tar_size, summary.diff_id = tar.offset, ahead.digest()
         summary.compression = plain.compression
         summary.blob_size, summary.digest = plain.size, plain.digest() or summary.diff_id
         self._summary = summary

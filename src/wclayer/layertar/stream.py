@@ -25,17 +25,16 @@ class Writes(Protocol):
 
 
 class Input:
-    """Buffered, counted and hashed reading; `offset` is the place in the tar of the next byte.
+    """Buffered and counted reading; `offset` is the place in the tar of the next byte.
 
     framing: told of every byte that `read` and its kin give; those of `content` it is spared.
     """
 
-    __slots__ = ("_buffer", "_framing", "_hash", "_position", "_read", "offset")
+    __slots__ = ("_buffer", "_framing", "_position", "_read", "offset")
 
     def __init__(self, stream: Reads, framing: FramingWriter | None = None) -> None:
         self._framing = framing
         self._read = stream.read
-        self._hash = hashlib.sha256()
         self._buffer = b""
         self._position = 0
         self.offset = 0
@@ -53,7 +52,6 @@ class Input:
         if left == 0 and n > 0:
             self._buffer = self._read(CHUNK)
             self._position = 0
-            self._hash.update(self._buffer)
             left = len(self._buffer)
         n = min(n, left)
         buffer = self._buffer
@@ -91,10 +89,6 @@ class Input:
             if not part:
                 raise truncated(what, self.offset, n, 0)
             n -= len(part)
-
-    def digest(self) -> str:
-        """`sha256:HEX` of all that was read so far; of the tar, once the end was reached."""
-        return f"sha256:{self._hash.hexdigest()}"
 
 
 def truncated(what: str, offset: int, expected: int, got: int) -> TarError:

@@ -24,6 +24,7 @@ _OPENAT: Final = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 _BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 _NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _DIRECTORY: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
+_MAX_KNOWN: Final = 64  # directories; file descriptors are few on some hosts
 _NONBLOCK: Final[int] = getattr(os, "O_NONBLOCK", 0)
 
 
@@ -44,38 +45,40 @@ class Root:
     def __init__(self, path: bytes, *, openat: bool = _OPENAT) -> None:
         self.path = path
         self._fd = os.open(path, _DIRECTORY & ~_NOFOLLOW) if openat else -1
-        # The directory used last: entries come directory by directory.
-        self._last: tuple[bytes, int] = (b"", self._fd)
+        # Descriptors of the directories used lately, the latest last: entries come directory by directory.
+        self._known: dict[bytes, int] = {}
 
     def close(self) -> None:
-        for fd in {self._last[1], self._fd} - {-1}:
+        for fd in (*self._known.values(), *((self._fd,) if self._fd >= 0 else ())):
             os.close(fd)
+        self._known.clear()
         self._fd = -1
-        self._last = (b"", -1)
 
     def _descend(self, directory: bytes) -> int:
         """A descriptor of `directory` ("" is the root), which stays ours until the next call."""
-        if directory == self._last[0]:
-            return self._last[1]
-        fd = self._fd
-        parts = _split(directory) if directory else []
-        known = self._last[0]
-        if known and directory.startswith(known + b"/"):
-            fd = self._last[1]
-            parts = parts[known.count(b"/") + 1 :]
-        try:
-            for part in parts:
-                below = os.open(part, _DIRECTORY, dir_fd=fd)
-                if fd not in (self._fd, self._last[1]):
-                    os.close(fd)
-                fd = below
-        except OSError:
-            if fd not in (self._fd, self._last[1]):
-                os.close(fd)
-            raise
-        if self._last[1] not in (self._fd, fd):
-            os.close(self._last[1])
-        self._last = (directory, fd)
+        if not directory:
+            return self._fd
+        known = self._known
+        fd = known.pop(directory, -1)
+        if fd < 0:
+            parts = _split(directory)
+            depth = len(parts)
+            above = self._fd
+            while depth > 1:
+                depth -= 1
+                path = b"/".join(parts[:depth])
+                if path in known:
+                    above = known[path] = known.pop(path)
+                    break
+            else:
+                depth = 0
+            for number in range(depth, len(parts)):
+                above = fd = os.open(parts[number], _DIRECTORY, dir_fd=above)
+                known[b"/".join(parts[: number + 1])] = fd
+            del known[directory]
+            while len(known) >= _MAX_KNOWN:
+                os.close(known.pop(next(iter(known))))
+        known[directory] = fd
         return fd
 
     def _at(self, path: bytes) -> tuple[bytes, int | None]:

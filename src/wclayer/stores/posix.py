@@ -31,6 +31,7 @@ __all__ = ["HOST_PREFIX", "STREAMS", "PosixSink"]
 STREAMS: Final = b"Streams"
 HOST_PREFIX: Final = "~wclayer."  # of the names of entries that the host cannot hold under their own
 _MAX_HOST_NAME: Final = 255  # bytes
+_TIMES_BY_FD: Final = os.utime in os.supports_fd
 _MAX_CACHE: Final = 4096  # directories
 
 _BOOT_KEYS: Final = {upcase(path): name for path, name in BOOT_FILES.items()}
@@ -74,6 +75,7 @@ class PosixSink:
         self._done = False
         self._summary = Summary()
         self._directories: dict[str, _Parent] = {}
+        self._hosts: dict[int, bytes] = {}  # where directories lie, by id
         self._owner: tuple[str, int, bool] | None = None  # of streams: path, id, has streams
         self._partial = PartialFolder(target, force=force)
         try:
@@ -190,24 +192,34 @@ class PosixSink:
     def _remember(self, directory: str, number: int, host: bytes, link: bool) -> _Parent:
         if len(self._directories) >= _MAX_CACHE:
             self._directories.clear()
+            self._hosts.clear()
+        self._hosts[number] = host
         found = self._directories[directory] = _Parent(number, host, link)
         return found
 
     def _host_path(self, row: Row) -> bytes:
         """Where an entry lies on the host."""
-        parts: list[bytes] = []
-        while True:
-            own = self._record.host_name(row.id) if row.flags & Flag.EXTRA else None
-            parts.append(own or encode_wtf8(row.name))
-            if not row.parent:
-                return b"/".join(reversed(parts))
+        names = [self._own_name(row)]
+        while row.parent:
+            if (above := self._hosts.get(row.parent)) is not None:
+                names.append(above)
+                break
             row = self._record.get(row.parent)
+            names.append(self._own_name(row))
+        return b"/".join(reversed(names))
+
+    def _own_name(self, row: Row) -> bytes:
+        return (self._record.host_name(row.id) if row.flags & Flag.EXTRA else None) or encode_wtf8(row.name)
 
     def _resolve(self, path: str) -> Row | None:
         """The row of `path`, by NTFS's case rules, streams left out."""
+        directory, _, name = path.rpartition("/")
+        known = self._directories.get(directory)  # most links lead to where entries have just come
+        if known is not None:
+            return self._record.find(known.id, name)
         row: Row | None = None
-        for name in path.split("/"):
-            row = self._record.find(row.id if row else 0, name)
+        for part in path.split("/"):
+            row = self._record.find(row.id if row else 0, part)
             if row is None:
                 return None
         return row
@@ -318,11 +330,16 @@ class PosixSink:
                 )
             if extents != whole:
                 os.ftruncate(fd, entry.size)
+            if _TIMES_BY_FD:
+                if isinstance(entry, File):
+                    self._set_times(fd, entry.last_access_time, entry.last_write_time)
+                mtime = os.fstat(fd).st_mtime_ns
         finally:
             os.close(fd)
-        if isinstance(entry, File):
-            self._set_times(host, entry.last_access_time, entry.last_write_time)
-        mtime = self._root.lstat(host).st_mtime_ns
+        if not _TIMES_BY_FD:
+            if isinstance(entry, File):
+                self._set_times(host, entry.last_access_time, entry.last_write_time)
+            mtime = self._root.lstat(host).st_mtime_ns
         self._summary.bytes += entry.size
         holes = None if extents == whole else b";".join(b"%d,%d" % extent for extent in extents)
         return digest.digest(), holes, mtime
@@ -433,11 +450,14 @@ class PosixSink:
 
     # --- times ----------------------------------------------------------------
 
-    def _set_times(self, host: bytes, access: int | None, write: int | None) -> None:
+    def _set_times(self, file: bytes | int, access: int | None, write: int | None) -> None:
         times = _host_times(access, write)
         if times is not None:
             try:
-                self._root.utime(host, times)
+                if isinstance(file, int):
+                    os.utime(file, ns=times)
+                else:
+                    self._root.utime(file, times)
             except (OSError, OverflowError):
                 return  # a time that the host cannot hold; the record has it
 

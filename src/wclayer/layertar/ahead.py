@@ -1,0 +1,86 @@
+"""Reading ahead: another thread reads, decompresses and hashes while this one parses and stores."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from typing import Final
+
+from .stream import Reads
+
+__all__ = ["Ahead"]
+
+_CHUNKS: Final = 16  # in the queue at most: with chunks of 256 KiB, 4 MiB
+_TICK: Final = 1.0  # seconds between looks at whether anybody still waits for us
+
+
+class Ahead:
+    """The bytes of `stream`, read by a thread that is started at the first read and ended by close().
+
+    What the stream raises is raised by read(). Once read() has given b"", or close() has returned, nothing touches the
+    stream any more; but a read that blocks for longer than a second (a pipe that nobody fills) is left to itself.
+    """
+
+    def __init__(self, stream: Reads) -> None:
+        self._stream = stream
+        self._chunks: queue.Queue[bytes | BaseException] = queue.Queue(_CHUNKS)
+        self._hash = hashlib.sha256()
+        self._stop = threading.Event()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="wclayer-read-ahead", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                chunk = self._stream.read(1 << 18)
+                self._hash.update(chunk)
+                self._put(chunk)
+                if not chunk:
+                    return
+        except BaseException as error:  # read() raises it
+            self._put(error)
+
+    def _put(self, item: bytes | BaseException) -> None:
+        while not self._stop.is_set():
+            try:
+                self._chunks.put(item, timeout=_TICK)
+            except queue.Full:
+                continue
+            return
+
+    def read(self, n: int, /) -> bytes:  # noqa: ARG002 # as many as there are
+        """The next bytes, b"" at the end."""
+        if self._ended:
+            return b""
+        if self._thread.ident is None:
+            self._thread.start()
+        while True:
+            try:
+                item = self._chunks.get(timeout=_TICK)  # without it, no signal would wake us on Windows
+            except queue.Empty:
+                continue
+            break
+        if not isinstance(item, bytes):
+            self._ended = True
+            raise item
+        if not item:
+            self._ended = True
+            self._thread.join()
+        return item
+
+    def digest(self) -> str:
+        """`sha256:HEX` of all bytes, once read() has given b""."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._stop.set()
+        self._ended = True
+        while True:  # it may wait for room
+            try:
+                self._chunks.get_nowait()
+            except queue.Empty:
+                break
+        if self._thread.ident is not None:
+            self._thread.join(_TICK)

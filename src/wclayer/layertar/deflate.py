@@ -1,0 +1,84 @@
+"""Raw deflate (RFC 1951) in blocks, on all processors.
+
+Each block of 1 MiB is compressed by itself, with the 32 KiB before it as its
+dictionary, and ends on a byte boundary; one after the other they are a single
+stream. Where blocks begin depends on the bytes alone, so the number of
+processors has no influence on the result.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from zlib_ng import zlib_ng
+
+__all__ = ["BLOCK", "BlockDeflate", "processors"]
+
+BLOCK: Final = 1 << 20
+_WINDOW: Final = 1 << 15
+_MAX_WORKERS: Final = 16  # each holds two blocks
+_RAW: Final = -15
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+class BlockDeflate:
+    """A compressor like zlib's object; what compress() and flush() give comes in the stream's order."""
+
+    def __init__(self, level: int, workers: int | None = None) -> None:
+        self._level = level
+        self._workers = min(workers or processors(), _MAX_WORKERS)
+        self._pool = ThreadPoolExecutor(self._workers, "wclayer-deflate")
+        self._waiting: deque[Future[bytes]] = deque()
+        self._held = bytearray()
+        self._window = b""
+
+    def compress(self, data: bytes) -> bytes:
+        """Take `data`; give what has become ready."""
+        held = self._held
+        held += data
+        while len(held) >= BLOCK:
+            self._submit(bytes(held[:BLOCK]), last=False)
+            del held[:BLOCK]
+        return b"".join(self._ready(2 * self._workers))
+
+    def flush(self) -> bytes:
+        """The end of the stream."""
+        self._submit(bytes(self._held), last=True)
+        self._held.clear()
+        rest = b"".join(self._ready(0))
+        self.close()
+        return rest
+
+    def close(self) -> None:
+        """Give up what has not been compressed yet."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, block: bytes, *, last: bool) -> None:
+        self._waiting.append(self._pool.submit(_deflate, self._level, self._window, block, last))
+        self._window = block[-_WINDOW:]
+
+    def _ready(self, most: int) -> Iterator[bytes]:
+        """The blocks at the head of the queue that are done, and as many more as leave `most` in it."""
+        waiting = self._waiting
+        while waiting and (len(waiting) > most or waiting[0].done()):
+            yield waiting.popleft().result()
+
+
+def _deflate(level: int, window: bytes, block: bytes, last: bool) -> bytes:
+    if window:
+        deflater = zlib_ng.compressobj(level, zlib_ng.DEFLATED, _RAW, zdict=window)
+    else:
+        deflater = zlib_ng.compressobj(level, zlib_ng.DEFLATED, _RAW)
+    packed: bytes = deflater.compress(block)
+    packed += deflater.flush(zlib_ng.Z_FINISH if last else zlib_ng.Z_SYNC_FLUSH)
+    return packed
