@@ -17,6 +17,7 @@
     |   +-- LayerError                               entries that make no valid layer
     |   |   +-- ConfinementError                     a path or link that leaves the layer
     |   +-- RecordError                              layer.db
+    |   +-- HiveError                                a registry hive
     +-- DigestMismatchError (ValueError)         11  the bytes are not the ones asked for
     +-- NotFoundError (FileNotFoundError)        12
     +-- AlreadyExistsError (FileExistsError)     13
@@ -50,6 +51,7 @@ __all__ = [
     "ExtendedAttributeError",
     "FileTimeError",
     "FormatError",
+    "HiveError",
     "InexpressibleError",
     "InvalidNameError",
     "LayerError",
@@ -227,6 +229,10 @@ class ConfinementError(LayerError):
 
 class RecordError(FormatError):
     """A layer.db that is broken, hostile, or of a later version."""
+
+
+class HiveError(FormatError):
+    """A registry hive that is empty, dirty or malformed."""
 
 
 class DigestMismatchError(WclayerError, ValueError):

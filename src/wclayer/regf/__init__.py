@@ -1,0 +1,1 @@
+"""Registry hives: bytes to values and back. No file, no clock, no environment."""

@@ -1,0 +1,88 @@
+"""The cells of a hive: all bins looked through once, then each cell given out at most once.
+
+That a cell has one owner is what bounds the work on a hostile hive: lists that lead
+back to themselves, or a thousand keys that share one list, end at the first repetition.
+"""
+
+from __future__ import annotations
+
+from . import layout as lay
+from .findings import Findings
+
+__all__ = ["Cells", "scan_bins"]
+
+
+class Cells:
+    """The cells of a hive by their offsets."""
+
+    def __init__(self, data: bytes, sizes: dict[int, int], findings: Findings) -> None:
+        self.data = data
+        self._sizes = sizes  # as in the hive: negative = allocated
+        self._taken: set[int] = set()
+        self._findings = findings
+
+    def take(self, offset: int, at: int, what: str, minimum: int = 0) -> tuple[int, int] | None:
+        """The position and size, in bytes, of the content of the cell at `offset`, which nobody may have taken yet.
+
+        `what` it is to be, and the position `at` of the field that leads to it, are for the finding if there is no
+        such cell, or if its content is smaller than `minimum` bytes; then it is None.
+        """
+        size = self._sizes.get(offset, 0)
+        if size >= 0 or offset in self._taken:
+            self._findings.error(at, f"{what} in no cell of its own", "an allocated cell", self._instead(offset))
+            return None
+        self._taken.add(offset)
+        content = -size - lay.CELL.size
+        position = lay.BASE_BLOCK_SIZE + offset
+        if content < minimum:
+            self._findings.error(position, f"{what} larger than its cell", f"at least {minimum} bytes", content)
+            return None
+        return position + lay.CELL.size, content
+
+    def _instead(self, offset: int) -> str:
+        if offset == lay.NIL:
+            return "none"
+        if offset not in self._sizes:
+            return f"offset {offset:#x}, where no cell begins"
+        return f"offset {offset:#x}, {'used already' if offset in self._taken else 'a free cell'}"
+
+
+def scan_bins(data: bytes, size: int, findings: Findings) -> Cells:
+    """All cells of the first `size` bytes of bins, or of as many as there are. Work is linear in them."""
+    sizes: dict[int, int] = {}
+    position = lay.BASE_BLOCK_SIZE
+    end = min(position + size, len(data))
+    while position < end:
+        if end - position < lay.BIN.size:
+            findings.error(position, "a hive bin cut off", f"at least {lay.BIN.size} bytes", end - position)
+            break
+        signature, offset, bin_size, _, _ = lay.BIN.unpack_from(data, position)
+        if signature != lay.BIN_SIGNATURE:
+            findings.error(position, "no hive bin", lay.BIN_SIGNATURE, signature)
+            break  # its size, too, cannot be believed
+        if offset != position - lay.BASE_BLOCK_SIZE:
+            findings.error(
+                position + 4, "a hive bin with another place", hex(position - lay.BASE_BLOCK_SIZE), hex(offset)
+            )
+        if not 0 < bin_size <= end - position or bin_size % lay.PAGE:
+            expected = f"a multiple of {lay.PAGE}, at most {end - position}"
+            findings.error(position + 8, "the size of a hive bin", expected, bin_size)
+            break
+        _scan_cells(data, position, bin_size, sizes, findings)
+        position += bin_size
+    return Cells(data, sizes, findings)
+
+
+def _scan_cells(data: bytes, start: int, size: int, sizes: dict[int, int], findings: Findings) -> None:
+    """Note the cells of the bin at the position `start`; those after a broken one cannot be known."""
+    position, end = start + lay.BIN.size, start + size
+    read = lay.CELL.unpack_from
+    while position < end:
+        (cell,) = read(data, position)
+        length = abs(cell)
+        if not lay.CELL_UNIT <= length <= end - position or length % lay.CELL_UNIT:
+            expected = f"a multiple of {lay.CELL_UNIT}, at most {end - position}"
+            findings.error(position, "the size of a cell", expected, length)
+            return
+        sizes[position - lay.BASE_BLOCK_SIZE] = cell
+        position += length

@@ -1,0 +1,83 @@
+"""Check the security cells of a hive: descriptors, the ring that joins them, and who uses them."""
+
+from __future__ import annotations
+
+from ..errors import SecurityDescriptorError
+from ..win32.security import SecurityDescriptor
+from . import layout as lay
+from .cells import Cells
+from .findings import Findings
+
+__all__ = ["SecurityCheck"]
+
+_FLINK, _BLINK, _REFERENCES, _SIZE = 4, 8, 12, 16  # of the fields in a cell
+
+
+class SecurityCheck:
+    """The security cells met on a walk over the keys; many keys share one, so they are not taken by each."""
+
+    def __init__(self, cells: Cells, findings: Findings) -> None:
+        self._cells = cells
+        self._findings = findings
+        self._known: dict[int, tuple[int, int, int, int] | None] = {}  # position, next, previous, counted; None: broken
+        self._used: dict[int, int] = {}
+
+    def use(self, offset: int, at: int) -> None:
+        """Note that a key, whose field lies at the position `at`, uses the cell at `offset`."""
+        if offset not in self._known:
+            self._known[offset] = self._read(offset, at)
+        self._used[offset] = self._used.get(offset, 0) + 1
+
+    def finish(self) -> None:
+        """Check, after the walk, the ring and the numbers of references."""
+        first = next((offset for offset in self._used if self._known[offset] is not None), None)
+        ring = set() if first is None else self._ring(first)
+        for offset, cell in self._known.items():
+            if cell is None:
+                continue
+            position, _, _, counted = cell
+            if offset not in ring:
+                self._findings.error(position + _FLINK, "a security descriptor outside the ring of them all")
+            # The kernel counts anew as it loads a hive.
+            if counted != (used := self._used.get(offset, 0)):
+                self._findings.warning(position + _REFERENCES, "the number of keys with a descriptor", used, counted)
+
+    def _ring(self, first: int) -> set[int]:
+        """The cells from `first` on, each followed to the next, until one was there already or is broken."""
+        ring: set[int] = set()
+        offset = first
+        while (cell := self._known[offset]) is not None:
+            ring.add(offset)
+            position, following, _, _ = cell
+            if following not in self._known:
+                self._known[following] = self._read(following, position + _FLINK)
+            after = self._known[following]
+            if after is not None and after[2] != offset:
+                self._findings.error(after[0] + _BLINK, "the descriptor before this one", hex(offset), hex(after[2]))
+            if following in ring:
+                if following != first:
+                    self._findings.error(position + _FLINK, "the ring of descriptors", hex(first), hex(following))
+                break
+            offset = following
+        return ring
+
+    def _read(self, offset: int, at: int) -> tuple[int, int, int, int] | None:
+        cell = self._cells.take(offset, at, "a security descriptor", lay.SECURITY.size)
+        if cell is None:
+            return None
+        position, room = cell
+        data = self._cells.data
+        signature, _, following, previous, references, size = lay.SECURITY.unpack_from(data, position)
+        if signature != lay.SECURITY_SIGNATURE:
+            self._findings.error(position, "no security cell", lay.SECURITY_SIGNATURE, signature)
+            return None
+        if size > room - lay.SECURITY.size:
+            expected = f"at most {room - lay.SECURITY.size} bytes"
+            self._findings.error(position + _SIZE, "a security descriptor larger than its cell", expected, size)
+        else:
+            start = position + lay.SECURITY.size
+            try:
+                SecurityDescriptor.from_bytes(data[start : start + size])
+            except SecurityDescriptorError as error:
+                self._findings.error(start + (error.offset or 0), error.message, error.expected, error.got)
+        return position, following, previous, references

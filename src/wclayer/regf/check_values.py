@@ -1,0 +1,119 @@
+"""Check the values of a key: their list, names, and data in its three forms."""
+
+from __future__ import annotations
+
+from . import layout as lay
+from .cells import Cells
+from .findings import Findings
+from .names import decode_name, key_order, utf16_length
+
+__all__ = ["ValueCheck"]
+
+_NAME_LENGTH, _DATA_SIZE, _DATA = 2, 4, 8  # of the fields in a vk
+_SEGMENTS, _SEGMENT_LIST = 2, 4  # of those in a db
+
+
+class ValueCheck:
+    """Checks of values in a hive of version 1.`minor`."""
+
+    def __init__(self, cells: Cells, findings: Findings, minor: int) -> None:
+        self._cells = cells
+        self._findings = findings
+        self._big_data = minor >= lay.MINOR_BIG_DATA
+        self._layered = minor >= lay.MINOR_LAYERED
+
+    def check(self, offset: int, count: int, at: int) -> tuple[int, int]:
+        """Check `count` values whose list is the cell at `offset`, as the field at the position `at` says.
+
+        Returns the largest name, as UTF-16, and the largest data, both in bytes.
+        """
+        cell = self._cells.take(offset, at, "a list of values", 4 * count)
+        if cell is None:
+            return 0, 0
+        position, _ = cell
+        names: set[bytes] = set()
+        largest_name = largest_data = 0
+        for number in range(count):
+            place = position + 4 * number
+            (value,) = lay.UINT32.unpack_from(self._cells.data, place)
+            found = self._value(value, place)
+            if found is None:
+                continue
+            name, size = found
+            order = key_order(name)
+            if order in names:
+                # Windows keeps both, and finds the first.
+                self._findings.warning(
+                    place, "two values of one name", "names that differ by more than case", repr(name)
+                )
+            names.add(order)
+            largest_name = max(largest_name, utf16_length(name))
+            largest_data = max(largest_data, size)
+        return largest_name, largest_data
+
+    def _value(self, offset: int, at: int) -> tuple[str, int] | None:
+        """The name and size of a value; None where it has none that could be read."""
+        cell = self._cells.take(offset, at, "a value", lay.VALUE.size)
+        if cell is None:
+            return None
+        position, room = cell
+        signature, length, size, data, _, flags, _ = lay.VALUE.unpack_from(self._cells.data, position)
+        if signature != lay.VALUE_SIGNATURE:
+            self._findings.error(position, "no value", lay.VALUE_SIGNATURE, signature)
+            return None
+        size = self._data(position, size, data, flags)
+        compressed = bool(flags & lay.VALUE_COMP_NAME)
+        limit = min(room - lay.VALUE.size, lay.MAX_VALUE_NAME * (1 if compressed else 2))
+        if length > limit or (length % 2 and not compressed):
+            expected = f"at most {limit} bytes{'' if compressed else ', even'}"
+            self._findings.error(position + _NAME_LENGTH, "the name of a value", expected, length)
+            return None
+        start = position + lay.VALUE.size
+        return decode_name(self._cells.data[start : start + length], compressed), size
+
+    def _data(self, value: int, size: int, offset: int, flags: int) -> int:
+        """Check the data of the value at the position `value`; its size in bytes."""
+        findings = self._findings
+        at = value + _DATA
+        if flags & lay.VALUE_TOMBSTONE and self._layered:
+            if size or offset != lay.NIL:
+                findings.warning(at, "data of a deleted value", "none", f"{size} bytes")
+            return 0
+        if size & lay.INLINE:
+            size &= ~lay.INLINE
+            if size > lay.MAX_INLINE:
+                expected = f"at most {lay.MAX_INLINE} bytes"
+                findings.error(value + _DATA_SIZE, "data in the place of its cell", expected, size)
+                return 0
+            return size
+        if not size:
+            if offset != lay.NIL:
+                findings.error(at, "a cell for data of no bytes", "none", hex(offset))
+        elif self._big_data and size > lay.SEGMENT:
+            self._segments(size, offset, at)
+        else:
+            self._cells.take(offset, at, "the data of a value", size)
+        return size
+
+    def _segments(self, size: int, offset: int, at: int) -> None:
+        cell = self._cells.take(offset, at, "big data", lay.BIG_DATA.size)
+        if cell is None:
+            return
+        position, _ = cell
+        signature, count, segments = lay.BIG_DATA.unpack_from(self._cells.data, position)
+        if signature != lay.BIG_DATA_SIGNATURE:
+            self._findings.error(position, "no big data", lay.BIG_DATA_SIGNATURE, signature)
+            return
+        if count != lay.segment_count(size):
+            expected = f"{lay.segment_count(size)} for {size} bytes"
+            self._findings.error(position + _SEGMENTS, "the number of segments of big data", expected, count)
+            return
+        cell = self._cells.take(segments, position + _SEGMENT_LIST, "the list of segments", 4 * count)
+        if cell is None:
+            return
+        position, _ = cell
+        for number in range(count):
+            place = position + 4 * number
+            (segment,) = lay.UINT32.unpack_from(self._cells.data, place)
+            part = min(lay.SEGMENT, size - number * lay.SEGMENT)
+            self._cells.take(segment, place, "a segment of big data", part)

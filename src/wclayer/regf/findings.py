@@ -1,0 +1,90 @@
+"""What is wrong with a hive: findings, each with how bad it is and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, NamedTuple
+
+from ..errors import printable
+
+__all__ = ["MAX_FINDINGS", "Finding", "Findings", "Place", "Severity"]
+
+MAX_FINDINGS: Final = 1000
+"""So many of each severity are kept; a broken hive of many megabytes would have as many more."""
+
+_MAX_NAMES: Final = 16  # of a path in a finding
+
+
+class Severity(Enum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    """Windows refuses the hive, drops a part of it or replaces it, or never finds it by its name."""
+    WARNING = "warning"
+    """Windows loads it all the same, perhaps repairs it; no program that keeps the rules wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, at a position in the file; `path` is the key where there is one, without the root."""
+
+    severity: Severity
+    offset: int
+    message: str
+    expected: str | None = None
+    got: str | None = None
+    path: str | None = None
+
+    def __str__(self) -> str:
+        text = self.message if self.path is None else f"{printable(self.path)}: {self.message}"
+        if self.expected is not None:
+            text += f"; expected {self.expected}"
+        if self.got is not None:
+            text += f"; got {self.got}"
+        return f"{text} (at byte {self.offset:,})"
+
+
+class Place(NamedTuple):
+    """A key below others. Its path is built for findings alone, as those of all keys could outgrow the hive."""
+
+    name: str
+    above: Place | None
+
+    def path(self) -> str:
+        """The names from below the root, of a deep key the last ones."""
+        names: list[str] = []
+        place = self
+        while place.above is not None and len(names) < _MAX_NAMES:
+            names.append(place.name)
+            place = place.above
+        if place.above is not None:
+            names.append("...")
+        return "\\".join(reversed(names)) or "\\"
+
+
+class Findings:
+    """Findings in the order of their discovery."""
+
+    def __init__(self) -> None:
+        self.kept: list[Finding] = []
+        self._counts = dict.fromkeys(Severity, 0)
+        self.place: Place | None = None  # the key that is looked at
+
+    def error(self, offset: int, message: str, expected: object = None, got: object = None) -> None:
+        """Note an error at the position `offset`."""
+        self._note(Severity.ERROR, offset, message, expected, got)
+
+    def warning(self, offset: int, message: str, expected: object = None, got: object = None) -> None:
+        """Note a warning at the position `offset`."""
+        self._note(Severity.WARNING, offset, message, expected, got)
+
+    def _note(self, severity: Severity, offset: int, message: str, expected: object, got: object) -> None:
+        self._counts[severity] += 1
+        if self._counts[severity] <= MAX_FINDINGS:
+            path = None if self.place is None else self.place.path()
+            self.kept.append(Finding(severity, offset, message, _text(expected), _text(got), path))
+
+
+def _text(thing: object) -> str | None:
+    return None if thing is None else str(thing)

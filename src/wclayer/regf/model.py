@@ -1,0 +1,116 @@
+"""A hive as values: a tree of keys, each with values, a class name, a security descriptor and a time.
+
+Bytes that the format only carries (data, class names, descriptors) are kept as they
+are: a REG_SZ may lack its NUL, a class name may be no text, a type any number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+from .layout import MINOR_XP
+
+__all__ = ["DEFAULT_SECURITY", "Hive", "Key", "RegType", "Value", "dword", "sz"]
+
+DEFAULT_SECURITY: Final = bytes.fromhex(
+    "0100048070000000800000000000000014000000"
+    "02005c0004000000"
+    "000214003f000f00010100000000000512000000"
+    "000218003f000f0001020000000000052000000020020000"
+    "0002140019000200010100000000000100000000"
+    "000214001900020001010000000000050c000000"
+    "01020000000000052000000020020000"
+    "01020000000000052000000020020000"
+)
+"""O:BAG:BAD:(A;CI;KA;;;SY)(A;CI;KA;;;BA)(A;CI;KR;;;WD)(A;CI;KR;;;RC), the bytes that offreg gives a new hive."""
+
+
+class RegType(IntEnum):
+    """The types of values that Windows names ([MS-RRP] 3.1.1.5); any other uint32 is legal too."""
+
+    NONE = 0
+    SZ = 1
+    EXPAND_SZ = 2
+    BINARY = 3
+    DWORD = 4
+    DWORD_BIG_ENDIAN = 5
+    LINK = 6
+    MULTI_SZ = 7
+    RESOURCE_LIST = 8
+    FULL_RESOURCE_DESCRIPTOR = 9
+    RESOURCE_REQUIREMENTS_LIST = 10
+    QWORD = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value; the default one of a key has no name. A `tombstone`, in a differencing hive, hides one of its name."""
+
+    name: str
+    type: int
+    data: bytes = b""
+    tombstone: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """A key: `subkeys` in any order, `values` in the order in which they are enumerated.
+
+    `last_written` is a FILETIME, `class_name` UTF-16 without a NUL, `security` a self-relative descriptor.
+    `flags` are KEY_ bits of the layout without what follows from name and place (COMP_NAME, those of the root).
+    `layer` is the layer byte, 0 but in a differencing hive; `control` the upper 16 bits beside the largest name of a
+    subkey: flags of WOW64, of virtualisation, of debugging.
+    """
+
+    name: str
+    values: tuple[Value, ...] = ()
+    subkeys: tuple[Key, ...] = field(default=(), repr=False)
+    last_written: int = 0
+    security: bytes = field(default=DEFAULT_SECURITY, repr=False)
+    class_name: bytes = b""
+    flags: int = 0
+    layer: int = 0
+    control: int = 0
+
+    # Both without recursion, as a tree of 512 levels would outgrow Python's stack.
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Key):
+            return NotImplemented
+        pairs = [(self, other)]
+        while pairs:
+            one, two = pairs.pop()
+            if one is two:
+                continue
+            if one._own() != two._own() or len(one.subkeys) != len(two.subkeys):
+                return False
+            pairs += zip(one.subkeys, two.subkeys, strict=True)
+        return True
+
+    def __hash__(self) -> int:
+        return hash(self._own())
+
+    def _own(self) -> tuple[object, ...]:
+        numbers = (self.last_written, self.flags, self.layer, self.control)
+        return (self.name, self.values, self.security, self.class_name, *numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Hive:
+    """A whole hive. `last_written` is a FILETIME; of its version, 1.`minor`, 3 and 5 are plain, 6 is differencing."""
+
+    root: Key
+    last_written: int = 0
+    minor: int = MINOR_XP
+
+
+def sz(name: str, text: str) -> Value:
+    """A REG_SZ of `text`, with its NUL."""
+    return Value(name, RegType.SZ, (text + "\0").encode("utf-16-le", "surrogatepass"))
+
+
+def dword(name: str, number: int) -> Value:
+    """A REG_DWORD of `number`, which 32 bits must hold."""
+    return Value(name, RegType.DWORD, number.to_bytes(4, "little"))

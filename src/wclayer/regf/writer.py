@@ -1,0 +1,314 @@
+"""Write a hive: the same values give the same bytes, on any host and at any time.
+
+Cells are laid out one after the other, a key first, then its security descriptor if no
+key before it had the same, its class name, its values with their data, its list of
+subkeys, then each subkey in the list's order. A cell that does not fit into its bin
+begins another one, and a free cell takes the rest. Padding and all that names a place
+or moment of writing (file name, GUIDs) is zero.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final, NoReturn
+
+from ..errors import InexpressibleError, SecurityDescriptorError
+from ..win32.security import SecurityDescriptor
+from . import layout as lay
+from .model import Hive, Key, Value
+from .names import encode_name, key_hint, key_order, name_hash, utf16_length
+
+__all__ = ["LEAF_ELEMENTS", "write_hive"]
+
+LEAF_ELEMENTS: Final = 500
+"""Subkeys in one leaf, which so fits one page; more of them make several leaves under an index."""
+
+_MINORS: Final = (lay.MINOR_NT4, lay.MINOR_XP, lay.MINOR_LAYERED)
+_MAX_DATA: Final = lay.MAX_CELL - lay.CELL.size  # where there is no big data
+_MAX_BIG_DATA: Final = 0xFFFF * lay.SEGMENT
+# What the writer sets itself, and what may lie on no disk or would mislead Windows.
+_FLAGS_REFUSED: Final = (
+    lay.KEY_VOLATILE | lay.KEY_HIVE_EXIT | lay.KEY_HIVE_ENTRY | lay.KEY_COMP_NAME | lay.KEY_PREDEF_HANDLE
+)
+
+
+def write_hive(hive: Hive) -> bytes:
+    """The bytes of `hive`.
+
+    Raises InexpressibleError for what no hive of its version can hold, with the key's path, and
+    SecurityDescriptorError for a malformed descriptor.
+    """
+    if hive.minor not in _MINORS:
+        raise InexpressibleError("a hive version that is not written", expected="1.3, 1.5, 1.6", got=f"1.{hive.minor}")
+    _uint("a hive's time", hive.last_written, 64, "")
+    return _Writer(hive).write()
+
+
+def _refuse(message: str, path: str, expected: object, got: object) -> NoReturn:
+    raise InexpressibleError(message, path=path or None, expected=expected, got=got)
+
+
+def _uint(what: str, number: int, bits: int, path: str) -> None:
+    if not 0 <= number < 1 << bits:
+        _refuse(f"{what} that a hive cannot hold", path, f"an unsigned number of {bits} bits", number)
+
+
+class _Bins:
+    """Hive bins that grow at their end; `data` starts with the first one, so that an offset is an index."""
+
+    def __init__(self, last_written: int) -> None:
+        self.data = bytearray()
+        self._last_written = last_written
+        self._next = 0  # where the next cell goes, in the last bin
+
+    def allocate(self, size: int, path: str) -> int:
+        """The offset of a new cell of `size` bytes, without its size field, all zero."""
+        whole = -(-(lay.CELL.size + size) // lay.CELL_UNIT) * lay.CELL_UNIT
+        if self._next + whole > len(self.data):
+            self._open(whole, path)
+        offset = self._next
+        lay.CELL.pack_into(self.data, offset, -whole)
+        self._next += whole
+        return offset
+
+    def store(self, content: bytes, path: str) -> int:
+        """The offset of a new cell with `content`."""
+        offset = self.allocate(len(content), path)
+        self.fill(offset, 0, content)
+        return offset
+
+    def fill(self, offset: int, at: int, content: bytes) -> None:
+        """Write into the cell at `offset`, `at` bytes after its size field."""
+        start = offset + lay.CELL.size + at
+        self.data[start : start + len(content)] = content
+
+    def finish(self) -> bytearray:
+        """All bins, with the last one closed."""
+        if self._next < len(self.data):
+            lay.CELL.pack_into(self.data, self._next, len(self.data) - self._next)
+        return self.data
+
+    def _open(self, cell: int, path: str) -> None:
+        self.finish()
+        offset = len(self.data)
+        size = -(-(lay.BIN.size + cell) // lay.PAGE) * lay.PAGE
+        if offset + size > lay.MAX_BINS:
+            _refuse("more than a hive can hold", path, f"at most {lay.MAX_BINS:,} bytes", offset + size)
+        self.data += bytes(size)
+        time = 0 if offset else self._last_written
+        lay.BIN.pack_into(self.data, offset, lay.BIN_SIGNATURE, offset, size, time, 0)
+        self._next = offset + lay.BIN.size
+
+
+class _Writer:
+    def __init__(self, hive: Hive) -> None:
+        self._hive = hive
+        self._layered = hive.minor == lay.MINOR_LAYERED
+        self._bins = _Bins(hive.last_written)
+        self._security: dict[bytes, int] = {}  # descriptor -> its cell, in the order of first use
+        self._references: dict[int, int] = {}
+
+    def write(self) -> bytes:
+        bins = self._bins
+        root = None
+        # Of each key: its parent's cell, the cell of the leaf that lists it and where in that, its depth, its path.
+        stack = [(self._hive.root, lay.NIL, lay.NIL, 0, 1, "")]
+        while stack:
+            key, parent, leaf, at, depth, above = stack.pop()
+            path = f"{above}\\{key.name}" if above else key.name
+            if depth > lay.MAX_DEPTH:
+                _refuse("a key too deep", path, f"at most {lay.MAX_DEPTH} levels", depth)
+            offset, places, subkeys = self._key(key, parent, path)
+            if root is None:
+                root = offset
+            else:
+                bins.fill(leaf, at, lay.UINT32.pack(offset))
+            below = [(sub, offset, *place, depth + 1, path) for sub, place in zip(subkeys, places, strict=True)]
+            stack.extend(reversed(below))
+        self._link_security()
+        return self._base_block(root or 0, bins.finish())
+
+    def _base_block(self, root: int, bins: bytearray) -> bytes:
+        base = bytearray(lay.BASE_BLOCK_SIZE)
+        hive = self._hive
+        head = (lay.BASE_SIGNATURE, 1, 1, hive.last_written, lay.MAJOR, hive.minor, lay.FILE_PRIMARY, lay.FORMAT_MEMORY)
+        lay.BASE_BLOCK.pack_into(base, 0, *head, root, len(bins), 1)
+        lay.UINT32.pack_into(base, lay.BASE_FLAGS_AT, lay.BASE_LAYERED if self._layered else 0)
+        lay.UINT32.pack_into(base, lay.CHECKSUM_AT, lay.base_checksum(base))
+        return bytes(base + bins)
+
+    def _key(self, key: Key, parent: int, path: str) -> tuple[int, list[tuple[int, int]], list[Key]]:
+        """Write a key with all but its subkeys: its cell, those sorted, and where each one's cell is to be noted."""
+        self._check_key(key, parent == lay.NIL, path)
+        stored, compressed = encode_name(key.name)
+        offset = self._bins.allocate(lay.KEY.size + len(stored), path)
+        security = self._security_cell(key.security, path)
+        class_cell = self._bins.store(key.class_name, path) if key.class_name else lay.NIL
+        values = self._values(key.values, path)
+        subkeys = _sorted(key.subkeys, path)
+        index, places = self._subkey_lists(subkeys, path)
+        flags = key.flags | (lay.KEY_COMP_NAME if compressed else 0) | (lay.ROOT_FLAGS if parent == lay.NIL else 0)
+        cell = lay.KeyCell(
+            signature=lay.KEY_SIGNATURE,
+            flags=flags,
+            last_written=key.last_written,
+            access=0,
+            layer=key.layer,
+            spare=0,
+            parent=parent,
+            subkeys=len(subkeys),
+            volatile_subkeys=0,
+            subkey_list=index,
+            volatile_subkey_list=lay.NIL,
+            values=len(key.values),
+            value_list=values,
+            security=security,
+            class_cell=class_cell,
+            max_name=key.control << 16 | max((utf16_length(sub.name) for sub in subkeys), default=0),
+            max_class=max((len(sub.class_name) for sub in subkeys), default=0),
+            max_value_name=max((utf16_length(value.name) for value in key.values), default=0),
+            max_value_data=max((len(value.data) for value in key.values), default=0),
+            work=0,
+            name_length=len(stored),
+            class_length=len(key.class_name),
+        )
+        self._bins.fill(offset, 0, lay.KEY.pack(*cell) + stored)
+        return offset, places, subkeys
+
+    def _check_key(self, key: Key, root: bool, path: str) -> None:
+        units = utf16_length(key.name) // 2
+        if not 0 < units <= lay.MAX_KEY_NAME:
+            _refuse("the name of a key", path, f"1 to {lay.MAX_KEY_NAME} UTF-16 code units", units)
+        if "\\" in key.name:
+            _refuse("the name of a key", path, "no backslash", repr(key.name))
+        if len(key.class_name) > lay.MAX_CLASS:
+            _refuse("the class name of a key", path, f"at most {lay.MAX_CLASS} bytes", len(key.class_name))
+        _uint("a key's time", key.last_written, 64, path)
+        _uint("flags of a key", key.flags, 16, path)
+        _uint("control bits of a key", key.control, 16, path)
+        _uint("a layer byte", key.layer, 8, path)
+        if key.flags & _FLAGS_REFUSED:
+            _refuse("flags of a key", path, f"none of {_FLAGS_REFUSED:#x}", f"{key.flags:#x}")
+        if key.layer and (root or not self._layered):
+            _refuse("a layer byte", path, "0 but below the root of a differencing hive (1.6)", key.layer)
+
+    # Subkeys
+
+    def _subkey_lists(self, subkeys: list[Key], path: str) -> tuple[int, list[tuple[int, int]]]:
+        """The cell of the list of subkeys, and the place of each one's cell: a leaf, and where in it."""
+        leaves: list[int] = []
+        places: list[tuple[int, int]] = []
+        for first in range(0, len(subkeys), LEAF_ELEMENTS):
+            part = subkeys[first : first + LEAF_ELEMENTS]
+            leaf = self._bins.store(self._leaf(part), path)
+            leaves.append(leaf)
+            places += [(leaf, lay.LIST.size + lay.ELEMENT.size * number) for number in range(len(part))]
+        if len(leaves) <= 1:
+            return leaves[0] if leaves else lay.NIL, places
+        if len(leaves) > 0xFFFF:
+            _refuse("more subkeys than a key can have", path, 0xFFFF * LEAF_ELEMENTS, len(subkeys))
+        cells = b"".join(map(lay.UINT32.pack, leaves))
+        return self._bins.store(lay.LIST.pack(lay.ROOT_INDEX, len(leaves)) + cells, path), places
+
+    def _leaf(self, subkeys: list[Key]) -> bytes:
+        """A leaf whose cells are still to be noted."""
+        if self._hive.minor < lay.MINOR_XP:
+            signature, notes = lay.LEAF_FAST, [int.from_bytes(key_hint(key.name), "little") for key in subkeys]
+        else:
+            signature, notes = lay.LEAF_HASHED, [name_hash(key_order(key.name)) for key in subkeys]
+        return lay.LIST.pack(signature, len(subkeys)) + b"".join(lay.ELEMENT.pack(lay.NIL, note) for note in notes)
+
+    # Values
+
+    def _values(self, values: tuple[Value, ...], path: str) -> int:
+        """The cell of the list of values."""
+        if not values:
+            return lay.NIL
+        if 4 * len(values) > _MAX_DATA:
+            _refuse("more values than a key can have", path, _MAX_DATA // 4, len(values))
+        seen: set[bytes] = set()
+        offset = self._bins.allocate(4 * len(values), path)
+        for number, value in enumerate(values):
+            order = key_order(value.name)
+            if order in seen:
+                _refuse("two values of one name", path, "names that differ by more than case", repr(value.name))
+            seen.add(order)
+            self._bins.fill(offset, 4 * number, lay.UINT32.pack(self._value(value, path)))
+        return offset
+
+    def _value(self, value: Value, path: str) -> int:
+        units = utf16_length(value.name) // 2
+        if units > lay.MAX_VALUE_NAME:
+            _refuse("the name of a value", path, f"at most {lay.MAX_VALUE_NAME} UTF-16 code units", units)
+        _uint("a value's type", value.type, 32, path)
+        stored, compressed = encode_name(value.name)
+        # Windows marks no name as compressed where there is none.
+        flags = lay.VALUE_COMP_NAME if compressed and stored else 0
+        offset = self._bins.allocate(lay.VALUE.size + len(stored), path)
+        if value.tombstone:
+            if not self._layered or value.data or value.type:
+                _refuse("a value's tombstone", path, "no type and no data, in a differencing hive", repr(value.name))
+            size, cell, flags = 0, lay.NIL, flags | lay.VALUE_TOMBSTONE
+        else:
+            size, cell = self._data(value.data, path)
+        fields = (lay.VALUE_SIGNATURE, len(stored), size, cell, value.type, flags, 0)
+        self._bins.fill(offset, 0, lay.VALUE.pack(*fields) + stored)
+        return offset
+
+    def _data(self, data: bytes, path: str) -> tuple[int, int]:
+        """The size field and the cell field of a value with `data`."""
+        if len(data) <= lay.MAX_INLINE:
+            return lay.INLINE | len(data), int.from_bytes(data, "little")
+        if self._hive.minor < lay.MINOR_BIG_DATA or len(data) <= lay.SEGMENT:
+            if len(data) > _MAX_DATA:
+                expected = f"at most {_MAX_DATA:,} bytes in version 1.{self._hive.minor}"
+                _refuse("the data of a value", path, expected, f"{len(data):,}")
+            return len(data), self._bins.store(data, path)
+        if len(data) > _MAX_BIG_DATA:
+            _refuse("the data of a value", path, f"at most {_MAX_BIG_DATA:,} bytes", f"{len(data):,}")
+        count = lay.segment_count(len(data))
+        offset = self._bins.allocate(lay.BIG_DATA.size, path)
+        segments = self._bins.allocate(4 * count, path)
+        self._bins.fill(offset, 0, lay.BIG_DATA.pack(lay.BIG_DATA_SIGNATURE, count, segments))
+        for number in range(count):
+            start = number * lay.SEGMENT
+            # Windows gives the last one as much room as the others.
+            cell = self._bins.allocate(lay.SEGMENT + lay.SEGMENT_SPARE, path)
+            self._bins.fill(cell, 0, data[start : start + lay.SEGMENT])
+            self._bins.fill(segments, 4 * number, lay.UINT32.pack(cell))
+        return len(data), offset
+
+    # Security
+
+    def _security_cell(self, descriptor: bytes, path: str) -> int:
+        offset = self._security.get(descriptor)
+        if offset is None:
+            try:
+                SecurityDescriptor.from_bytes(descriptor)
+            except SecurityDescriptorError as error:
+                error.at(path)
+                raise
+            if lay.SECURITY.size + len(descriptor) > _MAX_DATA:
+                _refuse("a security descriptor", path, f"at most {_MAX_DATA - lay.SECURITY.size:,}", len(descriptor))
+            offset = self._bins.allocate(lay.SECURITY.size + len(descriptor), path)
+            self._bins.fill(offset, lay.SECURITY.size, descriptor)
+            self._security[descriptor] = offset
+        self._references[offset] = self._references.get(offset, 0) + 1
+        return offset
+
+    def _link_security(self) -> None:
+        """Write the heads of all security cells, now that it is known how many there are and who uses them."""
+        cells = list(self._security.values())
+        for number, (descriptor, offset) in enumerate(self._security.items()):
+            after, before = cells[(number + 1) % len(cells)], cells[number - 1]
+            head = (lay.SECURITY_SIGNATURE, 0, after, before, self._references[offset], len(descriptor))
+            self._bins.fill(offset, 0, lay.SECURITY.pack(*head))
+
+
+def _sorted(subkeys: tuple[Key, ...], path: str) -> list[Key]:
+    """`subkeys` as a list of them must be. Raises InexpressibleError for two of one name."""
+    ordered = sorted(((key_order(key.name), key) for key in subkeys), key=lambda pair: pair[0])
+    for (one, key), (two, _) in pairwise(ordered):
+        if one == two:
+            _refuse("two subkeys of one name", path, "names that differ by more than case", repr(key.name))
+    return [key for _, key in ordered]
