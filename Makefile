@@ -14,9 +14,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 
-# Import a real layer, export it, and show that nothing changed.
+# Make a base layer from a folder; import a layer with one of everything, export it, and show that nothing changed.
 demo: $(STAMP)
-	$(BIN)/python examples/round_trip.py
+	$(BIN)/python -m examples.make_base_layer
+	$(BIN)/python -m examples.round_trip
 
 # Everything that this machine allows; with WCLAYER_REQUIRE_TOOLS=1 a missing tool is a failure.
 test: $(STAMP) lint
@@ -24,7 +25,7 @@ test: $(STAMP) lint
 
 # The real programs that tests/compat compares with (Debian and its kin; needs root).
 test-tools:
-	apt-get install --yes --no-install-recommends libarchive-tools rsync tar
+	apt-get install --yes --no-install-recommends libarchive-tools libhivex-bin libregf-utils reglookup rsync tar
 
 lint: $(STAMP)
 	$(BIN)/ruff check

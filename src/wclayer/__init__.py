@@ -20,6 +20,7 @@ from .entry import (
     Whiteout,
 )
 from .errors import WclayerError
+from .layers.base import convert_to_base_layer
 from .layers.exporting import export_layer_to_tar
 from .layers.importing import import_layer_from_tar
 from .layers.opening import open_layer
@@ -40,6 +41,7 @@ __all__ = [
     "WclayerError",
     "Whiteout",
     "__version__",
+    "convert_to_base_layer",
     "errors",
     "export_layer_to_tar",
     "import_layer_from_tar",

@@ -19,6 +19,7 @@ from ..errors import WclayerError
 from .completion import completion
 from .export import export
 from .import_ import import_
+from .makebaselayer import makebaselayer
 from .status import status
 
 __all__ = ["cli", "main"]
@@ -40,11 +41,13 @@ def cli() -> None:
       wclayer export -z -o layer.tar.gz nanoserver
       wclayer import -l nanoserver -i app.tar.gz app
       wclayer status nanoserver
+      wclayer makebaselayer hello
     """
 
 
 cli.add_command(import_)
 cli.add_command(export)
+cli.add_command(makebaselayer)
 cli.add_command(status)
 cli.add_command(completion)
 

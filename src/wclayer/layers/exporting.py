@@ -77,7 +77,7 @@ def export_layer_to_tar(
                         path=layer.path,
                         expected=layer.diff_id,
                         got=summary.diff_id,
-                        hint="`wclayer status --verify-content` finds a file whose content changed and whose time did not",
+                        hint="`wclayer status --verify-content` finds what was edited without a trace",
                     )
             except BaseException:
                 packed.abort()

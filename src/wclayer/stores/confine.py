@@ -127,6 +127,30 @@ class Root:
         finally:
             os.close(source)
 
+    def rename(self, old: bytes, new: bytes) -> None:
+        """Give `old` the name `new`, in the place of what has it."""
+        if self._fd < 0:
+            os.replace(self._at(old)[0], self._at(new)[0])
+            return
+        name, fd = self._at(old)
+        source = os.dup(fd) if fd is not None else -1
+        try:
+            target, fd = self._at(new)
+            os.replace(name, target, src_dir_fd=source, dst_dir_fd=fd)
+        finally:
+            os.close(source)
+
+    def unlink(self, path: bytes) -> None:
+        name, fd = self._at(path)
+        os.unlink(name, dir_fd=fd)
+
+    def rmdir(self, path: bytes) -> None:
+        """Remove the empty directory `path`."""
+        if (fd := self._known.pop(path, None)) is not None:
+            os.close(fd)
+        name, fd = self._at(path)
+        os.rmdir(name, dir_fd=fd)
+
     def symlink(self, target: bytes, path: bytes, *, directory: bool) -> None:
         name, fd = self._at(path)
         os.symlink(target, name, target_is_directory=directory, dir_fd=fd)

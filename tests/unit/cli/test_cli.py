@@ -266,7 +266,7 @@ def test_no_tar_to_a_terminal(tmp_path: Path) -> None:
 
 def examples() -> list[tuple[str, str]]:
     found = []
-    for command in ("", "import", "export", "completion"):
+    for command in ("", "import", "export", "status", "makebaselayer", "completion"):
         text = wclayer(*([command] if command else []), "--help").stdout.decode()
         lines = re.findall(r"^ +((?:cat [^|]*\| )?wclayer [^-\n].*)$", text.partition("Examples:")[2], re.MULTILINE)
         assert lines
@@ -284,7 +284,7 @@ def test_the_examples_of_each_help_run(tmp_path: Path) -> None:
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m wclayer "$@"\n')
     script.chmod(0o755)
     environment = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}", "HOME": str(tmp_path), "PROFILE": "p"}
-    for name in ("import", "export", "completion", "wclayer"):
+    for name in ("import", "export", "status", "makebaselayer", "completion", "wclayer"):
         place = tmp_path / f"in-{name}"
         place.mkdir()
         (place / "layer.tar").write_bytes(TAR)
@@ -294,7 +294,8 @@ def test_the_examples_of_each_help_run(tmp_path: Path) -> None:
         (place / "patch.tar").write_bytes(upper)
         for folder in (".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"):
             (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-        if name == "export":
+        (place / "hello" / "Files").mkdir(parents=True)
+        if name in ("export", "status"):
             for folder in ("nanoserver", "app"):
                 assert wclayer("import", folder, stdin=TAR, cwd=place).returncode == 0
         for command, line in examples():
@@ -306,6 +307,43 @@ def test_the_examples_of_each_help_run(tmp_path: Path) -> None:
                 line = line.replace("export", "export --force")  # noqa: PLW2901
             done = subprocess.run(["sh", "-c", line], cwd=place, env=environment, capture_output=True, check=False)
             assert done.returncode == 0, (line, done.stderr)
+
+
+def test_status(tmp_path: Path) -> None:
+    layer = tmp_path / "layer"
+    assert wclayer("import", layer, stdin=TAR).returncode == 0
+    clean = wclayer("status", "--exit-code", layer)
+    assert (clean.returncode, clean.stdout) == (0, b"")
+    (layer / "Files" / "new\nline").write_bytes(b"")
+    listed = wclayer("status", layer)
+    assert (listed.returncode, listed.stdout) == (0, b"new:     Files/new\\x0aline\n")
+    as_json = wclayer("status", "--json", "--exit-code", layer)
+    assert as_json.returncode == 1
+    assert json.loads(as_json.stdout) == {"new": ["Files/new\nline"], "changed": [], "gone": []}
+    assert wclayer("status", tmp_path / "nowhere").returncode == 12
+
+
+def test_makebaselayer(tmp_path: Path) -> None:
+    (tmp_path / "hello" / "Files").mkdir(parents=True)
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+    command = [sys.executable, "-m", "wclayer", "makebaselayer", "--json", str(tmp_path / "hello")]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    result = json.loads(done.stdout)
+    assert [path.rpartition("/")[2] for path in result["made"]] == ["DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM"]
+    assert "Windows" in result["note"]
+    system = tmp_path / "hello" / "Files" / "Windows" / "System32" / "config" / "SYSTEM"
+    assert system.stat().st_mtime == 1_700_000_000
+    again = wclayer("makebaselayer", tmp_path / "hello")
+    assert b"0 made, 0 replaced, 5 kept" in again.stdout
+    assert b"its own processing" in again.stdout
+    system.write_bytes(b"")
+    refused = wclayer("makebaselayer", tmp_path / "hello")
+    assert (refused.returncode, refused.stderr.count(b"\n")) == (10, 1)
+    assert b"config/SYSTEM" in refused.stderr
+    replaced = wclayer("makebaselayer", "-v", "--replace-invalid", tmp_path / "hello")
+    assert b"replaced: Files/Windows/System32/config/SYSTEM" in replaced.stdout
+    environment["SOURCE_DATE_EPOCH"] = "soon"
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 2
 
 
 def test_exit_codes_are_documented() -> None:

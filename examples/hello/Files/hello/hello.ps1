@@ -1,0 +1,1 @@
+"Hello from PowerShell $($PSVersionTable.PSVersion) on $env:COMPUTERNAME."

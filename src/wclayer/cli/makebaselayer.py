@@ -1,0 +1,69 @@
+"""`wclayer makebaselayer`."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import click
+
+from ..errors import UsageError
+from ..layers.base import convert_to_base_layer
+from .common import common_options
+
+__all__ = ["makebaselayer"]
+
+_NOTE = "Windows does its own processing of the layer when it is imported there."
+
+
+@click.command("makebaselayer", no_args_is_help=True)
+@click.argument("folder", metavar="DIR", type=click.Path())
+@click.option("--create-bcd", is_flag=True, help="Make a minimal boot store, if there is a utility VM and none.")
+@click.option("--replace-invalid", is_flag=True, help="Put empty hives in the place of invalid ones.")
+@click.option(
+    "--source-date-epoch",
+    envvar="SOURCE_DATE_EPOCH",
+    show_envvar=True,
+    metavar="SECONDS",
+    help="The time of what is made. Default: that of what was changed last in DIR.",
+)
+@common_options
+def makebaselayer(
+    folder: str,
+    create_bcd: bool,
+    replace_invalid: bool,
+    source_date_epoch: str | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    debug: bool,  # noqa: ARG001 # main() looks for it
+) -> None:
+    """Make the folder DIR, whose DIR/Files is to be drive C:, a valid base layer.
+
+    Makes the five registry hives that Windows needs where they are missing, and keeps those that are there and valid.
+    A second run changes nothing.
+
+    \b
+    Examples:
+      wclayer makebaselayer hello
+      wclayer makebaselayer --create-bcd --replace-invalid hello
+    """
+    epoch: int | None = None
+    if source_date_epoch:
+        if not re.fullmatch(r"[0-9]{1,12}", source_date_epoch, re.ASCII):
+            raise UsageError("SOURCE_DATE_EPOCH", expected="seconds since 1970", got=source_date_epoch)
+        epoch = int(source_date_epoch)
+    result = convert_to_base_layer(
+        folder, replace_invalid=replace_invalid, create_bcd=create_bcd, source_date_epoch=epoch
+    )
+    if as_json:
+        click.echo(json.dumps({"made": result.made, "replaced": result.replaced, "kept": result.kept, "note": _NOTE}))
+        return
+    if not quiet:
+        counts = f"{len(result.made)} made, {len(result.replaced)} replaced, {len(result.kept)} kept"
+        if verbose:
+            for what in ("made", "replaced", "kept"):
+                for path in getattr(result, what):
+                    click.echo(f"{what + ':':10}{path}")
+        click.echo(f"{folder} is a base layer; hives: {counts}")
+        click.echo(_NOTE)
