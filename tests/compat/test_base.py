@@ -28,12 +28,15 @@ def put(folder: Path, hive: Path) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
+        "hivex_rlenvalue",
+        "hivex_special",
         "hpc_minimal",
         "regipy_BCD",
         "regipy_SAM",
         "yarp_BigDataHive",
         "yarp_ManySubkeysHive",
         "yarp_OffHive",
+        "yarp_RecoveredHive_Windows10",
         "yarp_UnicodeHive",
     ],
 )

@@ -76,6 +76,8 @@ def test_buildkit(tmp_path: Path, base: Path, name: str) -> None:
         parents.insert(0, folder)
     base_summary = import_layer_from_tar(io.BytesIO(blobs[0]), tmp_path / "own-base", diff_id=diff_ids[0])
     assert base_summary.compression == "gzip"
+    again = export_layer_to_tar(io.BytesIO(), tmp_path / "own-base", framing="original")
+    assert again.diff_id == diff_ids[0]
 
 
 def test_buildah_s_layer_is_refused_by_name(tmp_path: Path, base: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import sqlite3
 import tarfile
@@ -15,6 +16,7 @@ from tests.strategies import Item, items_of, layers, seen, tar_of
 from tests.tarcheck import assert_fields
 from tests.tars import M, build, pax_header
 from wclayer import export_layer_to_tar, import_layer_from_tar
+from wclayer.layertar.compression import Compressed, Compression
 
 NAMES = st.text("abc-äß€𝄞", min_size=1, max_size=120)
 
@@ -64,6 +66,22 @@ def test_the_very_tar(tar: bytes) -> None:
             summary.entries,
             summary.bytes,
         )
+
+
+@given(tars(), st.sampled_from(["gzip", "zstd"]))
+@settings(max_examples=30)
+def test_around_it_any_compression(tar: bytes, compression: Compression) -> None:
+    packed = io.BytesIO()
+    writer = Compressed(packed, compression)
+    writer.write(tar)
+    writer.close()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "layer")
+        summary = import_layer_from_tar(io.BytesIO(packed.getvalue()), folder)
+        output = io.BytesIO()
+        exported = export_layer_to_tar(output, folder, compression=compression)
+        assert exported.diff_id == summary.diff_id == f"sha256:{hashlib.sha256(tar).hexdigest()}"
+        assert output.getvalue() == packed.getvalue()
 
 
 @given(layers())

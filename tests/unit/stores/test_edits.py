@@ -175,6 +175,20 @@ def test_touching_and_copying_changes_nothing(layer: Path, tmp_path: Path) -> No
     assert exported(tmp_path / "copy") == TAR
 
 
+def test_boot_files_that_windows_has_rewritten_are_the_original_ones(tmp_path: Path) -> None:
+    boot = "UtilityVM/Files/EFI/Microsoft/Boot"
+    parts = boot.split("/")
+    above = [directory("/".join(parts[: number + 1])) for number in range(len(parts))]
+    tar = build([*BASE, *above, M(f"{boot}/BCD", b"regf original"), M(f"{boot}/BCD.LOG", b"")])
+    folder = tmp_path / "layer"
+    import_layer_from_tar(io.BytesIO(tar), folder)
+    write(folder / boot / "BCD", b"regf as ProcessUtilityImage leaves it")
+    assert status(folder) == [("changed", f"{boot}/BCD")]  # so far somebody's edit
+    (folder / "layout").write_bytes(b"vhd-with-hives\n")
+    assert status(folder) == []
+    assert exported(folder) == tar
+
+
 def test_non_base(layer: Path, tmp_path: Path) -> None:
     upper = build(
         [
