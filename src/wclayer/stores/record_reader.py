@@ -116,13 +116,14 @@ class RecordReader:
         if not row.flags & Flag.EXTRA:
             return {}
         return {
-            what: bytes(data) for what, data in self._query("SELECT what, data FROM extra WHERE entry = ?", (row.id,))
+            what: self._bytes(data)
+            for what, data in self._query("SELECT what, data FROM extra WHERE entry = ?", (row.id,))
         }
 
     def host_names(self, parent: int) -> dict[int, bytes]:
         """Entry id -> the host's name for it, of the children of `parent` where it is not their own."""
         return {
-            number: bytes(data)
+            number: self._bytes(data)
             for number, data in self._query(
                 "SELECT e.id, x.data FROM entry e JOIN extra x ON x.entry = e.id AND x.what = 'host_name'"
                 " WHERE e.parent = ? AND e.flags & 2",
@@ -193,12 +194,15 @@ class RecordReader:
                 return data
         raise RecordError("layer.db: metadata that are not there", path=self._path, got=number)
 
+    def _bytes(self, value: object) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        raise RecordError("layer.db: a value that is no bytes", path=self._path, got=type(value).__name__)
+
     def framing(self) -> Iterator[bytes]:
         """The chunks of the framing of the tar that the layer came from; none where that is not known."""
         for (data,) in self._query("SELECT data FROM framing ORDER BY id"):
-            if not isinstance(data, bytes):
-                raise RecordError("layer.db: framing that is no bytes", path=self._path)
-            yield data
+            yield self._bytes(data)
 
     def rows(self) -> Iterator[Row]:
         """All rows, in the order of import."""

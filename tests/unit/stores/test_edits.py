@@ -236,6 +236,8 @@ def test_modes_are_for_the_canonical_framing(layer: Path) -> None:
         "UPDATE entry SET parent = 3 WHERE id = 6",
         "INSERT INTO whiteout VALUES ('FILES/X', 'Files/x')",
         "UPDATE framing SET data = 7",
+        "UPDATE extra SET data = 4611686018427387904",
+        "UPDATE extra SET data = 'text'",
     ],
 )
 def test_a_record_that_does_not_fit(layer: Path, damage: str) -> None:
