@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,15 +32,24 @@ DATA = ROOT / "benchmarks" / "data"
 PROGRAMS = [base / "usr/lib/x86_64-linux-gnu/wine/x86_64-windows" for base in (DATA, Path("/"))]
 
 
-def best(rounds: int, action: Callable[[], None], before: Callable[[], None] = lambda: None) -> float:
-    """Seconds of the fastest of `rounds`."""
-    found = []
-    for _ in range(rounds):
-        before()
-        began = time.perf_counter()
-        action()
-        found.append(time.perf_counter() - began)
-    return min(found)
+class Rounds:
+    """Measures in a folder of its own each time: on ext4, what was just deleted makes the next files slow to create."""
+
+    def __init__(self, work: Path, rounds: int) -> None:
+        self._work = work
+        self._rounds = rounds
+        self._made = 0
+
+    def best(self, action: Callable[[Path], None]) -> tuple[float, Path]:
+        """Seconds of the fastest round of `action`, which gets a path that is not there, and the path of the last."""
+        found = []
+        for _ in range(self._rounds):
+            self._made += 1
+            place = self._work / f"out-{self._made}"
+            began = time.perf_counter()
+            action(place)
+            found.append(time.perf_counter() - began)
+        return min(found), place
 
 
 def run(*command: str | Path, output: Path | None = None) -> None:
@@ -58,63 +66,31 @@ def main() -> None:
     wclayer = [sys.executable, "-m", "wclayer"]
     with tempfile.TemporaryDirectory(prefix="wclayer-bench-") as name:
         work = Path(name)
-        tar, layer, out, tree = work / "layer.tar", work / "layer", work / "out", work / "tree"
+        tar = work / "layer.tar"
         content = [] if options.content is None else ["--content", options.content]
         run(sys.executable, "-m", "examples.sample_layer", "--nanoserver", "--size", str(options.size), *content, tar)
         packed = work / "layer.tar.gz"
         run("gzip", "-6", "-c", tar, output=packed)
 
-        def clear(path: Path) -> Callable[[], None]:
-            def act() -> None:
-                shutil.rmtree(path, ignore_errors=True)
-                path.unlink(missing_ok=True)
+        rounds = Rounds(work, options.rounds)
 
-            return act
+        def untar(place: Path) -> None:
+            place.mkdir()
+            run("tar", "--warning=no-unknown-keyword", "-xf", tar, "-C", place)
 
-        def fresh() -> None:
-            clear(tree)()
-            tree.mkdir()
-
-        def import_() -> None:
-            run(*wclayer, "import", "-q", "-i", tar, layer)
-
-        def import_packed() -> None:
-            run(*wclayer, "import", "-q", "-i", packed, work / "from-gz")
-
-        rows: list[tuple[str, str, float, float]] = []
-        rows.append(
-            (
-                "import a tar",
-                "GNU tar -x",
-                best(options.rounds, import_, clear(layer)),
-                best(options.rounds, lambda: run("tar", "--warning=no-unknown-keyword", "-xf", tar, "-C", tree), fresh),
-            )
-        )
-        rows.append(
-            (
-                "import a .tar.gz",
-                "cp -a of the tree",
-                best(options.rounds, import_packed, clear(work / "from-gz")),
-                best(options.rounds, lambda: run("cp", "-a", layer, work / "copy"), clear(work / "copy")),
-            )
-        )
-        rows.append(
-            (
-                "export a tar",
-                "GNU tar -c",
-                best(options.rounds, lambda: run(*wclayer, "export", "-q", "-o", out, layer), clear(out)),
-                best(options.rounds, lambda: run("tar", "-cf", out, "-C", tree, "."), clear(out)),
-            )
-        )
-        rows.append(
-            (
-                "export -z",
-                "gzip -6 of the tar",
-                best(options.rounds, lambda: run(*wclayer, "export", "-q", "-z", "-o", out, layer), clear(out)),
-                best(options.rounds, lambda: run("gzip", "-6", "-c", tar, output=work / "gz"), clear(work / "gz")),
-            )
-        )
-        sizes = out.stat().st_size / packed.stat().st_size
+        mine, layer = rounds.best(lambda place: run(*wclayer, "import", "-q", "-i", tar, place))
+        theirs, tree = rounds.best(untar)
+        rows = [("import a tar", "GNU tar -x", mine, theirs)]
+        mine, _ = rounds.best(lambda place: run(*wclayer, "import", "-q", "-i", packed, place))
+        theirs, _ = rounds.best(lambda place: run("cp", "-a", layer, place))
+        rows.append(("import a .tar.gz", "cp -a of the tree", mine, theirs))
+        mine, _ = rounds.best(lambda place: run(*wclayer, "export", "-q", "-o", place, layer))
+        theirs, _ = rounds.best(lambda place: run("tar", "-cf", place, "-C", tree, "."))
+        rows.append(("export a tar", "GNU tar -c", mine, theirs))
+        mine, blob = rounds.best(lambda place: run(*wclayer, "export", "-q", "-z", "-o", place, layer))
+        theirs, _ = rounds.best(lambda place: run("gzip", "-6", "-c", tar, output=place))
+        rows.append(("export -z", "gzip -6 of the tar", mine, theirs))
+        sizes = blob.stat().st_size / packed.stat().st_size
     print(f"{'wclayer':16} {'beside':20} {'wclayer s':>10} {'other s':>10} {'ratio':>7}")
     for what, other, mine, theirs in rows:
         print(f"{what:16} {other:20} {mine:10.2f} {theirs:10.2f} {mine / theirs:7.2f}")

@@ -30,7 +30,9 @@ class Stack:
         self.layers: list[PosixLayer] = []
         try:
             for number, path in enumerate(parents):
-                self.layers.append(PosixLayer(path, non_base=None if number == len(parents) - 1 else True))
+                non_base = None if number == len(parents) - 1 else True
+                few = max(1, 64 // len(parents))  # up to 127 layers are open at once
+                self.layers.append(PosixLayer(path, non_base=non_base, descriptors=few))
             self._check_order()
         except BaseException:
             self.close()

@@ -24,7 +24,6 @@ _OPENAT: Final = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 _BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 _NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _DIRECTORY: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
-_MAX_KNOWN: Final = 64  # directories; file descriptors are few on some hosts
 _NONBLOCK: Final[int] = getattr(os, "O_NONBLOCK", 0)
 
 
@@ -39,10 +38,12 @@ def _split(path: bytes) -> list[bytes]:
 class Root:
     """The folder `path`, below which everything happens. OSError passes through; see `host.host_errors`.
 
-    `openat` is for tests: False takes the way of hosts that lack it.
+    descriptors: of directories that stay open at the most; a process has few on some hosts. `openat` is for tests:
+    False takes the way of hosts that lack it.
     """
 
-    def __init__(self, path: bytes, *, openat: bool = _OPENAT) -> None:
+    def __init__(self, path: bytes, *, descriptors: int = 64, openat: bool = _OPENAT) -> None:
+        self._most = descriptors
         self.path = path
         self._fd = os.open(path, _DIRECTORY & ~_NOFOLLOW) if openat else -1
         # Descriptors of the directories used lately, the latest last: entries come directory by directory.
@@ -76,7 +77,7 @@ class Root:
                 above = fd = os.open(parts[number], _DIRECTORY, dir_fd=above)
                 known[b"/".join(parts[: number + 1])] = fd
             del known[directory]
-            while len(known) >= _MAX_KNOWN:
+            while len(known) >= self._most:
                 os.close(known.pop(next(iter(known))))
         known[directory] = fd
         return fd

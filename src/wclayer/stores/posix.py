@@ -31,6 +31,7 @@ __all__ = ["HOST_PREFIX", "STREAMS", "PosixSink"]
 STREAMS: Final = b"Streams"
 HOST_PREFIX: Final = "~wclayer."  # of the names of entries that the host cannot hold under their own
 _MAX_HOST_NAME: Final = 255  # bytes
+_DESCRIPTORS: Final = 128  # of directories; macOS gives a process 256
 _TIMES_BY_FD: Final = os.utime in os.supports_fd
 _MAX_CACHE: Final = 4096  # directories
 
@@ -80,7 +81,7 @@ class PosixSink:
         self._partial = PartialFolder(target, force=force)
         try:
             with host_errors(os.fspath(target)):
-                self._root = Root(self._partial.path)
+                self._root = Root(self._partial.path, descriptors=_DESCRIPTORS)
             self._record = RecordWriter(os.path.join(self._partial.path, LAYER_DB))
         except BaseException:
             self._partial.abort()

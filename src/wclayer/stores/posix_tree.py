@@ -57,12 +57,17 @@ class PosixTree:
     """The layer folder `path`, with random access. Closed by close(), or as a context manager.
 
     non_base: what a folder without a layer.db is; None to tell it by its Hives. verify_content: read every file to tell
-    whether it has changed, whatever its mtime. Raises NotFoundError if there is no such folder, RecordError for a
-    broken layer.db.
+    whether it has changed, whatever its mtime. descriptors: of directories that stay open at the most. Raises
+    NotFoundError if there is no such folder, RecordError for a broken layer.db.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, non_base: bool | None = None, verify_content: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        non_base: bool | None = None,
+        verify_content: bool = False,
+        descriptors: int = 64,
     ) -> None:
         self._verify_content = verify_content
         folder = os.path.abspath(os.fsencode(path))
@@ -71,7 +76,7 @@ class PosixTree:
             raise NotFoundError("no such layer folder", path=self.path)
         self._record: RecordReader | None = None
         with host_errors(self.path):
-            self._root = Root(folder)
+            self._root = Root(folder, descriptors=descriptors)
             try:
                 if self._root.exists(LAYER_DB):
                     self._record = RecordReader(os.path.join(folder, LAYER_DB))

@@ -30,6 +30,7 @@ from wclayer.errors import (
     UsageError,
     WclayerError,
 )
+from wclayer.layers.stack import Stack
 from wclayer.stores import confine, posix
 from wclayer.stores.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
 from wclayer.stores.partial import PartialFolder
@@ -630,7 +631,7 @@ def test_no_path_leaves_the_root(tmp_path: Path, openat: bool) -> None:
 def test_hosts_without_openat_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     members = [M("Files/dir/f", b"x"), M("Files/g", type="1", link="Files/dir/f"), M("Files/s", type="2", link="g")]
     put(tmp_path / "with", *members)
-    monkeypatch.setattr(posix, "Root", lambda path: confine.Root(path, openat=False))
+    monkeypatch.setattr(posix, "Root", lambda path, **_: confine.Root(path, openat=False))
     put(tmp_path / "without", *members)
     assert exported(tmp_path / "without") == exported(tmp_path / "with")
 
@@ -643,3 +644,21 @@ def test_modes_of_what_is_made_are_the_umask_s(tmp_path: Path) -> None:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "layer/Files/f").stat().st_mode) == 0o640
     assert stat.S_IMODE((tmp_path / "layer/Files").stat().st_mode) == 0o750
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
+def test_a_hundred_parents_need_few_descriptors(tmp_path: Path) -> None:
+    import resource
+
+    deep = "Files/a/b/c/d/e/f/g/h/i/j"
+    for number in range(101):
+        (tmp_path / str(number) / deep).mkdir(parents=True)
+        (tmp_path / str(number) / deep / f"f{number}").write_bytes(b"x")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/dev/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 220, hard))  # two a layer, and a few
+    try:
+        with Stack([tmp_path / str(number) for number in range(101)]) as stack:
+            assert [stack.lookup(f"{deep}/f{number}") is None for number in range(102)] == [False] * 101 + [True]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
