@@ -40,16 +40,20 @@ class Rounds:
         self._rounds = rounds
         self._made = 0
 
-    def best(self, action: Callable[[Path], None]) -> tuple[float, Path]:
-        """Seconds of the fastest round of `action`, which gets a path that is not there, and the path of the last."""
-        found = []
+    def versus(self, *actions: Callable[[Path], None]) -> list[tuple[float, Path]]:
+        """Seconds of the fastest round of each action, taken in turns, and the path that it made last.
+
+        Each action gets a path that is not there.
+        """
+        found: list[list[tuple[float, Path]]] = [[] for _ in actions]
         for _ in range(self._rounds):
-            self._made += 1
-            place = self._work / f"out-{self._made}"
-            began = time.perf_counter()
-            action(place)
-            found.append(time.perf_counter() - began)
-        return min(found), place
+            for action, times in zip(actions, found, strict=True):
+                self._made += 1
+                place = self._work / f"out-{self._made}"
+                began = time.perf_counter()
+                action(place)
+                times.append((time.perf_counter() - began, place))
+        return [(min(times)[0], times[-1][1]) for times in found]
 
 
 def run(*command: str | Path, output: Path | None = None) -> None:
@@ -78,17 +82,24 @@ def main() -> None:
             place.mkdir()
             run("tar", "--warning=no-unknown-keyword", "-xf", tar, "-C", place)
 
-        mine, layer = rounds.best(lambda place: run(*wclayer, "import", "-q", "-i", tar, place))
-        theirs, tree = rounds.best(untar)
+        (mine, layer), (theirs, tree) = rounds.versus(
+            lambda place: run(*wclayer, "import", "-q", "-i", tar, place), untar
+        )
         rows = [("import a tar", "GNU tar -x", mine, theirs)]
-        mine, _ = rounds.best(lambda place: run(*wclayer, "import", "-q", "-i", packed, place))
-        theirs, _ = rounds.best(lambda place: run("cp", "-a", layer, place))
+        (mine, _), (theirs, _) = rounds.versus(
+            lambda place: run(*wclayer, "import", "-q", "-i", packed, place),
+            lambda place: run("cp", "-a", layer, place),
+        )
         rows.append(("import a .tar.gz", "cp -a of the tree", mine, theirs))
-        mine, _ = rounds.best(lambda place: run(*wclayer, "export", "-q", "-o", place, layer))
-        theirs, _ = rounds.best(lambda place: run("tar", "-cf", place, "-C", tree, "."))
+        (mine, _), (theirs, _) = rounds.versus(
+            lambda place: run(*wclayer, "export", "-q", "-o", place, layer),
+            lambda place: run("tar", "-cf", place, "-C", tree, "."),
+        )
         rows.append(("export a tar", "GNU tar -c", mine, theirs))
-        mine, blob = rounds.best(lambda place: run(*wclayer, "export", "-q", "-z", "-o", place, layer))
-        theirs, _ = rounds.best(lambda place: run("gzip", "-6", "-c", tar, output=place))
+        (mine, blob), (theirs, _) = rounds.versus(
+            lambda place: run(*wclayer, "export", "-q", "-z", "-o", place, layer),
+            lambda place: run("gzip", "-6", "-c", tar, output=place),
+        )
         rows.append(("export -z", "gzip -6 of the tar", mine, theirs))
         sizes = blob.stat().st_size / packed.stat().st_size
     print(f"{'wclayer':16} {'beside':20} {'wclayer s':>10} {'other s':>10} {'ratio':>7}")
