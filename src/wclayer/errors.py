@@ -18,6 +18,8 @@
     |   |   +-- ConfinementError                     a path or link that leaves the layer
     |   +-- RecordError                              layer.db
     |   +-- HiveError                                a registry hive
+    |   +-- ImageError                               an OCI image: JSON, blobs, archives
+    |   +-- SpecError                                an image.toml
     +-- DigestMismatchError (ValueError)         11  the bytes are not the ones asked for
     +-- NotFoundError (FileNotFoundError)        12
     +-- AlreadyExistsError (FileExistsError)     13
@@ -52,6 +54,7 @@ __all__ = [
     "FileTimeError",
     "FormatError",
     "HiveError",
+    "ImageError",
     "InexpressibleError",
     "InvalidNameError",
     "LayerError",
@@ -62,6 +65,7 @@ __all__ = [
     "ReparseError",
     "SddlError",
     "SecurityDescriptorError",
+    "SpecError",
     "StorageError",
     "TarError",
     "UnsupportedError",
@@ -233,6 +237,14 @@ class RecordError(FormatError):
 
 class HiveError(FormatError):
     """A registry hive that is empty, dirty or malformed."""
+
+
+class ImageError(FormatError):
+    """An OCI image whose index, manifest, config or archive cannot be right."""
+
+
+class SpecError(FormatError):
+    """An image.toml that does not say what an image is to be."""
 
 
 class DigestMismatchError(WclayerError, ValueError):
