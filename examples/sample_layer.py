@@ -21,12 +21,27 @@ from typing import Any, BinaryIO
 from wclayer.body import BytesBody, StreamBody
 from wclayer.entry import AlternateStream, Body, Directory, Entry, ExtendedAttribute, File, HardLink
 from wclayer.layertar.writer import TarWriter
+from wclayer.regf.minimal import minimal_hive
 from wclayer.win32.reparse import build_link
 from wclayer.win32.sddl import parse_sddl
 
 DIRECTORIES, FILES, LINKS, SIZE = 1_350, 5_164, 3_774, 458_000_000
 DESCRIPTORS, ATTRIBUTES = 600, 981
 EPOCH_2024 = 133485408000000000  # 2024-01-01 as a FILETIME
+# What every nanoserver has under the same names: the first directories, the first files, the hives.
+KNOWN_DIRECTORIES = (
+    "Windows",
+    "Windows/System32",
+    "Windows/System32/config",
+    "Windows/System32/drivers",
+    "Windows/System32/drivers/etc",
+    "Program Files",
+    "ProgramData",
+    "Users",
+    "Users/Public",
+)
+KNOWN_FILES = ("Windows/System32/drivers/etc/hosts", "Windows/System32/cmd.exe", "License.txt")
+HIVES = ("DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM")
 
 _BOOT = "UtilityVM/Files/EFI/Microsoft/Boot"
 
@@ -138,12 +153,21 @@ def nanoserver(size: int = SIZE, content: Path | None = None) -> Iterator[tuple[
         parent = rng.choice(directories[-200:]) if number > 20 else "Files"
         above = parent if parent.count("/") < 9 else "Files"
         path = f"{above}/{rng.choice(('Windows', 'amd64', 'System32', 'en-US'))}-{number}"
+        if number <= len(KNOWN_DIRECTORIES):
+            path = f"Files/{KNOWN_DIRECTORIES[number - 1]}"
         directories.append(path)
         yield Directory(path, security_descriptor=sd[number % DESCRIPTORS], **times(number)), None
     targets: list[tuple[str, int]] = []
     for number in range(FILES):
         path = f"{rng.choice(directories)}/component_{number:05}_31bf3856ad364e35.dll"
         length = int(weights[number] * scale)
+        hive: bytes | None = None
+        if number < len(KNOWN_FILES):
+            path = f"Files/{KNOWN_FILES[number]}"
+        elif number < len(KNOWN_FILES) + len(HIVES):
+            path = f"Files/Windows/System32/config/{HIVES[number - len(KNOWN_FILES)]}"
+            hive = minimal_hive(EPOCH_2024)
+            length = len(hive)
         eas: tuple[ExtendedAttribute, ...] = ()
         if number < ATTRIBUTES:
             eas = (ExtendedAttribute(b"$CI.CATALOGHINT", b"\1\0\x62\0" + rng.randbytes(98)),)
@@ -155,7 +179,10 @@ def nanoserver(size: int = SIZE, content: Path | None = None) -> Iterator[tuple[
             extended_attributes=eas,
             **times(number),
         )
-        yield file, StreamBody(length, Content(number, length).read) if cut is None else BytesBody(cut(length))
+        if hive is not None:
+            yield file, BytesBody(hive)
+        else:
+            yield file, StreamBody(length, Content(number, length).read) if cut is None else BytesBody(cut(length))
         targets.append((path, number))
     for number in range(LINKS):
         target, of = targets[number % FILES]

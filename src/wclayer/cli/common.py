@@ -5,19 +5,35 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, ParamSpec, TypeVar
+from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 import click
 
 from ..entry import Summary
-from ..errors import AlreadyExistsError, NotFoundError, UsageError
+from ..errors import NotFoundError, UsageError
+from ..images.one_layer import layer_of
+from ..images.places import Place, parse_place
+from ..images.reading import ImageLayer, open_image
 from ..stores.host import host_errors
+from ..stores.partial import partial_file
 
-__all__ = ["Counted", "common_options", "open_input", "open_output", "parents_option", "print_summary", "size_text"]
+__all__ = [
+    "Counted",
+    "check_image_output",
+    "common_options",
+    "open_input",
+    "open_layer_input",
+    "open_output",
+    "os_version_option",
+    "pairs",
+    "parents_option",
+    "print_summary",
+    "size_text",
+    "temporary_folder",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,6 +100,48 @@ def open_input(path: str | None) -> Iterator[Counted]:
 
 
 @contextlib.contextmanager
+def open_layer_input(place: Place, os_version: str | None) -> Iterator[tuple[Counted, ImageLayer]]:
+    """The blob of the layer at `PLACE#N`, which is checked when it has been read, and the layer itself."""
+    with (
+        open_image(place, os_version=os_version, temporary=temporary_folder()) as image,
+        contextlib.closing((layer := layer_of(image, place.layer)).open()) as blob,
+    ):
+        yield Counted(cast("BinaryIO", blob), layer.descriptor.size or None), layer
+
+
+def temporary_folder() -> str | None:
+    """Where to put aside what cannot be read from where it is: WCLAYER_TMPDIR; None for the system's place."""
+    return os.environ.get("WCLAYER_TMPDIR") or None
+
+
+def check_image_output(text: str, *, as_json: bool, force: bool) -> bool:
+    """Is the image to go to stdout? Raises UsageError for a terminal, and if stdout is wanted for results."""
+    if parse_place(text).path != "-":
+        return False
+    if as_json:
+        raise UsageError("--json, while the image itself goes to stdout", hint="name a file")
+    if sys.stdout.isatty() and not force:
+        raise UsageError("an archive is not written to a terminal", hint="name a file, redirect, or say --force")
+    return True
+
+
+def pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
+    """What was given with an option of NAME=VALUE; the last of a name counts. Raises UsageError."""
+    result: dict[str, str] = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise UsageError(option, expected="NAME=VALUE", got=pair)
+        result[key] = value
+    return result
+
+
+os_version_option = click.option(
+    "--os-version", metavar="VERSION", help="Which image of an index: 10.0.20348.2227, say, or the front of it."
+)
+
+
+@contextlib.contextmanager
 def open_output(path: str | None, *, force: bool) -> Iterator[BinaryIO]:
     """A binary file to write to: stdout for None and `-`, else `path`, which appears only when it is whole."""
     if path is None or path == "-":
@@ -91,31 +149,13 @@ def open_output(path: str | None, *, force: bool) -> Iterator[BinaryIO]:
             raise UsageError("a tar is not written to a terminal", hint="give -o FILE, redirect, or say --force")
         yield sys.stdout.buffer
         return
-    if os.path.isdir(path):
-        raise AlreadyExistsError("there is a folder of that name", path=path, hint="choose another name")
-    if os.path.exists(path) and not os.path.isfile(path):  # a device or a named pipe: written as it is
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        # A device or a named pipe: written as it is.
         with host_errors(path), open(path, "wb") as device:
             yield device
         return
-    if os.path.lexists(path) and not force:
-        raise AlreadyExistsError("there is a file already", path=path, hint="choose another name, or --force")
-    partial = f"{path}.partial-{secrets.token_hex(4)}"
-    with host_errors(path):
-        try:
-            stream = open(partial, "xb")
-        except FileNotFoundError:
-            raise NotFoundError("the folder to write into is not there", path=path, hint="make it first") from None
-    try:
+    with partial_file(path, force=force) as stream:
         yield stream
-        with host_errors(path):
-            stream.close()
-            os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            stream.close()
-        with contextlib.suppress(OSError):
-            os.unlink(partial)
-        raise
 
 
 def size_text(size: int) -> str:

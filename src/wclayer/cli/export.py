@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import BinaryIO, Literal
 
 import click
 
+from ..entry import Summary
 from ..errors import UsageError
+from ..images.one_layer import copy_layer_tar, layer_of, put_layer
+from ..images.places import parse_place
+from ..images.reading import open_image
 from ..layers.exporting import export_layer_to_tar
 from ..layertar.compression import Compression
-from .common import common_options, open_output, parents_option, print_summary
+from ..stores.posix_source import PosixLayer
+from .common import (
+    common_options,
+    open_output,
+    os_version_option,
+    parents_option,
+    print_summary,
+    temporary_folder,
+)
 from .progress import progress_bar
 
 __all__ = ["export"]
 
 
 @click.command("export", no_args_is_help=True)
-@click.argument("folder", metavar="DIR", type=click.Path())
+@click.argument("folder", metavar="DIR|PLACE#N")
 @parents_option("Not needed, checked if given.")
-@click.option("-o", "--output", "target", metavar="TAR", type=click.Path(), help="Where to; stdout without it.")
+@click.option("-o", "--output", "target", metavar="TAR|PLACE#N", help="A file, or a layer of an image; else stdout.")
+@os_version_option
 @click.option("-z", "--gzip", "gzip", is_flag=True, help="Compress with gzip, as --compress gzip.")
-@click.option("--compress", "compression", type=click.Choice(["gzip", "zstd", "none"]), help="Default: none.")
+@click.option(
+    "--compress", "compression", type=click.Choice(["gzip", "zstd", "none"]), help="Default: none; gzip in an image."
+)
 @click.option("--level", metavar="N", type=int, help="gzip: 1 to 9 (default 5); zstd: 1 to 19 (default 3).")
 @click.option(
     "--framing",
@@ -34,12 +52,13 @@ __all__ = ["export"]
     is_flag=True,
     help="Write permission bits 0644 and 0755, as Microsoft's own tars have; canonical framing.",
 )
-@click.option("--force", is_flag=True, help="Replace TAR, if there is one; write to a terminal.")
+@click.option("--force", is_flag=True, help="Replace TAR, or change the image, if there is one; write to a terminal.")
 @common_options
 def export(
     folder: str,
     parents: tuple[str, ...],
     target: str | None,
+    os_version: str | None,
     gzip: bool,
     compression: Compression | None,
     level: int | None,
@@ -52,10 +71,13 @@ def export(
     verbose: bool,
     debug: bool,  # noqa: ARG001 # main() looks for it
 ) -> None:
-    """Write the layer in the layer folder DIR as a tar.
+    """Write the layer in the layer folder DIR, or layer N of an image, as a tar or as layer N of an image.
 
     A folder that was imported from a tar gives that very tar again, save for what was edited by hand since. Otherwise,
     and with --framing canonical, it is byte for byte what hcsshim writes on Windows.
+
+    As a layer of an image, #0 makes a new image; a number equal to that of its layers puts the layer on top, and a
+    smaller one replaces a layer; both change an image, and so want --force.
 
     \b
     Examples:
@@ -64,6 +86,9 @@ def export(
       wclayer export --compress zstd --level 9 -o layer.tar.zst nanoserver
       wclayer export app | sha256sum
       wclayer export --framing canonical -o canonical.tar nanoserver
+      wclayer export -o oci:base:nanoserver#0 nanoserver
+      wclayer export --force -o oci:base:nanoserver#1 app
+      wclayer export -z -o layer.tgz oci:out:hello#0
     """
     began = time.perf_counter()
     if gzip and compression not in (None, "gzip"):
@@ -71,22 +96,44 @@ def export(
     to_stdout = target is None or target == "-"
     if to_stdout and as_json:
         raise UsageError("--json, while the tar itself goes to stdout", hint="give -o FILE")
-    with (
-        open_output(target, force=force) as stream,
-        progress_bar(
-            "export", lambda summary: summary.bytes, None, quiet=quiet or as_json, verbose=verbose
-        ) as progress,
-    ):
-        summary = export_layer_to_tar(
-            stream,
-            folder,
-            parents,
-            compression="gzip" if gzip else compression or "none",
-            level=level,
-            framing=framing,
-            modes=modes,
-            verify_content=verify_content,
-            progress=progress,
+    source, place = parse_place(folder), parse_place(target or "-")
+    if gzip:
+        compression = "gzip"
+    elif compression is None:
+        compression = "gzip" if place.is_image and place.transport != "docker-archive" else "none"
+    with ExitStack() as stack:
+        progress = stack.enter_context(
+            progress_bar("export", lambda summary: summary.bytes, None, quiet=quiet or as_json, verbose=verbose)
         )
+        write: Callable[[BinaryIO], Summary]
+        if source.is_image:
+            if parents or verify_content:
+                raise UsageError("-l and --verify-content are for a layer folder", got=folder)
+            image = stack.enter_context(open_image(source, os_version=os_version, temporary=temporary_folder()))
+            layer = layer_of(image, source.layer)
+            base = layer.number == 0
+            write = partial(copy_layer_tar, layer, compression=compression, level=level, framing=framing, modes=modes)
+        else:
+            base = place.is_image and _is_base(folder)
+            write = partial(
+                export_layer_to_tar,
+                path=folder,
+                parents=parents,
+                compression=compression,
+                level=level,
+                framing=framing,
+                modes=modes,
+                verify_content=verify_content,
+            )
+        write = partial(write, progress=progress)
+        if place.is_image:
+            summary = put_layer(place, write, base=base, force=force, temporary=temporary_folder())
+        else:
+            summary = write(stack.enter_context(open_output(target, force=force)))
     if not quiet or as_json:
         print_summary("exported", folder, summary, began, as_json=as_json, err=to_stdout)
+
+
+def _is_base(folder: str) -> bool:
+    with PosixLayer(folder) as layer:
+        return layer.base

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import BinaryIO, cast
 
 import click
 
-from ..layers.importing import import_layer_from_tar
-from .common import common_options, open_input, parents_option, print_summary
+from ..errors import DigestMismatchError
+from ..images.places import parse_place
+from ..layers.importing import import_layer_from_tar, parse_digest
+from .common import (
+    common_options,
+    open_input,
+    open_layer_input,
+    os_version_option,
+    parents_option,
+    print_summary,
+)
 from .progress import progress_bar
 
 __all__ = ["import_"]
@@ -17,7 +27,8 @@ __all__ = ["import_"]
 @click.command("import", no_args_is_help=True)
 @click.argument("folder", metavar="DIR", type=click.Path())
 @parents_option("None for a base layer.")
-@click.option("-i", "--input", "source", metavar="TAR", type=click.Path(), help="The layer tar; stdin without it.")
+@click.option("-i", "--input", "source", metavar="TAR|PLACE#N", help="The layer tar, or an image's layer; else stdin.")
+@os_version_option
 @click.option("--diff-id", metavar="SHA256", help="Refuse a tar whose uncompressed digest is another one.")
 @click.option("--force", is_flag=True, help="Replace DIR, if there is one, once the new one is whole.")
 @common_options
@@ -25,6 +36,7 @@ def import_(
     folder: str,
     parents: tuple[str, ...],
     source: str | None,
+    os_version: str | None,
     diff_id: str | None,
     force: bool,
     as_json: bool,
@@ -32,7 +44,7 @@ def import_(
     verbose: bool,
     debug: bool,  # noqa: ARG001 # main() looks for it
 ) -> None:
-    """Make the layer folder DIR from a layer tar (plain, gzip or zstd).
+    """Make the layer folder DIR from a layer tar (plain, gzip or zstd), or from layer N of an image.
 
     DIR appears whole or not at all. What Windows knows of a file and this file system does not is kept in
     DIR/layer.db, so that `wclayer export` gives it back.
@@ -43,16 +55,27 @@ def import_(
       wclayer import -l nanoserver -i app.tar.gz app
       wclayer import -l app -l nanoserver -i patch.tar patch
       cat layer.tar | wclayer import --json base
+      wclayer import -i oci:out:hello#0 hello-base
     """
     began = time.perf_counter()
-    with (
-        open_input(source) as stream,
-        progress_bar(
-            "import", lambda _: stream.done, stream.total, quiet=quiet or as_json, verbose=verbose
-        ) as progress,
-    ):
+    with ExitStack() as stack:
+        place = None if source is None else parse_place(source)
+        if place is not None and place.is_image:
+            stream, layer = stack.enter_context(open_layer_input(place, os_version))
+            diff_id = _same(layer.diff_id, diff_id, place.text)
+        else:
+            stream = stack.enter_context(open_input(source))
+        progress = stack.enter_context(
+            progress_bar("import", lambda _: stream.done, stream.total, quiet=quiet or as_json, verbose=verbose)
+        )
         summary = import_layer_from_tar(
             cast("BinaryIO", stream), folder, parents, diff_id=diff_id, force=force, progress=progress
         )
     if not quiet or as_json:
         print_summary("imported", folder, summary, began, as_json=as_json)
+
+
+def _same(diff_id: str, wanted: str | None, place: str) -> str:
+    if wanted is not None and parse_digest(wanted) != diff_id:
+        raise DigestMismatchError("the layer is not the one asked for", path=place, expected=wanted, got=diff_id)
+    return diff_id

@@ -16,9 +16,12 @@ import click
 
 from .. import __version__
 from ..errors import WclayerError
+from .build import build
 from .completion import completion
 from .export import export
 from .import_ import import_
+from .index import index
+from .layers import layers
 from .makebaselayer import makebaselayer
 from .status import status
 
@@ -37,14 +40,20 @@ def cli() -> None:
 
     \b
     Examples:
+      wclayer build hello -o oci:out:hello
+      wclayer build app --from oci:base:nanoserver -o oci:out:app
+      wclayer layers oci:out:hello
       wclayer import -i layer.tar.gz nanoserver
       wclayer export -z -o layer.tar.gz nanoserver
-      wclayer import -l nanoserver -i app.tar.gz app
+      wclayer import -l nanoserver -i app.tar.gz app-layer
       wclayer status nanoserver
       wclayer makebaselayer hello
     """
 
 
+cli.add_command(build)
+cli.add_command(layers)
+cli.add_command(index)
 cli.add_command(import_)
 cli.add_command(export)
 cli.add_command(makebaselayer)

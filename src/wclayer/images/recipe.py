@@ -42,12 +42,14 @@ class Security:
 class FilesRule:
     """A file or folder of the host that becomes `target`; a folder's content goes into it.
 
+    into: `target` is the directory that a file goes into, under its own name; so is the root, if target is empty.
     exclude: patterns in gitignore's syntax, relative to the source. attributes: FILE_ATTRIBUTE_* bits to set on every
     file brought (not on directories).
     """
 
     source: str
     target: str = ""
+    into: bool = False
     security: Security = Security()
     attributes: int = 0
     exclude: tuple[str, ...] = ()
@@ -123,6 +125,8 @@ class Recipe:
 
     layers: tuple[LayerRecipe, ...]
     base: str | None = None
+    context: str | None = None
+    """A folder whose .wclayerignore holds for all sources in it; each source's own does anyway."""
     config: Config = Config()
     annotations: Mapping[str, str] = field(default_factory=dict)
     os_version: str | None = None
@@ -130,7 +134,7 @@ class Recipe:
     created: int | None = None
     """Seconds since 1970; None for the newest mtime of the sources."""
     acl: str = "default"
-    """The template for what no rule says anything about."""
+    """The template for new files and directories about which no rule says anything."""
     times: Times = "files"
     """`files`: those of the files, none later than `created` where that is given; `epoch`: all are `created`."""
     compression: Literal["gzip", "zstd", "none"] = "gzip"

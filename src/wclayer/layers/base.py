@@ -26,12 +26,12 @@ from ..stores.rules import FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES
 from ..win32.filetime import from_unix_ns, to_unix_ns
 from ..win32.names import decode_wtf8, upcase
 
-__all__ = ["BaseLayer", "convert_to_base_layer"]
+__all__ = ["CONFIG", "CONFIG_HIVES", "MAX_HIVE", "BaseLayer", "check_base_hive", "convert_to_base_layer"]
 
-_CONFIG: Final = f"{FILES}/Windows/System32/config"
-_CONFIG_HIVES: Final = ("DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM")
+CONFIG: Final = f"{FILES}/Windows/System32/config"
+CONFIG_HIVES: Final = ("DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM")
+MAX_HIVE: Final = 1 << 30  # bytes; real ones have up to 200 MB
 _BCD: Final = f"{UTILITY_VM_FILES}/EFI/Microsoft/Boot/BCD"
-_MAX_HIVE: Final = 1 << 30  # bytes; real ones have up to 200 MB
 _NEW: Final = b"wclayer.new"  # in the layer folder's root, which is no part of the layer
 
 
@@ -78,7 +78,7 @@ def convert_to_base_layer(
     root = Root(folder)
     try:
         with host_errors(os.fspath(path)):
-            places = [_place(root, f"{_CONFIG}/{name}", boot=False) for name in _CONFIG_HIVES]
+            places = [_place(root, f"{CONFIG}/{name}", boot=False) for name in CONFIG_HIVES]
             if root.exists(UTILITY_VM_FILES.encode()):
                 places.append(_place(root, _BCD, boot=True))
             result = BaseLayer()
@@ -104,7 +104,7 @@ def _check_kind(path: str | os.PathLike[str]) -> None:
             raise NotFoundError(
                 "no Files/ in the folder", path=layer.path, hint="put what is to be drive C: into its folder Files"
             )
-        for name in (FILES, UTILITY_VM, UTILITY_VM_FILES, _CONFIG, f"{UTILITY_VM_FILES}/EFI/Microsoft/Boot"):
+        for name in (FILES, UTILITY_VM, UTILITY_VM_FILES, CONFIG, f"{UTILITY_VM_FILES}/EFI/Microsoft/Boot"):
             parts = name.split("/")
             for number in range(len(parts)):
                 above = "/".join(parts[: number + 1])
@@ -175,17 +175,22 @@ def _valid(root: Root, place: _Place, result: BaseLayer, replace_invalid: bool, 
 def _check(root: Root, place: _Place, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise HiveError("no regular file", path=place.path, expected="a registry hive")
-    if found.st_size > _MAX_HIVE:
-        raise HiveError("no registry hive", path=place.path, expected=f"at most {_MAX_HIVE:,} bytes", got=found.st_size)
+    if found.st_size > MAX_HIVE:
+        raise HiveError("no registry hive", path=place.path, expected=f"at most {MAX_HIVE:,} bytes", got=found.st_size)
     with os.fdopen(root.open(place.host), "rb") as file:
-        data = file.read(_MAX_HIVE)
+        data = file.read(MAX_HIVE)
     try:
-        require_loadable(data)
+        check_base_hive(data)
     except HiveError as error:
-        error.hint = f"{error.hint}; --replace-invalid puts an empty one in its place"
+        error.hint = "; ".join(filter(None, (error.hint, "--replace-invalid puts an empty one in its place")))
         raise
+
+
+def check_base_hive(data: bytes) -> None:
+    """Raise HiveError for what Windows would not take whole as a hive of a base layer."""
+    require_loadable(data)
     if check_hive(data).differencing:
-        raise HiveError("a differencing hive, where a base layer needs an ordinary one", path=place.path)
+        raise HiveError("a differencing hive, where a base layer needs an ordinary one")
 
 
 def _check_links(places: list[_Place]) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from ..entry import Body, Directory, Entry
+from ..entry import Body, Entry
 from ..errors import NotFoundError, UsageError
 from ..stores.posix_source import PosixLayer
+from .merged import seen
 
 __all__ = ["Stack"]
 
@@ -68,32 +69,15 @@ class Stack:
 
     def lookup(self, path: str, /) -> Entry | None:
         """The entry that is seen at `path`, by NTFS's case rules."""
-        found = self._find(path)
+        found = seen(self.layers, path)
         return None if found is None else found[1]
 
     def open(self, path: str, stream: str = "", /) -> Body:
         """The body of the file that is seen at `path`, or of one of its streams. Raises NotFoundError."""
-        found = self._find(path)
+        found = seen(self.layers, path)
         if found is None:
             raise NotFoundError("no such file in the parents", path=path)
         return found[0].open(path, stream)
-
-    def _find(self, path: str) -> tuple[PosixLayer, Entry] | None:
-        above = [path[:at] for at, char in enumerate(path) if char == "/"]
-        for layer in self.layers:
-            entry = layer.lookup(path)
-            if entry is not None:
-                return layer, entry
-            if layer.has_whiteout(path):
-                return None
-            for directory in above:
-                # A directory that this layer deletes, or replaces by a file, hides all that is below it.
-                if layer.has_whiteout(directory):
-                    return None
-                found = layer.lookup(directory)
-                if found is not None and not isinstance(found, Directory):
-                    return None
-        return None
 
 
 def check_parents(layer: PosixLayer, given: Sequence[str | None]) -> None:

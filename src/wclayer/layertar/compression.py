@@ -167,8 +167,13 @@ def _skippable(data: bytes) -> bool:
 class Compressed:
     """Write plain bytes, and `stream` gets them compressed; close() ends the compressed stream, not `stream`."""
 
-    def __init__(self, stream: Writes, compression: Compression, level: int | None = None) -> None:
-        """Raises UsageError for a level that the compression does not have."""
+    def __init__(
+        self, stream: Writes, compression: Compression, level: int | None = None, workers: int | None = None
+    ) -> None:
+        """workers: threads to compress in, as many as processors if None; they have no influence on the bytes.
+
+        Raises UsageError for a level that the compression does not have.
+        """
         if compression not in LEVELS:
             raise UsageError("unknown compression", expected=", ".join(LEVELS), got=compression)
         if level is not None and level not in LEVELS[compression]:
@@ -184,7 +189,7 @@ class Compressed:
         self._write = stream.write
         self._crc = 0
         self._plain = 0
-        self._gzip = BlockDeflate(level) if compression == "gzip" else None
+        self._gzip = BlockDeflate(level, workers) if compression == "gzip" else None
         self._zstd: zstd.ZstdCompressor | None = None
         if self._gzip is not None and self._out is not None:
             self._out.write(_GZIP_HEADER)
@@ -193,7 +198,7 @@ class Compressed:
             options: dict[int, int] = {
                 parameter.compression_level: level,
                 parameter.checksum_flag: 1,
-                parameter.nb_workers: min(processors(), _MAX_ZSTD_WORKERS),
+                parameter.nb_workers: min(workers or processors(), _MAX_ZSTD_WORKERS),
             }
             self._zstd = zstd.ZstdCompressor(options=options)
 

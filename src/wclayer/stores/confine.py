@@ -35,6 +35,10 @@ def _split(path: bytes) -> list[bytes]:
     return parts
 
 
+def _lstat(item: os.DirEntry[str] | os.DirEntry[bytes]) -> os.stat_result:
+    return item.stat(follow_symlinks=False)
+
+
 class Root:
     """The folder `path`, below which everything happens. OSError passes through; see `host.host_errors`.
 
@@ -192,4 +196,6 @@ class Root:
     def list(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:
         """The names in the directory `path` ("" is the root), each with what lstat says; in no order."""
         with self._listing(path) as found:
-            return [(os.fsencode(item.name), item.stat(follow_symlinks=False)) for item in found]
+            # On Windows a listing knows neither the number of a file's names nor its identity.
+            look = os.lstat if os.name == "nt" else _lstat
+            return [(os.fsencode(item.name), look(item)) for item in found]

@@ -1,4 +1,4 @@
-"""A folder is whole or absent: made under another name beside its place, renamed at the end.
+"""A folder or file is whole or absent: made under another name beside its place, renamed at the end.
 
 The name is `NAME.partial-XXXXXXXX`. While it is being made, its maker holds a
 lock on it, so that what a killed process left can be told from what another
@@ -13,8 +13,9 @@ import secrets
 import shutil
 import stat
 import sys
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from ..errors import AlreadyExistsError, NotFoundError
 from .host import host_errors, shown
@@ -22,7 +23,7 @@ from .host import host_errors, shown
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["PartialFolder"]
+__all__ = ["PartialFolder", "check_file", "partial_file"]
 
 _MARK: Final = b".partial-"
 _LOCK: Final = b".lock"
@@ -124,6 +125,41 @@ class PartialFolder:
         self._done = True
         _remove(self.path, self._lock)
         self._lock = None
+
+
+def check_file(path: str, *, force: bool = False) -> None:
+    """Raise AlreadyExistsError for a file that is there, unless `force`, and for a folder; NotFoundError for no folder
+    to write into.
+    """
+    if os.path.isdir(path):
+        raise AlreadyExistsError("there is a folder of that name", path=path, hint="choose another name")
+    if os.path.lexists(path) and not force:
+        raise AlreadyExistsError("there is a file already", path=path, hint="choose another name, or --force")
+    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        raise NotFoundError("the folder to write into is not there", path=path, hint="make it first")
+
+
+@contextlib.contextmanager
+def partial_file(path: str, *, force: bool = False) -> Iterator[BinaryIO]:
+    """A binary file to write to, which becomes `path` when the context ends without an error.
+
+    Raises as check_file does.
+    """
+    check_file(path, force=force)
+    partial = f"{path}{_MARK.decode()}{secrets.token_hex(4)}"
+    with host_errors(path):
+        stream = open(partial, "xb")
+    try:
+        yield stream
+        with host_errors(path):
+            stream.close()
+            os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            stream.close()
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
 
 
 def _unlock(lock: int | None) -> None:

@@ -85,6 +85,12 @@ class RecordReader:
     def close(self) -> None:
         self._db.close()
 
+    def check(self) -> None:
+        """Raise RecordError if a page of the file is broken; it is read whole."""
+        for (text,) in self._query("PRAGMA quick_check(1)"):
+            if text != "ok":
+                raise self._broken(ValueError(text))
+
     def _query(self, sql: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         try:
             # Not `yield from`: it would close the cursor of a generator that is dropped after close().

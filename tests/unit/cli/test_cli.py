@@ -264,51 +264,6 @@ def test_no_tar_to_a_terminal(tmp_path: Path) -> None:
         os.close(slave)
 
 
-def examples() -> list[tuple[str, str]]:
-    found = []
-    for command in ("", "import", "export", "status", "makebaselayer", "completion"):
-        text = wclayer(*([command] if command else []), "--help").stdout.decode()
-        lines = re.findall(r"^ +((?:cat [^|]*\| )?wclayer [^-\n].*)$", text.partition("Examples:")[2], re.MULTILINE)
-        assert lines
-        found += [(command or "wclayer", line) for line in lines]
-    return found
-
-
-@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
-def test_the_examples_of_each_help_run(tmp_path: Path) -> None:
-    """In an order in which each finds what it needs, in a folder of its own for each help."""
-    import gzip
-
-    script = tmp_path / "bin" / "wclayer"
-    script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m wclayer "$@"\n')
-    script.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}", "HOME": str(tmp_path), "PROFILE": "p"}
-    for name in ("import", "export", "status", "makebaselayer", "completion", "wclayer"):
-        place = tmp_path / f"in-{name}"
-        place.mkdir()
-        (place / "layer.tar").write_bytes(TAR)
-        (place / "layer.tar.gz").write_bytes(gzip.compress(TAR))
-        upper = build([*BASE, M("Files/g", b"upper")])
-        (place / "app.tar.gz").write_bytes(gzip.compress(upper))
-        (place / "patch.tar").write_bytes(upper)
-        for folder in (".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"):
-            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-        (place / "hello" / "Files").mkdir(parents=True)
-        if name in ("export", "status"):
-            for folder in ("nanoserver", "app"):
-                assert wclayer("import", folder, stdin=TAR, cwd=place).returncode == 0
-        for command, line in examples():
-            if command != name:
-                continue
-            if name == "wclayer" and "-o layer.tar.gz" in line:
-                line = line.replace("-o layer.tar.gz", "--force -o layer.tar.gz")  # noqa: PLW2901 # it is there already
-            if name == "export" and "layer.tar" in line:
-                line = line.replace("export", "export --force")  # noqa: PLW2901
-            done = subprocess.run(["sh", "-c", line], cwd=place, env=environment, capture_output=True, check=False)
-            assert done.returncode == 0, (line, done.stderr)
-
-
 def test_status(tmp_path: Path) -> None:
     layer = tmp_path / "layer"
     assert wclayer("import", layer, stdin=TAR).returncode == 0

@@ -1,0 +1,247 @@
+"""`wclayer build`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+
+import click
+import platformdirs
+
+from ..errors import NotFoundError, UsageError, printable
+from ..images.acl import TEMPLATES
+from ..images.build import BuiltImage, build_image
+from ..images.compose import rfc3339
+from ..images.recipe import FilesRule, LayerRecipe, Recipe
+from ..images.spec import MAX_SIZE, check_port, load_recipe
+from ..layertar.compression import Compression
+from ..stores.host import host_errors
+from .common import check_image_output, common_options, pairs, size_text, temporary_folder
+from .progress import progress_bar
+
+__all__ = ["build"]
+
+
+@click.command("build", no_args_is_help=True)
+@click.argument("contexts", metavar="[CONTEXT]...", nargs=-1, type=click.Path())
+@click.option("-o", "--output", metavar="PLACE", required=True, help="Where the image goes: oci:DIR:TAG and its kin.")
+@click.option("--from", "base", metavar="PLACE", help="The image to build on. Without it: FROM scratch.")
+@click.option("-f", "--file", "recipe_file", metavar="FILE", type=click.Path(), help="An image.toml.")
+@click.option("--entrypoint", metavar="ARG", multiple=True, help="One option an argument, or one JSON array.")
+@click.option("--cmd", metavar="ARG", multiple=True, help="The default arguments; as --entrypoint.")
+@click.option("--env", metavar="NAME=VALUE", multiple=True, help="An environment variable.")
+@click.option("--workdir", metavar="DIR", help="The working directory, such as C:\\app.")
+@click.option("--user", metavar="NAME", help="Who runs it, such as ContainerUser.")
+@click.option("--label", metavar="KEY=VALUE", multiple=True, help="A label of the config.")
+@click.option("--port", metavar="N[/udp]", multiple=True, help="A port that it listens on.")
+@click.option("--annotation", metavar="KEY=VALUE", multiple=True, help="An annotation of the manifest.")
+@click.option("--os-version", metavar="VERSION", help="10.0.20348.2227, say; with --from, which of an index's images.")
+@click.option("--architecture", type=click.Choice(["amd64", "arm64"]), help="Default: amd64, or the base's.")
+@click.option(
+    "--created",
+    envvar="SOURCE_DATE_EPOCH",
+    show_envvar=True,
+    metavar="TIME",
+    help="Seconds since 1970, or 2024-01-31T12:00:00Z. No file is newer. Default: the newest mtime.",
+)
+@click.option("--times", type=click.Choice(["files", "epoch"]), help="Keep the files' times, or give all --created.")
+@click.option("--acl", type=click.Choice(list(TEMPLATES)), help="Who may do what with new files (see below).")
+@click.option("--compress", "compression", type=click.Choice(["gzip", "zstd", "none"]), help="Default: gzip.")
+@click.option("--level", metavar="N", type=int, help="gzip: 1 to 9 (default 5); zstd: 1 to 19 (default 3).")
+@click.option("--workers", metavar="N", type=click.IntRange(1, 64), help="Processors to compress on. Default: all.")
+@click.option("--no-cache", is_flag=True, help="Read the layers of the base anew, and remember nothing.")
+@click.option("--force", is_flag=True, help="Replace the image at PLACE, if there is one.")
+@common_options
+def build(
+    contexts: tuple[str, ...],
+    output: str,
+    base: str | None,
+    recipe_file: str | None,
+    entrypoint: tuple[str, ...],
+    cmd: tuple[str, ...],
+    env: tuple[str, ...],
+    workdir: str | None,
+    user: str | None,
+    label: tuple[str, ...],
+    port: tuple[str, ...],
+    annotation: tuple[str, ...],
+    os_version: str | None,
+    architecture: str | None,
+    created: str | None,
+    times: Literal["files", "epoch"] | None,
+    acl: str | None,
+    compression: Compression | None,
+    level: int | None,
+    workers: int | None,
+    no_cache: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    debug: bool,  # noqa: ARG001 # main() looks for it
+) -> None:
+    """Build a Windows container image from folders, on any system.
+
+    Each CONTEXT becomes drive C: in a layer of its own, the first one lowest. FROM scratch, the first layer is a base
+    layer: the registry hives that Windows needs are made, and without --os-version the image runs on every Windows
+    Server. With --from, the layers go on top of another image; what it has keeps its names and its security.
+
+    CONTEXT/.wclayerignore, in gitignore's syntax, names what to leave out. With -f, a CONTEXT is the folder that the
+    sources of image.toml are in; without one it is the folder of image.toml itself.
+
+    \b
+    ACLs (--acl): what users who are no administrators may do with new files.
+      default         read, execute, and make files in directories, as on a fresh Windows volume
+      read-only       read and execute
+      users-write     also change and delete
+      administrators  nothing
+
+    \b
+    Examples:
+      wclayer build hello -o oci:out:hello --entrypoint 'C:\\hello\\hello.cmd'
+      wclayer build hello -o oci-archive:hello.tar --compress zstd --acl read-only
+      wclayer build app --from oci:base:nanoserver -o oci:out:app --user ContainerUser
+      wclayer build -f image.toml -o oci:out:service --label version=1.2
+      wclayer build --from oci:out:hello -o oci:out:quiet --cmd '["cmd", "/c", "exit 0"]'
+    """
+    began = time.perf_counter()
+    to_stdout = check_image_output(output, as_json=as_json, force=force)
+    recipe = _recipe(contexts, recipe_file, base)
+    config = recipe.config
+    config = replace(
+        config,
+        entrypoint=_arguments("--entrypoint", entrypoint) or config.entrypoint,
+        cmd=_arguments("--cmd", cmd) or config.cmd,
+        env={**config.env, **pairs("--env", env)},
+        labels={**config.labels, **pairs("--label", label)},
+        ports=(*config.ports, *map(check_port, port)),
+        workdir=config.workdir if workdir is None else workdir,
+        user=config.user if user is None else user,
+    )
+    recipe = replace(
+        recipe,
+        config=config,
+        annotations={**recipe.annotations, **pairs("--annotation", annotation)},
+        base=base or recipe.base,
+        os_version=os_version or recipe.os_version,
+        architecture=architecture or recipe.architecture,
+        created=recipe.created if not created else _time(created),
+        times=times or recipe.times,
+        acl=acl or recipe.acl,
+        compression=compression or recipe.compression,
+        level=recipe.level if level is None else level,
+    )
+    cache = None if no_cache else os.path.join(platformdirs.user_cache_dir("wclayer", appauthor=False), "layers")
+    with progress_bar(
+        "build", lambda summary: summary.bytes, None, quiet=quiet or as_json, verbose=verbose
+    ) as progress:
+        built = build_image(
+            recipe,
+            output,
+            force=force,
+            cache=cache,
+            temporary=temporary_folder(),
+            workers=workers,
+            progress=progress,
+        )
+    if as_json:
+        click.echo(json.dumps(_as_json(built, time.perf_counter() - began)))
+    elif not quiet:
+        _print(built, output, time.perf_counter() - began, err=to_stdout)
+
+
+def _recipe(contexts: tuple[str, ...], file: str | None, base: str | None) -> Recipe:
+    if file is None:
+        if not contexts and base is None:
+            raise UsageError("nothing to build", expected="a CONTEXT, -f FILE, or --from PLACE")
+        return Recipe(layers=tuple(LayerRecipe(files=(FilesRule(source=context),)) for context in contexts))
+    if len(contexts) > 1:
+        raise UsageError("several contexts with -f", expected="at most one: the folder that its sources are in")
+    folder = contexts[0] if contexts else os.path.dirname(file) or "."
+    with host_errors(file):
+        try:
+            with open(file, "rb") as stream:
+                data = stream.read(MAX_SIZE + 1)
+        except FileNotFoundError:
+            raise NotFoundError("no such file", path=file) from None
+    return replace(load_recipe(data, source=file, folder=folder), context=folder)
+
+
+def _arguments(option: str, given: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The arguments that were given one by one, or all together as a JSON array; None for none."""
+    if len(given) != 1 or not given[0].lstrip().startswith("["):
+        return given or None
+    try:
+        found: Any = json.loads(given[0])
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise UsageError(option, expected='a JSON array of text, such as ["cmd", "/c", "ver"]', got=given[0])
+    return tuple(found)
+
+
+def _time(text: str) -> int:
+    """Seconds since 1970."""
+    if re.fullmatch(r"[0-9]{1,12}", text, re.ASCII):
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise UsageError(
+            "--created or SOURCE_DATE_EPOCH", expected="seconds since 1970, or 2024-01-31T12:00:00Z", got=text
+        )
+    return int(found.timestamp() // 1)
+
+
+def _as_json(built: BuiltImage, seconds: float) -> dict[str, Any]:
+    return {
+        "digest": built.digest,
+        "config": built.config_digest,
+        "platform": built.platform.to_json(),
+        "created": rfc3339(built.created),
+        "base_layers": built.base_layers,
+        "layers": [
+            {
+                "diff_id": layer.diff_id,
+                "tar_size": layer.tar_size,
+                "digest": layer.digest,
+                "blob_size": layer.blob_size,
+                "compression": layer.compression,
+                "compressor": layer.compressor,
+                "entries": dict(sorted(layer.entries.items())),
+                "bytes": layer.bytes,
+            }
+            for layer in built.layers
+        ],
+        "made": built.made,
+        "left_out": built.left_out,
+        "seconds": round(seconds, 3),
+        "warnings": built.warnings,
+    }
+
+
+def _print(built: BuiltImage, output: str, seconds: float, *, err: bool) -> None:
+    """The result for people; on stderr if the image itself goes to stdout."""
+    say = partial(click.echo, err=err)
+    say(f"built {output}: {built.platform}, {rfc3339(built.created)}, in {seconds:.1f} s")
+    say(f"digest  {built.digest}")
+    if built.base_layers:
+        say(f"base    {built.base_layers} {'layer' if built.base_layers == 1 else 'layers'}")
+    for number, layer in enumerate(built.layers, built.base_layers):
+        counts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in sorted(layer.entries.items()))
+        size = size_text(layer.blob_size or 0)
+        say(f"layer   #{number} {layer.diff_id}: {counts}; {size_text(layer.bytes)}, blob {size}")
+    if built.made:
+        say(f"made    {len(built.made)} registry hives, which every base layer needs")
+    if built.left_out:
+        say(f"left out: {built.left_out} files of macOS's own (.DS_Store, ._*)")
+    for warning in built.warnings:
+        click.echo(f"warning: {printable(warning)}", err=True)

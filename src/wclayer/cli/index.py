@@ -1,0 +1,56 @@
+"""`wclayer index`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from ..images.index import make_index
+from .common import check_image_output, common_options, pairs, temporary_folder
+
+__all__ = ["index"]
+
+
+@click.command("index", no_args_is_help=True)
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.option(
+    "-o", "--output", metavar="PLACE", required=True, help="Where the index goes: oci:DIR:TAG, oci-archive:FILE."
+)
+@click.option("--annotation", metavar="KEY=VALUE", multiple=True, help="An annotation of the index.")
+@click.option("--force", is_flag=True, help="Replace the image at PLACE, if there is one.")
+@common_options
+def index(
+    images: tuple[str, ...],
+    output: str,
+    annotation: tuple[str, ...],
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,  # noqa: ARG001 # for all commands the same
+    debug: bool,  # noqa: ARG001 # main() looks for it
+) -> None:
+    """Put several images into one, from which each Windows takes what fits its version.
+
+    Each IMAGE (oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE) must have an os.version of its own; one that is an
+    index itself gives all its Windows images. Their order stays.
+
+    \b
+    Examples:
+      wclayer index -o oci:out:all oci:out:ltsc2019 oci:out:ltsc2022
+      wclayer index -o oci-archive:all.tar --annotation org.opencontainers.image.title=hello oci:out:ltsc2022
+    """
+    to_stdout = check_image_output(output, as_json=as_json, force=force)
+    made = make_index(
+        output, images, annotations=pairs("--annotation", annotation), force=force, temporary=temporary_folder()
+    )
+    if as_json:
+        found = [
+            {"place": place, "platform": platform.to_json(), "digest": digest}
+            for place, platform, digest in made.images
+        ]
+        click.echo(json.dumps({"digest": made.digest, "images": found}))
+    elif not quiet:
+        click.echo(f"made {output}: {made.digest}", err=to_stdout)
+        for place, platform, digest in made.images:
+            click.echo(f"image {platform}  {digest}  {place}", err=to_stdout)

@@ -1,0 +1,93 @@
+"""`wclayer layers`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from ..errors import printable
+from ..images.reading import Image, open_image
+from .common import common_options, os_version_option, size_text, temporary_folder
+
+__all__ = ["layers"]
+
+_SHOWN = 60  # characters of what made a layer
+_DIGEST = 19  # characters of a digest: sha256: and twelve digits
+
+
+@click.command("layers", no_args_is_help=True)
+@click.argument("place", metavar="PLACE")
+@os_version_option
+@common_options
+def layers(
+    place: str,
+    os_version: str | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    debug: bool,  # noqa: ARG001 # main() looks for it
+) -> None:
+    """List the layers of an image, from the base up.
+
+    PLACE is oci:DIR:TAG, oci-archive:FILE or docker-archive:FILE. Each line has the number that PLACE#N wants, the size
+    of the blob, its compression, its diff_id (whole with -v), and what made it.
+
+    \b
+    Examples:
+      wclayer layers oci:out:hello
+      wclayer layers -v oci:base:nanoserver
+      wclayer layers --json oci:out:hello
+      wclayer layers --os-version 10.0.20348 oci:out:all
+    """
+    with open_image(place, os_version=os_version, temporary=temporary_folder()) as image:
+        if as_json:
+            click.echo(json.dumps(_as_json(image)))
+        elif not quiet:
+            _print(image, verbose=verbose)
+
+
+def _as_json(image: Image) -> dict[str, Any]:
+    return {
+        "place": image.place.text,
+        "digest": image.manifest.digest,
+        "config": image.config_descriptor.digest,
+        "platform": image.platform.to_json(),
+        "annotations": image.manifest_annotations,
+        "layers": [
+            {
+                "number": layer.number,
+                "diff_id": layer.diff_id,
+                "digest": layer.descriptor.digest,
+                "size": layer.descriptor.size,
+                "media_type": layer.descriptor.media_type,
+                "compression": layer.compression,
+                "annotations": dict(layer.descriptor.annotations),
+                "history": layer.history,
+            }
+            for layer in image.layers
+        ],
+    }
+
+
+def _print(image: Image, *, verbose: bool) -> None:
+    count = len(image.layers)
+    click.echo(f"{image.platform}, {count} {'layer' if count == 1 else 'layers'}, {image.manifest.digest}")
+    rows = []
+    for layer in image.layers:
+        history = layer.history or {}
+        made = " ".join(text for key in ("created_by", "comment") if (text := history.get(key)))
+        rows.append(
+            (
+                f"#{layer.number}",
+                size_text(layer.descriptor.size),
+                layer.compression,
+                layer.diff_id if verbose else layer.diff_id[:_DIGEST],
+                printable(made if verbose else made[:_SHOWN]),
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for number, size, compression, diff_id, made in rows:
+        line = f"{number:<{widths[0]}}  {size:>{widths[1]}}  {compression:<{widths[2]}}  {diff_id}  {made}"
+        click.echo(line.rstrip())

@@ -1,0 +1,311 @@
+"""Build: folders of the host become the layers of an image, FROM scratch or on top of another, on any system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final
+
+from ..entry import Entry, Summary
+from ..errors import HiveError, ImageError, UsageError, WclayerError
+from ..layers.base import CONFIG, CONFIG_HIVES, MAX_HIVE, check_base_hive
+from ..layertar.compression import Compressed
+from ..layertar.writer import TarWriter
+from ..regf.minimal import minimal_hive
+from ..stores.rules import FILES
+from ..win32.filetime import from_unix_ns
+from .below import Below, Known, know
+from .compose import compose_config, compose_manifest, history_entry, rfc3339
+from .descriptors import (
+    ANNOTATION_BASE_DIGEST,
+    ANNOTATION_CREATED,
+    MANIFEST,
+    Descriptor,
+    Platform,
+    layer_media_type,
+    oci_layer_type,
+)
+from .descriptors import (
+    CONFIG as CONFIG_TYPE,
+)
+from .new_layer import NewLayer, Times
+from .places import Place, parse_place
+from .reading import Image, ImageLayer, open_image
+from .recipe import Recipe
+from .source_folder import changed
+from .source_tree import Kind, SourceTree, Survey
+from .writing import ImageWriter, create_image
+
+__all__ = ["BuiltImage", "build_image"]
+
+MAX_LAYERS: Final = 127  # hcsshim's and containerd's bound
+_COMPRESSOR: Final = "wclayer.compressor"
+
+
+@dataclass(slots=True)
+class BuiltImage:
+    """What was built: digests `sha256:HEX`, `created` in seconds since 1970, a summary for each new layer, base first.
+
+    made: the paths of the hives that were made. left_out: how many files of macOS's own were passed over.
+    """
+
+    digest: str = ""
+    config_digest: str = ""
+    platform: Platform = field(default_factory=Platform)
+    created: int = 0
+    base_layers: int = 0
+    layers: list[Summary] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
+    left_out: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def build_image(
+    recipe: Recipe,
+    output: Place | str,
+    *,
+    force: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    temporary: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    progress: Callable[[Entry, Summary], None] | None = None,
+) -> BuiltImage:
+    """Make the image that `recipe` describes at the place `output`.
+
+    FROM scratch, the first layer is a base layer: the five registry hives that Windows needs are made where the sources
+    bring none. On top of a base, each is a non-base layer; what must be known of the layers below is read from them
+    once, and kept in the folder `cache`, if one is given.
+
+    force: replace what is at `output`. temporary: a folder for what has to be put aside while reading. workers: how
+    many processors compress; the bytes do not depend on it. progress: called after each entry, with it and the counts
+    of its layer so far.
+
+    Raises UsageError, NotFoundError, LayerError, ImageError, HiveError and the errors of what is read; StorageError if
+    a source changes meanwhile; then nothing is left at `output` that was not there before.
+    """
+    place = output if isinstance(output, Place) else parse_place(output)
+    with ExitStack() as stack:
+        base = None
+        if recipe.base is not None:
+            base = stack.enter_context(open_image(recipe.base, os_version=recipe.os_version, temporary=temporary))
+        trees = [stack.enter_context(SourceTree(layer, recipe.context)) for layer in recipe.layers]
+        build = _Build(recipe, place, base, trees, workers, progress)
+        build.check()
+        with create_image(place, force=force, temporary=temporary) as writer:
+            return build.write(writer, cache)
+
+
+class _Build:
+    def __init__(
+        self,
+        recipe: Recipe,
+        place: Place,
+        base: Image | None,
+        trees: Sequence[SourceTree],
+        workers: int | None,
+        progress: Callable[[Entry, Summary], None] | None,
+    ) -> None:
+        self._recipe = recipe
+        self._place = place
+        self._base = base
+        self._trees = trees
+        self._workers = workers
+        self._progress = progress
+        self._compression = "none" if place.transport == "docker-archive" else recipe.compression
+        self._compressor: str | None = None
+        self._surveys: list[Survey] = []
+        self._hives: list[str] = []  # those to be made
+        self._result = BuiltImage(platform=_platform(recipe, base))
+        self._result.base_layers = len(base.layers) if base else 0
+
+    # --- before anything is written ---------------------------------------------
+
+    def check(self) -> None:
+        """All that can be found out of the sources by looking at their names."""
+        if not self._trees and self._base is None:
+            raise UsageError("nothing to build", expected="a context, or a base", hint="give a folder")
+        if (number := len(self._trees) + self._result.base_layers) > MAX_LAYERS:
+            raise UsageError("more layers than Windows can stack", expected=f"at most {MAX_LAYERS}", got=number)
+        if self._place.transport != "docker":
+            for tree in self._trees:
+                tree.check_output(self._place.path)
+        if self._base is None:
+            self._find_hives(self._trees[0])
+            if self._trees[0].removals:
+                raise UsageError(
+                    "a removal in the lowest layer, which has nothing below it", path=self._trees[0].removals[0]
+                )
+        self._surveys = [Survey(tree) for tree in self._trees]
+        newest = [survey.newest for survey in self._surveys if survey.newest is not None]
+        created = self._recipe.created
+        if created is None:
+            created = max(newest) // 10**9 if newest else 0
+        rfc3339(created)
+        self._result.created = created
+
+    def _find_hives(self, tree: SourceTree) -> None:
+        names = CONFIG.removeprefix(f"{FILES}/").split("/")
+        for name in CONFIG_HIVES:
+            node = tree.find([*names, name])
+            if node is None:
+                path = "/".join([*names, name])
+                tree.add_file(path, b"")
+                self._hives.append(path)
+                continue
+            path = f"{FILES}/{node.path}"
+            if node.kind is not Kind.FILE:
+                raise HiveError(f"{node.kind.value}, where a base layer needs a registry hive", path=path)
+            [origin] = node.origins
+            if origin.found.st_size > MAX_HIVE:
+                got = origin.found.st_size
+                raise HiveError("no registry hive", path=path, expected=f"at most {MAX_HIVE:,} bytes", got=got)
+            try:
+                check_base_hive(origin.folder.read(origin.host, origin.found))
+            except HiveError as error:
+                error.at(path)
+                error.hint = "; ".join(filter(None, (error.hint, "leave it out, and a minimal one is made")))
+                raise
+
+    # --- writing ----------------------------------------------------------------
+
+    def write(self, writer: ImageWriter, cache: str | os.PathLike[str] | None) -> BuiltImage:
+        result, recipe = self._result, self._recipe
+        created = from_unix_ns(result.created * 10**9)
+        latest = None if recipe.created is None else created
+        times = Times(created, latest, recipe.times == "epoch")
+        for path in self._hives:
+            self._trees[0].add_file(path, minimal_hive(created))
+        result.made = [f"{FILES}/{path}" for path in self._hives]
+        descriptors = self._copy_base(writer)
+        with ExitStack() as stack:
+            known: list[Known] = []  # base first
+            if self._trees and self._base is not None:
+                known = [stack.enter_context(_known(layer, cache)) for layer in self._base.layers]
+            for number, tree in enumerate(self._trees):
+                below = Below(known[::-1]) if known else None
+                layer = NewLayer(tree, below, times, acl=recipe.acl)
+                with writer.blob() as blob:
+                    steps = self._tar(layer, blob)
+                    if number + 1 < len(self._trees):
+                        known.append(stack.enter_context(know(None, lambda steps=steps: steps, None)))  # type: ignore[misc]
+                    for _ in steps:
+                        pass
+                    descriptors.append(self._layer_descriptor(result.layers[-1]))
+                result.warnings.extend(layer.warnings)
+            self._check_sources()
+            return self._finish(writer, descriptors)
+
+    def _copy_base(self, writer: ImageWriter) -> list[Descriptor]:
+        descriptors: list[Descriptor] = []
+        for layer in self._base.layers if self._base else ():
+            writer.copy(layer.descriptor, layer.open)
+            found = layer.descriptor
+            descriptors.append(
+                Descriptor(
+                    media_type=oci_layer_type(found.media_type),
+                    digest=found.digest,
+                    size=found.size,
+                    annotations=found.annotations,
+                    urls=found.urls,
+                )
+            )
+        return descriptors
+
+    def _tar(self, layer: NewLayer, blob: Any) -> Iterator[Entry]:
+        """Write a layer; each entry is given once it is written."""
+        packed = Compressed(blob, self._compression, self._recipe.level, self._workers)
+        try:
+            with TarWriter(packed) as tar:
+                for entry, body in layer.entries():
+                    try:
+                        tar.add(entry, body)
+                    except WclayerError as error:
+                        error.at(entry.path)
+                        raise
+                    yield entry
+                    if self._progress is not None:
+                        self._progress(entry, tar.so_far)
+                summary = tar.commit()
+        except BaseException:
+            packed.abort()
+            raise
+        packed.close()
+        summary.compression, summary.compressor = packed.compression, packed.compressor
+        self._compressor = packed.compressor
+        summary.digest, summary.blob_size = blob.close()
+        self._result.layers.append(summary)
+
+    def _layer_descriptor(self, summary: Summary) -> Descriptor:
+        return Descriptor(
+            media_type=layer_media_type(self._compression),
+            digest=summary.digest or "",
+            size=summary.blob_size or 0,
+        )
+
+    def _check_sources(self) -> None:
+        for tree, survey in zip(self._trees, self._surveys, strict=True):
+            node = survey.check()
+            if node is not None:
+                raise changed(node.shown, "other names, sizes or times in the folder")
+            self._result.left_out += tree.left_out
+
+    def _finish(self, writer: ImageWriter, layers: Sequence[Descriptor]) -> BuiltImage:
+        recipe, result, base = self._recipe, self._result, self._base
+        history = [history_entry(result.created, layer.name) for layer in recipe.layers]
+        if not history:
+            history = [history_entry(result.created, None, empty=True)]
+        config = compose_config(
+            None if base is None else base.config,
+            recipe.config,
+            result.platform,
+            result.created,
+            [summary.diff_id or "" for summary in result.layers],
+            history,
+        )
+        config_descriptor = writer.add_bytes(config, CONFIG_TYPE)
+        annotations = {ANNOTATION_CREATED: rfc3339(result.created)}
+        if base is not None:
+            annotations[ANNOTATION_BASE_DIGEST] = base.manifest.digest
+        manifest = compose_manifest(config_descriptor, layers, {**annotations, **recipe.annotations})
+        root = writer.add_bytes(manifest, MANIFEST, platform=result.platform)
+        writer.commit(root, annotations={_COMPRESSOR: self._compressor} if self._compressor else {})
+        result.digest, result.config_digest = root.digest, config_descriptor.digest
+        return result
+
+
+def _platform(recipe: Recipe, base: Image | None) -> Platform:
+    if base is None:
+        return Platform(architecture=recipe.architecture or "amd64", os_version=recipe.os_version)
+    theirs = base.platform
+    if recipe.architecture not in (None, theirs.architecture):
+        raise UsageError(
+            "an image has the architecture of its base", expected=theirs.architecture, got=recipe.architecture
+        )
+    wanted = recipe.os_version
+    if wanted and theirs.os_version != wanted and not f"{theirs.os_version}.".startswith(f"{wanted}."):
+        raise UsageError("an image has the os.version of its base", expected=theirs.os_version or "none", got=wanted)
+    return theirs
+
+
+def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None) -> Known:
+    """What is known of a layer of the base.
+
+    That a blob has the diff_id that the config gives it, only reading it shows. So the cache's key has both digests in
+    it, lest a wrong config borrow what is known of another layer.
+    """
+    key = layer.diff_id
+    if layer.descriptor.digest != layer.diff_id:
+        key = f"sha256:{sha256(f'{layer.diff_id} {layer.descriptor.digest}'.encode()).hexdigest()}"
+
+    def entries() -> Iterator[Entry]:
+        for entry, _ in layer.source().entries():
+            yield entry
+
+    try:
+        return know(key, entries, cache)
+    except ImageError as error:
+        error.at(f"layer {layer.number} of the base")
+        raise

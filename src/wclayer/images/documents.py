@@ -1,0 +1,94 @@
+"""The JSON documents of images, read strictly: UTF-8, one object, no name twice, numbers that JSON has.
+
+What every key is for is not said here, and keys that nobody knows stay.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, BinaryIO, Final
+
+from ..body import read_all
+from ..errors import ImageError
+
+__all__ = ["MAX_CONFIG", "MAX_MANIFEST", "check_date", "objects", "parse_json", "read_bounded"]
+
+MAX_MANIFEST: Final = 4 << 20  # bytes; registries refuse larger ones
+MAX_CONFIG: Final = 8 << 20
+
+_DATE: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:\.[0-9]+)?(?:[Zz]|[+-]([0-9]{2}:[0-9]{2}))",
+    re.ASCII,
+)
+
+
+def read_bounded(stream: BinaryIO, size: int, most: int, what: str) -> bytes:
+    """All of the stream, which has `size` bytes. Raises ImageError for more than `most`, before any is read."""
+    if size > most:
+        raise ImageError(f"{what} is too large", expected=f"at most {most:,} bytes", got=f"{size:,}")
+    return read_all(stream.read)[: most + 1]
+
+
+def parse_json(data: bytes, what: str) -> Any:
+    """The value of a document; `what` names it in errors. Raises ImageError."""
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_float=_number,
+            parse_constant=_constant,
+        )
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # half of a surrogate pair, escaped, is no text
+    except ImageError as error:
+        error.at(what)
+        raise
+    except (ValueError, RecursionError) as error:
+        text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ImageError(f"{what} is no JSON: {text}", hint="fetch the image again") from None
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ImageError("a name that stands twice in one JSON object", got=repr(twice)[:100])
+    return result
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"a number out of range: {text[:20]}")
+    return value
+
+
+def _constant(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def objects(value: Any, key: str, what: str) -> list[Mapping[str, Any]]:
+    """The list of objects under `key`. Raises ImageError for anything else."""
+    found = value.get(key) if isinstance(value, Mapping) else None
+    if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
+        raise ImageError(f'"{key}" of {what}', expected="a list of objects", got=repr(found)[:100])
+    return found
+
+
+def check_date(value: object, what: str) -> None:
+    """Raise ImageError for what is no date and time of RFC 3339."""
+    found = _DATE.fullmatch(value) if isinstance(value, str) else None
+    if found is not None:
+        seconds = min(found[3], "59") if found[3] == "60" else found[3]  # a leap second
+        try:
+            datetime.fromisoformat(f"{found[1]}T{found[2]}:{seconds}+{found[4] or '00:00'}")
+        except ValueError:
+            pass
+        else:
+            return
+    raise ImageError(f"the date of {what}", expected="one such as 2024-01-31T12:00:00Z", got=repr(value)[:100])

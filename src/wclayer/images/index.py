@@ -1,0 +1,91 @@
+"""One image for several Windows versions: an image index ([image-spec] image-index.md) of images that are there.
+
+A Windows host picks the one whose os.version fits its own; so no two may have the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any
+
+from ..errors import InexpressibleError, UsageError
+from .compose import json_bytes
+from .descriptors import INDEX, Descriptor, Platform
+from .places import Place, parse_place
+from .reading import Image, open_images
+from .writing import ImageWriter, create_image
+
+__all__ = ["MadeIndex", "make_index"]
+
+
+@dataclass(frozen=True, slots=True)
+class MadeIndex:
+    """The digest of an index, and of each image its place, platform and the digest of its manifest."""
+
+    digest: str
+    images: tuple[tuple[str, Platform, str], ...]
+
+
+def make_index(
+    output: Place | str,
+    images: Sequence[Place | str],
+    *,
+    annotations: Mapping[str, str] | None = None,
+    force: bool = False,
+    temporary: str | os.PathLike[str] | None = None,
+) -> MadeIndex:
+    """Put the images at the places `images` into one image index at `output`, in their order.
+
+    A place that is an index itself gives all its Windows images. annotations: of the index. force: replace what is at
+    `output`. Raises UsageError for two images of the same platform, InexpressibleError for a docker-archive, and what
+    reading and writing images raises; then nothing new is at `output`.
+    """
+    place = output if isinstance(output, Place) else parse_place(output)
+    if place.transport == "docker-archive":
+        raise InexpressibleError("a docker-archive has no image index", path=place.text, hint="oci-archive: has")
+    if not images:
+        raise UsageError("an index of nothing", expected="at least one image")
+    with ExitStack() as stack:
+        opened = [image for one in images for image in stack.enter_context(open_images(one, temporary=temporary))]
+        _check(opened)
+        writer = stack.enter_context(create_image(place, force=force, temporary=temporary))
+        value: dict[str, Any] = {
+            "schemaVersion": 2,
+            "mediaType": INDEX,
+            "manifests": [_copy(image, writer).to_json() for image in opened],
+        }
+        if annotations:
+            value["annotations"] = dict(sorted(annotations.items()))
+        root = writer.add_bytes(json_bytes(value), INDEX)
+        writer.commit(root)
+        return MadeIndex(
+            root.digest, tuple((image.place.text, image.platform, image.manifest.digest) for image in opened)
+        )
+
+
+def _check(images: Sequence[Image]) -> None:
+    seen: dict[str, Image] = {}
+    for image in images:
+        other = seen.setdefault(str(image.platform), image)
+        if other is not image:
+            raise UsageError(
+                "two images of the same platform in one index",
+                path=image.place.text,
+                got=f"{image.platform}, as {other.place.text}",
+                hint="give each its --os-version when it is built",
+            )
+
+
+def _copy(image: Image, writer: ImageWriter) -> Descriptor:
+    for layer in image.layers:
+        writer.copy(layer.descriptor, layer.open)
+    for descriptor, data in (
+        (image.config_descriptor, image.config_bytes),
+        (image.manifest, image.manifest_bytes),
+    ):
+        writer.copy(descriptor, lambda data=data: BytesIO(data))  # type: ignore[misc]
+    return replace(image.manifest, annotations={}, platform=image.platform)

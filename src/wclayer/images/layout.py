@@ -1,0 +1,212 @@
+"""Where an image's blobs are by their digests: an OCI image layout, and what `docker save` writes.
+
+The layout ([image-spec] image-layout.md) is `oci-layout`, `index.json` and
+`blobs/sha256/HEX`; in a docker-archive `manifest.json` names the files, and the
+manifest is made up here, as a layout of the same bytes would have it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any, BinaryIO, Final, Protocol
+
+from ..body import CHUNK
+from ..errors import ImageError, NotFoundError, UnsupportedError, UsageError
+from ..layertar.compression import Decompressed
+from .archive import ArchiveFiles, Files, FolderFiles
+from .compose import compose_manifest
+from .descriptors import ANNOTATION_REF_NAME, CONFIG, MANIFEST, Descriptor, layer_media_type
+from .documents import MAX_CONFIG, MAX_MANIFEST, objects, parse_json, read_bounded
+from .places import IMAGE_TRANSPORTS, Place
+
+__all__ = ["INDEX_JSON", "LAYOUT_VERSION", "OCI_LAYOUT", "Blobs", "open_blobs", "parse_index", "parse_layout"]
+
+OCI_LAYOUT: Final = "oci-layout"
+INDEX_JSON: Final = "index.json"
+LAYOUT_VERSION: Final = "1.0.0"
+_MANIFEST_JSON: Final = "manifest.json"
+_SHOWN_TAGS: Final = 10
+
+
+class Blobs(Protocol):
+    """The blobs of a place, and the one that its tag leads to."""
+
+    root: Descriptor
+
+    def open(self, digest: str, /) -> tuple[BinaryIO, int]:
+        """A blob, unchecked, and its size. Raises NotFoundError."""
+
+    def close(self) -> None: ...
+
+
+def open_blobs(place: Place, temporary: str | os.PathLike[str] | None = None) -> Blobs:
+    """The blobs at a place. Raises NotFoundError, ImageError, ConfinementError, UsageError, UnsupportedError."""
+    if place.transport == "docker":
+        raise UnsupportedError(
+            "a registry", path=place.text, hint="copy the image into a layout first: skopeo copy ... oci:DIR:TAG"
+        )
+    if not place.is_image or place.inside is not None:
+        raise UsageError("no image", path=place.text, expected=", ".join(f"{name}:PATH" for name in IMAGE_TRANSPORTS))
+    if place.transport == "oci":
+        if not os.path.isdir(place.path) or not os.listdir(place.path):
+            raise NotFoundError("no image layout there", path=place.path)
+        return _Layout(FolderFiles(place.path), place)
+    files = ArchiveFiles(place.path, temporary)
+    try:
+        return _Layout(files, place) if place.transport == "oci-archive" else _DockerArchive(files, place)
+    except BaseException:
+        files.close()
+        raise
+
+
+def parse_layout(data: bytes, what: str) -> None:
+    """Raise ImageError for what is no `oci-layout` of version 1.0.0."""
+    value = parse_json(data, what)
+    version = value.get("imageLayoutVersion") if isinstance(value, Mapping) else None
+    if version != LAYOUT_VERSION:
+        raise ImageError(f"the version of {what}", expected=LAYOUT_VERSION, got=repr(version)[:100])
+
+
+def parse_index(data: bytes, what: str) -> tuple[dict[str, Any], list[Descriptor]]:
+    """An image index, as it is, and its descriptors. Raises ImageError."""
+    value = parse_json(data, what)
+    if not isinstance(value, dict) or type(value.get("schemaVersion")) is not int or value["schemaVersion"] != 2:
+        raise ImageError(f"{what} is no image index", expected='an object with "schemaVersion": 2')
+    manifests = objects(value, "manifests", what)
+    return value, [Descriptor.from_json(one, f"manifest {number} of {what}") for number, one in enumerate(manifests)]
+
+
+class _Layout:
+    def __init__(self, files: Files, place: Place) -> None:
+        self._files = files
+        self._place = place
+        parse_layout(self._small(OCI_LAYOUT), OCI_LAYOUT)
+        _, descriptors = parse_index(self._small(INDEX_JSON), INDEX_JSON)
+        self.root = _choose(place, descriptors)
+
+    def _small(self, name: str) -> bytes:
+        try:
+            stream, size = self._files.open(name)
+        except NotFoundError:
+            raise ImageError(f"no image layout: it has no {name}", path=self._place.path) from None
+        with closing(stream):
+            return read_bounded(stream, size, MAX_MANIFEST, name)
+
+    def open(self, digest: str, /) -> tuple[BinaryIO, int]:
+        return self._files.open(f"blobs/{digest.replace(':', '/')}")
+
+    def close(self) -> None:
+        self._files.close()
+
+
+def _choose(place: Place, descriptors: Sequence[Descriptor]) -> Descriptor:
+    """The descriptor of the place's tag; the only one, if it has none."""
+    if place.reference is None:
+        if len(descriptors) == 1:
+            return descriptors[0]
+        if not descriptors:
+            raise NotFoundError("a layout without images", path=place.text)
+        raise UsageError("which image of the layout?", path=place.text, expected=_tags(place, descriptors))
+    found = {one.digest: one for one in descriptors if one.annotations.get(ANNOTATION_REF_NAME) == place.reference}
+    if not found:
+        raise NotFoundError("the layout has no such tag", path=place.text, expected=_tags(place, descriptors))
+    if len(found) > 1:
+        raise ImageError("a tag that stands for several images", path=place.text, got=", ".join(found))
+    return next(iter(found.values()))
+
+
+def _tags(place: Place, descriptors: Sequence[Descriptor]) -> str:
+    tags = sorted({tag for one in descriptors if (tag := one.annotations.get(ANNOTATION_REF_NAME))})
+    shown = [f"{place.transport}:{place.path}:{tag}" for tag in tags[:_SHOWN_TAGS]]
+    return ", ".join([*shown, "..."] if len(tags) > _SHOWN_TAGS else shown) or "an image with a tag"
+
+
+class _DockerArchive:
+    """`manifest.json` is a list of {"Config": NAME, "RepoTags": [...], "Layers": [NAME, ...]}, base layer first."""
+
+    def __init__(self, files: ArchiveFiles, place: Place) -> None:
+        self._files = files
+        self._place = place
+        self._made: dict[str, bytes] = {}
+        self._names: dict[str, str] = {}
+        chosen = self._choose(
+            objects({"": parse_json(self._small(_MANIFEST_JSON, MAX_MANIFEST), _MANIFEST_JSON)}, "", _MANIFEST_JSON)
+        )
+        names = chosen.get("Layers")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ImageError(f'"Layers" of {_MANIFEST_JSON}', expected="a list of text", got=repr(names)[:100])
+        config_name = chosen.get("Config")
+        if not isinstance(config_name, str):
+            raise ImageError(f'"Config" of {_MANIFEST_JSON}', expected="text", got=repr(config_name)[:100])
+        config = self._make(self._small(config_name, MAX_CONFIG), CONFIG)
+        value = parse_json(self._made[config.digest], "the config")
+        diff_ids = value.get("rootfs", {}).get("diff_ids") if isinstance(value, dict) else None
+        known = diff_ids if isinstance(diff_ids, list) and len(diff_ids) == len(names) else [None] * len(names)
+        layers = [self._layer(name, diff_id) for name, diff_id in zip(names, known, strict=True)]
+        self.root = self._make(compose_manifest(config, layers, {}), MANIFEST)
+
+    def _choose(self, images: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        place = self._place
+        tags = [one.get("RepoTags") or [] for one in images]
+        shown = [tag for one in tags if isinstance(one, list) for tag in one if isinstance(tag, str)]
+        expected = ", ".join(shown[:_SHOWN_TAGS]) or "an image with a tag"
+        if place.reference is None:
+            if len(images) == 1:
+                return images[0]
+            if not images:
+                raise NotFoundError("an archive without images", path=place.text)
+            raise UsageError("which image of the archive?", path=place.text, expected=expected)
+        wanted = place.reference
+        if ":" not in wanted.rpartition("/")[2]:
+            wanted += ":latest"
+        for image, names in zip(images, tags, strict=True):
+            if wanted in names:
+                return image
+        raise NotFoundError("the archive has no such image", path=place.text, expected=expected)
+
+    def _small(self, name: str, most: int) -> bytes:
+        stream, size = self._member(name)
+        with closing(stream):
+            return read_bounded(stream, size, most, name)
+
+    def _member(self, name: str) -> tuple[BinaryIO, int]:
+        try:
+            return self._files.open(name)
+        except NotFoundError:
+            raise ImageError(f"no docker archive: it has no {name}", path=self._place.path) from None
+
+    def _make(self, data: bytes, media_type: str) -> Descriptor:
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        self._made[digest] = data
+        return Descriptor(media_type=media_type, digest=digest, size=len(data))
+
+    def _layer(self, name: str, diff_id: object) -> Descriptor:
+        stream, size = self._member(name)
+        with closing(stream):
+            plain = Decompressed(stream)
+            plain.read(1)
+        digest = diff_id if plain.compression == "none" else None
+        if not isinstance(digest, str):  # else what is read is held against it
+            stream, _ = self._member(name)
+            state = hashlib.sha256()
+            with closing(stream):
+                while data := stream.read(CHUNK):
+                    state.update(data)
+            digest = f"sha256:{state.hexdigest()}"
+        self._names[digest] = name
+        return Descriptor.from_json(
+            {"mediaType": layer_media_type(plain.compression), "digest": digest, "size": size}, f"layer {name}"
+        )
+
+    def open(self, digest: str, /) -> tuple[BinaryIO, int]:
+        made = self._made.get(digest)
+        if made is not None:
+            return io.BytesIO(made), len(made)
+        return self._member(self._names[digest])
+
+    def close(self) -> None:
+        self._files.close()

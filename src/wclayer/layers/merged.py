@@ -1,0 +1,40 @@
+"""Layers on top of each other, seen as one: which of them has what a container would see at a path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from ..entry import Directory, Entry
+
+__all__ = ["OneLayer", "seen"]
+
+
+class OneLayer(Protocol):
+    """A layer by itself."""
+
+    def lookup(self, path: str, /) -> Entry | None: ...
+
+    def has_whiteout(self, path: str, /) -> bool: ...
+
+
+L = TypeVar("L", bound=OneLayer)
+
+
+def seen(layers: Sequence[L], path: str) -> tuple[L, Entry] | None:
+    """What is seen at `path` of `layers`, nearest first, and whose it is; None for nothing."""
+    above = [path[:at] for at, char in enumerate(path) if char == "/"]
+    for layer in layers:
+        entry = layer.lookup(path)
+        if entry is not None:
+            return layer, entry
+        if layer.has_whiteout(path):
+            return None
+        for directory in above:
+            # A directory that this layer deletes, or replaces by a file, hides all that is below it.
+            if layer.has_whiteout(directory):
+                return None
+            found = layer.lookup(directory)
+            if found is not None and not isinstance(found, Directory):
+                return None
+    return None

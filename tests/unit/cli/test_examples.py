@@ -1,0 +1,92 @@
+"""The examples of each help, run as they stand there."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tars import BASE, M, build
+from wclayer.cli.main import cli
+
+TAR = build([*BASE, M("Files/f", b"hello" * 500)])
+UPPER = build([*BASE, M("Files/g", b"upper")])
+IMAGE_TOML = b"""
+[image]
+cmd = ["cmd.exe"]
+
+[[files]]
+source = "hello"
+"""
+# What must be there first, for the help of each command.
+BEFORE = {
+    "build": ["build hello -o oci:base:nanoserver"],
+    "layers": [
+        "build hello -o oci:base:nanoserver",
+        "build hello -o oci:out:hello --os-version 10.0.20348.2227",
+        "index -o oci:out:all oci:out:hello",
+    ],
+    "index": [
+        "build hello -o oci:out:ltsc2019 --os-version 10.0.17763.5329",
+        "build hello -o oci:out:ltsc2022 --os-version 10.0.20348.2227",
+    ],
+    "import": ["build hello -o oci:out:hello"],
+    "export": [
+        "import -i layer.tar nanoserver",
+        "import -l nanoserver -i patch.tar app",
+        "build hello -o oci:out:hello",
+    ],
+    "status": ["import -i layer.tar nanoserver", "import -i layer.tar app"],
+    "makebaselayer": [],
+    "completion": [],
+    "wclayer": ["build hello -o oci:base:nanoserver"],
+}
+
+
+def examples(command: str) -> list[str]:
+    arguments = [] if command == "wclayer" else [command]
+    done = subprocess.run(
+        [sys.executable, "-m", "wclayer", *arguments, "--help"], capture_output=True, check=True, encoding="utf-8"
+    )
+    lines = re.findall(r"^ +((?:cat [^|]*\| )?wclayer [^-\n].*)$", done.stdout.partition("Examples:")[2], re.MULTILINE)
+    assert lines
+    return lines
+
+
+def test_every_command_has_examples() -> None:
+    assert set(BEFORE) == {*cli.commands, "wclayer"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+@pytest.mark.parametrize("command", BEFORE)
+def test_the_examples_of_each_help_run(tmp_path: Path, command: str) -> None:
+    """In an order in which each finds what it needs."""
+    script = tmp_path / "bin" / "wclayer"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m wclayer "$@"\n')
+    script.chmod(0o755)
+    for folder in (".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"):
+        (tmp_path / folder).mkdir(parents=True)
+    environment = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}", "HOME": str(tmp_path), "PROFILE": "p"}
+    place = tmp_path / "here"
+    (place / "hello" / "Files").mkdir(parents=True)
+    (place / "hello" / "hello.cmd").write_bytes(b"@echo hello\r\n")
+    (place / "image.toml").write_bytes(IMAGE_TOML)
+    (place / "layer.tar").write_bytes(TAR)
+    (place / "layer.tar.gz").write_bytes(gzip.compress(TAR))
+    (place / "app.tar.gz").write_bytes(gzip.compress(UPPER))
+    (place / "patch.tar").write_bytes(UPPER)
+    if command in ("build", "wclayer"):
+        (place / "app").mkdir()
+        (place / "app" / "app.exe").write_bytes(b"MZ")
+    before = [f"wclayer {line}" for line in BEFORE[command]]
+    for line in (*before, *examples(command)):
+        if command in ("wclayer", "export") and line.startswith("wclayer export") and "-o" in line:
+            line = line.replace("export", "export --force", 1)  # noqa: PLW2901 # some of it is there already
+        done = subprocess.run(["sh", "-c", line], cwd=place, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, (line, done.stderr)
