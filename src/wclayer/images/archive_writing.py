@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 from ..body import CHUNK
 from ..errors import DigestMismatchError, InexpressibleError
@@ -32,31 +32,44 @@ _FILE: Final = 0o644
 _FOLDER: Final = 0o755
 
 
+class _Reads(Protocol):
+    def read(self, n: int, /) -> bytes: ...
+
+
 class _Tar:
     """A tar in `stream`, which need not be seekable."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._tar = tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8")
+        self._stream = stream
+        self._position = 0
 
     def folder(self, name: str) -> None:
         info = tarfile.TarInfo(name)
         info.type, info.mode = tarfile.DIRTYPE, _FOLDER
-        self._tar.addfile(info)
+        self._write(info.tobuf())
 
     def data(self, name: str, data: bytes) -> None:
         self._file(name, len(data), BytesIO(data))
 
     def file(self, name: str, path: str) -> None:
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             self._file(name, os.fstat(file.fileno()).st_size, file)
 
-    def _file(self, name: str, size: int, stream: BinaryIO | BytesIO) -> None:
+    def close(self) -> None:
+        self._write(bytes(2 * tarfile.BLOCKSIZE))
+        self._write(bytes(-self._position % tarfile.RECORDSIZE))
+
+    def _file(self, name: str, size: int, stream: _Reads) -> None:
         info = tarfile.TarInfo(name)
         info.size, info.mode = size, _FILE
-        self._tar.addfile(info, stream)
+        self._write(info.tobuf(tarfile.PAX_FORMAT))
+        while data := stream.read(CHUNK):
+            self._write(data)
+        self._write(bytes(-size % tarfile.BLOCKSIZE))
 
-    def close(self) -> None:
-        self._tar.close()
+    def _write(self, data: bytes) -> None:
+        self._stream.write(data)
+        self._position += len(data)
 
 
 class ArchiveTarget:
