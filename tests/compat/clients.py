@@ -64,20 +64,24 @@ def umoci_unpack(layout: Path, tag: str, out: Path) -> Path:
     return out
 
 
+def _without_ids(schema: Any) -> Any:
+    """The schema, whose ids are not those by which its $refs mean the other files."""
+    if isinstance(schema, list):
+        return [_without_ids(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: _without_ids(one) for key, one in schema.items() if key != "id" or not isinstance(one, str)}
+
+
 @functools.cache
 def _validator(name: str) -> Callable[[Any], None]:
     if not SCHEMAS.is_dir():
         missing("the image-spec's schemas (golang-github-opencontainers-image-spec-dev)")
     registry: referencing.Registry[Any] = referencing.Registry()
     for path in SCHEMAS.glob("*.json"):
-        resource = referencing.Resource.from_contents(
-            json.loads(path.read_text()), default_specification=referencing.jsonschema.DRAFT4
-        )
+        contents = _without_ids(json.loads(path.read_text()))
+        resource = referencing.Resource.from_contents(contents, referencing.jsonschema.DRAFT4)
         registry = registry.with_resource(path.name, resource)
-        registry = registry.with_resource(f"https://opencontainers.org/schema/{path.name}", resource)
-        if isinstance(own := resource.contents.get("id"), str):
-            base = own.rpartition("/")[0]
-            registry = registry.with_resource(own, resource).with_resource(f"{base}/{path.name}", resource)
     validator = jsonschema.Draft4Validator(
         registry[name].contents, registry=registry, format_checker=jsonschema.Draft4Validator.FORMAT_CHECKER
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from ..layertar.writer import TarWriter
 from ..regf.minimal import minimal_hive
 from ..stores.rules import FILES
 from ..win32.filetime import from_unix_ns
+from .access import Access
 from .below import Below, Known, know
 from .compose import compose_config, compose_manifest, history_entry, rfc3339
 from .descriptors import (
@@ -34,13 +36,14 @@ from .descriptors import (
 from .new_layer import NewLayer, Times
 from .places import Place, parse_place
 from .reading import Image, ImageLayer, open_image
-from .recipe import Recipe
+from .recipe import FilesRule, Recipe
 from .source_folder import changed
 from .source_tree import Kind, SourceTree, Survey
 from .writing import ImageWriter, create_image
 
 __all__ = ["BuiltImage", "build_image"]
 
+_VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){2,3}", re.ASCII)
 MAX_LAYERS: Final = 127  # hcsshim's and containerd's bound
 _COMPRESSOR: Final = "wclayer.compressor"
 
@@ -129,7 +132,10 @@ class _Build:
             raise UsageError("nothing to build", expected="a context, or a base", hint="give a folder")
         if (number := len(self._trees) + self._result.base_layers) > MAX_LAYERS:
             raise UsageError("more layers than Windows can stack", expected=f"at most {MAX_LAYERS}", got=number)
-        if self._place.transport != "docker":
+        if (version := self._recipe.os_version) is not None and not _VERSION.fullmatch(version):
+            raise UsageError("an os.version", expected="numbers such as 10.0.20348.2227", got=version)
+        self._check_security()
+        if self._place.transport != "docker" and self._place.path != "-":
             for tree in self._trees:
                 tree.check_output(self._place.path)
         if self._base is None:
@@ -145,6 +151,17 @@ class _Build:
             created = max(newest) // 10**9 if newest else 0
         rfc3339(created)
         self._result.created = created
+        self._result.left_out = sum(survey.left_out for survey in self._surveys)
+
+    def _check_security(self) -> None:
+        access = Access.named(self._recipe.acl)
+        for layer in self._recipe.layers:
+            for rule in (*layer.files, *layer.directories, *layer.symlinks, *layer.junctions):
+                try:
+                    access.changed(rule.security)
+                except WclayerError as error:
+                    error.at(rule.target if isinstance(rule, FilesRule) else rule.path)
+                    raise
 
     def _find_hives(self, tree: SourceTree) -> None:
         names = CONFIG.removeprefix(f"{FILES}/").split("/")
@@ -246,11 +263,10 @@ class _Build:
         )
 
     def _check_sources(self) -> None:
-        for tree, survey in zip(self._trees, self._surveys, strict=True):
+        for survey in self._surveys:
             node = survey.check()
             if node is not None:
                 raise changed(node.shown, "other names, sizes or times in the folder")
-            self._result.left_out += tree.left_out
 
     def _finish(self, writer: ImageWriter, layers: Sequence[Descriptor]) -> BuiltImage:
         recipe, result, base = self._recipe, self._result, self._base

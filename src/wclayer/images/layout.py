@@ -125,6 +125,12 @@ def _tags(place: Place, descriptors: Sequence[Descriptor]) -> str:
     return ", ".join([*shown, "..."] if len(tags) > _SHOWN_TAGS else shown) or "an image with a tag"
 
 
+def _familiar(name: str) -> str:
+    """A name as Docker shows it: skopeo writes `docker.io/library/hello:latest` for `hello`."""
+    name = name.removeprefix("docker.io/").removeprefix("library/")
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
 class _DockerArchive:
     """`manifest.json` is a list of {"Config": NAME, "RepoTags": [...], "Layers": [NAME, ...]}, base layer first."""
 
@@ -160,11 +166,9 @@ class _DockerArchive:
             if not images:
                 raise NotFoundError("an archive without images", path=place.text)
             raise UsageError("which image of the archive?", path=place.text, expected=expected)
-        wanted = place.reference
-        if ":" not in wanted.rpartition("/")[2]:
-            wanted += ":latest"
+        wanted = _familiar(place.reference)
         for image, names in zip(images, tags, strict=True):
-            if wanted in names:
+            if any(wanted == _familiar(name) for name in names if isinstance(name, str)):
                 return image
         raise NotFoundError("the archive has no such image", path=place.text, expected=expected)
 

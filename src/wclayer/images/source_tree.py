@@ -126,7 +126,7 @@ class SourceTree:
 
     @property
     def left_out(self) -> int:
-        """How many files of macOS's own were passed over so far."""
+        """How many files of macOS's own were passed over so far, in all listings."""
         return sum(folder.left_out for folder in self._folders)
 
     def check_output(self, output: str) -> None:
@@ -252,7 +252,7 @@ class Survey:
     """What there is in a tree, looked at before it is read, and held against a second look after.
 
     newest: the latest mtime in ns since 1970, None where nothing is from the host. files, size: how many, and their
-    bytes.
+    bytes. left_out: how many files of macOS's own were passed over.
     """
 
     def __init__(self, tree: SourceTree) -> None:
@@ -261,6 +261,7 @@ class Survey:
         self.size = 0
         self._tree = tree
         self._seen: dict[int, bytes] = {}  # 8 bytes for each directory
+        before = tree.left_out
         for node, children in tree.walk():
             self._seen[_key(node)] = _digest(node, children)
             for origin in (*node.origins, *(origin for child in children for origin in child.origins)):
@@ -269,6 +270,7 @@ class Survey:
                 if child.kind is Kind.FILE and child.origins:
                     self.files += 1
                     self.size += child.origins[0].found.st_size
+        self.left_out = tree.left_out - before
 
     def check(self) -> Node | None:
         """Look again. The first directory that is not as it was, None if all are."""
