@@ -36,7 +36,7 @@ from .descriptors import (
 from .new_layer import NewLayer, Times
 from .places import Place, parse_place
 from .reading import Image, ImageLayer, open_image
-from .recipe import FilesRule, Recipe
+from .recipe import DirectoryRule, JunctionRule, Recipe, SymlinkRule
 from .source_folder import changed
 from .source_tree import Kind, SourceTree, Survey
 from .writing import ImageWriter, create_image
@@ -156,11 +156,14 @@ class _Build:
     def _check_security(self) -> None:
         access = Access.named(self._recipe.acl)
         for layer in self._recipe.layers:
-            for rule in (*layer.files, *layer.directories, *layer.symlinks, *layer.junctions):
+            rules: tuple[DirectoryRule | SymlinkRule | JunctionRule, ...]
+            rules = (*layer.directories, *layer.symlinks, *layer.junctions)
+            named = [(rule.path, rule.security) for rule in rules]
+            for path, security in (*((files.target, files.security) for files in layer.files), *named):
                 try:
-                    access.changed(rule.security)
+                    access.changed(security)
                 except WclayerError as error:
-                    error.at(rule.target if isinstance(rule, FilesRule) else rule.path)
+                    error.at(path)
                     raise
 
     def _find_hives(self, tree: SourceTree) -> None:

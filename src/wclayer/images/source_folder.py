@@ -64,6 +64,7 @@ class SourceFolder:
         self.path = path
         self._single = single
         self.left_out = 0  # files of macOS's own
+        self._hidden: tuple[bytes, ...] = ()
         with host_errors(shown(path)):
             self._root = Root(path)
         self._ignores: list[tuple[Ignore, bytes]] = []
@@ -80,6 +81,11 @@ class SourceFolder:
 
     def close(self) -> None:
         self._root.close()
+
+    def hide(self, path: bytes) -> None:
+        """Leave out what an output at `path` is made of until it is whole."""
+        path = path.replace(os.fsencode(os.sep), b"/")
+        self._hidden = (path + b".partial-", path + b".blobs.partial-")
 
     def shown(self, host: bytes) -> str:
         """The host's path of `host`, for messages."""
@@ -115,7 +121,7 @@ class SourceFolder:
     def _is_left_out(self, prefix: bytes, name: bytes, mode: int) -> bool:
         if not prefix and name == IGNORE_FILE:
             return True
-        if self._is_ignored(prefix + name, stat.S_ISDIR(mode)):
+        if (prefix + name).startswith(self._hidden) or self._is_ignored(prefix + name, stat.S_ISDIR(mode)):
             return True
         if stat.S_ISREG(mode) and (name == _MACOS or name.startswith(_MACOS_PREFIX)):
             self.left_out += 1

@@ -101,6 +101,7 @@ class SourceTree:
         self._folders: list[SourceFolder] = []
         self._listings: OrderedDict[str, list[Node]] = OrderedDict()
         self._top = _Spot("")
+        self.output_folder: bytes | None = None  # where writing the output changes names, and so the time
         self.removals: list[str] = [rule.path for rule in recipe.remove]
         try:
             outer = _outer(context)
@@ -130,18 +131,24 @@ class SourceTree:
         return sum(folder.left_out for folder in self._folders)
 
     def check_output(self, output: str) -> None:
-        """Raise UsageError if `output`, a path of the host, lies in a folder that is to become part of the image."""
+        """Raise UsageError if `output`, a path of the host, lies in a folder that is to become part of the image.
+
+        One that is left out there may be written while the folder is read.
+        """
         place = os.path.realpath(os.fsencode(output))
+        self.output_folder = os.path.dirname(place)
         for folder in self._folders:
-            if os.path.commonpath((folder.path, place)) == folder.path and (
-                place == folder.path or folder.brings(os.path.relpath(place, folder.path))
-            ):
+            if os.path.commonpath((folder.path, place)) != folder.path:
+                continue
+            inside = os.path.relpath(place, folder.path)
+            if place == folder.path or folder.brings(inside):
                 raise UsageError(
                     "the output lies in a folder that is to be part of the image",
                     path=output,
                     got=folder.shown(b""),
                     hint="write it elsewhere, or name it in .wclayerignore",
                 )
+            folder.hide(inside)
 
     # --- rules ----------------------------------------------------------------
 
@@ -263,7 +270,7 @@ class Survey:
         self._seen: dict[int, bytes] = {}  # 8 bytes for each directory
         before = tree.left_out
         for node, children in tree.walk():
-            self._seen[_key(node)] = _digest(node, children)
+            self._seen[_key(node)] = self._digest(node, children)
             for origin in (*node.origins, *(origin for child in children for origin in child.origins)):
                 self.newest = max(origin.found.st_mtime_ns, self.newest or origin.found.st_mtime_ns)
             for child in children:
@@ -276,9 +283,22 @@ class Survey:
         """Look again. The first directory that is not as it was, None if all are."""
         for node, children in self._tree.walk():
             _look(node)
-            if self._seen.pop(_key(node), b"") != _digest(node, children):
+            if self._seen.pop(_key(node), b"") != self._digest(node, children):
                 return node
         return self._tree.root if self._seen else None
+
+    def _digest(self, node: Node, children: list[Node]) -> bytes:
+        digest = blake2b(digest_size=8)
+        for origin in (*node.origins, *(origin for child in children for origin in child.origins)):
+            found = origin.found
+            size, time = found.st_size, found.st_mtime_ns
+            if not stat.S_ISREG(found.st_mode):
+                size = 0
+                if self._tree.output_folder == os.path.join(origin.folder.path, origin.host).rstrip(b"/\\"):
+                    time = 0
+            line = (origin.host, stat.S_IFMT(found.st_mode), size, time, found.st_ino)
+            digest.update(repr(line).encode())
+        return digest.digest()
 
 
 def _look(node: Node) -> None:
@@ -290,16 +310,6 @@ def _look(node: Node) -> None:
 
 def _key(node: Node) -> int:
     return int.from_bytes(blake2b(encode_wtf8(node.path), digest_size=8).digest(), "little")
-
-
-def _digest(node: Node, children: list[Node]) -> bytes:
-    digest = blake2b(digest_size=8)
-    for origin in (*node.origins, *(origin for child in children for origin in child.origins)):
-        found = origin.found
-        size = found.st_size if stat.S_ISREG(found.st_mode) else 0
-        line = (origin.host, stat.S_IFMT(found.st_mode), size, found.st_mtime_ns, found.st_ino)
-        digest.update(repr(line).encode())
-    return digest.digest()
 
 
 def _outer(context: str | None) -> tuple[bytes, Ignore] | None:
