@@ -138,7 +138,7 @@ class SourceTree:
         place = os.path.realpath(os.fsencode(output))
         self.output_folder = os.path.dirname(place)
         for folder in self._folders:
-            if os.path.commonpath((folder.path, place)) != folder.path:
+            if place != folder.path and not place.startswith(os.path.join(folder.path, b"")):
                 continue
             inside = os.path.relpath(place, folder.path)
             if place == folder.path or folder.brings(inside):
