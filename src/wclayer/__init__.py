@@ -1,8 +1,9 @@
 """wclayer: make, take apart and put together the layers of Windows containers, on any operating system.
 
-    from wclayer import import_layer_from_tar, export_layer_to_tar, open_layer
+    from wclayer import build_image, import_layer_from_tar, export_layer_to_tar, open_layer
 
-What is named here is public; everything else may change. The errors are in `wclayer.errors`.
+What is named here is public; so are the errors in `wclayer.errors`, and what an image is made of in
+`wclayer.images.recipe`. Everything else may change.
 """
 
 from . import errors
@@ -20,6 +21,11 @@ from .entry import (
     Whiteout,
 )
 from .errors import WclayerError
+from .images.build import build_image
+from .images.index import make_index
+from .images.reading import open_image
+from .images.recipe import Recipe
+from .images.spec import load_recipe
 from .layers.base import convert_to_base_layer
 from .layers.exporting import export_layer_to_tar
 from .layers.importing import import_layer_from_tar
@@ -36,14 +42,19 @@ __all__ = [
     "File",
     "HardLink",
     "RandomSource",
+    "Recipe",
     "Source",
     "Summary",
     "WclayerError",
     "Whiteout",
     "__version__",
+    "build_image",
     "convert_to_base_layer",
     "errors",
     "export_layer_to_tar",
     "import_layer_from_tar",
+    "load_recipe",
+    "make_index",
+    "open_image",
     "open_layer",
 ]

@@ -12,6 +12,7 @@ import click
 
 from ..entry import Summary
 from ..errors import UsageError
+from ..images.descriptors import Platform, check_os_version
 from ..images.one_layer import copy_layer_tar, layer_of, put_layer
 from ..images.places import parse_place
 from ..images.reading import open_image
@@ -21,7 +22,6 @@ from ..stores.posix_source import PosixLayer
 from .common import (
     common_options,
     open_output,
-    os_version_option,
     parents_option,
     print_summary,
     temporary_folder,
@@ -35,7 +35,7 @@ __all__ = ["export"]
 @click.argument("folder", metavar="DIR|PLACE#N")
 @parents_option("Not needed, checked if given.")
 @click.option("-o", "--output", "target", metavar="TAR|PLACE#N", help="A file, or a layer of an image; else stdout.")
-@os_version_option
+@click.option("--os-version", metavar="VERSION", help="Of a new image; or which image of an index to read.")
 @click.option("-z", "--gzip", "gzip", is_flag=True, help="Compress with gzip, as --compress gzip.")
 @click.option(
     "--compress", "compression", type=click.Choice(["gzip", "zstd", "none"]), help="Default: none; gzip in an image."
@@ -86,7 +86,7 @@ def export(
       wclayer export --compress zstd --level 9 -o layer.tar.zst nanoserver
       wclayer export app | sha256sum
       wclayer export --framing canonical -o canonical.tar nanoserver
-      wclayer export -o oci:base:nanoserver#0 nanoserver
+      wclayer export --os-version 10.0.20348.2227 -o oci:base:nanoserver#0 nanoserver
       wclayer export --force -o oci:base:nanoserver#1 app
       wclayer export -z -o layer.tgz oci:out:hello#0
     """
@@ -111,10 +111,10 @@ def export(
                 raise UsageError("-l and --verify-content are for a layer folder", got=folder)
             image = stack.enter_context(open_image(source, os_version=os_version, temporary=temporary_folder()))
             layer = layer_of(image, source.layer)
-            base = layer.number == 0
+            base, platform = layer.number == 0, image.platform
             write = partial(copy_layer_tar, layer, compression=compression, level=level, framing=framing, modes=modes)
         else:
-            base = place.is_image and _is_base(folder)
+            base, platform = place.is_image and _is_base(folder), Platform(os_version=check_os_version(os_version))
             write = partial(
                 export_layer_to_tar,
                 path=folder,
@@ -127,7 +127,7 @@ def export(
             )
         write = partial(write, progress=progress)
         if place.is_image:
-            summary = put_layer(place, write, base=base, force=force, temporary=temporary_folder())
+            summary = put_layer(place, write, base=base, platform=platform, force=force, temporary=temporary_folder())
         else:
             summary = write(stack.enter_context(open_output(target, force=force)))
     if not quiet or as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from .descriptors import (
     MANIFEST,
     Descriptor,
     Platform,
+    check_os_version,
     layer_media_type,
     oci_layer_type,
 )
@@ -43,7 +43,6 @@ from .writing import ImageWriter, create_image
 
 __all__ = ["BuiltImage", "build_image"]
 
-_VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){2,3}", re.ASCII)
 MAX_LAYERS: Final = 127  # hcsshim's and containerd's bound
 _COMPRESSOR: Final = "wclayer.compressor"
 
@@ -132,8 +131,7 @@ class _Build:
             raise UsageError("nothing to build", expected="a context, or a base", hint="give a folder")
         if (number := len(self._trees) + self._result.base_layers) > MAX_LAYERS:
             raise UsageError("more layers than Windows can stack", expected=f"at most {MAX_LAYERS}", got=number)
-        if (version := self._recipe.os_version) is not None and not _VERSION.fullmatch(version):
-            raise UsageError("an os.version", expected="numbers such as 10.0.20348.2227", got=version)
+        check_os_version(self._recipe.os_version)
         self._check_security()
         if self._place.transport != "docker" and self._place.path != "-":
             for tree in self._trees:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..errors import ImageError
+from ..errors import ImageError, UsageError
 from ..layertar.compression import Compression
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "MANIFESTS",
     "Descriptor",
     "Platform",
+    "check_os_version",
     "layer_media_type",
     "oci_layer_type",
 ]
@@ -64,7 +65,15 @@ ANNOTATION_CREATED: Final = "org.opencontainers.image.created"
 ANNOTATION_BASE_DIGEST: Final = "org.opencontainers.image.base.digest"
 ANNOTATION_BASE_NAME: Final = "org.opencontainers.image.base.name"
 
+_VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){2,3}", re.ASCII)
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+
+
+def check_os_version(text: str | None) -> str | None:
+    """The text, if it is an os.version or the front of one. Raises UsageError."""
+    if text is not None and not _VERSION.fullmatch(text):
+        raise UsageError("an os.version", expected="numbers such as 10.0.20348.2227", got=text)
+    return text
 
 
 def layer_media_type(compression: Compression) -> str:

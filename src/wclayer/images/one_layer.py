@@ -130,14 +130,15 @@ def put_layer(
     write: Callable[[BlobWriter], Summary],
     *,
     base: bool,
+    platform: Platform | None = None,
     force: bool = False,
     temporary: str | os.PathLike[str] | None = None,
 ) -> Summary:
     """Make what `write` writes layer N of the image at the place `PLACE#N`, and give its summary.
 
     #0 makes a new image where there is none; N equal to the number of layers puts one on top; a smaller N replaces one,
-    whatever lies above it. base: whether it is a base layer, which #0 must be, and only that. force: an image that is
-    there may be changed.
+    whatever lies above it. base: whether it is a base layer, which #0 must be, and only that. platform: that of a new
+    image. force: an image that is there may be changed.
 
     Raises UsageError, NotFoundError for a number beyond, AlreadyExistsError without `force`, and what is read and
     written raises; then the image is as it was.
@@ -175,17 +176,17 @@ def put_layer(
             media_type=layer_media_type(cast("Compression", summary.compression)), digest=digest, size=size
         )
         layers[number : number + 1] = [new]
-        config = writer.add_bytes(_config(image, number, summary.diff_id or ""), CONFIG)
+        platform = platform or Platform() if image is None else image.platform
+        config = writer.add_bytes(_config(image, platform, number, summary.diff_id or ""), CONFIG)
         annotations = {} if image is None else image.manifest_annotations
-        platform = Platform() if image is None else image.platform
         root = writer.add_bytes(compose_manifest(config, layers, annotations), MANIFEST, platform=platform)
         writer.commit(root)
         return summary
 
 
-def _config(image: Image | None, number: int, diff_id: str) -> bytes:
+def _config(image: Image | None, platform: Platform, number: int, diff_id: str) -> bytes:
     """The image's config with another layer, or one more."""
-    config: dict[str, Any] = dict(image.config) if image is not None else {**Platform().to_json(), "config": {}}
+    config: dict[str, Any] = dict(image.config) if image is not None else {**platform.to_json(), "config": {}}
     diff_ids = list(config.get("rootfs", {}).get("diff_ids", ()))
     diff_ids[number : number + 1] = [diff_id]
     config["rootfs"] = {"type": "layers", "diff_ids": diff_ids}

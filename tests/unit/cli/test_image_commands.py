@@ -275,13 +275,14 @@ def test_import_and_export_of_single_layers(here: Path, capsys: pytest.CaptureFi
     assert (here / "top.tar").read_bytes() == TOP_TAR
     run("export", "-q", "-o", "base.tar", "oci:two:t#0")
     assert (here / "base.tar").read_bytes() == BASE_TAR
-    run("export", "-q", "--compress", "zstd", "-o", "oci:new:t#0", "nano")
+    run("export", "-q", "--compress", "zstd", "--os-version", "10.0.1.2", "-o", "oci:new:t#0", "nano")
     run("export", "-q", "--force", "-o", "oci:new:t#1", "-l", "nano", "app")
     run("export", "-q", "--force", "-o", "docker-archive:new.tar:x#0", "oci:two:t#0")
     with open_image("oci:new:t") as image, open_image("docker-archive:new.tar:x") as docker:
         assert [layer.diff_id for layer in image.layers] == [digest(BASE_TAR), digest(TOP_TAR)]
         assert [layer.compression for layer in image.layers] == ["zstd", "gzip"]
         assert [layer.diff_id for layer in docker.layers] == [digest(BASE_TAR)]
+        assert [one.platform.os_version for one in (image, docker)] == ["10.0.1.2", "10.0.20348.2227"]
         assert "Files/g" in [entry.path for entry, _ in image.layers[1].source().entries()]
     run("export", "-q", "--force", "-o", "oci:new:t#1", "oci:two:t#1", "--framing", "canonical")
     with open_image("oci:new:t") as image:
