@@ -14,8 +14,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 
-# Make a base layer from a folder; import a layer with one of everything, export it, and show that nothing changed.
+# Build a HostProcess image and a service on a base; make a base layer from a folder; import a layer with one of everything,
+# export it, and show that nothing changed.
 demo: $(STAMP)
+	$(BIN)/python -m examples.build_images
 	$(BIN)/python -m examples.make_base_layer
 	$(BIN)/python -m examples.round_trip
 

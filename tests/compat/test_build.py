@@ -30,6 +30,8 @@ EXAMPLES = REPOSITORY / "examples"
 def wclayer(*arguments: str | Path, cwd: Path | None = None) -> dict[str, Any]:
     """Run a command with --json."""
     environment = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
+    if arguments[0] == "build":
+        arguments = (*arguments, "--no-cache")
     command = [sys.executable, "-m", "wclayer", arguments[0], "--json", *arguments[1:]]
     done = subprocess.run(list(map(str, command)), cwd=cwd, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -25,11 +26,21 @@ def test_the_tour(tmp_path: Path) -> None:
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m wclayer "$@"\n')
     script.chmod(0o755)
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
-    environment = {**os.environ, "PATH": f"{script.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    path = f"{script.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     for command in commands[1:]:
         done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, check=False)
         assert done.returncode == 0, (command, done.stderr)
-    assert (tmp_path / "again/Files/hello.txt").read_text() == "hello\n"
+    index = json.loads((tmp_path / "out/index.json").read_bytes())
+    tags = [one["annotations"]["org.opencontainers.image.ref.name"] for one in index["manifests"]]
+    assert tags == ["hostprocess", "base", "service"]
+    assert "Files/Service/1.0/service.cmd" in done.stdout.decode()
+
+
+def test_the_main_job_is_the_one_of_the_tour() -> None:
+    main, _, rest = README.partition("## The main job, in one command")[2].partition("## Two commands")
+    [command] = re.findall(r"^\$ (wclayer .*)$", main, re.MULTILINE)
+    assert f"$ {command} " in rest
 
 
 def test_the_library(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from ..layertar.compression import Compression
 
 __all__ = [
     "ANNOTATION_BASE_DIGEST",
-    "ANNOTATION_BASE_NAME",
     "ANNOTATION_CREATED",
     "ANNOTATION_REF_NAME",
     "CONFIG",
@@ -63,7 +62,6 @@ LAYERS: Final[dict[str, str]] = {
 ANNOTATION_REF_NAME: Final = "org.opencontainers.image.ref.name"
 ANNOTATION_CREATED: Final = "org.opencontainers.image.created"
 ANNOTATION_BASE_DIGEST: Final = "org.opencontainers.image.base.digest"
-ANNOTATION_BASE_NAME: Final = "org.opencontainers.image.base.name"
 
 _VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){2,3}", re.ASCII)
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)

@@ -1,0 +1,40 @@
+"""The main job: a HostProcess image FROM scratch, in one command; then a service on top of a Windows base."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from examples.round_trip import run
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="wclayer-demo-") as name:
+        work = Path(name)
+        out = work / "out"
+        run("build", "-f", HERE / "hostprocess/image.toml", "-o", f"oci:{out}:hostprocess")
+        run("layers", f"oci:{out}:hostprocess")
+
+        # A stand-in for a base of Microsoft's: the names and shape of nanoserver, other contents.
+        sample = [sys.executable, str(HERE / "sample_layer.py"), "--nanoserver", "--size", "2000000"]
+        subprocess.run([*sample, str(work / "base.tar")], check=True)  # noqa: S603
+        run("import", "-i", work / "base.tar", work / "base")
+        run("export", "--os-version", "10.0.26100.33158", "-o", f"oci:{out}:nanoserver#0", work / "base")
+        run("build", "-f", HERE / "on-top/image.toml", "--from", f"oci:{out}:nanoserver", "-o", f"oci:{out}:service")
+        run("layers", f"oci:{out}:service")
+
+        # What was built goes onto its base, and comes back as it was.
+        run("import", "-l", work / "base", "-i", f"oci:{out}:service#1", work / "settings")
+        run("export", "-l", work / "base", "-o", work / "again.tar", work / "settings")
+        run("export", "-o", work / "built.tar", f"oci:{out}:service#1")
+        if (work / "again.tar").read_bytes() != (work / "built.tar").read_bytes():
+            raise SystemExit("the layer has changed")
+        print("\nFolder -> image -> layer folder on its base -> tar: unchanged\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
