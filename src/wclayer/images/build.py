@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ..entry import Entry, Summary
 from ..errors import HiveError, ImageError, UsageError, WclayerError
@@ -44,6 +44,7 @@ from .writing import ImageWriter, create_image
 __all__ = ["BuiltImage", "build_image"]
 
 MAX_LAYERS: Final = 127  # hcsshim's and containerd's bound
+Progress: TypeAlias = Callable[[Entry, Summary], None]
 _COMPRESSOR: Final = "wclayer.compressor"
 
 
@@ -73,7 +74,7 @@ def build_image(
     cache: str | os.PathLike[str] | None = None,
     temporary: str | os.PathLike[str] | None = None,
     workers: int | None = None,
-    progress: Callable[[Entry, Summary], None] | None = None,
+    progress: Progress | None = None,
 ) -> BuiltImage:
     """Make the image that `recipe` describes at the place `output`.
 
@@ -82,8 +83,8 @@ def build_image(
     once, and kept in the folder `cache`, if one is given.
 
     force: replace what is at `output`. temporary: a folder for what has to be put aside while reading. workers: how
-    many processors compress; the bytes do not depend on it. progress: called after each entry, with it and the counts
-    of its layer so far.
+    many processors compress; the bytes do not depend on it. progress: called after each entry that is written, or read
+    of the base, with it and the counts of its layer so far.
 
     Raises UsageError, NotFoundError, LayerError, ImageError, HiveError and the errors of what is read; StorageError if
     a source changes meanwhile; then nothing is left at `output` that was not there before.
@@ -108,7 +109,7 @@ class _Build:
         base: Image | None,
         trees: Sequence[SourceTree],
         workers: int | None,
-        progress: Callable[[Entry, Summary], None] | None,
+        progress: Progress | None,
     ) -> None:
         self._recipe = recipe
         self._place = place
@@ -201,7 +202,7 @@ class _Build:
         with ExitStack() as stack:
             known: list[Known] = []  # base first
             if self._trees and self._base is not None:
-                known = [stack.enter_context(_known(layer, cache)) for layer in self._base.layers]
+                known = [stack.enter_context(_known(layer, cache, self._progress)) for layer in self._base.layers]
             for number, tree in enumerate(self._trees):
                 below = Below(known[::-1]) if known else None
                 layer = NewLayer(tree, below, times, acl=recipe.acl)
@@ -234,26 +235,16 @@ class _Build:
 
     def _tar(self, layer: NewLayer, blob: Any) -> Iterator[Entry]:
         """Write a layer; each entry is given once it is written."""
-        packed = Compressed(blob, self._compression, self._recipe.level, self._workers)
-        try:
-            with TarWriter(packed) as tar:
-                for entry, body in layer.entries():
-                    try:
-                        tar.add(entry, body)
-                    except WclayerError as error:
-                        error.at(entry.path)
-                        raise
-                    yield entry
-                    if self._progress is not None:
-                        self._progress(entry, tar.so_far)
-                summary = tar.commit()
-        except BaseException:
-            packed.abort()
-            raise
-        packed.close()
-        summary.compression, summary.compressor = packed.compression, packed.compressor
+        with Compressed(blob, self._compression, self._recipe.level, self._workers) as packed, TarWriter(packed) as tar:
+            for entry, body in layer.entries():
+                tar.add(entry, body)
+                yield entry
+                if self._progress is not None:
+                    self._progress(entry, tar.so_far)
+            summary = tar.commit()
+        packed.describe(summary)
         self._compressor = packed.compressor
-        summary.digest, summary.blob_size = blob.close()
+        blob.close()
         self._result.layers.append(summary)
 
     def _layer_descriptor(self, summary: Summary) -> Descriptor:
@@ -307,7 +298,7 @@ def _platform(recipe: Recipe, base: Image | None) -> Platform:
     return theirs
 
 
-def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None) -> Known:
+def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: Progress | None) -> Known:
     """What is known of a layer of the base.
 
     That a blob has the diff_id that the config gives it, only reading it shows. So the cache's key has both digests in
@@ -318,8 +309,11 @@ def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None) -> Known:
         key = f"sha256:{sha256(f'{layer.diff_id} {layer.descriptor.digest}'.encode()).hexdigest()}"
 
     def entries() -> Iterator[Entry]:
-        for entry, _ in layer.source().entries():
+        source = layer.source()
+        for entry, _ in source.entries():
             yield entry
+            if progress is not None:
+                progress(entry, source.so_far)
 
     try:
         return know(key, entries, cache)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final, Literal, cast
 
 from ..body import CHUNK
 from ..entry import Entry, Summary
-from ..errors import AlreadyExistsError, DigestMismatchError, NotFoundError, UsageError, WclayerError
+from ..errors import AlreadyExistsError, DigestMismatchError, NotFoundError, UsageError
 from ..layertar.compression import Compressed, Compression, Decompressed
 from ..layertar.reader import TarSource
 from ..layertar.writer import TarWriter
@@ -62,20 +62,13 @@ def copy_layer_tar(
     if modes and framing == "original":
         raise UsageError("modes in the original framing, which has its own", hint="say --framing canonical")
     with host_errors("the output"):
-        packed = Compressed(stream, compression, level)
-        try:
+        with Compressed(stream, compression, level) as packed:
             if framing == "canonical" or modes:
                 summary = _anew(layer, packed, modes, progress)
             else:
                 summary = _as_it_is(layer, packed, progress)
-        except BaseException:
-            packed.abort()
-            raise
-        packed.close()
         stream.flush()
-    summary.compression, summary.compressor = packed.compression, packed.compressor
-    summary.blob_size = summary.tar_size if packed.size is None else packed.size
-    summary.digest = packed.digest() or summary.diff_id
+    packed.describe(summary)
     return summary
 
 
@@ -84,11 +77,7 @@ def _anew(
 ) -> Summary:
     with TarWriter(packed, modes=modes) as tar:
         for entry, body in layer.source().entries():
-            try:
-                tar.add(entry, body)
-            except WclayerError as error:
-                error.at(entry.path)
-                raise
+            tar.add(entry, body)
             if progress is not None:
                 progress(entry, tar.so_far)
         return tar.commit()

@@ -62,8 +62,7 @@ def export_layer_to_tar(
         if framing == "original" and not original:
             raise UsageError("the original framing is not known", path=layer.path, hint="say --framing canonical")
         with host_errors("the output"):
-            packed = Compressed(stream, compression, level)
-            try:
+            with Compressed(stream, compression, level) as packed:
                 with TarWriter(packed, modes=modes) as writer:
                     with closing(layer.framed() if original else _canonical(layer)) as steps:
                         for step in steps:
@@ -79,14 +78,8 @@ def export_layer_to_tar(
                         got=summary.diff_id,
                         hint="`wclayer status --verify-content` finds what was edited without a trace",
                     )
-            except BaseException:
-                packed.abort()
-                raise
-            packed.close()
             stream.flush()
-    summary.compression, summary.compressor = packed.compression, packed.compressor
-    summary.blob_size = summary.tar_size if packed.size is None else packed.size
-    summary.digest = packed.digest() or summary.diff_id
+    packed.describe(summary)
     return summary
 
 

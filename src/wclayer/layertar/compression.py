@@ -14,12 +14,14 @@ import hashlib
 import struct
 import sys
 from importlib.metadata import version
-from typing import BinaryIO, Final, Literal, cast
+from types import TracebackType
+from typing import BinaryIO, Final, Literal, Self, cast
 
 from isal import isal_zlib
 from zlib_ng import zlib_ng
 
 from ..body import CHUNK
+from ..entry import Summary
 from ..errors import CompressionError, UsageError
 from .deflate import BlockDeflate, processors
 from .stream import Output, Writes
@@ -165,7 +167,10 @@ def _skippable(data: bytes) -> bool:
 
 
 class Compressed:
-    """Write plain bytes, and `stream` gets them compressed; close() ends the compressed stream, not `stream`."""
+    """Write plain bytes, and `stream` gets them compressed; close() ends the compressed stream, not `stream`.
+
+    As a context manager it is closed at the end, and aborted after an error.
+    """
 
     def __init__(
         self, stream: Writes, compression: Compression, level: int | None = None, workers: int | None = None
@@ -235,6 +240,23 @@ class Compressed:
         """Give up: end the threads, and leave the stream as it is."""
         if self._gzip is not None:
             self._gzip.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def describe(self, summary: Summary) -> None:
+        """Say in the summary of a tar what became of it here."""
+        summary.compression, summary.compressor = self.compression, self.compressor
+        summary.blob_size = summary.tar_size if self.size is None else self.size
+        summary.digest = self.digest() or summary.diff_id
 
     @property
     def size(self) -> int | None:

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from ..body import exactly
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Summary, Whiteout
-from ..errors import InexpressibleError, InvalidNameError, LayerError, StorageError
+from ..errors import InexpressibleError, InvalidNameError, LayerError, StorageError, WclayerError
 from ..win32.filetime import UNIX_EPOCH
 from ..win32.names import check_component, encode_wtf8
 from .block import BLOCK, ascii_field, padding, ustar_block
@@ -59,6 +59,14 @@ class TarWriter:
         """Nothing to undo: what was written is the caller's to throw away."""
 
     def add(self, entry: Entry, body: Body | None = None, /) -> None:
+        try:
+            self._add(entry, body)
+        except WclayerError as error:
+            error.at(entry.path)
+            raise
+        self.so_far.count(entry)
+
+    def _add(self, entry: Entry, body: Body | None) -> None:
         if isinstance(entry, Whiteout):
             self._owner = None
             self._whiteout(entry)
@@ -70,7 +78,6 @@ class TarWriter:
         else:
             self._owner = entry
             self._object(entry, body)
-        self.so_far.count(entry)
 
     def add_framed(self, piece: Piece, entry: Entry | None, body: Body | None = None) -> None:
         """Write `entry` with another tar's own bytes for it, or such bytes alone. Raises StorageError as add() does."""
