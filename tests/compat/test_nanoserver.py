@@ -1,4 +1,4 @@
-"""A generated layer of nanoserver's shape and size: import and export each under 150 MB of memory."""
+"""A generated layer of nanoserver's shape and size: import, export and build each under 150 MB of memory."""
 
 from __future__ import annotations
 
@@ -58,3 +58,9 @@ def test_memory(tmp_path: Path) -> None:
         again = measured("import", "--json", "-i", tar, tmp_path / "again")
         assert again["diff_id"] == plain["diff_id"]
         subprocess.run(["rm", "-rf", str(tar), str(tmp_path / "again")], check=True)
+    base = f"oci:{tmp_path / 'out'}:base"
+    built = measured("build", "--json", tmp_path / "layer" / "Files", "-o", base)
+    assert built["created"]
+    on_top = ("build", "--json", "--no-cache", "--from", base, tmp_path / "layer" / "Files" / "Windows")
+    top = measured(*on_top, "-o", f"oci:{tmp_path / 'out'}:top")
+    assert top["base_layers"] == 1

@@ -48,7 +48,7 @@ def check_manifest(data: bytes, found: Descriptor) -> tuple[dict[str, Any], Desc
         raise ImageError("an image without layers", expected="a base layer at least")
     for layer in layers:
         oci_layer_type(layer.media_type)
-    annotations = value.get("annotations") or {}
+    annotations = {} if value.get("annotations") is None else value["annotations"]
     if not isinstance(annotations, Mapping) or not all(isinstance(text, str) for text in annotations.values()):
         raise ImageError(f"the annotations of {what}", expected="an object of texts")
     return value, config, layers
@@ -108,9 +108,9 @@ def _diff_ids(value: Mapping[str, Any], count: int) -> tuple[str, ...]:
 
 
 def _history(value: Mapping[str, Any], count: int) -> tuple[Mapping[str, Any] | None, ...]:
-    if not value.get("history"):
+    history = [] if value.get("history") is None else objects(value, "history", "the config")
+    if not history:
         return (None,) * count
-    history = objects(value, "history", "the config")
     layers: list[Mapping[str, Any]] = []
     for number, entry in enumerate(history):
         what = f"entry {number} of the history"

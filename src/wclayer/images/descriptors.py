@@ -111,7 +111,7 @@ class Platform:
         for key in ("os", "architecture"):
             if not texts[key]:
                 raise ImageError(f"{what} does not say its {key}", expected=f'"{key}"')
-        features = value.get("os.features") or ()
+        features = () if value.get("os.features") is None else value["os.features"]
         if not isinstance(features, list | tuple) or not all(isinstance(one, str) for one in features):
             raise ImageError(f"os.features of {what}", expected="a list of text", got=repr(features)[:80])
         return cls(
@@ -163,7 +163,7 @@ class Descriptor:
             )
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
             raise ImageError(f"the size of {what}", expected="a number of bytes", got=repr(size)[:100])
-        annotations = value.get("annotations") or {}
+        annotations = {} if value.get("annotations") is None else value["annotations"]
         if not isinstance(annotations, Mapping) or not all(
             isinstance(key, str) and isinstance(text, str) for key, text in annotations.items()
         ):
@@ -171,7 +171,7 @@ class Descriptor:
         platform = value.get("platform")
         if platform is not None and not isinstance(platform, Mapping):
             raise ImageError(f"the platform of {what}", expected="an object", got=type(platform).__name__)
-        urls = value.get("urls") or ()
+        urls = () if value.get("urls") is None else value["urls"]
         if not isinstance(urls, list | tuple) or not all(isinstance(url, str) for url in urls):
             raise ImageError(f"the urls of {what}", expected="a list of text")
         return cls(

@@ -173,7 +173,9 @@ def test_completion_completes() -> None:
 
 
 def started(arguments: Sequence[str | Path], **options: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "wclayer", *map(str, arguments)]
+    # A shell's background job ignores SIGINT, and so would we.
+    preface = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", preface + "from wclayer.cli import main; main()", *map(str, arguments)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]
 
 
