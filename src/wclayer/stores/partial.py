@@ -27,6 +27,7 @@ __all__ = ["PartialFolder", "check_file", "partial_file"]
 
 _MARK: Final = b".partial-"
 _LOCK: Final = b".lock"
+_TRIES: Final = 20
 _OLD: Final = b"-old"  # the folder that is being replaced, between two renames
 
 
@@ -46,14 +47,18 @@ class PartialFolder:
                 raise NotFoundError("the folder to make it in is not there", path=shown(parent), hint="make it first")
             self._clean(parent, name)
             self._check()
-            while True:
+            self._lock = None
+            for number in range(_TRIES):
                 self.path = os.path.join(parent, name + _MARK + secrets.token_hex(4).encode())
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(self.path, 0o777)
                     self._lock = _lock(self.path)
-                    # Another process may have removed it before it was locked. A host without locks has to do without.
-                    if self._lock is not None or os.path.isdir(self.path):
+                    # Between the two, another process may have taken it for what a killed one left, and removed it. A
+                    # host without locks has to do without.
+                    if self._lock is not None or number == _TRIES - 1:
                         break
+                    with contextlib.suppress(OSError):
+                        os.rmdir(self.path)
         self._done = False
 
     def __enter__(self) -> Self:
