@@ -20,6 +20,7 @@ from wclayer.win32.conditions import (
     decode_condition,
     encode_condition,
 )
+from wclayer.win32.inherit import inherit
 from wclayer.win32.sddl import format_sddl, parse_sddl
 from wclayer.win32.sddl_attributes import ResourceAttribute
 from wclayer.win32.sddl_names import ACE_TYPES, CONDITIONAL_TYPES
@@ -27,6 +28,7 @@ from wclayer.win32.sddl_names import OBJECT_TYPES as SDDL_OBJECT_TYPES
 from wclayer.win32.security import (
     ACL_REVISION,
     ACL_REVISION_DS,
+    SE_DACL_AUTO_INHERITED,
     SE_DACL_PRESENT,
     SE_SACL_PRESENT,
     SE_SELF_RELATIVE,
@@ -411,3 +413,27 @@ def test_changed_data_behind_a_sid(kind: AceType, data: bytes, changes: list[tup
     except SddlError:
         return
     assert parse_sddl(text) == descriptor
+
+
+@given(DESCRIPTORS, st.booleans())
+def test_inheritance(descriptor: SecurityDescriptor, directory: bool) -> None:
+    """Each entry of a child stems from one of its parent; directories below directories all have the same."""
+    parent = descriptor.to_bytes()
+    try:
+        child = inherit(parent, directory=directory)
+    except SecurityDescriptorError:
+        return
+    found = SecurityDescriptor.from_bytes(child)
+    assert found.dacl is not None
+    assert (found.owner, found.group) == (descriptor.owner, descriptor.group)
+    assert descriptor.dacl is not None
+    kinds = {ace.type for ace in descriptor.dacl.aces if ace.flags & 3}
+    assert {ace.type for ace in found.dacl.aces} <= (kinds or {AceType.ACCESS_ALLOWED})
+    if found.control & SE_DACL_AUTO_INHERITED:
+        assert all(ace.flags & 0x10 for ace in found.dacl.aces)
+    if directory and found.control & SE_DACL_AUTO_INHERITED:
+        try:
+            once = inherit(child, directory=True)
+        except SecurityDescriptorError:  # too large
+            return
+        assert inherit(once, directory=True) == once

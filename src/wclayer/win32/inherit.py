@@ -56,7 +56,7 @@ def inherit(parent: bytes, *, directory: bool) -> bytes:
     the administrators'. Raises SecurityDescriptorError for a parent without a DACL, or with a NULL one.
     """
     found = SecurityDescriptor.from_bytes(parent)
-    if found.dacl is None:
+    if found.dacl is None or not found.control & SE_DACL_PRESENT:
         raise SecurityDescriptorError(
             "nothing to inherit: the directory's security descriptor has no DACL",
             expected="a DACL",
@@ -68,7 +68,9 @@ def inherit(parent: bytes, *, directory: bool) -> bytes:
         accounts = dict.fromkeys((found.owner or _SYSTEM, _SYSTEM))
         dacl = Acl(tuple(Ace(AceType.ACCESS_ALLOWED, 0, _ALL, sid) for sid in accounts))
         control &= ~SE_DACL_AUTO_INHERITED
-    sacl = None if found.sacl is None else _inherited(found.sacl, found, directory=directory)
+    sacl = None
+    if found.sacl is not None and found.control & SE_SACL_PRESENT:
+        sacl = _inherited(found.sacl, found, directory=directory)
     if sacl is not None and sacl.aces:
         control |= SE_SACL_PRESENT | SE_SACL_AUTO_INHERITED
     else:

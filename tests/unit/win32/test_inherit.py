@@ -8,6 +8,7 @@ from wclayer.errors import SecurityDescriptorError
 from wclayer.stores.defaults import DIRECTORY_DESCRIPTOR
 from wclayer.win32.inherit import inherit
 from wclayer.win32.sddl import format_sddl, parse_sddl
+from wclayer.win32.security import SE_DACL_PRESENT
 
 
 def child(sddl: str, *, directory: bool) -> str:
@@ -109,3 +110,10 @@ def test_entries_for_classes_of_a_directory_service_are_not_for_files() -> None:
 def test_no_dacl(sddl: str) -> None:
     with pytest.raises(SecurityDescriptorError, match="nothing to inherit"):
         inherit(parse_sddl(sddl), directory=False)
+
+
+def test_a_dacl_that_is_not_said_to_be_present() -> None:
+    data = bytearray(parse_sddl("O:BAG:SYD:(A;OICI;FA;;;BA)"))
+    data[2] &= ~SE_DACL_PRESENT
+    with pytest.raises(SecurityDescriptorError, match="nothing to inherit"):
+        inherit(bytes(data), directory=False)
