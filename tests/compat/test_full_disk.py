@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.compat.tools import missing, tool
+from tests.images import layout
 from tests.tars import BASE, M, build
 
 MANY = build([*BASE, *(M(f"Files/file-{number}", b"x" * 5000) for number in range(60))])
@@ -50,3 +51,24 @@ def test_export(small_disk: Path, tmp_path: Path, compression: str) -> None:
     done = wclayer("export", "--compress", compression, "-o", small_disk / "out", tmp_path / "layer")
     assert (done.returncode, done.stderr.count(b"\n")) == (15, 1), done.stderr
     assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "place", ["oci:{}/new", "oci:{}/old:more", "oci-archive:{}/a.tar", "docker-archive:{}/a.tar", "cache"]
+)
+def test_build(small_disk: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "noise").write_bytes(os.urandom(400_000))
+    layout(small_disk / "old")
+    before = sorted(small_disk.rglob("*"))
+    command = ["build", tmp_path / "context", "--no-cache", "-o", place.format(small_disk)]
+    if place == "cache":
+        # What is known of the base is put aside in the system's temporary folder.
+        big = layout(tmp_path / "base", [build([*BASE, *(M(f"Files/file-{number}") for number in range(3000))])])
+        command = ["build", tmp_path / "context", "--no-cache", "--from", f"oci:{big}", "-o", f"oci:{tmp_path / 'out'}"]
+    environment = {**os.environ, "TMPDIR": str(small_disk)}
+    arguments = [sys.executable, "-m", "wclayer", *map(str, command)]
+    done = subprocess.run(arguments, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr.count(b"\n")) == (15, 1), done.stderr
+    assert sorted(small_disk.rglob("*")) == before
+    assert not (tmp_path / "out").exists()
