@@ -427,10 +427,11 @@ def test_inheritance(descriptor: SecurityDescriptor, directory: bool) -> None:
     assert found.dacl is not None
     assert (found.owner, found.group) == (descriptor.owner, descriptor.group)
     assert descriptor.dacl is not None
-    kinds = {ace.type for ace in descriptor.dacl.aces if ace.flags & 3}
-    assert {ace.type for ace in found.dacl.aces} <= (kinds or {AceType.ACCESS_ALLOWED})
     if found.control & SE_DACL_AUTO_INHERITED:
+        assert {ace.type for ace in found.dacl.aces} <= {ace.type for ace in descriptor.dacl.aces if ace.flags & 3}
         assert all(ace.flags & 0x10 for ace in found.dacl.aces)
+    else:  # nothing is for children: owner and SYSTEM get all
+        assert {(ace.type, ace.mask) for ace in found.dacl.aces} == {(AceType.ACCESS_ALLOWED, 0x1F01FF)}
     if directory and found.control & SE_DACL_AUTO_INHERITED:
         try:
             once = inherit(child, directory=True)

@@ -51,7 +51,7 @@ __all__ = ["build"]
     help="Seconds since 1970, or 2024-01-31T12:00:00Z. No file is newer. Default: the newest mtime.",
 )
 @click.option("--times", type=click.Choice(["files", "epoch"]), help="Keep the files' times, or give all --created.")
-@click.option("--acl", type=click.Choice(list(TEMPLATES)), help="Who may do what with new files (see below).")
+@click.option("--acl", type=click.Choice(list(TEMPLATES)), help="Who may do what with new files (see above).")
 @click.option("--compress", "compression", type=click.Choice(["gzip", "zstd", "none"]), help="Default: gzip.")
 @click.option("--level", metavar="N", type=int, help="gzip: 1 to 9 (default 5); zstd: 1 to 19 (default 3).")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), help="Processors to compress on. Default: all.")
