@@ -23,6 +23,7 @@ __all__ = ["ArchiveFiles", "Files", "FolderFiles", "Slice"]
 
 _MAX_MEMBERS: Final = 100_000
 _MAX_LINKS: Final = 8
+_MAX_HEADER: Final = 1 << 20  # bytes of a header's extension
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 
@@ -78,6 +79,22 @@ class Slice:
         pass
 
 
+class _Headers:
+    """The archive as tarfile is to see it: no header, whatever size it says, makes it read more than fits memory."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def read(self, n: int, /) -> bytes:
+        return self._stream.read(n if 0 <= n <= _MAX_HEADER else _MAX_HEADER)
+
+    def seek(self, offset: int, /) -> int:
+        return self._stream.seek(offset)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
 class ArchiveFiles:
     """The files in the tar at `path`; `-` is stdin. temporary: the folder for what must be put aside.
 
@@ -119,7 +136,8 @@ class ArchiveFiles:
         self._stream.seek(0)
         count = 0
         try:
-            with tarfile.open(fileobj=self._stream, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
+            headers = cast("BinaryIO", _Headers(self._stream))
+            with tarfile.open(fileobj=headers, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
                 while (member := tar.next()) is not None:
                     tar.members = []  # type: ignore[attr-defined] # they are not needed twice
                     count += 1
@@ -145,7 +163,7 @@ class ArchiveFiles:
         elif member.islnk():
             self._links[name] = self._name(member.linkname, member.name)
         elif member.isreg() and not member.issparse():
-            if member.offset_data + member.size > end:
+            if not 0 <= member.size <= end - member.offset_data:
                 raise ImageError(
                     "the archive is cut off",
                     path=f"{self._path}//{name}",

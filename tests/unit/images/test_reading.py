@@ -7,7 +7,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tests.images import (
     members,
     tar,
 )
+from tests.tars import header
 from wclayer.errors import (
     ConfinementError,
     DigestMismatchError,
@@ -394,6 +395,18 @@ def test_a_cut_archive(tmp_path: Path) -> None:
         assert caught.value.exit_code in (10, 12)
     archive.write_bytes(gzip.compress(whole)[:-20])
     _refused(f"oci-archive:{archive}", WclayerError, "cut off")
+
+
+@pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K", b"S", b"0"])
+@pytest.mark.parametrize("size", [b"\x80\0\0\0\x10" + bytes(7), b"\x80" + bytes(6) + b"\x01" + bytes(4), b"\xff" * 12])
+def test_a_header_with_a_size_that_cannot_be(tmp_path: Path, kind: bytes, size: bytes) -> None:
+    """2 to the 60th, 2 to the 32nd, and -1: refused, or passed over; never believed."""
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(header(b"index.json", size, kind) + tar(members(layout(tmp_path / "d"))))
+    found = ["Files/f"]
+    with suppress(ImageError), open_image(f"oci-archive:{archive}") as image:
+        found = read_all(image)
+    assert "Files/f" in found
 
 
 def test_an_archive_of_random_bytes(tmp_path: Path) -> None:
