@@ -9,16 +9,29 @@ from typing import Any, Final
 
 from ..errors import ImageError
 from .descriptors import CONFIGS, Descriptor, Platform, oci_layer_type
-from .documents import check_date, objects, parse_json
+from .documents import check_date, named, objects, parse_json
 
 __all__ = ["Checked", "check_config", "check_manifest"]
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 
 
+# The names of Go's structures (specs-go/v1, Docker's for Windows), for `named`.
+_MANIFEST: Final = ("schemaVersion", "mediaType", "config", "layers", "annotations", "subject", "artifactType")
+_PLATFORM: Final = ("architecture", "variant", "os", "os.version", "os.features")
+_CONFIG: Final = (*_PLATFORM, "config", "rootfs", "history", "created", "author")
+_ROOTFS: Final = ("type", "diff_ids")
+_HISTORY: Final = ("created", "created_by", "author", "comment", "empty_layer")
+_RUN_OCI: Final = ("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal")
+_RUN: Final = (*_RUN_OCI, "ArgsEscaped", "Healthcheck", "OnBuild", "Shell")
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A config: all of it, and of each layer the diff_id and its entry of the history, if there is one."""
+    """A config, and of each layer its diff_id and its entry of the history, if there is one.
+
+    value: all of it, its names spelled as OCI has them.
+    """
 
     value: dict[str, Any]
     platform: Platform
@@ -30,6 +43,8 @@ def check_manifest(data: bytes, found: Descriptor) -> tuple[dict[str, Any], Desc
     """A manifest, its config's descriptor, and those of its layers, base first. Raises ImageError."""
     what = f"manifest {found.digest}"
     value = parse_json(data, what)
+    if isinstance(value, dict):
+        value = named(value, _MANIFEST, what)
     if not isinstance(value, dict) or type(value.get("schemaVersion")) is not int or value["schemaVersion"] != 2:
         raise ImageError(f"{what} is no image manifest", expected='an object with "schemaVersion": 2')
     media_type = value.get("mediaType")
@@ -63,6 +78,15 @@ def check_config(data: bytes, count: int, given: Platform | None) -> Checked:
     value = parse_json(data, what)
     if not isinstance(value, dict):
         raise ImageError("the config is no object", expected="an object", got=type(value).__name__)
+    value = named(value, _CONFIG, what)
+    for key, names in (("config", _RUN), ("rootfs", _ROOTFS)):
+        if isinstance(value.get(key), dict):
+            value[key] = named(value[key], names, f"{key} of {what}")
+    if isinstance(value.get("history"), list):
+        value["history"] = [
+            named(entry, _HISTORY, f"entry {number} of the history") if isinstance(entry, dict) else entry
+            for number, entry in enumerate(value["history"])
+        ]
     platform = Platform.from_json(value, what)
     if platform.os != "windows":
         raise ImageError("not a Windows image", expected="windows", got=f"{platform.os}/{platform.architecture}")

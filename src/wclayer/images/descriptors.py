@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ..errors import ImageError, UsageError
 from ..layertar.compression import Compression
+from .documents import named
 
 __all__ = [
     "ANNOTATION_BASE_DIGEST",
@@ -63,6 +64,8 @@ ANNOTATION_REF_NAME: Final = "org.opencontainers.image.ref.name"
 ANNOTATION_CREATED: Final = "org.opencontainers.image.created"
 ANNOTATION_BASE_DIGEST: Final = "org.opencontainers.image.base.digest"
 
+_PLATFORM: Final = ("architecture", "os", "os.version", "os.features", "variant")
+_DESCRIPTOR: Final = ("mediaType", "digest", "size", "urls", "annotations", "platform")
 _VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){2,3}", re.ASCII)
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 
@@ -102,6 +105,7 @@ class Platform:
     @classmethod
     def from_json(cls, value: Mapping[str, Any], what: str) -> Platform:
         """The platform in a descriptor or config; `what` names it in errors. Raises ImageError."""
+        value = named(value, _PLATFORM, what)
         texts: dict[str, str | None] = {}
         for key in ("os", "architecture", "os.version", "variant"):
             found = value.get(key)
@@ -154,6 +158,7 @@ class Descriptor:
         """The descriptor in a manifest or index; `what` names it in errors. Raises ImageError."""
         if not isinstance(value, Mapping):
             raise ImageError(f"{what} is no descriptor", expected="an object", got=type(value).__name__)
+        value = named(value, _DESCRIPTOR, what)
         media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
         if not isinstance(media_type, str) or not media_type:
             raise ImageError(f"{what} has no media type", expected='"mediaType"', got=repr(media_type))

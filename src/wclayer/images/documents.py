@@ -1,6 +1,8 @@
 """The JSON documents of images, read strictly: UTF-8, one object, no name twice, numbers that JSON has.
 
-What every key is for is not said here, and keys that nobody knows stay.
+In one thing they are read as Go reads them, and so all clients: the case of names does
+not matter. Microsoft's own images have `rootfS`, `cmd` and `user`. Names that nobody
+knows stay.
 """
 
 from __future__ import annotations
@@ -8,14 +10,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, BinaryIO, Final
 
 from ..body import read_all
 from ..errors import ImageError
 
-__all__ = ["MAX_CONFIG", "MAX_MANIFEST", "check_date", "objects", "parse_json", "read_bounded"]
+__all__ = ["MAX_CONFIG", "MAX_MANIFEST", "check_date", "named", "objects", "parse_json", "read_bounded"]
 
 MAX_MANIFEST: Final = 4 << 20  # bytes; registries refuse larger ones
 MAX_CONFIG: Final = 8 << 20
@@ -70,6 +72,21 @@ def _number(text: str) -> float:
 
 def _constant(text: str) -> float:
     raise ValueError(f"{text} is no number")
+
+
+def named(value: Mapping[str, Any], names: Iterable[str], what: str) -> dict[str, Any]:
+    """The object with those of `names` that it has in another case spelled as here.
+
+    Raises ImageError for one that it has twice.
+    """
+    known = {name.lower(): name for name in names}
+    result: dict[str, Any] = {}
+    for key, found in value.items():
+        name = known.get(key.lower(), key)
+        if name in result:
+            raise ImageError(f"a name that stands twice in {what}", got=repr(key)[:100])
+        result[name] = found
+    return result
 
 
 def objects(value: Any, key: str, what: str) -> list[Mapping[str, Any]]:

@@ -19,8 +19,9 @@ from ..errors import ImageError, NotFoundError, UnsupportedError, UsageError
 from ..layertar.compression import Decompressed
 from .archive import ArchiveFiles, Files, FolderFiles
 from .compose import compose_manifest
+from .config import check_config
 from .descriptors import ANNOTATION_REF_NAME, CONFIG, MANIFEST, Descriptor, layer_media_type
-from .documents import MAX_CONFIG, MAX_MANIFEST, objects, parse_json, read_bounded
+from .documents import MAX_CONFIG, MAX_MANIFEST, named, objects, parse_json, read_bounded
 from .places import IMAGE_TRANSPORTS, Place
 
 __all__ = ["INDEX_JSON", "LAYOUT_VERSION", "OCI_LAYOUT", "Blobs", "open_blobs", "parse_index", "parse_layout"]
@@ -74,6 +75,8 @@ def parse_layout(data: bytes, what: str) -> None:
 def parse_index(data: bytes, what: str) -> tuple[dict[str, Any], list[Descriptor]]:
     """An image index, as it is, and its descriptors. Raises ImageError."""
     value = parse_json(data, what)
+    if isinstance(value, dict):
+        value = named(value, ("schemaVersion", "mediaType", "manifests", "annotations"), what)
     if not isinstance(value, dict) or type(value.get("schemaVersion")) is not int or value["schemaVersion"] != 2:
         raise ImageError(f"{what} is no image index", expected='an object with "schemaVersion": 2')
     manifests = objects(value, "manifests", what)
@@ -149,10 +152,8 @@ class _DockerArchive:
         if not isinstance(config_name, str):
             raise ImageError(f'"Config" of {_MANIFEST_JSON}', expected="text", got=repr(config_name)[:100])
         config = self._make(self._small(config_name, MAX_CONFIG), CONFIG)
-        value = parse_json(self._made[config.digest], "the config")
-        diff_ids = value.get("rootfs", {}).get("diff_ids") if isinstance(value, dict) else None
-        known = diff_ids if isinstance(diff_ids, list) and len(diff_ids) == len(names) else [None] * len(names)
-        layers = [self._layer(name, diff_id) for name, diff_id in zip(names, known, strict=True)]
+        diff_ids = check_config(self._made[config.digest], len(names), None).diff_ids
+        layers = [self._layer(name, diff_id) for name, diff_id in zip(names, diff_ids, strict=True)]
         self.root = self._make(compose_manifest(config, layers, {}), MANIFEST)
 
     def _choose(self, images: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -188,13 +189,13 @@ class _DockerArchive:
         self._made[digest] = data
         return Descriptor(media_type=media_type, digest=digest, size=len(data))
 
-    def _layer(self, name: str, diff_id: object) -> Descriptor:
+    def _layer(self, name: str, diff_id: str) -> Descriptor:
         stream, size = self._member(name)
         with closing(stream):
             plain = Decompressed(stream)
             plain.read(1)
-        digest = diff_id if plain.compression == "none" else None
-        if not isinstance(digest, str):  # else what is read is held against it
+        digest = diff_id  # what is read will be held against it
+        if plain.compression != "none":
             stream, _ = self._member(name)
             state = hashlib.sha256()
             with closing(stream):

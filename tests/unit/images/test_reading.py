@@ -460,6 +460,35 @@ def test_the_config_may_be_of_docker(tmp_path: Path) -> None:
         assert "Files/f" in read_all(image)
 
 
+def test_names_in_another_case_as_in_microsofts_own_images(tmp_path: Path) -> None:
+    """Go, in which the clients are written, reads them so."""
+
+    def microsoft(value: dict[str, Any]) -> None:
+        value["rootfS"] = {"Type": "layers", "Diff_IDs": value.pop("rootfs")["diff_ids"]}
+        value["config"] = {"user": "ContainerUser", "CMD": ["c:\\windows\\system32\\cmd.exe"], "Other": 1}
+        value["History"] = [{"Created_By": "Apply image 20H2-amd64"}]
+        del value["history"]
+
+    def manifest(value: dict[str, Any]) -> None:
+        value["Layers"] = [{"MediaType": one["mediaType"], **one} for one in value.pop("layers")]
+        for layer in value["Layers"]:
+            del layer["mediaType"]
+
+    with open_image(f"oci:{layout(tmp_path / 'd', config=microsoft, manifest=manifest)}") as image:
+        assert "Files/f" in read_all(image)
+        assert image.config["config"] == {
+            "User": "ContainerUser",
+            "Cmd": ["c:\\windows\\system32\\cmd.exe"],
+            "Other": 1,
+        }
+        assert image.layers[0].history == {"created_by": "Apply image 20H2-amd64"}
+
+
+def test_a_name_twice_in_two_cases(tmp_path: Path) -> None:
+    folder = layout(tmp_path / "d", config=lambda value: value.update(OS="linux"))
+    _refused(f"oci:{folder}", ImageError, "a name that stands twice in the config; got 'OS'")
+
+
 def test_from_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tar(members(layout(tmp_path / "d")))
 
