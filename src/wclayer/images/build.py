@@ -33,6 +33,7 @@ from .descriptors import (
 from .descriptors import (
     CONFIG as CONFIG_TYPE,
 )
+from .documents import seconds_of
 from .new_layer import NewLayer, Times
 from .places import Place, parse_place
 from .reading import Image, ImageLayer, open_image
@@ -147,7 +148,7 @@ class _Build:
         newest = [survey.newest for survey in self._surveys if survey.newest is not None]
         created = self._recipe.created
         if created is None:
-            created = max(newest) // 10**9 if newest else 0
+            created = max(newest) // 10**9 if newest else _created(self._base)
         rfc3339(created)
         self._result.created = created
         self._result.left_out = sum(survey.left_out for survey in self._surveys)
@@ -282,6 +283,12 @@ class _Build:
         writer.commit(root, annotations={_COMPRESSOR: self._compressor} if self._compressor else {})
         result.digest, result.config_digest = root.digest, config_descriptor.digest
         return result
+
+
+def _created(base: Image | None) -> int:
+    """When the base was made, in seconds since 1970; 0 where nothing says so."""
+    found = None if base is None else base.config.get("created")
+    return 0 if found is None else max(0, seconds_of(found))
 
 
 def _platform(recipe: Recipe, base: Image | None) -> Platform:

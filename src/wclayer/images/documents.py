@@ -11,17 +11,18 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final
 
 from ..body import read_all
 from ..errors import ImageError
 
-__all__ = ["MAX_CONFIG", "MAX_MANIFEST", "check_date", "named", "objects", "parse_json", "read_bounded"]
+__all__ = ["MAX_CONFIG", "MAX_MANIFEST", "check_date", "named", "objects", "parse_json", "read_bounded", "seconds_of"]
 
 MAX_MANIFEST: Final = 4 << 20  # bytes; registries refuse larger ones
 MAX_CONFIG: Final = 8 << 20
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:\.[0-9]+)?(?:[Zz]|[+-]([0-9]{2}:[0-9]{2}))",
     re.ASCII,
@@ -97,15 +98,23 @@ def objects(value: Any, key: str, what: str) -> list[Mapping[str, Any]]:
     return found
 
 
+def seconds_of(value: object) -> int:
+    """Seconds since 1970 of a date and time of RFC 3339, fractions cut off. Raises ValueError for what is none."""
+    found = _DATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"no date and time: {value!r}")
+    seconds = min(found[3], "59") if found[3] == "60" else found[3]  # a leap second
+    offset = found[4] or "00:00"
+    sign = "-" if found[4] and str(value)[-6] == "-" else "+"
+    moment = datetime.fromisoformat(f"{found[1]}T{found[2]}:{seconds}{sign}{offset}")
+    return int((moment - _EPOCH).total_seconds())
+
+
 def check_date(value: object, what: str) -> None:
     """Raise ImageError for what is no date and time of RFC 3339."""
-    found = _DATE.fullmatch(value) if isinstance(value, str) else None
-    if found is not None:
-        seconds = min(found[3], "59") if found[3] == "60" else found[3]  # a leap second
-        try:
-            datetime.fromisoformat(f"{found[1]}T{found[2]}:{seconds}+{found[4] or '00:00'}")
-        except ValueError:
-            pass
-        else:
-            return
-    raise ImageError(f"the date of {what}", expected="one such as 2024-01-31T12:00:00Z", got=repr(value)[:100])
+    try:
+        seconds_of(value)
+    except ValueError:
+        raise ImageError(
+            f"the date of {what}", expected="one such as 2024-01-31T12:00:00Z", got=repr(value)[:100]
+        ) from None

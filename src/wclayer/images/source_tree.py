@@ -385,7 +385,7 @@ def _spot_node(prefix: str, spot: _Spot) -> Node:
             if _kind(origin.found, origin.shown) is not Kind.DIRECTORY or kind is not Kind.DIRECTORY:
                 raise _twice(path, spot.origins[0].shown, origin.shown)
     if kind is not Kind.DIRECTORY and (spot.below or (spot.rule is not None and spot.origins)):
-        other = next(iter(spot.below.values())).name if spot.below else "another rule"
+        other = f"{path}/{next(iter(spot.below.values())).name}" if spot.below else "another rule"
         raise _twice(path, kind.value, other)
     return Node(path, kind, list(spot.origins), spot.rule, spot.data, spot)
 

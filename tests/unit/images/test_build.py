@@ -191,6 +191,7 @@ def test_a_change_of_the_config_alone(tmp_path: Path) -> None:
     with open_image(f"oci:{tmp_path / 'b'}:other") as image:
         assert image.config["config"]["User"] == "x"
         assert image.config["history"][-1]["empty_layer"] is True
+        assert image.config["created"] == "2024-01-31T11:00:00Z"  # the base's, in which it is 12:00:00.5+01:00
         assert len(image.layers) == 1
 
 
