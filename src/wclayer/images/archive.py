@@ -12,6 +12,7 @@ import stat
 import sys
 import tarfile
 import tempfile
+import threading
 from typing import BinaryIO, Final, Protocol, cast
 
 from ..body import CHUNK
@@ -30,8 +31,8 @@ _DRIVE: Final = re.compile(r"[A-Za-z]:")
 class Files(Protocol):
     """The files of an image."""
 
-    def open(self, name: str, /) -> tuple[BinaryIO, int]:
-        """A file to read, and its size. Raises NotFoundError."""
+    def open(self, name: str, offset: int = 0, /) -> tuple[BinaryIO, int]:
+        """A file to read from `offset` on, and its whole size. Raises NotFoundError."""
 
     def close(self) -> None: ...
 
@@ -42,7 +43,7 @@ class FolderFiles:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def open(self, name: str, /) -> tuple[BinaryIO, int]:
+    def open(self, name: str, offset: int = 0, /) -> tuple[BinaryIO, int]:
         path = os.path.join(self._path, *name.split("/"))
         with host_errors(path):
             try:
@@ -54,24 +55,29 @@ class FolderFiles:
             if not stat.S_ISREG(found.st_mode):
                 os.close(fd)
                 raise ImageError("no regular file", path=path)
-            return os.fdopen(fd, "rb", buffering=0), found.st_size
+            stream = os.fdopen(fd, "rb", buffering=0)
+            if offset:
+                stream.seek(offset)
+            return stream, found.st_size
 
     def close(self) -> None:
         pass
 
 
 class Slice:
-    """A file of `size` bytes from `offset` on in the file behind a descriptor; others may read there too."""
+    """A file of `size` bytes from `offset` on in `stream`; others may read there too, with the same lock."""
 
-    def __init__(self, stream: BinaryIO, offset: int, size: int) -> None:
+    def __init__(self, stream: BinaryIO, offset: int, size: int, lock: threading.Lock) -> None:
         self._stream = stream
+        self._lock = lock
         self._position = offset
         self._end = offset + size
 
     def read(self, n: int = -1, /) -> bytes:
         left = self._end - self._position
-        self._stream.seek(self._position)
-        data = self._stream.read(left if n < 0 else min(n, left))
+        with self._lock:
+            self._stream.seek(self._position)
+            data = self._stream.read(left if n < 0 else min(n, left))
         self._position += len(data)
         return data
 
@@ -103,6 +109,7 @@ class ArchiveFiles:
 
     def __init__(self, path: str, temporary: str | os.PathLike[str] | None = None) -> None:
         self._path = path
+        self._lock = threading.Lock()
         with host_errors(path):
             self._stream = _seekable(path, temporary)
         self._places: dict[str, tuple[int, int]] = {}
@@ -121,7 +128,7 @@ class ArchiveFiles:
         """The names of the files, in the archive's order."""
         return list(self._places)
 
-    def open(self, name: str, /) -> tuple[BinaryIO, int]:
+    def open(self, name: str, offset: int = 0, /) -> tuple[BinaryIO, int]:
         for _ in range(_MAX_LINKS):
             if name not in self._links:
                 break
@@ -129,7 +136,8 @@ class ArchiveFiles:
         place = self._places.get(name)
         if place is None:
             raise NotFoundError("no such file in the archive", path=f"{self._path}//{name}")
-        return cast("BinaryIO", Slice(self._stream, *place)), place[1]
+        start, size = place
+        return cast("BinaryIO", Slice(self._stream, start + offset, size - offset, self._lock)), size
 
     def _index(self) -> None:
         end = self._stream.seek(0, os.SEEK_END)

@@ -188,6 +188,11 @@ class Descriptor:
             urls=tuple(urls),
         )
 
+    @property
+    def is_foreign(self) -> bool:
+        """Is it of a layer that may be kept elsewhere, at its `urls`?"""
+        return "nondistributable" in LAYERS.get(self.media_type, "") or bool(self.urls)
+
     def to_json(self) -> dict[str, Any]:
         """As a manifest and an index have it."""
         result: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}

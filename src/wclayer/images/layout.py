@@ -9,59 +9,27 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final
 
 from ..body import CHUNK
-from ..errors import ImageError, NotFoundError, UnsupportedError, UsageError
+from ..errors import ImageError, NotFoundError, UsageError
 from ..layertar.compression import Decompressed
-from .archive import ArchiveFiles, Files, FolderFiles
+from .archive import ArchiveFiles, Files
 from .compose import compose_manifest
 from .config import check_config
 from .descriptors import ANNOTATION_REF_NAME, CONFIG, MANIFEST, Descriptor, layer_media_type
 from .documents import MAX_CONFIG, MAX_MANIFEST, named, objects, parse_json, read_bounded
-from .places import IMAGE_TRANSPORTS, Place
+from .places import Place
 
-__all__ = ["INDEX_JSON", "LAYOUT_VERSION", "OCI_LAYOUT", "Blobs", "open_blobs", "parse_index", "parse_layout"]
+__all__ = ["INDEX_JSON", "LAYOUT_VERSION", "OCI_LAYOUT", "DockerArchive", "Layout", "parse_index", "parse_layout"]
 
 OCI_LAYOUT: Final = "oci-layout"
 INDEX_JSON: Final = "index.json"
 LAYOUT_VERSION: Final = "1.0.0"
 _MANIFEST_JSON: Final = "manifest.json"
 _SHOWN_TAGS: Final = 10
-
-
-class Blobs(Protocol):
-    """The blobs of a place, and the one that its tag leads to."""
-
-    root: Descriptor
-
-    def open(self, digest: str, /) -> tuple[BinaryIO, int]:
-        """A blob, unchecked, and its size. Raises NotFoundError."""
-
-    def close(self) -> None: ...
-
-
-def open_blobs(place: Place, temporary: str | os.PathLike[str] | None = None) -> Blobs:
-    """The blobs at a place. Raises NotFoundError, ImageError, ConfinementError, UsageError, UnsupportedError."""
-    if place.transport == "docker":
-        raise UnsupportedError(
-            "a registry", path=place.text, hint="copy the image into a layout first: skopeo copy ... oci:DIR:TAG"
-        )
-    if not place.is_image or place.inside is not None:
-        raise UsageError("no image", path=place.text, expected=", ".join(f"{name}:PATH" for name in IMAGE_TRANSPORTS))
-    if place.transport == "oci":
-        if not os.path.isdir(place.path) or not os.listdir(place.path):
-            raise NotFoundError("no image layout there", path=place.path)
-        return _Layout(FolderFiles(place.path), place)
-    files = ArchiveFiles(place.path, temporary)
-    try:
-        return _Layout(files, place) if place.transport == "oci-archive" else _DockerArchive(files, place)
-    except BaseException:
-        files.close()
-        raise
 
 
 def parse_layout(data: bytes, what: str) -> None:
@@ -83,7 +51,9 @@ def parse_index(data: bytes, what: str) -> tuple[dict[str, Any], list[Descriptor
     return value, [Descriptor.from_json(one, f"manifest {number} of {what}") for number, one in enumerate(manifests)]
 
 
-class _Layout:
+class Layout:
+    """The blobs of an image layout in `files`, and the descriptor of the tag at `place`."""
+
     def __init__(self, files: Files, place: Place) -> None:
         self._files = files
         self._place = place
@@ -99,8 +69,8 @@ class _Layout:
         with closing(stream):
             return read_bounded(stream, size, MAX_MANIFEST, name)
 
-    def open(self, digest: str, /) -> tuple[BinaryIO, int]:
-        return self._files.open(f"blobs/{digest.replace(':', '/')}")
+    def open(self, descriptor: Descriptor, offset: int = 0, /) -> BinaryIO:
+        return self._files.open(f"blobs/{descriptor.digest.replace(':', '/')}", offset)[0]
 
     def close(self) -> None:
         self._files.close()
@@ -134,7 +104,7 @@ def _familiar(name: str) -> str:
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
-class _DockerArchive:
+class DockerArchive:
     """`manifest.json` is a list of {"Config": NAME, "RepoTags": [...], "Layers": [NAME, ...]}, base layer first."""
 
     def __init__(self, files: ArchiveFiles, place: Place) -> None:
@@ -178,9 +148,9 @@ class _DockerArchive:
         with closing(stream):
             return read_bounded(stream, size, most, name)
 
-    def _member(self, name: str) -> tuple[BinaryIO, int]:
+    def _member(self, name: str, offset: int = 0) -> tuple[BinaryIO, int]:
         try:
-            return self._files.open(name)
+            return self._files.open(name, offset)
         except NotFoundError:
             raise ImageError(f"no docker archive: it has no {name}", path=self._place.path) from None
 
@@ -207,11 +177,11 @@ class _DockerArchive:
             {"mediaType": layer_media_type(plain.compression), "digest": digest, "size": size}, f"layer {name}"
         )
 
-    def open(self, digest: str, /) -> tuple[BinaryIO, int]:
-        made = self._made.get(digest)
+    def open(self, descriptor: Descriptor, offset: int = 0, /) -> BinaryIO:
+        made = self._made.get(descriptor.digest)
         if made is not None:
-            return io.BytesIO(made), len(made)
-        return self._member(self._names[digest])
+            return io.BytesIO(made[offset:])
+        return self._member(self._names[descriptor.digest], offset)[0]
 
     def close(self) -> None:
         self._files.close()
