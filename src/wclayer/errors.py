@@ -19,13 +19,15 @@
     |   +-- RecordError                              layer.db
     |   +-- HiveError                                a registry hive
     |   +-- ImageError                               an OCI image: JSON, blobs, archives
-    |   +-- SpecError                                an image.toml
+    |   +-- SpecError                                an image.toml, a Dockerfile
     +-- DigestMismatchError (ValueError)         11  the bytes are not the ones asked for
     +-- NotFoundError (FileNotFoundError)        12
     +-- AlreadyExistsError (FileExistsError)     13
     +-- AccessError (PermissionError)            14
     +-- StorageError (OSError)                   15  no space, I/O
     +-- RemoteError (OSError)                    16  network, registry
+    |   +-- UnreachableError                         no answer, or one that broke off
+    |   +-- RemoteNotFoundError (NotFoundError)      the registry does not have it
     +-- UnsupportedError (NotImplementedError)   17  needs Windows, ntfs-3g ...
     +-- InexpressibleError (ValueError)          18  the target cannot hold it
 
@@ -62,12 +64,14 @@ __all__ = [
     "NotFoundError",
     "RecordError",
     "RemoteError",
+    "RemoteNotFoundError",
     "ReparseError",
     "SddlError",
     "SecurityDescriptorError",
     "SpecError",
     "StorageError",
     "TarError",
+    "UnreachableError",
     "UnsupportedError",
     "UsageError",
     "WclayerError",
@@ -244,7 +248,7 @@ class ImageError(FormatError):
 
 
 class SpecError(FormatError):
-    """An image.toml that does not say what an image is to be."""
+    """An image.toml, or a Dockerfile, that does not say what an image is to be."""
 
 
 class DigestMismatchError(WclayerError, ValueError):
@@ -281,6 +285,14 @@ class RemoteError(WclayerError, OSError):
     """The network, or what a registry answers."""
 
     exit_code = 16
+
+
+class UnreachableError(RemoteError):
+    """A host that does not answer, or breaks off in the middle, however often it is asked."""
+
+
+class RemoteNotFoundError(RemoteError, NotFoundError):
+    """An image, blob or repository that the registry does not have, or does not show."""
 
 
 class UnsupportedError(WclayerError, NotImplementedError):

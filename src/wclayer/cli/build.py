@@ -23,6 +23,7 @@ from ..images.spec import MAX_SIZE, check_port, load_recipe
 from ..layertar.compression import Compression
 from ..stores.host import host_errors
 from .common import check_image_output, common_options, pairs, size_text, temporary_folder
+from .network import network_options, registries_of
 from .progress import progress_bar
 
 __all__ = ["build"]
@@ -57,6 +58,7 @@ __all__ = ["build"]
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), help="Processors to compress on. Default: all.")
 @click.option("--no-cache", is_flag=True, help="Read the layers of the base anew, and remember nothing.")
 @click.option("--force", is_flag=True, help="Replace the image at PLACE, if there is one.")
+@network_options
 @common_options
 def build(
     contexts: tuple[str, ...],
@@ -85,6 +87,7 @@ def build(
     quiet: bool,
     verbose: bool,
     debug: bool,  # noqa: ARG001 # main() looks for it
+    **network: Any,
 ) -> None:
     """Build a Windows container image from folders, on any system.
 
@@ -138,9 +141,10 @@ def build(
         level=recipe.level if level is None else level,
     )
     cache = None if no_cache else os.path.join(platformdirs.user_cache_dir("wclayer", appauthor=False), "layers")
-    with progress_bar(
-        "build", lambda summary: summary.bytes, None, quiet=quiet or as_json, verbose=verbose
-    ) as progress:
+    with (
+        registries_of(**network) as registries,
+        progress_bar("build", lambda summary: summary.bytes, None, quiet=quiet or as_json, verbose=verbose) as progress,
+    ):
         built = build_image(
             recipe,
             output,
@@ -149,6 +153,7 @@ def build(
             temporary=temporary_folder(),
             workers=workers,
             progress=progress,
+            registries=registries,
         )
     if as_json:
         click.echo(json.dumps(_as_json(built, time.perf_counter() - began)))

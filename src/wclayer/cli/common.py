@@ -14,20 +14,23 @@ import click
 
 from ..entry import Summary
 from ..errors import NotFoundError, UsageError
+from ..images.choosing import Choice, parse_platform
 from ..images.one_layer import layer_of
 from ..images.places import Place, parse_place
 from ..images.reading import ImageLayer, open_image
+from ..registry.registries import Registries
 from ..stores.host import host_errors
 from ..stores.partial import partial_file
 
 __all__ = [
     "Counted",
     "check_image_output",
+    "choice_of",
+    "choice_options",
     "common_options",
     "open_input",
     "open_layer_input",
     "open_output",
-    "os_version_option",
     "pairs",
     "parents_option",
     "print_summary",
@@ -100,10 +103,12 @@ def open_input(path: str | None) -> Iterator[Counted]:
 
 
 @contextlib.contextmanager
-def open_layer_input(place: Place, os_version: str | None) -> Iterator[tuple[Counted, ImageLayer]]:
+def open_layer_input(
+    place: Place, choice: Choice | None, registries: Registries
+) -> Iterator[tuple[Counted, ImageLayer]]:
     """The blob of the layer at `PLACE#N`, which is checked when it has been read, and the layer itself."""
     with (
-        open_image(place, os_version=os_version, temporary=temporary_folder()) as image,
+        open_image(place, choice=choice, temporary=temporary_folder(), registries=registries) as image,
         contextlib.closing((layer := layer_of(image, place.layer)).open()) as blob,
     ):
         yield Counted(cast("BinaryIO", blob), layer.descriptor.size or None), layer
@@ -136,9 +141,23 @@ def pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
     return result
 
 
-os_version_option = click.option(
-    "--os-version", metavar="VERSION", help="Which image of an index: 10.0.20348.2227, say, or the front of it."
-)
+def choice_options(command: Callable[P, R]) -> Callable[P, R]:
+    """--os-version and --platform, for `choice_of`."""
+    command = click.option(
+        "--platform",
+        metavar="HOST",
+        help="Which image of an index: what windows/amd64:10.0.20348, say, would run.",
+    )(command)
+    return click.option(
+        "--os-version", metavar="VERSION", help="Which image of an index: 10.0.20348.2227, say, or the front of it."
+    )(command)
+
+
+def choice_of(os_version: str | None, platform: str | None) -> Choice | None:
+    """What --os-version and --platform say; None if nothing."""
+    if os_version is None and platform is None:
+        return None
+    return Choice(os_version=os_version, host=None if platform is None else parse_platform(platform))
 
 
 @contextlib.contextmanager

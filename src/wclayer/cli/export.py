@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import click
 
@@ -20,12 +20,14 @@ from ..layers.exporting import export_layer_to_tar
 from ..layertar.compression import Compression
 from ..stores.posix_source import PosixLayer
 from .common import (
+    choice_of,
     common_options,
     open_output,
     parents_option,
     print_summary,
     temporary_folder,
 )
+from .network import network_options, registries_of
 from .progress import progress_bar
 
 __all__ = ["export"]
@@ -36,6 +38,7 @@ __all__ = ["export"]
 @parents_option("Not needed, checked if given.")
 @click.option("-o", "--output", "target", metavar="TAR|PLACE#N", help="A file, or a layer of an image; else stdout.")
 @click.option("--os-version", metavar="VERSION", help="Of a new image; or which image of an index to read.")
+@click.option("--platform", metavar="HOST", help="Which image of an index to read: what this host would run.")
 @click.option("-z", "--gzip", "gzip", is_flag=True, help="Compress with gzip, as --compress gzip.")
 @click.option(
     "--compress", "compression", type=click.Choice(["gzip", "zstd", "none"]), help="Default: none; gzip in an image."
@@ -53,12 +56,14 @@ __all__ = ["export"]
     help="Write permission bits 0644 and 0755, as Microsoft's own tars have; canonical framing.",
 )
 @click.option("--force", is_flag=True, help="Replace TAR, or change the image, if there is one; write to a terminal.")
+@network_options
 @common_options
 def export(
     folder: str,
     parents: tuple[str, ...],
     target: str | None,
     os_version: str | None,
+    platform: str | None,
     gzip: bool,
     compression: Compression | None,
     level: int | None,
@@ -70,6 +75,7 @@ def export(
     quiet: bool,
     verbose: bool,
     debug: bool,  # noqa: ARG001 # main() looks for it
+    **network: Any,
 ) -> None:
     """Write the layer in the layer folder DIR, or layer N of an image, as a tar or as layer N of an image.
 
@@ -102,6 +108,7 @@ def export(
     elif compression is None:
         compression = "gzip" if place.is_image and place.transport != "docker-archive" else "none"
     with ExitStack() as stack:
+        registries = stack.enter_context(registries_of(**network))
         progress = stack.enter_context(
             progress_bar("export", lambda summary: summary.bytes, None, quiet=quiet or as_json, verbose=verbose)
         )
@@ -109,12 +116,17 @@ def export(
         if source.is_image:
             if parents or verify_content:
                 raise UsageError("-l and --verify-content are for a layer folder", got=folder)
-            image = stack.enter_context(open_image(source, os_version=os_version, temporary=temporary_folder()))
+            choice = choice_of(os_version, platform)
+            image = stack.enter_context(
+                open_image(source, choice=choice, temporary=temporary_folder(), registries=registries)
+            )
             layer = layer_of(image, source.layer)
-            base, platform = layer.number == 0, image.platform
+            base, runs_on = layer.number == 0, image.platform
             write = partial(copy_layer_tar, layer, compression=compression, level=level, framing=framing, modes=modes)
         else:
-            base, platform = place.is_image and _is_base(folder), Platform(os_version=check_os_version(os_version))
+            if platform is not None:
+                raise UsageError("--platform is for an index", got=folder)
+            base, runs_on = place.is_image and _is_base(folder), Platform(os_version=check_os_version(os_version))
             write = partial(
                 export_layer_to_tar,
                 path=folder,
@@ -127,7 +139,15 @@ def export(
             )
         write = partial(write, progress=progress)
         if place.is_image:
-            summary = put_layer(place, write, base=base, platform=platform, force=force, temporary=temporary_folder())
+            summary = put_layer(
+                place,
+                write,
+                base=base,
+                platform=runs_on,
+                force=force,
+                temporary=temporary_folder(),
+                registries=registries,
+            )
         else:
             summary = write(stack.enter_context(open_output(target, force=force)))
     if not quiet or as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import click
 
@@ -12,13 +12,15 @@ from ..errors import DigestMismatchError
 from ..images.places import parse_place
 from ..layers.importing import import_layer_from_tar, parse_digest
 from .common import (
+    choice_of,
+    choice_options,
     common_options,
     open_input,
     open_layer_input,
-    os_version_option,
     parents_option,
     print_summary,
 )
+from .network import network_options, registries_of
 from .progress import progress_bar
 
 __all__ = ["import_"]
@@ -28,21 +30,24 @@ __all__ = ["import_"]
 @click.argument("folder", metavar="DIR", type=click.Path())
 @parents_option("None for a base layer.")
 @click.option("-i", "--input", "source", metavar="TAR|PLACE#N", help="The layer tar, or an image's layer; else stdin.")
-@os_version_option
+@choice_options
 @click.option("--diff-id", metavar="SHA256", help="Refuse a tar whose uncompressed digest is another one.")
 @click.option("--force", is_flag=True, help="Replace DIR, if there is one, once the new one is whole.")
+@network_options
 @common_options
 def import_(
     folder: str,
     parents: tuple[str, ...],
     source: str | None,
     os_version: str | None,
+    platform: str | None,
     diff_id: str | None,
     force: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
     debug: bool,  # noqa: ARG001 # main() looks for it
+    **network: Any,
 ) -> None:
     """Make the layer folder DIR from a layer tar (plain, gzip or zstd), or from layer N of an image.
 
@@ -61,7 +66,8 @@ def import_(
     with ExitStack() as stack:
         place = None if source is None else parse_place(source)
         if place is not None and place.is_image:
-            stream, layer = stack.enter_context(open_layer_input(place, os_version))
+            registries = stack.enter_context(registries_of(**network))
+            stream, layer = stack.enter_context(open_layer_input(place, choice_of(os_version, platform), registries))
             diff_id = _same(layer.diff_id, diff_id, place.text)
         else:
             stream = stack.enter_context(open_input(source))

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
 from ..images.index import make_index
 from .common import check_image_output, common_options, pairs, temporary_folder
+from .network import network_options, registries_of
 
 __all__ = ["index"]
 
 
 @click.command("index", no_args_is_help=True)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@click.option(
-    "-o", "--output", metavar="PLACE", required=True, help="Where the index goes: oci:DIR:TAG, oci-archive:FILE."
-)
+@click.option("-o", "--output", metavar="PLACE", required=True, help="Where the index goes: oci:DIR:TAG and its kin.")
 @click.option("--annotation", metavar="KEY=VALUE", multiple=True, help="An annotation of the index.")
 @click.option("--force", is_flag=True, help="Replace the image at PLACE, if there is one.")
+@network_options
 @common_options
 def index(
     images: tuple[str, ...],
@@ -29,11 +30,12 @@ def index(
     quiet: bool,
     verbose: bool,  # noqa: ARG001 # for all commands the same
     debug: bool,  # noqa: ARG001 # main() looks for it
+    **network: Any,
 ) -> None:
     """Put several images into one, from which each Windows takes what fits its version.
 
-    Each IMAGE (oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE) must have an os.version of its own; one that is an
-    index itself gives all its Windows images. Their order stays.
+    Each IMAGE (oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE, docker://HOST/REPOSITORY:TAG) must have an
+    os.version of its own; one that is an index itself gives all its Windows images. Their order stays.
 
     \b
     Examples:
@@ -41,9 +43,15 @@ def index(
       wclayer index -o oci-archive:all.tar --annotation org.opencontainers.image.title=hello oci:out:ltsc2022
     """
     to_stdout = check_image_output(output, as_json=as_json, force=force)
-    made = make_index(
-        output, images, annotations=pairs("--annotation", annotation), force=force, temporary=temporary_folder()
-    )
+    with registries_of(**network) as registries:
+        made = make_index(
+            output,
+            images,
+            annotations=pairs("--annotation", annotation),
+            force=force,
+            temporary=temporary_folder(),
+            registries=registries,
+        )
     if as_json:
         found = [
             {"place": place, "platform": platform.to_json(), "digest": digest}

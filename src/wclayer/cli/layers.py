@@ -9,7 +9,8 @@ import click
 
 from ..errors import printable
 from ..images.reading import Image, open_image
-from .common import common_options, os_version_option, size_text, temporary_folder
+from .common import choice_of, choice_options, common_options, size_text, temporary_folder
+from .network import network_options, registries_of
 
 __all__ = ["layers"]
 
@@ -19,20 +20,23 @@ _DIGEST = 19  # characters of a digest: sha256: and twelve digits
 
 @click.command("layers", no_args_is_help=True)
 @click.argument("place", metavar="PLACE")
-@os_version_option
+@choice_options
+@network_options
 @common_options
 def layers(
     place: str,
     os_version: str | None,
+    platform: str | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
     debug: bool,  # noqa: ARG001 # main() looks for it
+    **network: Any,
 ) -> None:
     """List the layers of an image, from the base up.
 
-    PLACE is oci:DIR:TAG, oci-archive:FILE or docker-archive:FILE. Each line has the number that PLACE#N wants, the size
-    of the blob, its compression, its diff_id (whole with -v), and what made it.
+    PLACE is oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE or docker://HOST/REPOSITORY:TAG. Each line has the
+    number that PLACE#N wants, the size of the blob, its compression, its diff_id (whole with -v), and what made it.
 
     \b
     Examples:
@@ -41,7 +45,11 @@ def layers(
       wclayer layers --json oci:out:hello
       wclayer layers --os-version 10.0.20348 oci:out:all
     """
-    with open_image(place, os_version=os_version, temporary=temporary_folder()) as image:
+    choice = choice_of(os_version, platform)
+    with (
+        registries_of(**network) as registries,
+        open_image(place, choice=choice, temporary=temporary_folder(), registries=registries) as image,
+    ):
         if as_json:
             click.echo(json.dumps(_as_json(image)))
         elif not quiet:

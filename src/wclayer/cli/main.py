@@ -18,6 +18,7 @@ from .. import __version__
 from ..errors import WclayerError
 from .build import build
 from .completion import completion
+from .copy import copy
 from .export import export
 from .import_ import import_
 from .index import index
@@ -43,6 +44,7 @@ def cli() -> None:
       wclayer build hello -o oci:out:hello
       wclayer build app --from oci:base:nanoserver -o oci:out:app
       wclayer layers oci:out:hello
+      wclayer copy oci:out:hello oci-archive:hello.tar
       wclayer import -i layer.tar.gz nanoserver
       wclayer export -z -o layer.tar.gz nanoserver
       wclayer import -l nanoserver -i app.tar.gz app-layer
@@ -52,6 +54,7 @@ def cli() -> None:
 
 
 cli.add_command(build)
+cli.add_command(copy)
 cli.add_command(layers)
 cli.add_command(index)
 cli.add_command(import_)

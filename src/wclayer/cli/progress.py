@@ -21,10 +21,44 @@ from rich.progress import (
 from ..entry import Entry, Summary
 from ..errors import printable
 
-__all__ = ["progress_bar"]
+__all__ = ["byte_bar", "progress_bar"]
 
 _PATIENCE = 1.0  # seconds before there is a bar
 _INTERVAL = 0.1
+
+
+class _Bar:
+    """A bar that appears once there is reason to think that it takes long."""
+
+    def __init__(self, what: str, total: int | None) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task(what, total=total)
+        self._due = time.monotonic() + _PATIENCE
+        self._begun = False
+
+    def update(self, done: int, total: int | None = None) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        if not self._begun:
+            self._bar.start()
+            self._begun = True
+        self._due = now + _INTERVAL
+        self._bar.update(self._task, completed=done, total=total)
+        self._bar.refresh()
+
+    def stop(self) -> None:
+        if self._begun:
+            self._bar.stop()
 
 
 @contextmanager
@@ -38,37 +72,21 @@ def progress_bar(
     if verbose:
         yield lambda entry, _: click.echo(printable(entry.path), err=True)
         return
+    with byte_bar(what, total, quiet=quiet) as update:
+        if update is None:
+            yield None
+            return
+        yield lambda _, summary: update(position(summary), total)
+
+
+@contextmanager
+def byte_bar(what: str, total: int | None = None, *, quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
+    """A callback that moves the bar to so many bytes of so many; None where there is nothing to show."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        auto_refresh=False,
-    )
-    task = bar.add_task(what, total=total)
-    due = time.monotonic() + _PATIENCE
-    begun = False
-
-    def update(_: Entry, summary: Summary) -> None:
-        nonlocal due, begun
-        now = time.monotonic()
-        if now < due:
-            return
-        if not begun:
-            bar.start()
-            begun = True
-        due = now + _INTERVAL
-        bar.update(task, completed=position(summary))
-        bar.refresh()
-
+    bar = _Bar(what, total)
     try:
-        yield update
+        yield bar.update
     finally:
-        if begun:
-            bar.stop()
+        bar.stop()

@@ -17,14 +17,15 @@ from io import BytesIO
 from typing import Any, BinaryIO, Final, Protocol
 
 from ..body import CHUNK
-from ..errors import DigestMismatchError, InexpressibleError
+from ..errors import DigestMismatchError, InexpressibleError, NotFoundError
 from ..layertar.compression import Decompressed
 from ..stores.host import host_errors
 from ..stores.partial import PartialFolder, check_file, partial_file
 from .descriptors import MANIFESTS, Descriptor
 from .layout import INDEX_JSON, OCI_LAYOUT
 from .layout_writing import index_json, oci_layout
-from .staging import Staging
+from .parallel import Progress
+from .staging import StagedTarget, Staging
 
 __all__ = ["ArchiveTarget", "DockerTarget"]
 
@@ -72,7 +73,7 @@ class _Tar:
         self._position += len(data)
 
 
-class ArchiveTarget:
+class ArchiveTarget(StagedTarget):
     """A tar of a layout at `path`; `-` is stdout."""
 
     def __init__(self, path: str, *, force: bool, temporary: str | os.PathLike[str] | None = None) -> None:
@@ -81,10 +82,7 @@ class ArchiveTarget:
         self._stack = ExitStack()
         self.staging = Staging(self._stack.enter_context(_staging(path, force, temporary)))
 
-    def has(self, _digest: str, _size: int, /) -> bool:
-        return False
-
-    def commit(self, root: Descriptor, /) -> None:
+    def commit(self, root: Descriptor, _progress: Progress | None = None, /) -> None:
         with host_errors(self._path), _output(self._path, self._force) as stream:
             tar = _Tar(stream)
             self._write(tar, root)
@@ -139,6 +137,10 @@ class DockerTarget(ArchiveTarget):
 
     def _plain(self, digest: str, diff_id: str) -> str:
         """The path of the layer's plain tar."""
+        if digest not in self.staging.blobs:
+            raise NotFoundError(
+                "of a foreign layer there is just the address", path=digest, hint="copy the image from where it has it"
+            )
         if digest == diff_id:
             return self.staging.path(digest)
         path = self.staging.new()

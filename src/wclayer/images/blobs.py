@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any, BinaryIO, Final, Protocol, cast
+from typing import Any, BinaryIO, Final, Protocol, Self, cast
 
 from ..body import CHUNK
-from ..errors import DigestMismatchError, ImageError, NotFoundError
+from ..errors import DigestMismatchError, ImageError, NotFoundError, RemoteError
 from ..layertar.compression import Compression
 from .descriptors import Descriptor
 from .documents import read_bounded
@@ -58,6 +59,11 @@ class VerifiedBlob:
         self._hash = hashlib.sha256()
         self._done = 0
         self._marks: list[tuple[int, Any]] = [(0, self._hash.copy())]
+
+    @classmethod
+    def of_bytes(cls, data: bytes, descriptor: Descriptor, name: str) -> Self:
+        """Of bytes that are at hand."""
+        return cls(lambda offset: io.BytesIO(data[offset:]), descriptor, name)
 
     def read(self, n: int = -1, /) -> bytes:
         if self._stream is None:
@@ -130,6 +136,8 @@ def read_small(blobs: Blobs, descriptor: Descriptor, most: int, what: str) -> by
     """
     try:
         blob = VerifiedBlob(lambda offset: blobs.open(descriptor, offset), descriptor, f"{what} {descriptor.digest}")
+    except RemoteError:
+        raise
     except NotFoundError as error:
         raise ImageError(
             f"{what} is missing", path=error.path, expected=descriptor.digest, hint="fetch the image again"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
@@ -15,10 +15,12 @@ from ..layers.base import CONFIG, CONFIG_HIVES, MAX_HIVE, check_base_hive
 from ..layertar.compression import Compressed
 from ..layertar.writer import TarWriter
 from ..regf.minimal import minimal_hive
+from ..registry.registries import Registries
 from ..stores.rules import FILES
 from ..win32.filetime import from_unix_ns
 from .access import Access
 from .below import Below, Known, know
+from .choosing import Choice
 from .compose import compose_config, compose_manifest, history_entry, rfc3339
 from .descriptors import (
     ANNOTATION_BASE_DIGEST,
@@ -76,6 +78,7 @@ def build_image(
     temporary: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    registries: Registries | None = None,
 ) -> BuiltImage:
     """Make the image that `recipe` describes at the place `output`.
 
@@ -85,7 +88,8 @@ def build_image(
 
     force: replace what is at `output`. temporary: a folder for what has to be put aside while reading. workers: how
     many processors compress; the bytes do not depend on it. progress: called after each entry that is written, or read
-    of the base, with it and the counts of its layer so far.
+    of the base, with it and the counts of its layer so far. registries: how to reach a base, or an output, that is in
+    one; without credentials if None.
 
     Raises UsageError, NotFoundError, LayerError, ImageError, HiveError and the errors of what is read; StorageError if
     a source changes meanwhile; then nothing is left at `output` that was not there before.
@@ -94,11 +98,15 @@ def build_image(
     with ExitStack() as stack:
         base = None
         if recipe.base is not None:
-            base = stack.enter_context(open_image(recipe.base, os_version=recipe.os_version, temporary=temporary))
+            choice = Choice(os_version=recipe.os_version, architecture=recipe.architecture)
+            base = stack.enter_context(
+                open_image(recipe.base, choice=choice, temporary=temporary, registries=registries)
+            )
         trees = [stack.enter_context(SourceTree(layer, recipe.context)) for layer in recipe.layers]
         build = _Build(recipe, place, base, trees, workers, progress)
         build.check()
-        with create_image(place, force=force, temporary=temporary) as writer:
+        sources = [] if base is None else [base.place]
+        with create_image(place, force=force, temporary=temporary, registries=registries, sources=sources) as writer:
             return build.write(writer, cache)
 
 
@@ -219,20 +227,9 @@ class _Build:
             return self._finish(writer, descriptors)
 
     def _copy_base(self, writer: ImageWriter) -> list[Descriptor]:
-        descriptors: list[Descriptor] = []
-        for layer in self._base.layers if self._base else ():
-            writer.copy(layer.descriptor, layer.open)
-            found = layer.descriptor
-            descriptors.append(
-                Descriptor(
-                    media_type=oci_layer_type(found.media_type),
-                    digest=found.digest,
-                    size=found.size,
-                    annotations=found.annotations,
-                    urls=found.urls,
-                )
-            )
-        return descriptors
+        layers = self._base.layers if self._base else ()
+        writer.copy([(layer.descriptor, layer.open) for layer in layers])
+        return [replace(layer.descriptor, media_type=oci_layer_type(layer.descriptor.media_type)) for layer in layers]
 
     def _tar(self, layer: NewLayer, blob: Any) -> Iterator[Entry]:
         """Write a layer; each entry is given once it is written."""

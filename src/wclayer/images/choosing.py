@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..errors import ImageError, NotFoundError, UsageError
@@ -100,8 +100,8 @@ class Choice:
         )
 
     def check(self, platform: Platform, place: Place) -> None:
-        """Raise NotFoundError if the only image there is not the one that is meant."""
-        if not self.fits(platform):
+        """Raise NotFoundError if the only image there is for another Windows than is meant."""
+        if not replace(self, architecture=None).fits(platform):
             what = self._what()
             got = platform if what == "platform" else platform.os_version or "none"
             raise NotFoundError(f"the image has another {what}", path=place.text, expected=self, got=got)

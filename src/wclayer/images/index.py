@@ -9,15 +9,15 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from io import BytesIO
 from typing import Any
 
 from ..errors import InexpressibleError, UsageError
+from ..registry.registries import Registries
 from .compose import json_bytes
-from .descriptors import INDEX, Descriptor, Platform
+from .descriptors import INDEX, Platform
 from .places import Place, parse_place
 from .reading import Image, open_images
-from .writing import ImageWriter, create_image
+from .writing import create_image
 
 __all__ = ["MadeIndex", "make_index"]
 
@@ -37,12 +37,14 @@ def make_index(
     annotations: Mapping[str, str] | None = None,
     force: bool = False,
     temporary: str | os.PathLike[str] | None = None,
+    registries: Registries | None = None,
 ) -> MadeIndex:
     """Put the images at the places `images` into one image index at `output`, in their order.
 
     A place that is an index itself gives all its Windows images. annotations: of the index. force: replace what is at
-    `output`. Raises UsageError for two images of the same platform, InexpressibleError for a docker-archive, and what
-    reading and writing images raises; then nothing new is at `output`.
+    `output`. registries: how to reach those that are in registries. Raises UsageError for two images of the same
+    platform, InexpressibleError for a docker-archive, and what reading and writing images raises; then nothing new is
+    at `output`.
     """
     place = output if isinstance(output, Place) else parse_place(output)
     if place.transport == "docker-archive":
@@ -50,13 +52,23 @@ def make_index(
     if not images:
         raise UsageError("an index of nothing", expected="at least one image")
     with ExitStack() as stack:
-        opened = [image for one in images for image in stack.enter_context(open_images(one, temporary=temporary))]
+        opened = [
+            image
+            for one in images
+            for image in stack.enter_context(open_images(one, temporary=temporary, registries=registries))
+        ]
         _check(opened)
-        writer = stack.enter_context(create_image(place, force=force, temporary=temporary))
+        sources = [image.place for image in opened]
+        writer = stack.enter_context(
+            create_image(place, force=force, temporary=temporary, registries=registries, sources=sources)
+        )
+        writer.copy([blob for image in opened for blob in image.everything()])
         value: dict[str, Any] = {
             "schemaVersion": 2,
             "mediaType": INDEX,
-            "manifests": [_copy(image, writer).to_json() for image in opened],
+            "manifests": [
+                replace(image.manifest, annotations={}, platform=image.platform).to_json() for image in opened
+            ],
         }
         if annotations:
             value["annotations"] = dict(sorted(annotations.items()))
@@ -78,14 +90,3 @@ def _check(images: Sequence[Image]) -> None:
                 got=f"{image.platform}, as {other.place.text}",
                 hint="give each its --os-version when it is built",
             )
-
-
-def _copy(image: Image, writer: ImageWriter) -> Descriptor:
-    for layer in image.layers:
-        writer.copy(layer.descriptor, layer.open)
-    for descriptor, data in (
-        (image.config_descriptor, image.config_bytes),
-        (image.manifest, image.manifest_bytes),
-    ):
-        writer.copy(descriptor, lambda data=data: BytesIO(data))  # type: ignore[misc]
-    return replace(image.manifest, annotations={}, platform=image.platform)

@@ -18,7 +18,8 @@ from .compose import json_bytes
 from .descriptors import ANNOTATION_REF_NAME, INDEX, Descriptor
 from .documents import MAX_MANIFEST, read_bounded
 from .layout import INDEX_JSON, LAYOUT_VERSION, OCI_LAYOUT, parse_index, parse_layout
-from .staging import Staging, digest_of
+from .parallel import Progress
+from .staging import StagedTarget, Staging, digest_of
 
 if sys.platform != "win32":
     import fcntl
@@ -81,7 +82,7 @@ def _write(path: str, data: bytes) -> None:
         file.write(data)
 
 
-class NewLayout:
+class NewLayout(StagedTarget):
     """A layout that will be the folder `path`."""
 
     def __init__(self, path: str) -> None:
@@ -92,10 +93,7 @@ class NewLayout:
             os.makedirs(blobs)
         self.staging = Staging(blobs)
 
-    def has(self, _digest: str, _size: int, /) -> bool:
-        return False
-
-    def commit(self, root: Descriptor, /) -> None:
+    def commit(self, root: Descriptor, _progress: Progress | None = None, /) -> None:
         _write(os.path.join(self._folder, INDEX_JSON), index_json(root))
         _write(os.path.join(self._folder, OCI_LAYOUT), oci_layout())
         self._partial.commit()
@@ -104,7 +102,7 @@ class NewLayout:
         self._partial.abort()
 
 
-class ExistingLayout:
+class ExistingLayout(StagedTarget):
     """A further tag, or another image for one, in the layout at `path`."""
 
     def __init__(self, path: str, tag: str, *, force: bool) -> None:
@@ -126,8 +124,9 @@ class ExistingLayout:
                 hint="choose another one, or --force to replace it",
             )
 
-    def has(self, digest: str, size: int, /) -> bool:
+    def has(self, descriptor: Descriptor, /) -> bool:
         """Has the layout this very blob? A broken one counts as none, and is replaced."""
+        digest, size = descriptor.digest, descriptor.size
         if digest in self._sound:
             return True
         path = os.path.join(self._blobs, digest.partition(":")[2])
@@ -140,15 +139,15 @@ class ExistingLayout:
             self._sound.add(digest)
         return sound
 
-    def commit(self, root: Descriptor, /) -> None:
+    def commit(self, root: Descriptor, _progress: Progress | None = None, /) -> None:
         added: list[str] = []
         try:
             with host_errors(self._path), _locked(self._path):
                 index, _ = parse_index(_read(self._path, INDEX_JSON), INDEX_JSON)
                 self._check(index["manifests"])
                 os.makedirs(self._blobs, exist_ok=True)
-                for digest in self.staging.blobs:
-                    self._put(digest, added)
+                for descriptor in self.staging.blobs.values():
+                    self._put(descriptor, added)
                 kept = [one for one in index["manifests"] if _tag_of(one) != self._tag]
                 index["manifests"] = [*kept, root.to_json()]
                 new = self.staging.new()
@@ -161,12 +160,12 @@ class ExistingLayout:
             raise
         self.abort()
 
-    def _put(self, digest: str, added: list[str]) -> None:
-        path = os.path.join(self._blobs, digest.partition(":")[2])
-        if self.has(digest, self.staging.blobs[digest]):
+    def _put(self, descriptor: Descriptor, added: list[str]) -> None:
+        path = os.path.join(self._blobs, descriptor.digest.partition(":")[2])
+        if self.has(descriptor):
             return
         new = not os.path.lexists(path)
-        os.replace(self.staging.path(digest), path)
+        os.replace(self.staging.path(descriptor.digest), path)
         if new:
             added.append(path)
 

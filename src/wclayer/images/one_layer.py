@@ -14,6 +14,7 @@ from ..errors import AlreadyExistsError, DigestMismatchError, NotFoundError, Usa
 from ..layertar.compression import Compressed, Compression, Decompressed
 from ..layertar.reader import TarSource
 from ..layertar.writer import TarWriter
+from ..registry.registries import Registries
 from ..stores.host import host_errors
 from .compose import compose_manifest, json_bytes
 from .descriptors import CONFIG, MANIFEST, Descriptor, Platform, layer_media_type, oci_layer_type
@@ -122,12 +123,13 @@ def put_layer(
     platform: Platform | None = None,
     force: bool = False,
     temporary: str | os.PathLike[str] | None = None,
+    registries: Registries | None = None,
 ) -> Summary:
     """Make what `write` writes layer N of the image at the place `PLACE#N`, and give its summary.
 
     #0 makes a new image where there is none; N equal to the number of layers puts one on top; a smaller N replaces one,
     whatever lies above it. base: whether it is a base layer, which #0 must be, and only that. platform: that of a new
-    image. force: an image that is there may be changed.
+    image. force: an image that is there may be changed. registries: how to reach one that is in a registry.
 
     Raises UsageError, NotFoundError for a number beyond, AlreadyExistsError without `force`, and what is read and
     written raises; then the image is as it was.
@@ -142,7 +144,7 @@ def put_layer(
     with ExitStack() as stack:
         image: Image | None = None
         with suppress(NotFoundError):
-            image = stack.enter_context(open_image(target, temporary=temporary))
+            image = stack.enter_context(open_image(target, temporary=temporary, registries=registries))
         count = 0 if image is None else len(image.layers)
         if number > count:
             raise NotFoundError(
@@ -152,12 +154,12 @@ def put_layer(
             raise AlreadyExistsError(
                 "there is an image already", path=target.text, hint="--force changes it; or choose another tag"
             )
-        writer = stack.enter_context(create_image(target, force=force, temporary=temporary))
-        layers: list[Descriptor] = []
-        for layer in image.layers if image is not None else ():
-            if layer.number != number:
-                writer.copy(layer.descriptor, layer.open)
-            layers.append(replace(layer.descriptor, media_type=oci_layer_type(layer.descriptor.media_type)))
+        writer = stack.enter_context(
+            create_image(target, force=force, temporary=temporary, registries=registries, sources=[target])
+        )
+        before = image.layers if image is not None else ()
+        writer.copy([(layer.descriptor, layer.open) for layer in before if layer.number != number])
+        layers = [replace(layer.descriptor, media_type=oci_layer_type(layer.descriptor.media_type)) for layer in before]
         with writer.blob() as blob:
             summary = write(blob)
             digest, size = blob.close()

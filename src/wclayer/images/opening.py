@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 
-from ..errors import NotFoundError, UnsupportedError, UsageError
+from ..errors import NotFoundError, UsageError
+from ..registry.registries import Registries
 from .archive import ArchiveFiles, FolderFiles
 from .blobs import Blobs
 from .layout import DockerArchive, Layout
 from .places import IMAGE_TRANSPORTS, Place
+from .remote import RegistryBlobs
 
 __all__ = ["open_blobs"]
 
 
-def open_blobs(place: Place, temporary: str | os.PathLike[str] | None = None) -> Blobs:
-    """The blobs at a place. Raises NotFoundError, ImageError, ConfinementError, UsageError, UnsupportedError."""
-    if place.transport == "docker":
-        raise UnsupportedError(
-            "a registry", path=place.text, hint="copy the image into a layout first: skopeo copy ... oci:DIR:TAG"
-        )
+def open_blobs(
+    place: Place, temporary: str | os.PathLike[str] | None = None, registries: Registries | None = None
+) -> Blobs:
+    """The blobs at a place; registries: how to reach one that is in a registry, without credentials if None.
+
+    Raises NotFoundError, ImageError, ConfinementError, UsageError, RemoteError.
+    """
     if not place.is_image or place.inside is not None:
-        raise UsageError("no image", path=place.text, expected=", ".join(f"{name}:PATH" for name in IMAGE_TRANSPORTS))
+        expected = ", ".join([*(f"{name}:PATH" for name in IMAGE_TRANSPORTS), "docker://HOST/REPOSITORY"])
+        raise UsageError("no image", path=place.text, expected=expected)
+    if place.transport == "docker":
+        return RegistryBlobs(place, registries) if registries is not None else _OwnRegistryBlobs(place)
     if place.transport == "oci":
         if not os.path.isdir(place.path) or not os.listdir(place.path):
             raise NotFoundError("no image layout there", path=place.path)
@@ -31,3 +37,18 @@ def open_blobs(place: Place, temporary: str | os.PathLike[str] | None = None) ->
     except BaseException:
         files.close()
         raise
+
+
+class _OwnRegistryBlobs(RegistryBlobs):
+    """With connections of its own."""
+
+    def __init__(self, place: Place) -> None:
+        self._registries = Registries()
+        try:
+            super().__init__(place, self._registries)
+        except BaseException:
+            self._registries.close()
+            raise
+
+    def close(self) -> None:
+        self._registries.close()

@@ -7,14 +7,16 @@ manifest, config and index agree. A layer is a stream; nothing of it is kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, Self, cast
 
 from ..entry import Body, Entry
-from ..errors import DigestMismatchError, ImageError, NotFoundError
+from ..errors import DigestMismatchError, ImageError, NotFoundError, RemoteError
 from ..layertar.compression import Compression
 from ..layertar.reader import TarSource
+from ..registry.registries import Registries
 from .blobs import Blobs, VerifiedBlob, read_small
 from .choosing import Choice, read_index, windows_images
 from .config import check_config, check_manifest
@@ -73,6 +75,8 @@ class ImageLayer:
         try:
             return self.blobs.open(self.descriptor, offset)
         except NotFoundError as error:
+            if isinstance(error, RemoteError):
+                raise
             if self.descriptor.is_foreign:
                 error.message = "the image has of this layer just the address"
                 error.hint = "copy the image with its foreign layers first"
@@ -110,6 +114,14 @@ class Image:
             )
         )
 
+    def everything(self) -> list[tuple[Descriptor, Callable[[], VerifiedBlob]]]:
+        """All blobs of the image, the manifest last: descriptors, and what opens them."""
+        small = ((self.config_descriptor, self.config_bytes), (self.manifest, self.manifest_bytes))
+        return [
+            *((layer.descriptor, layer.open) for layer in self.layers),
+            *((one, partial(VerifiedBlob.of_bytes, data, one, one.digest)) for one, data in small),
+        ]
+
     def close(self) -> None:
         self.blobs.close()
 
@@ -135,19 +147,20 @@ def open_image(
     os_version: str | None = None,
     choice: Choice | None = None,
     temporary: str | os.PathLike[str] | None = None,
+    registries: Registries | None = None,
 ) -> Image:
     """The Windows image at a place; a layer's number there does not matter.
 
     os_version: which image of an index, all of it or the front of it in whole parts (`10.0.20348`); a single image must
     have it too. choice: the same, and more ways to choose. temporary: a folder for what cannot be read from where it
-    is.
+    is. registries: how to reach one that is in a registry; without credentials if None.
 
     Raises NotFoundError, ImageError and ConfinementError for what is no valid Windows image, DigestMismatchError,
-    UsageError where more than one image could be meant, UnsupportedError for a registry.
+    UsageError where more than one image could be meant, RemoteError.
     """
     place = place if isinstance(place, Place) else parse_place(place)
     choice = choice or Choice(os_version=os_version)
-    blobs = open_blobs(place, temporary)
+    blobs = open_blobs(place, temporary, registries)
     try:
         images = _manifests(blobs, blobs.root)
         if images is not None:
@@ -176,10 +189,15 @@ class Images(tuple[Image, ...]):
         self.close()
 
 
-def open_images(place: Place | str, *, temporary: str | os.PathLike[str] | None = None) -> Images:
+def open_images(
+    place: Place | str,
+    *,
+    temporary: str | os.PathLike[str] | None = None,
+    registries: Registries | None = None,
+) -> Images:
     """The one Windows image at a place, or all of an index. Raises as open_image does."""
     place = place if isinstance(place, Place) else parse_place(place)
-    blobs = open_blobs(place, temporary)
+    blobs = open_blobs(place, temporary, registries)
     try:
         found = _manifests(blobs, blobs.root)
         return Images(Image(place, blobs, one) for one in ([blobs.root] if found is None else found))

@@ -7,21 +7,23 @@ import os
 import secrets
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Final, Self
 
 from ..body import CHUNK
 from ..stores.host import host_errors
+from .blobs import VerifiedBlob
+from .descriptors import Descriptor
+from .parallel import Progress
 
-__all__ = ["BlobWriter", "Staging", "digest_of"]
+__all__ = ["BlobWriter", "StagedTarget", "Staging", "digest_of"]
+
+_UNKNOWN: Final = "application/octet-stream"
 
 
 def digest_of(path: str) -> str:
     """`sha256:HEX` of a file."""
-    state = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
-        while data := file.read(CHUNK):
-            state.update(data)
-    return f"sha256:{state.hexdigest()}"
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 class BlobWriter:
@@ -30,8 +32,9 @@ class BlobWriter:
     Leaving the context without that takes it away. Raises StorageError and its kin.
     """
 
-    def __init__(self, staging: Staging) -> None:
+    def __init__(self, staging: Staging, media_type: str = _UNKNOWN) -> None:
         self._staging = staging
+        self._media_type = media_type
         self._path = staging.new()
         with host_errors(self._path):
             self._file = open(self._path, "xb")  # closed by close() and abort()
@@ -55,7 +58,8 @@ class BlobWriter:
             with host_errors(self._path):
                 self._file.close()
             self._result = f"sha256:{self._hash.hexdigest()}", self._size
-            self._staging.put(self._path, *self._result)
+            digest, size = self._result
+            self._staging.put(self._path, Descriptor(media_type=self._media_type, digest=digest, size=size))
         return self._result
 
     def abort(self) -> None:
@@ -76,11 +80,11 @@ class BlobWriter:
 
 
 class Staging:
-    """The blobs that a writer has made so far, in `folder`: digest -> size."""
+    """The blobs that a writer has made so far, in `folder`: digest -> descriptor."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.blobs: dict[str, int] = {}
+        self.blobs: dict[str, Descriptor] = {}
 
     def new(self) -> str:
         """A path for a blob that is being written."""
@@ -90,8 +94,52 @@ class Staging:
         """Where the blob is."""
         return os.path.join(self.folder, digest.partition(":")[2])
 
-    def put(self, path: str, digest: str, size: int) -> None:
-        """Make the file `path`, which is of this digest and size, one of the blobs."""
+    def open(self, digest: str, offset: int = 0) -> BinaryIO:
+        """Open the blob at an offset."""
+        path = self.path(digest)
         with host_errors(path):
-            os.replace(path, self.path(digest))
-        self.blobs[digest] = size
+            stream = open(path, "rb", buffering=0)  # the caller closes it
+            stream.seek(offset)
+            return stream
+
+    def read(self, digest: str) -> bytes:
+        """All of a small blob."""
+        with self.open(digest) as stream:
+            return stream.read()
+
+    def put(self, path: str, descriptor: Descriptor) -> None:
+        """Make the file `path`, which is what the descriptor says, one of the blobs."""
+        with host_errors(path):
+            os.replace(path, self.path(descriptor.digest))
+        self.blobs[descriptor.digest] = descriptor
+
+    def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Progress) -> str:
+        """Add the blob that `source` reads, which checks that it is the one of the descriptor: `copied`."""
+        path = self.new()
+        try:
+            with host_errors(path), open(path, "xb", buffering=0) as file:
+                while data := source.read(CHUNK):
+                    view = memoryview(data)
+                    while view:
+                        view = view[file.write(view) :]
+                    progress(len(data))
+            self.put(path, descriptor)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(path)
+            raise
+        return "copied"
+
+
+class StagedTarget:
+    """What becomes an image out of a Staging at the end."""
+
+    staging: Staging
+
+    def has(self, _descriptor: Descriptor, /) -> bool:
+        """Is this very blob there already?"""
+        return False
+
+    def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Progress, /) -> str:
+        """Add the blob that `source` reads."""
+        return self.staging.copy(descriptor, source, progress)

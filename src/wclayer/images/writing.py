@@ -4,27 +4,33 @@ oci:DIR              a layout is made beside DIR and renamed; into one that is t
                      final names one by one, and index.json is replaced last, under a lock
 oci-archive:FILE     a tar of a layout, the same bytes for the same image
 docker-archive:FILE  what `docker load` reads: layers uncompressed
+docker://...         a registry: blobs first, the tag last
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeAlias
 
-from ..body import CHUNK
-from ..errors import DigestMismatchError, UnsupportedError, UsageError
+from ..errors import NotFoundError, RemoteError, UsageError
+from ..registry.registries import Registries
 from .archive_writing import ArchiveTarget, DockerTarget
+from .blobs import VerifiedBlob
 from .descriptors import ANNOTATION_REF_NAME, Descriptor
 from .layout_writing import ExistingLayout, NewLayout, is_layout
+from .parallel import Progress, run_all
 from .places import IMAGE_TRANSPORTS, Place, parse_place
+from .remote import RegistryTarget
 from .staging import BlobWriter, Staging
 
 __all__ = ["BlobWriter", "ImageWriter", "create_image"]
+
+Blob: TypeAlias = tuple[Descriptor, Callable[[], VerifiedBlob]]
 
 DEFAULT_TAG: Final = "latest"
 # [image-spec] annotations.md, org.opencontainers.image.ref.name
@@ -40,9 +46,13 @@ class Target(Protocol):
 
     staging: Staging
 
-    def has(self, digest: str, size: int, /) -> bool: ...
+    def has(self, descriptor: Descriptor, /) -> bool:
+        """Is this very blob there already?"""
 
-    def commit(self, root: Descriptor, /) -> None: ...
+    def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Progress, /) -> str:
+        """Add the blob that `source` reads: `copied`, or `mounted`."""
+
+    def commit(self, root: Descriptor, progress: Progress | None = None, /) -> None: ...
 
     def abort(self) -> None: ...
 
@@ -50,45 +60,77 @@ class Target(Protocol):
 class ImageWriter:
     """An image being written (see `create_image`)."""
 
-    def __init__(self, target: Target, tag: str | None) -> None:
+    def __init__(self, target: Target, tag: str | None, registries: Registries | None = None, jobs: int = 3) -> None:
         self._target = target
         self._tag = tag
+        self._registries = registries
+        self._jobs = jobs if registries is None else registries.jobs
+        self._stack = ExitStack()
 
-    def blob(self) -> BlobWriter:
-        """A new blob, to be written and closed."""
-        return BlobWriter(self._target.staging)
+    def blob(self, **more: str) -> BlobWriter:
+        """A new blob, to be written and closed; `media_type` says of which type."""
+        return BlobWriter(self._target.staging, **more)
 
     def add_bytes(self, data: bytes, media_type: str, **more: Any) -> Descriptor:
         """Add a small blob; `more` are further fields of the descriptor that is given."""
-        with self.blob() as blob:
+        with self.blob(media_type=media_type) as blob:
             blob.write(data)
             digest, size = blob.close()
         return Descriptor(media_type=media_type, digest=digest, size=size, **more)
 
-    def copy(self, descriptor: Descriptor, opened: Callable[[], Any]) -> None:
-        """Add the blob that `opened()` reads, unless it is there already.
+    def copy(self, blobs: Sequence[Blob], progress: Progress | None = None) -> list[str]:
+        """Add blobs that are elsewhere, several at a time: of each whether it was `copied`, `mounted`, or is `there`;
+        or `foreign`, if all that the source has is the address of a layer that may be kept elsewhere.
 
-        Raises DigestMismatchError if it is not the one of the descriptor.
+        A blob is its descriptor, and what opens it where it is not there yet. progress: gets numbers of bytes.
+
+        Raises DigestMismatchError for one that is not the one of its descriptor, and what opening and reading raise.
         """
-        if descriptor.digest in self._target.staging.blobs or self._target.has(descriptor.digest, descriptor.size):
-            return
-        with closing(opened()) as source, self.blob() as blob:
-            while data := source.read(CHUNK):
-                blob.write(data)
-            found = blob.close()
-        if found != (descriptor.digest, descriptor.size):
-            raise DigestMismatchError(
-                "a blob is not the one of its descriptor",
-                expected=f"{descriptor.digest}, {descriptor.size} bytes",
-                got=f"{found[0]}, {found[1]} bytes",
-            )
+        unique = {descriptor.digest: (descriptor, opened) for descriptor, opened in blobs}
+        tasks = [self._task(descriptor, opened) for descriptor, opened in unique.values()]
+        done = run_all(tasks, jobs=self._jobs, abort=self._abort, progress=progress) if tasks else []
+        how = dict(zip(unique, done, strict=True))
+        return [how[descriptor.digest] for descriptor, _ in blobs]
 
-    def commit(self, root: Descriptor, annotations: Mapping[str, str] | None = None) -> None:
-        """Put the image in its place; root: its manifest or index, annotations: what the layout says of that."""
+    def _task(self, descriptor: Descriptor, opened: Callable[[], VerifiedBlob]) -> Callable[[Progress], str]:
+        def task(progress: Progress) -> str:
+            if descriptor.digest in self._target.staging.blobs or self._target.has(descriptor):
+                progress(descriptor.size)
+                return "there"
+            try:
+                source = opened()
+            except NotFoundError as error:
+                if not descriptor.is_foreign or isinstance(error, RemoteError):
+                    raise
+                progress(descriptor.size)
+                return "foreign"
+            with closing(source):
+                return self._target.copy(descriptor, source, progress)
+
+        return task
+
+    def _abort(self) -> None:
+        if self._registries is not None:
+            self._registries.abort()
+
+    def commit(
+        self,
+        root: Descriptor,
+        annotations: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Put the image in its place; root: its manifest or index, annotations: what the layout says of that.
+
+        progress: gets numbers of bytes, where what was made has to go somewhere yet.
+        """
         given = {**root.annotations, **(annotations or {})}
         if self._tag is not None:
             given[ANNOTATION_REF_NAME] = self._tag
-        self._target.commit(replace(root, annotations=given))
+        self._target.commit(replace(root, annotations=given), progress)
+
+    def close_after(self, stack: ExitStack) -> None:
+        """Close what is in `stack` when this is done with."""
+        self._stack = stack
 
     def __enter__(self) -> Self:
         return self
@@ -97,30 +139,50 @@ class ImageWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._target.abort()
+        self._stack.close()
 
 
 def create_image(
-    place: Place | str, *, force: bool = False, temporary: str | os.PathLike[str] | None = None
+    place: Place | str,
+    *,
+    force: bool = False,
+    temporary: str | os.PathLike[str] | None = None,
+    registries: Registries | None = None,
+    expected: str | None = None,
+    sources: Sequence[Place] = (),
 ) -> ImageWriter:
     """A writer of the image at a place, as a context manager; without commit() nothing of it stays.
 
     A place without a tag gets `latest`. force: replace the tag of a layout that is there, or the archive. temporary:
     the folder for the blobs of an archive until it is written; without it they are beside it.
 
+    Of a registry: registries, how to reach it (without credentials if None); expected: the digest of the image, where
+    it is known, for a tag that leads to it may be there already; sources: places that the blobs come from, so that they
+    can be mounted.
+
     Raises AlreadyExistsError, NotFoundError for a folder above that is not there, ImageError for a layout that is
-    none, UsageError, UnsupportedError for a registry.
+    none, UsageError, RemoteError.
     """
     place = place if isinstance(place, Place) else parse_place(place)
-    if place.transport == "docker":
-        raise UnsupportedError(
-            "writing to a registry", path=place.text, hint="write a layout, then: skopeo copy oci:DIR:TAG docker://..."
-        )
+    if place.transport == "docker" and place.layer is None:
+        with ExitStack() as stack:
+            if registries is None:
+                registries = stack.enter_context(Registries())
+            target = RegistryTarget(
+                place, registries, force=force, expected=expected, sources=sources, temporary=temporary
+            )
+            writer = ImageWriter(target, None, registries)
+            writer.close_after(stack.pop_all())
+            return writer
     if not place.is_image or place.layer is not None or place.inside is not None:
         raise UsageError(
-            "no place for an image", path=place.text, expected=", ".join(f"{t}:PATH" for t in IMAGE_TRANSPORTS)
+            "no place for an image",
+            path=place.text,
+            expected=", ".join([*(f"{t}:PATH" for t in IMAGE_TRANSPORTS), "docker://HOST/REPOSITORY"]),
         )
     if place.transport == "docker-archive":
-        return ImageWriter(DockerTarget(place.path, _repository(place), force=force, temporary=temporary), None)
+        archive = DockerTarget(place.path, _repository(place), force=force, temporary=temporary)
+        return ImageWriter(archive, None, registries)
     tag = place.reference or DEFAULT_TAG
     if not _TAG.fullmatch(tag):
         raise UsageError(
@@ -130,10 +192,10 @@ def create_image(
             got=tag,
         )
     if place.transport == "oci-archive":
-        return ImageWriter(ArchiveTarget(place.path, force=force, temporary=temporary), tag)
+        return ImageWriter(ArchiveTarget(place.path, force=force, temporary=temporary), tag, registries)
     if is_layout(place.path):
-        return ImageWriter(ExistingLayout(place.path, tag, force=force), tag)
-    return ImageWriter(NewLayout(place.path), tag)
+        return ImageWriter(ExistingLayout(place.path, tag, force=force), tag, registries)
+    return ImageWriter(NewLayout(place.path), tag, registries)
 
 
 def _repository(place: Place) -> str | None:

@@ -26,6 +26,10 @@ source = "hello"
 # What must be there first, for the help of each command.
 BEFORE = {
     "build": ["build hello -o oci:base:nanoserver"],
+    "copy": [
+        "build hello -o oci:out:hello --os-version 10.0.20348.2227",
+        "index -o oci:out:all oci:out:hello",
+    ],
     "layers": [
         "build hello -o oci:base:nanoserver",
         "build hello -o oci:out:hello --os-version 10.0.20348.2227",

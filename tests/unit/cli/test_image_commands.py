@@ -173,7 +173,7 @@ def test_warnings_go_to_stderr(here: Path, capsys: pytest.CaptureFixture[str]) -
         (("hello", "hello", "-o", "oci:out", "-f", "x.toml"), UsageError, "several contexts with -f"),
         (("hello", "-o", "oci:out", "-f", "bad.toml"), SpecError, "bad.toml: no TOML"),
         (("hello", "-o", "oci-archive:-", "--json"), UsageError, "--json, while the image itself goes to stdout"),
-        (("hello", "-o", "oci:out", "--from", "docker://x/y"), WclayerError, "a registry"),
+        (("hello", "-o", "oci:out", "--from", "docker://x/Y"), WclayerError, "the name of a repository"),
     ],
 )
 def test_build_refuses(here: Path, arguments: tuple[str, ...], error: type[WclayerError], text: str) -> None:

@@ -33,7 +33,6 @@ from wclayer.errors import (
     DigestMismatchError,
     ImageError,
     NotFoundError,
-    UnsupportedError,
     UsageError,
     WclayerError,
 )
@@ -147,7 +146,7 @@ def test_which_image(
         ("oci-archive:{}/nothing", NotFoundError),
         ("docker-archive:{}/nothing", NotFoundError),
         ("oci-archive:{}", ImageError),
-        ("docker://mcr.microsoft.com/x", UnsupportedError),
+        ("docker://mcr.microsoft.com/X", UsageError),
         ("disk:{}/x", UsageError),
         ("{}/layer.tar", UsageError),
         ("oci:{}//Files", UsageError),

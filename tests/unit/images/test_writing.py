@@ -22,10 +22,10 @@ from wclayer.errors import (
     ImageError,
     InexpressibleError,
     NotFoundError,
-    UnsupportedError,
     UsageError,
     WclayerError,
 )
+from wclayer.images.blobs import VerifiedBlob
 from wclayer.images.descriptors import Descriptor, Platform
 from wclayer.images.writing import ImageWriter, create_image
 
@@ -134,17 +134,29 @@ def test_a_broken_blob_of_the_layout_is_replaced(tmp_path: Path) -> None:
 def test_copy(tmp_path: Path) -> None:
     folder = layout(tmp_path / "d")
 
-    def never() -> io.BytesIO:
+    def never() -> VerifiedBlob:
         raise AssertionError("the layout has that blob")
 
+    def bytes_of(data: bytes, descriptor: Descriptor) -> Callable[[], VerifiedBlob]:
+        return lambda: VerifiedBlob.of_bytes(data, descriptor, "a blob")
+
     known = Descriptor(media_type=LAYER, digest=digest(BASE_TAR), size=len(BASE_TAR))
+    other = Descriptor(media_type=LAYER, digest=digest(TOP_TAR), size=len(TOP_TAR))
+    wrong = Descriptor(media_type=LAYER, digest=digest(b"x"), size=1)
+    moved: list[int] = []
     with create_image(f"oci:{folder}:new") as writer:
-        writer.copy(known, never)
-        other = Descriptor(media_type=LAYER, digest=digest(TOP_TAR), size=len(TOP_TAR))
-        writer.copy(other, lambda: io.BytesIO(TOP_TAR))
-        writer.copy(other, never)
-        with pytest.raises(DigestMismatchError):
-            writer.copy(Descriptor(media_type=LAYER, digest=digest(b"x"), size=1), lambda: io.BytesIO(b"y"))
+        opened = bytes_of(TOP_TAR, other)
+        assert writer.copy([(known, never), (other, opened), (known, never)], moved.append) == [
+            "there",
+            "copied",
+            "there",
+        ]
+        assert sum(moved) == len(BASE_TAR) + len(TOP_TAR)
+        assert writer.copy([(other, never)]) == ["there"]
+        for both in ([(wrong, bytes_of(b"y", wrong))], [(wrong, bytes_of(b"y", wrong)), (known, never)]):
+            with pytest.raises(DigestMismatchError):
+                writer.copy(both)
+    assert set(reachable(snapshot(folder))) == {"t"}
 
 
 def test_an_archive_is_the_same_each_time(tmp_path: Path) -> None:
@@ -298,7 +310,8 @@ def test_the_tag_that_came_meanwhile(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "error", "text"),
     [
-        ("docker://h/x", UnsupportedError, "a registry"),
+        ("docker://h/X", UsageError, "the name of a repository"),
+        ("docker://h/x#0", UsageError, "no place for an image"),
         ("{}/x.tar", UsageError, "no place for an image"),
         ("oci:{}/d#0", UsageError, "no place for an image"),
         ("oci:{}/d//Files", UsageError, "no place for an image"),

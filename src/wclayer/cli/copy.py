@@ -1,0 +1,123 @@
+"""`wclayer copy`."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Literal
+
+import click
+
+from ..errors import UsageError
+from ..images.copying import CopiedImage, copy_image
+from ..layertar.compression import Compression
+from .common import check_image_output, choice_of, choice_options, common_options, size_text, temporary_folder
+from .network import network_options, registries_of
+from .progress import byte_bar
+
+__all__ = ["copy"]
+
+
+@click.command("copy", no_args_is_help=True)
+@click.argument("source", metavar="SRC")
+@click.argument("destination", metavar="DST")
+@click.option("--all", "everything", is_flag=True, help="The whole index, also what is for other systems.")
+@choice_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["keep", "oci"]),
+    default="keep",
+    help="oci: OCI's media types for Docker's. Default: keep the manifest, and with it the digest.",
+)
+@click.option(
+    "--compress",
+    "compression",
+    type=click.Choice(["gzip", "zstd", "none"]),
+    help="Of all layers; else as they are.",
+)
+@click.option("--level", metavar="N", type=int, help="gzip: 1 to 9 (default 5); zstd: 1 to 19 (default 3).")
+@click.option("--force", is_flag=True, help="Replace the image at DST, if there is another one.")
+@network_options
+@common_options
+def copy(
+    source: str,
+    destination: str,
+    everything: bool,
+    os_version: str | None,
+    platform: str | None,
+    form: Literal["keep", "oci"],
+    compression: Compression | None,
+    level: int | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    debug: bool,  # noqa: ARG001 # main() looks for it
+    **network: Any,
+) -> None:
+    """Copy an image from one place to another: push, pull, convert.
+
+    SRC and DST are places: docker://HOST[:PORT]/REPOSITORY[:TAG|@DIGEST], oci:DIR:TAG, oci-archive:FILE:TAG or
+    docker-archive:FILE:NAME. Blobs that DST has stay there, those that another repository of the same registry has are
+    mounted, and the rest streams, each digest checked on its way. Without --format and --compress the manifest keeps
+    its bytes, and the image its digest.
+
+    Of an index, --platform takes the image that containerd would take on that host, --os-version the one of that
+    version, and --all copies everything.
+
+    Credentials are those of `docker login` and `podman login`.
+
+    \b
+    Examples:
+      wclayer copy oci:out:hello oci-archive:hello.tar:hello
+      wclayer copy oci:out:hello docker-archive:hello-docker.tar:hello:1.0
+      wclayer copy --compress zstd oci:out:hello oci:small:hello
+      wclayer copy --all oci:out:all oci:copy:all
+      wclayer copy --platform windows/amd64:10.0.20348.2227 oci:out:all oci:copy:ltsc2022
+    """
+    began = time.perf_counter()
+    if level is not None and compression is None:
+        raise UsageError("--level without --compress", hint="say which compression")
+    to_stdout = check_image_output(destination, as_json=as_json, force=force)
+    with registries_of(**network) as registries, byte_bar("copy", quiet=quiet or as_json) as progress:
+        copied = copy_image(
+            source,
+            destination,
+            choice=choice_of(os_version, platform),
+            everything=everything,
+            oci=form == "oci",
+            compression=compression,
+            level=level,
+            force=force,
+            temporary=temporary_folder(),
+            registries=registries,
+            progress=progress,
+        )
+    seconds = time.perf_counter() - began
+    if as_json:
+        click.echo(json.dumps(_as_json(copied, seconds)))
+    elif not quiet:
+        _print(copied, destination, seconds, verbose=verbose, err=to_stdout)
+
+
+def _as_json(copied: CopiedImage, seconds: float) -> dict[str, Any]:
+    return {
+        "digest": copied.digest,
+        "images": [
+            {"platform": None if platform is None else platform.to_json(), "digest": digest}
+            for platform, digest in copied.images
+        ],
+        "blobs": dict(sorted(copied.blobs.items())),
+        "size": copied.size,
+        "moved": copied.moved,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _print(copied: CopiedImage, destination: str, seconds: float, *, verbose: bool, err: bool) -> None:
+    counts = ", ".join(f"{count} {how}" for how, count in sorted(copied.blobs.items()))
+    click.echo(f"copied {destination}: blobs: {counts}; {size_text(copied.moved)} in {seconds:.1f} s", err=err)
+    click.echo(f"digest  {copied.digest}", err=err)
+    for platform, digest in copied.images if verbose or len(copied.images) > 1 else ():
+        click.echo(f"image   {platform or 'of no platform'}  {digest}", err=err)

@@ -1,0 +1,81 @@
+"""How often to try again, and how long to wait in between. The clock and chance are given from outside."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from ..errors import RemoteError
+
+__all__ = ["TRANSIENT", "Backoff", "Tries", "retry_after"]
+
+# Statuses that may be others in a moment.
+TRANSIENT: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
+_ENOUGH: Final = 1 << 20  # bytes that got through: enough for the count of tries to begin anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """tries: of one piece of work, the first among them. first, most: seconds to wait; it doubles from the one to the
+    other. patience: the longest wait that a registry may ask for. pause: waits so many seconds (None just sleeps);
+    False means that it is no use to go on. chance: a number from 0 to 1.
+    """
+
+    tries: int = 8
+    first: float = 0.5
+    most: float = 30.0
+    patience: float = 300.0
+    pause: Callable[[float], bool] | None = None
+    chance: Callable[[], float] = random.random
+
+    def start(self, tries: int | None = None) -> Tries:
+        """Begin to count; at most `tries`, if given."""
+        return Tries(self, min(self.tries, tries or self.tries))
+
+
+class Tries:
+    """The tries of one piece of work."""
+
+    def __init__(self, backoff: Backoff, most: int) -> None:
+        self._backoff = backoff
+        self._most = most
+        self._failed = 0
+
+    def again(self, error: RemoteError, *, wait: float | None = None, progress: int = 0) -> None:
+        """Wait before another try; or raise `error`, if there have been enough.
+
+        wait: seconds that the registry asks for. progress: bytes that got through since the last failure.
+        """
+        backoff = self._backoff
+        if progress >= _ENOUGH:
+            self._failed = 0
+        self._failed += 1
+        if self._failed >= self._most:
+            if self._most > 1:
+                error.message += f" ({self._most} times)"
+            raise error
+        if wait is not None and wait > backoff.patience:
+            error.hint = f"it asks to wait for {wait:,.0f} s: try again then"
+            raise error
+        delay = min(backoff.most, backoff.first * 2.0 ** (self._failed - 1))
+        delay = max(wait or 0.0, delay * (0.75 + backoff.chance() / 2))
+        if backoff.pause is None:
+            time.sleep(delay)
+        elif not backoff.pause(delay):
+            raise error
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a Retry-After asks to wait; a date is taken against the answer's own Date, not our clock."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    try:
+        seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, seconds)

@@ -1,0 +1,136 @@
+"""A blob on its way here: a stream that goes on where it broke off ([distribution-spec] "Pulling blobs")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from ..errors import DigestMismatchError, RemoteError, RemoteNotFoundError, UnreachableError
+from .session import Registry
+from .transport import Response
+
+__all__ = ["Ask", "Download"]
+
+_RANGE: Final = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:[0-9]{1,19}|\*)", re.ASCII)
+_SKIP: Final = 1 << 18
+Ask = Callable[..., Response]
+
+
+class Download:
+    """The bytes of the blob `digest` of `size` bytes, from `offset` on; the last one is followed by b"".
+
+    ask: asks the repository. urls: where else it may be. name: what it is called in errors.
+
+    Raises RemoteError; DigestMismatchError for another size.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        registry: Registry,
+        digest: str,
+        size: int,
+        offset: int,
+        urls: Sequence[str],
+        name: str,
+    ) -> None:
+        self._ask = ask
+        self._registry = registry
+        self._digest = digest
+        self._size = size
+        self._position = offset
+        self._urls = urls
+        self._url: str | None = None  # where it was found, if not in the registry
+        self._name = name
+        self._tries = registry.backoff.start()
+        self._mark = offset  # where it was at the last failure
+        self._response: Response | None = self._open()
+
+    def read(self, n: int = -1, /) -> bytes:
+        if n < 0:
+            return b"".join(iter(lambda: self.read(_SKIP), b""))
+        while True:
+            try:
+                if self._response is None:
+                    self._response = self._open()
+                data = self._response.read(n)
+                if data or self._position >= self._size:
+                    self._position += len(data)
+                    return data
+                raise UnreachableError(
+                    "the blob ends too early", expected=f"{self._size:,} bytes", got=f"{self._position:,}"
+                )
+            except UnreachableError as error:
+                self.close()
+                self._response = None
+                error.path = self._name
+                self._tries.again(error, progress=self._position - self._mark)
+                self._mark = self._position
+
+    def close(self) -> None:
+        if self._response is not None:
+            self._response.close()
+
+    def _open(self) -> Response:
+        response = self._request()
+        try:
+            return self._at_position(response)
+        except BaseException:
+            response.close()
+            raise
+
+    def _request(self) -> Response:
+        headers = {"Range": f"bytes={self._position}-"} if self._position else {}
+        what, wanted = f"no blob {self._digest}", (200, 206)
+        if self._url is not None:
+            return self._ask("GET", self._url, what, headers=headers, wanted=wanted)
+        try:
+            return self._ask("GET", f"blobs/{self._digest}", what, headers=headers, wanted=wanted)
+        except RemoteNotFoundError as missing:
+            missing.path = self._name
+            error: RemoteError = missing
+        for url in self._urls:
+            parts = urlsplit(url)
+            if parts.scheme != "https" and not (parts.scheme == "http" and self._registry.may_be_plain(parts.netloc)):
+                continue
+            try:
+                response = self._ask("GET", url, what, headers=headers, wanted=wanted)
+            except RemoteError as failed:
+                failed.path = self._name
+                failed.hint = f"it is a foreign layer, to be had at {parts.scheme}://{parts.netloc} alone"
+                error = failed
+                continue
+            self._url = url
+            return response
+        raise error
+
+    def _at_position(self, response: Response) -> Response:
+        """The response, read up to where we are."""
+        start = 0
+        if response.status == 206:
+            found = _RANGE.fullmatch(response.headers.get("content-range", "").strip())
+            if found is None or int(found[1]) != self._position:
+                raise RemoteError(
+                    "the registry gives another range than was asked for",
+                    path=self._name,
+                    expected=f"bytes {self._position}-",
+                    got=response.headers.get("content-range"),
+                )
+            start = self._position
+        length = response.headers.get("content-length", "")
+        if length.isdecimal() and start + int(length[:19]) != self._size:
+            raise DigestMismatchError(
+                "the blob has another size than its descriptor",
+                path=self._name,
+                expected=self._size,
+                got=start + int(length[:19]),
+                hint="fetch the image again",
+            )
+        while start < self._position:  # a server that knows no ranges
+            data = response.read(min(_SKIP, self._position - start))
+            if not data:
+                raise UnreachableError("the blob ends too early", expected=f"{self._size:,} bytes", got=f"{start:,}")
+            start += len(data)
+        return response

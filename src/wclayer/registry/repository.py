@@ -1,0 +1,168 @@
+"""One repository of a registry: its manifests and blobs, in and out ([distribution-spec] 1.1)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final, cast
+
+from ..errors import DigestMismatchError, RemoteError
+from .download import Download
+from .reference import Reference
+from .session import Registry
+from .transport import Response
+from .upload import PushSource, Upload
+
+__all__ = ["Manifest", "Repository"]
+
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_COMMIT: Final = 600.0  # seconds: a registry may read all of a blob once more before it answers
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The bytes of a manifest or index, their media type as the registry says, and their digest."""
+
+    data: bytes
+    media_type: str
+    digest: str
+
+
+class Repository:
+    """The repository of `reference`, to read from, or if `push`, to write to.
+
+    accept: the media types of manifests to ask for. most: the size of the largest manifest that is taken. mount_from:
+    other repositories of the same registry that blobs may be taken over from.
+
+    All raise RemoteError and its kin.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        reference: Reference,
+        *,
+        accept: Sequence[str],
+        most: int,
+        push: bool = False,
+        mount_from: Sequence[str] = (),
+    ) -> None:
+        self.registry = registry
+        self.reference = reference
+        self.name = reference.repository
+        self.where = str(reference)
+        self._accept = ", ".join(accept)
+        self._most = most
+        self._mount_from = tuple(name for name in mount_from if name != self.name)
+        self.scopes = (
+            f"repository:{self.name}:{'pull,push' if push else 'pull'}",
+            *(f"repository:{name}:pull" for name in self._mount_from),
+        )
+
+    def ask(self, method: str, url: str, what: str, **more: object) -> Response:
+        """An answer from this repository; `url` is absolute, or what follows `/v2/NAME/`. See `Registry.send`."""
+        target = url if "://" in url else f"/v2/{self.name}/{url}"
+        return self.registry.send(
+            method,
+            target,
+            what=what,
+            where=self.where,
+            repository=self.name,
+            scopes=self.scopes,
+            **more,  # type: ignore[arg-type]
+        )
+
+    # --- manifests ----------------------------------------------------------------
+
+    def manifest(self, name: str) -> Manifest:
+        """The manifest or index of a tag or digest. Raises DigestMismatchError if it is not what its digest says."""
+        response = self.ask("GET", f"manifests/{name}", "no manifest", headers={"Accept": self._accept})
+        try:
+            data = self._bounded(response)
+        finally:
+            response.close()
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        told = response.headers.get("docker-content-digest", "")
+        for expected in (name, told):
+            if _DIGEST.fullmatch(expected) and expected != digest:
+                raise DigestMismatchError(
+                    "the manifest is not the one of its digest", path=self.where, expected=expected, got=digest
+                )
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip()
+        return Manifest(data, media_type, digest)
+
+    def find_manifest(self, name: str) -> str | None:
+        """The digest of what a tag leads to; None if there is nothing."""
+        headers = {"Accept": self._accept}
+        response = self.ask("HEAD", f"manifests/{name}", "no manifest", headers=headers, wanted=(200, 404))
+        response.close()
+        if response.status == 404:
+            return None
+        digest = response.headers.get("docker-content-digest", "")
+        return digest if _DIGEST.fullmatch(digest) else self.manifest(name).digest
+
+    def put_manifest(self, name: str, data: bytes, media_type: str) -> None:
+        """Store a manifest or index under a tag or its digest. All that it leads to must be there."""
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        response = self.ask(
+            "PUT",
+            f"manifests/{name}",
+            "it does not take the manifest",
+            headers={"Content-Type": media_type},
+            body=data,
+            wanted=(200, 201, 202, 204),
+            timeout=_COMMIT,
+        )
+        response.close()
+        told = response.headers.get("docker-content-digest", "")
+        if _DIGEST.fullmatch(told) and told != digest:
+            raise DigestMismatchError(
+                "the registry has stored another manifest", path=self.where, expected=digest, got=told
+            )
+
+    def _bounded(self, response: Response) -> bytes:
+        size = response.headers.get("content-length", "0")
+        data = b""
+        if not size.isdecimal() or int(size[:19]) <= self._most:
+            while len(data) <= self._most and (chunk := response.read(self._most + 1 - len(data))):
+                data += chunk
+            if len(data) <= self._most:
+                return data
+            size = f"more than {self._most}"
+        raise RemoteError(
+            "a manifest this large", path=self.where, expected=f"at most {self._most:,} bytes", got=f"{size} bytes"
+        )
+
+    # --- blobs --------------------------------------------------------------------
+
+    def has_blob(self, digest: str, size: int) -> bool:
+        """Has the registry this blob, and of this size?"""
+        response = self.ask("HEAD", f"blobs/{digest}", "no blob", wanted=(200, 404))
+        response.close()
+        return response.status == 200 and response.headers.get("content-length", str(size)) == str(size)
+
+    def open_blob(
+        self, digest: str, size: int, offset: int = 0, *, urls: Sequence[str] = (), name: str | None = None
+    ) -> BinaryIO:
+        """The bytes of a blob from `offset` on, unchecked; what breaks off is gone on with where it broke off.
+
+        urls: where it is if the registry has not got it, asked without credentials. name: what it is in errors.
+        """
+        return cast("BinaryIO", Download(self.ask, self.registry, digest, size, offset, urls, name or self.where))
+
+    def push_blob(
+        self, digest: str, size: int, source: PushSource, progress: Callable[[int], None] | None = None
+    ) -> str:
+        """Send a blob, unless it can be taken over from another repository: `mounted` or `copied`.
+
+        source: gives its bytes; it is read once more from where the registry has got to after a failure. progress: is
+        told of bytes that have gone out, and with a number below 0 of those that have to go out once more.
+        """
+        upload = Upload(self.ask, self.registry, self.name, self.scopes, self.where, digest, size, progress)
+        for other in self._mount_from:
+            if upload.mount(other):
+                return "mounted"
+        upload.run(source)
+        return "copied"

@@ -1,0 +1,273 @@
+"""One registry: where it is, and how a request gets an answer there, by redirects, tokens and further tries.
+
+Credentials go to the registry itself and to the token server that it names, to no
+third host, whatever redirects or upload locations say; and never from TLS to plain.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from ..errors import RemoteError, UnreachableError
+from .answers import codes_and_text, error_of
+from .backoff import TRANSIENT, Backoff, retry_after
+from .credentials import Credential, Credentials
+from .reference import is_loopback
+from .tokens import Tokens
+from .transport import TIMEOUT, NotTlsError, Request, Response, Transport
+
+__all__ = ["Registry"]
+
+_MAX_REDIRECTS: Final = 5
+_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
+_FIRST_TRIES: Final = 3  # for a host that has not answered yet: it may be the wrong one
+_API_HOSTS: Final = {"docker.io": "registry-1.docker.io"}
+
+
+class Registry:
+    """The registry at `host` (with its port, if it has one). Used from several threads.
+
+    plain_http: it may be spoken to without TLS; loopback may anyway. TLS is tried first, and a certificate that is not
+    trusted is an error for all of them.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        transport: Transport,
+        *,
+        credentials: Credentials | None = None,
+        backoff: Backoff | None = None,
+        plain_http: bool = False,
+        user_agent: str = "wclayer",
+    ) -> None:
+        self.host = host
+        self.backoff = backoff or Backoff()
+        self._transport = transport
+        self._credentials = credentials
+        self._plain_http = plain_http
+        self._user_agent = user_agent
+        self._lock = threading.Lock()
+        self._base: str | None = None
+        self._answered = False
+        self._tokens: dict[str, Tokens] = {}
+
+    def url(self, path: str) -> str:
+        """The absolute URL of a path that begins with `/v2/`."""
+        with self._lock:
+            if self._base is None:
+                self._base = self._find_base()
+        return self._base + path
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        what: str,
+        where: str,
+        repository: str,
+        scopes: Sequence[str],
+        wanted: Collection[int] = (200,),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float = TIMEOUT,
+    ) -> Response:
+        """An answer with one of the statuses that are `wanted`, after as many tries as it takes.
+
+        url: absolute, or a path. what: what it means if there is none, for errors; where: the image, for errors.
+        scopes: what a token must allow. GET and HEAD follow redirects.
+
+        Raises RemoteError.
+        """
+        tries = self.backoff.start(None if self._answered else _FIRST_TRIES)
+        refused = 0
+        while True:
+            try:
+                target = self.url(url) if url.startswith("/") else url
+                request = Request(method=method, url=target, headers=dict(headers or {}), body=body, timeout=timeout)
+                response, sent = self._follow(request, repository, scopes, where)
+            except UnreachableError as error:
+                error.at(where)
+                tries.again(error)
+                continue
+            if not self._answered:
+                self._answered = True
+                tries = self.backoff.start()
+            if response.status in wanted:
+                return response
+            if response.status == 401 and refused < 2:
+                refused += 1
+                if self._tokens_of(repository, where).challenged(response.headers, scopes, sent):
+                    response.close()
+                    continue
+            wait = retry_after(response.headers)
+            transient = response.status in TRANSIENT
+            failed = error_of(response, what, where)
+            if refused == 2 and sent is not None and sent.startswith("Bearer "):
+                failed.hint = (
+                    "it refuses the token that it has just given: its clock, or its token server's, may be wrong"
+                )
+            if not transient:
+                raise failed
+            tries.again(failed, wait=wait)
+
+    def send_once(
+        self,
+        method: str,
+        url: str,
+        *,
+        repository: str,
+        scopes: Sequence[str],
+        where: str,
+        headers: Mapping[str, str],
+        body: Iterable[bytes],
+        timeout: float = TIMEOUT,
+    ) -> Response:
+        """One try of a request whose body is a stream; whatever the answer is.
+
+        An answer 401 has been taken note of: another try has another token. Raises RemoteError.
+        """
+        sent = self._authorization(url, repository, scopes, where)
+        more = {} if sent is None else {"Authorization": sent}
+        response = self._send(
+            Request(method=method, url=url, headers={**headers, **more}, body=body, timeout=timeout), where
+        )
+        if response.status == 401:
+            self._tokens_of(repository, where).challenged(response.headers, scopes, sent)
+        return response
+
+    def location(self, response: Response, url: str, where: str) -> str:
+        """The URL that an answer to `url` leads to. Raises RemoteError if there is none, or one that is not safe."""
+        text = response.headers.get("location", "")
+        try:
+            target = urljoin(url, text)
+            parts = urlsplit(target)
+            valid = bool(text and parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+        except ValueError:
+            valid = False
+        if not valid:
+            raise RemoteError(
+                "the registry leads nowhere", path=where, expected="a Location", got=_without_query(text[:200]) or None
+            )
+        if parts.scheme == "http" and not self.may_be_plain(parts.netloc):
+            raise RemoteError(
+                "the registry leads away from TLS",
+                path=where,
+                got=f"http://{parts.netloc}",
+                hint="its proxy may not say that it is behind TLS; --plain-http, if that is meant",
+            )
+        return target
+
+    def may_be_plain(self, host: str) -> bool:
+        """May this host be spoken to without TLS?"""
+        return self._plain_http or is_loopback(host)
+
+    # --- parts --------------------------------------------------------------------
+
+    def _follow(
+        self, request: Request, repository: str, scopes: Sequence[str], where: str
+    ) -> tuple[Response, str | None]:
+        """The answer behind all redirects, and the Authorization that was sent last to the registry itself."""
+        sent: str | None = None
+        seen: set[str] = set()
+        headers = request.headers
+        while True:
+            seen.add(request.url)
+            authorization = self._authorization(request.url, repository, scopes, where)
+            if authorization is not None:
+                sent = authorization
+                request.headers = {**headers, "Authorization": authorization}
+            response = self._send(request, where)
+            if response.status not in _REDIRECTS or request.method not in ("GET", "HEAD"):
+                return response, sent
+            response.close()
+            target = self.location(response, request.url, where)
+            if target in seen or len(seen) > _MAX_REDIRECTS:
+                raise RemoteError(
+                    "redirects without end",
+                    path=where,
+                    expected=f"at most {_MAX_REDIRECTS}",
+                    got=_without_query(target),
+                )
+            request = replace(request, url=target, headers=dict(headers))
+
+    def _send(self, request: Request, where: str) -> Response:
+        request.headers.setdefault("User-Agent", self._user_agent)
+        try:
+            return self._transport.send(request)
+        except RemoteError as error:
+            if error.path is not None and error.path not in where:
+                error.message += f" ({error.path})"
+            error.path = where
+            raise
+
+    def _authorization(self, url: str, repository: str, scopes: Sequence[str], where: str) -> str | None:
+        if _origin(url) != _origin(self.url("/")):
+            return None
+        return self._tokens_of(repository, where).header(scopes)
+
+    def _tokens_of(self, repository: str, where: str) -> Tokens:
+        with self._lock:
+            found = self._tokens.get(repository)
+            if found is None:
+                found = Tokens(where, lambda: self._credential(repository), self._ask, self.may_be_plain)
+                self._tokens[repository] = found
+            return found
+
+    def _credential(self, repository: str) -> Credential | None:
+        return None if self._credentials is None else self._credentials.find(self.host, repository)
+
+    def _ask(self, request: Request, /) -> Response:
+        """A request to a token server."""
+        tries = self.backoff.start()
+        where = _without_query(request.url)
+        while True:
+            try:
+                response = self._send(replace(request), where)
+            except UnreachableError as error:
+                tries.again(error)
+                continue
+            if response.status not in TRANSIENT:
+                return response
+            wait = retry_after(response.headers)
+            tries.again(error_of(response, "no token", where), wait=wait)
+
+    def _find_base(self) -> str:
+        """`https://HOST`, or where that may be and must be, `http://HOST`."""
+        host = _API_HOSTS.get(self.host, self.host)
+        if not self.may_be_plain(host):
+            return f"https://{host}"
+        try:
+            codes_and_text(self._send(Request(method="GET", url=f"https://{host}/v2/"), f"https://{host}"))
+        except NotTlsError:
+            return f"http://{host}"
+        except UnreachableError:
+            if urlsplit(f"//{host}").port is not None:
+                raise
+            try:
+                codes_and_text(self._send(Request(method="GET", url=f"http://{host}/v2/"), f"http://{host}"))
+            except RemoteError:
+                pass
+            else:
+                return f"http://{host}"
+            raise
+        return f"https://{host}"
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _without_query(url: str) -> str:
+    """A URL as it may be shown: what follows `?` may be a signature."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "no URL"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,0 +1,151 @@
+"""Authorization: what to send with a request, once a registry has said what it wants (Docker's token API, RFC 7617).
+
+The times in a token are another clock's, so only how long it lasts is believed,
+counted from its arrival; and a registry that refuses it earlier is given a new one.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from ..errors import RemoteError
+from .answers import error_of
+from .challenge import Challenge, parse_challenges
+from .credentials import Credential
+from .transport import Request, Response
+
+__all__ = ["Tokens"]
+
+_MAX_TOKEN: Final = 1 << 20  # bytes of an answer
+_LIFE: Final = 60  # seconds, where nothing says how long a token lasts; none lasts less
+_MARGIN: Final = 10
+_CLIENT: Final = "wclayer"
+
+
+class Ask(Protocol):
+    """Sends a request to a token server, with tries, without credentials of its own."""
+
+    def __call__(self, request: Request, /) -> Response: ...
+
+
+class Tokens:
+    """What authorizes us at one registry. credential: asked for once, when it is needed.
+
+    may_be_plain: may a token server at that host be spoken to without TLS? clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        credential: Callable[[], Credential | None],
+        ask: Ask,
+        may_be_plain: Callable[[str], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._where = where
+        self._find = credential
+        self._ask = ask
+        self._may_be_plain = may_be_plain
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._basic: str | None = None
+        self._challenge: Challenge | None = None
+        self._tokens: dict[tuple[str, ...], tuple[str, float]] = {}
+
+    def header(self, scopes: Sequence[str]) -> str | None:
+        """The Authorization header for a request of these scopes; None to go without one.
+
+        Raises RemoteError if a token is needed and not to be had.
+        """
+        with self._lock:
+            if self._challenge is None:
+                return self._basic
+            key = tuple(scopes)
+            token, until = self._tokens.get(key, ("", 0.0))
+            if not token or self._clock() >= until:
+                token, until = self._fetch(self._challenge, key)
+                self._tokens[key] = token, until
+            return f"Bearer {token}"
+
+    def challenged(self, headers: Mapping[str, str], scopes: Sequence[str], sent: str | None) -> bool:
+        """A request was refused with these headers, and `sent` was its Authorization: may another try help?"""
+        with self._lock:
+            found = {one.scheme: one for one in reversed(parse_challenges(headers.get("www-authenticate", "")))}
+            if "bearer" in found:
+                token, _ = self._tokens.get(tuple(scopes), ("", 0.0))
+                if sent is None or sent == f"Bearer {token}":  # else another thread has a newer one already
+                    self._tokens.pop(tuple(scopes), None)
+                self._challenge = found["bearer"]
+                return True
+            if "basic" in found and self._basic is None:
+                credential = self._find()
+                if credential is not None and not credential.identity:
+                    self._basic = _basic(credential)
+                    return True
+            return False
+
+    def _fetch(self, challenge: Challenge, scopes: tuple[str, ...]) -> tuple[str, float]:
+        realm = challenge.parameters.get("realm", "")
+        parts = urlsplit(realm)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise self._error("it names no token server", realm)
+        if parts.scheme == "http" and not self._may_be_plain(parts.netloc):
+            raise self._error("its token server has no TLS", f"{parts.scheme}://{parts.netloc}")
+        wanted = list(scopes)
+        extra = challenge.parameters.get("scope", "")
+        wanted += [extra] if extra and extra not in wanted and not wanted else []
+        query = [("scope", scope) for scope in wanted]
+        if (service := challenge.parameters.get("service")) is not None:
+            query.insert(0, ("service", service))
+        credential = self._find()
+        if credential is not None and credential.identity:
+            form = {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": credential.secret}
+            form.update({"service": service or "", "scope": " ".join(wanted)})
+            request = Request(
+                method="POST",
+                url=realm,
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                body=urlencode(form).encode(),
+            )
+        else:
+            joined = "&".join(filter(None, (parts.query, urlencode(query, quote_via=quote))))
+            request = Request(method="GET", url=urlunsplit((*parts[:3], joined, "")))
+            if credential is not None:
+                request.headers["Authorization"] = _basic(credential)
+        response = self._ask(request)
+        if response.status != 200:
+            raise error_of(response, "no token", self._where)
+        return self._parse(response)
+
+    def _parse(self, response: Response) -> tuple[str, float]:
+        began = self._clock()
+        data = b""
+        try:
+            while len(data) <= _MAX_TOKEN and (chunk := response.read(_MAX_TOKEN)):
+                data += chunk
+        finally:
+            response.close()
+        value: Any = None
+        with suppress(ValueError, RecursionError):
+            value = json.loads(data) if len(data) <= _MAX_TOKEN else None
+        value = value if isinstance(value, dict) else {}
+        token = value.get("token") or value.get("access_token")
+        if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
+            raise self._error("its token server gives no token", None)
+        life = value.get("expires_in")
+        seconds = life if isinstance(life, int) and not isinstance(life, bool) and life > _LIFE else _LIFE
+        return token, began + min(seconds, 1 << 20) - _MARGIN
+
+    def _error(self, message: str, got: str | None) -> RemoteError:
+        return RemoteError(message, path=self._where, got=got)
+
+
+def _basic(credential: Credential) -> str:
+    return f"Basic {base64.b64encode(f'{credential.username}:{credential.secret}'.encode()).decode()}"
