@@ -7,6 +7,7 @@ What is named here is public; so are the errors in `wclayer.errors`, and what an
 """
 
 from . import errors
+from .dockerfile.build import build_dockerfile
 from .entry import (
     AlternateStream,
     Body,
@@ -22,6 +23,7 @@ from .entry import (
 )
 from .errors import WclayerError
 from .images.build import build_image
+from .images.copying import copy_image
 from .images.index import make_index
 from .images.reading import open_image
 from .images.recipe import Recipe
@@ -30,11 +32,14 @@ from .layers.base import convert_to_base_layer
 from .layers.exporting import export_layer_to_tar
 from .layers.importing import import_layer_from_tar
 from .layers.opening import open_layer
+from .registry.credentials import AuthFiles
+from .registry.registries import Registries
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "AlternateStream",
+    "AuthFiles",
     "Body",
     "Directory",
     "Entry",
@@ -43,13 +48,16 @@ __all__ = [
     "HardLink",
     "RandomSource",
     "Recipe",
+    "Registries",
     "Source",
     "Summary",
     "WclayerError",
     "Whiteout",
     "__version__",
+    "build_dockerfile",
     "build_image",
     "convert_to_base_layer",
+    "copy_image",
     "errors",
     "export_layer_to_tar",
     "import_layer_from_tar",

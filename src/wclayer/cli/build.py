@@ -14,6 +14,7 @@ from typing import Any, Literal
 import click
 import platformdirs
 
+from ..dockerfile.build import build_dockerfile
 from ..errors import NotFoundError, UsageError, printable
 from ..images.acl import TEMPLATES
 from ..images.build import BuiltImage, build_image
@@ -28,12 +29,22 @@ from .progress import progress_bar
 
 __all__ = ["build"]
 
+_DOCKERFILES = ("dockerfile", "containerfile")
+
 
 @click.command("build", no_args_is_help=True)
 @click.argument("contexts", metavar="[CONTEXT]...", nargs=-1, type=click.Path())
 @click.option("-o", "--output", metavar="PLACE", required=True, help="Where the image goes: oci:DIR:TAG and its kin.")
 @click.option("--from", "base", metavar="PLACE", help="The image to build on. Without it: FROM scratch.")
-@click.option("-f", "--file", "recipe_file", metavar="FILE", type=click.Path(), help="An image.toml.")
+@click.option("-f", "--file", "recipe_file", metavar="FILE", type=click.Path(), help="An image.toml or a Dockerfile.")
+@click.option("--target", metavar="STAGE", help="Of a Dockerfile: the stage to build. Default: the last one.")
+@click.option("--build-arg", metavar="NAME[=VALUE]", multiple=True, help="Of a Dockerfile: a value for an ARG.")
+@click.option(
+    "--build-context",
+    metavar="NAME=PLACE",
+    multiple=True,
+    help="Of a Dockerfile: a folder or image for COPY --from=NAME, or an image for FROM NAME.",
+)
 @click.option("--entrypoint", metavar="ARG", multiple=True, help="One option an argument, or one JSON array.")
 @click.option("--cmd", metavar="ARG", multiple=True, help="The default arguments; as --entrypoint.")
 @click.option("--env", metavar="NAME=VALUE", multiple=True, help="An environment variable.")
@@ -65,6 +76,9 @@ def build(
     output: str,
     base: str | None,
     recipe_file: str | None,
+    target: str | None,
+    build_arg: tuple[str, ...],
+    build_context: tuple[str, ...],
     entrypoint: tuple[str, ...],
     cmd: tuple[str, ...],
     env: tuple[str, ...],
@@ -96,7 +110,9 @@ def build(
     Server. With --from, the layers go on top of another image; what it has keeps its names and its security.
 
     CONTEXT/.wclayerignore, in gitignore's syntax, names what to leave out. With -f, a CONTEXT is the folder that the
-    sources of image.toml are in; without one it is the folder of image.toml itself.
+    sources of image.toml, or of the Dockerfile, are in; without one it is that file's own folder. FILE is a Dockerfile
+    if it is called Dockerfile, Containerfile, Dockerfile.NAME or NAME.Dockerfile. Of its instructions all work that
+    need no Windows, so RUN does not.
 
     \b
     ACLs (--acl): what users who are no administrators may do with new files.
@@ -111,11 +127,15 @@ def build(
       wclayer build hello -o oci-archive:hello.tar --compress zstd --acl read-only
       wclayer build app --from oci:base:nanoserver -o oci:out:app --user ContainerUser
       wclayer build -f image.toml -o oci:out:service --label version=1.2
+      wclayer build -f Dockerfile -o oci:out:tool --build-arg VERSION=1.2
       wclayer build --from oci:out:hello -o oci:out:quiet --cmd '["cmd", "/c", "exit 0"]'
     """
     began = time.perf_counter()
     to_stdout = check_image_output(output, as_json=as_json, force=force)
-    recipe = _recipe(contexts, recipe_file, base)
+    is_dockerfile = recipe_file is not None and _is_dockerfile(recipe_file)
+    if not is_dockerfile and (target is not None or build_arg or build_context):
+        raise UsageError("--target, --build-arg and --build-context are for a Dockerfile", hint="say -f Dockerfile")
+    recipe = Recipe(layers=()) if is_dockerfile else _recipe(contexts, recipe_file, base)
     config = recipe.config
     config = replace(
         config,
@@ -145,9 +165,21 @@ def build(
         registries_of(**network) as registries,
         progress_bar("build", lambda summary: summary.bytes, None, quiet=quiet or as_json, verbose=verbose) as progress,
     ):
-        built = build_image(
-            recipe,
-            output,
+        make = partial(build_image, recipe)
+        if is_dockerfile and recipe_file is not None:
+            make = partial(
+                build_dockerfile,
+                _read(recipe_file),
+                source=recipe_file,
+                context=_context(contexts, recipe_file),
+                settings=recipe,
+                target=target,
+                arguments=_build_arguments(build_arg),
+                contexts=pairs("--build-context", build_context),
+                time=os.stat(recipe_file).st_mtime_ns,
+            )
+        built = make(
+            output=output,
             force=force,
             cache=cache,
             temporary=temporary_folder(),
@@ -166,16 +198,43 @@ def _recipe(contexts: tuple[str, ...], file: str | None, base: str | None) -> Re
         if not contexts and base is None:
             raise UsageError("nothing to build", expected="a CONTEXT, -f FILE, or --from PLACE")
         return Recipe(layers=tuple(LayerRecipe(files=(FilesRule(source=context),)) for context in contexts))
+    folder = _context(contexts, file)
+    return replace(load_recipe(_read(file), source=file, folder=folder), context=folder)
+
+
+def _is_dockerfile(path: str) -> bool:
+    """By its name, as editors tell."""
+    name = os.path.basename(path).lower()
+    return any(name == kind or name.startswith(f"{kind}.") or name.endswith(f".{kind}") for kind in _DOCKERFILES)
+
+
+def _context(contexts: tuple[str, ...], file: str) -> str:
     if len(contexts) > 1:
         raise UsageError("several contexts with -f", expected="at most one: the folder that its sources are in")
-    folder = contexts[0] if contexts else os.path.dirname(file) or "."
+    return contexts[0] if contexts else os.path.dirname(file) or "."
+
+
+def _read(file: str) -> bytes:
     with host_errors(file):
         try:
             with open(file, "rb") as stream:
-                data = stream.read(MAX_SIZE + 1)
+                return stream.read(MAX_SIZE + 1)
         except FileNotFoundError:
             raise NotFoundError("no such file", path=file) from None
-    return replace(load_recipe(data, source=file, folder=folder), context=folder)
+
+
+def _build_arguments(given: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE; NAME alone takes what the environment has, if it does, as Docker's."""
+    result: dict[str, str] = {}
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if not name:
+            raise UsageError("--build-arg", expected="NAME=VALUE", got=argument)
+        if equals:
+            result[name] = value
+        elif name in os.environ:
+            result[name] = os.environ[name]
+    return result
 
 
 def _arguments(option: str, given: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -6,11 +6,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 from ..entry import Entry, Summary
-from ..errors import HiveError, ImageError, UsageError, WclayerError
+from ..errors import HiveError, UsageError, WclayerError
 from ..layers.base import CONFIG, CONFIG_HIVES, MAX_HIVE, check_base_hive
 from ..layertar.compression import Compressed
 from ..layertar.writer import TarWriter
@@ -19,9 +18,9 @@ from ..registry.registries import Registries
 from ..stores.rules import FILES
 from ..win32.filetime import from_unix_ns
 from .access import Access
-from .below import Below, Known, know
+from .below import Below, know
 from .choosing import Choice
-from .compose import compose_config, compose_manifest, history_entry, rfc3339
+from .compose import CREATED_BY, compose_config, compose_manifest, history_entry, rfc3339
 from .descriptors import (
     ANNOTATION_BASE_DIGEST,
     ANNOTATION_CREATED,
@@ -37,14 +36,15 @@ from .descriptors import (
 )
 from .documents import seconds_of
 from .new_layer import NewLayer, Times
+from .on_base import KnownBase, decide_into
 from .places import Place, parse_place
-from .reading import Image, ImageLayer, open_image
+from .reading import Image, open_image
 from .recipe import DirectoryRule, JunctionRule, Recipe, SymlinkRule
 from .source_folder import changed
 from .source_tree import Kind, SourceTree, Survey
 from .writing import ImageWriter, create_image
 
-__all__ = ["BuiltImage", "build_image"]
+__all__ = ["BuiltImage", "Progress", "build_image", "build_on"]
 
 MAX_LAYERS: Final = 127  # hcsshim's and containerd's bound
 Progress: TypeAlias = Callable[[Entry, Summary], None]
@@ -94,7 +94,6 @@ def build_image(
     Raises UsageError, NotFoundError, LayerError, ImageError, HiveError and the errors of what is read; StorageError if
     a source changes meanwhile; then nothing is left at `output` that was not there before.
     """
-    place = output if isinstance(output, Place) else parse_place(output)
     with ExitStack() as stack:
         base = None
         if recipe.base is not None:
@@ -102,12 +101,48 @@ def build_image(
             base = stack.enter_context(
                 open_image(recipe.base, choice=choice, temporary=temporary, registries=registries)
             )
-        trees = [stack.enter_context(SourceTree(layer, recipe.context)) for layer in recipe.layers]
-        build = _Build(recipe, place, base, trees, workers, progress)
-        build.check()
+        return build_on(
+            base,
+            recipe,
+            output,
+            force=force,
+            cache=cache,
+            temporary=temporary,
+            workers=workers,
+            progress=progress,
+            registries=registries,
+        )
+
+
+def build_on(
+    base: Image | None,
+    recipe: Recipe,
+    output: Place | str,
+    *,
+    bare: bool = False,
+    force: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    temporary: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    registries: Registries | None = None,
+) -> BuiltImage:
+    """As build_image, on a base that is open already; `recipe.base` does not matter.
+
+    bare: make no hives FROM scratch; what comes of it has just the files of the sources, and no Windows takes it.
+    """
+    place = output if isinstance(output, Place) else parse_place(output)
+    with ExitStack() as stack:
+        known = stack.enter_context(KnownBase(base, cache, progress))
+        trees: list[SourceTree] = []
+        for layer in recipe.layers:
+            decided = decide_into(layer, trees, known)
+            trees.append(stack.enter_context(SourceTree(decided, recipe.context, recipe.ignore)))
+        build = _Build(recipe, place, base, known, trees, workers, progress)
+        build.check(bare=bare)
         sources = [] if base is None else [base.place]
         with create_image(place, force=force, temporary=temporary, registries=registries, sources=sources) as writer:
-            return build.write(writer, cache)
+            return build.write(writer)
 
 
 class _Build:
@@ -116,10 +151,12 @@ class _Build:
         recipe: Recipe,
         place: Place,
         base: Image | None,
+        known: KnownBase,
         trees: Sequence[SourceTree],
         workers: int | None,
         progress: Progress | None,
     ) -> None:
+        self._known = known
         self._recipe = recipe
         self._place = place
         self._base = base
@@ -135,7 +172,7 @@ class _Build:
 
     # --- before anything is written ---------------------------------------------
 
-    def check(self) -> None:
+    def check(self, *, bare: bool) -> None:
         """All that can be found out of the sources by looking at their names."""
         if not self._trees and self._base is None:
             raise UsageError("nothing to build", expected="a context, or a base", hint="give a folder")
@@ -147,7 +184,8 @@ class _Build:
             for tree in self._trees:
                 tree.check_output(self._place.path)
         if self._base is None:
-            self._find_hives(self._trees[0])
+            if not bare:
+                self._find_hives(self._trees[0])
             if self._trees[0].removals:
                 raise UsageError(
                     "a removal in the lowest layer, which has nothing below it", path=self._trees[0].removals[0]
@@ -199,7 +237,7 @@ class _Build:
 
     # --- writing ----------------------------------------------------------------
 
-    def write(self, writer: ImageWriter, cache: str | os.PathLike[str] | None) -> BuiltImage:
+    def write(self, writer: ImageWriter) -> BuiltImage:
         result, recipe = self._result, self._recipe
         created = from_unix_ns(result.created * 10**9)
         latest = None if recipe.created is None else created
@@ -209,9 +247,7 @@ class _Build:
         result.made = [f"{FILES}/{path}" for path in self._hives]
         descriptors = self._copy_base(writer)
         with ExitStack() as stack:
-            known: list[Known] = []  # base first
-            if self._trees and self._base is not None:
-                known = [stack.enter_context(_known(layer, cache, self._progress)) for layer in self._base.layers]
+            known = list(self._known.layers(writer) if self._trees else ())  # base first
             for number, tree in enumerate(self._trees):
                 below = Below(known[::-1]) if known else None
                 layer = NewLayer(tree, below, times, acl=recipe.acl)
@@ -261,6 +297,11 @@ class _Build:
     def _finish(self, writer: ImageWriter, layers: Sequence[Descriptor]) -> BuiltImage:
         recipe, result, base = self._recipe, self._result, self._base
         history = [history_entry(result.created, layer.name) for layer in recipe.layers]
+        if recipe.history:
+            history = [
+                history_entry(result.created, CREATED_BY, created_by=step.created_by, empty=not step.layer)
+                for step in recipe.history
+            ]
         if not history:
             history = [history_entry(result.created, None, empty=True)]
         config = compose_config(
@@ -270,6 +311,7 @@ class _Build:
             result.created,
             [summary.diff_id or "" for summary in result.layers],
             history,
+            recipe.run,
         )
         config_descriptor = writer.add_bytes(config, CONFIG_TYPE)
         annotations = {ANNOTATION_CREATED: rfc3339(result.created)}
@@ -300,27 +342,3 @@ def _platform(recipe: Recipe, base: Image | None) -> Platform:
     if wanted and theirs.os_version != wanted and not f"{theirs.os_version}.".startswith(f"{wanted}."):
         raise UsageError("an image has the os.version of its base", expected=theirs.os_version or "none", got=wanted)
     return theirs
-
-
-def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: Progress | None) -> Known:
-    """What is known of a layer of the base.
-
-    That a blob has the diff_id that the config gives it, only reading it shows. So the cache's key has both digests in
-    it, lest a wrong config borrow what is known of another layer.
-    """
-    key = layer.diff_id
-    if layer.descriptor.digest != layer.diff_id:
-        key = f"sha256:{sha256(f'{layer.diff_id} {layer.descriptor.digest}'.encode()).hexdigest()}"
-
-    def entries() -> Iterator[Entry]:
-        source = layer.source()
-        for entry, _ in source.entries():
-            yield entry
-            if progress is not None:
-                progress(entry, source.so_far)
-
-    try:
-        return know(key, entries, cache)
-    except ImageError as error:
-        error.at(f"layer {layer.number} of the base")
-        raise

@@ -50,9 +50,11 @@ def json_bytes(value: Mapping[str, Any]) -> bytes:
     )
 
 
-def history_entry(created: int, comment: str | None, *, empty: bool = False) -> dict[str, Any]:
+def history_entry(
+    created: int, comment: str | None, *, created_by: str = CREATED_BY, empty: bool = False
+) -> dict[str, Any]:
     """What the image's history says of one new layer, or of a change of the config alone (`empty`)."""
-    entry: dict[str, Any] = {"created": rfc3339(created), "created_by": CREATED_BY}
+    entry: dict[str, Any] = {"created": rfc3339(created), "created_by": created_by}
     if comment:
         entry["comment"] = comment
     if empty:
@@ -67,10 +69,12 @@ def compose_config(
     created: int,
     diff_ids: Sequence[str],
     history: Sequence[Mapping[str, Any]],
+    run: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The config of an image whose new layers have these diff_ids and history entries.
 
-    base: the config of the image below, None for none. platform: that of a new image; the base's wins.
+    base: the config of the image below, None for none. platform: that of a new image; the base's wins. run: how a
+    container is run, in place of what the base says, to put `config` over.
     """
     result: dict[str, Any] = dict(base) if base is not None else platform.to_json()
     result["created"] = rfc3339(created)
@@ -80,8 +84,7 @@ def compose_config(
     before = list(base.get("history") or ()) if base is not None else []
     if below and not before:  # as many non-empty entries as layers, or none at all
         before = [{"comment": "a layer of the base, which has no history"} for _ in below]
-    run = _run(dict(_typed(base or {}, "config", dict)), config)
-    result["config"] = run
+    result["config"] = _run(dict(_typed(base or {}, "config", dict) if run is None else run), config)
     result["rootfs"] = {"type": "layers", "diff_ids": [*below, *diff_ids]}
     result["history"] = [*before, *history]
     ordered = {key: result[key] for key in _ORDER if key in result}

@@ -74,6 +74,10 @@ class Ignore:
                 return not pattern.negative
         return False
 
+    def may_reopen(self, _path: bytes) -> bool:
+        """False: what lies in a directory that is left out is never looked at."""
+        return False
+
 
 def _trimmed(line: bytes) -> bytes:
     """Without the spaces at its end, unless the first of them is escaped."""

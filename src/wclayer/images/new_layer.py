@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from ..body import BytesBody
 from ..entry import Body, Directory, Entry, File, Lower, Whiteout
@@ -17,6 +17,14 @@ from ..errors import LayerError, NotFoundError
 from ..layers.base import CONFIG, CONFIG_HIVES
 from ..stores.defaults import new_directory, new_file, new_hard_link
 from ..stores.rules import FILES, HIVES
+from ..win32.attributes import (
+    FILE_ATTRIBUTE_HIDDEN,
+    FILE_ATTRIBUTE_NOT_CONTENT_INDEXED,
+    FILE_ATTRIBUTE_READONLY,
+    FILE_ATTRIBUTE_REPARSE_POINT,
+    FILE_ATTRIBUTE_SPARSE_FILE,
+    FILE_ATTRIBUTE_SYSTEM,
+)
 from ..win32.filetime import from_unix_ns
 from ..win32.names import encode_wtf8, upcase
 from ..win32.reparse import build_link, link_target
@@ -33,7 +41,17 @@ _HIVE_PATHS: Final = frozenset(upcase(f"{CONFIG}/{name}") for name in CONFIG_HIV
 # Nobody but administrators may read the SAM.
 _HIVE_ACCESS: Final = "administrators"
 
+# Attributes that are the file's own, whatever file system it lies on.
+_COPIED: Final = (
+    FILE_ATTRIBUTE_READONLY
+    | FILE_ATTRIBUTE_HIDDEN
+    | FILE_ATTRIBUTE_SYSTEM
+    | FILE_ATTRIBUTE_SPARSE_FILE
+    | FILE_ATTRIBUTE_NOT_CONTENT_INDEXED
+)
+
 Step: TypeAlias = tuple[Entry, Body | None]
+E = TypeVar("E", File, Directory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +115,7 @@ class NewLayer:
             finally:
                 if isinstance(body, SourceBody):
                     body.close()
+            yield from self._streams(place, entry)
             if place.node.kind is Kind.DIRECTORY:
                 stack.append(iter(self._children(place)))
         if self._below is not None:
@@ -199,6 +218,8 @@ class NewLayer:
         else:
             entry = new_directory(place.path, self._times.of(place.node.origins))
             entry = replace(entry, security_descriptor=place.access.descriptor(directory=True))
+            for known in (origin.folder.entry(origin.host) for origin in place.node.origins if origin.host):
+                entry = entry if known is None else _as_copied(entry, known)
         return replace(entry, file_attributes=entry.file_attributes | attributes) if attributes else entry
 
     def _file(self, place: _Place) -> Step:
@@ -217,11 +238,29 @@ class NewLayer:
             first = self._first.setdefault(key, place.path)
             if first != place.path:
                 return replace(new_hard_link(place.path, first, time), file_attributes=attributes), None
-        body = origin.folder.open(origin.host, origin.found)
-        return replace(entry, security_descriptor=descriptor, file_attributes=attributes), body
+        entry = replace(entry, security_descriptor=descriptor, file_attributes=attributes)
+        if (known := origin.folder.entry(origin.host)) is not None:
+            entry = _as_copied(entry, known)
+        return entry, origin.folder.open(origin.host, origin.found)
+
+    def _streams(self, place: _Place, entry: Entry) -> Iterator[Step]:
+        """The named streams of what comes from a layer."""
+        if isinstance(entry, File) or (isinstance(entry, Directory) and place.existing is None):
+            for origin in place.node.origins:
+                if not origin.host:
+                    continue
+                for stream, body in origin.folder.streams(origin.host):
+                    yield replace(stream, path=entry.path), body
 
     def _link(self, place: _Place) -> Directory | File:
         node, rule = place.node, place.node.rule
+        for origin in node.origins:
+            if (known := origin.folder.entry(origin.host)) is not None:
+                make = new_directory if isinstance(known, Directory) else new_file
+                entry = make(place.path, self._times.of([origin]), reparse_data=known.reparse_data)
+                return replace(
+                    entry, security_descriptor=place.access.descriptor(directory=isinstance(known, Directory))
+                )
         junction = isinstance(rule, JunctionRule)
         directory: bool | None = None
         if isinstance(rule, SymlinkRule | JunctionRule):
@@ -237,6 +276,19 @@ class NewLayer:
         make = new_directory if directory else new_file
         entry = make(place.path, self._times.of(node.origins), reparse_data=build_link(target, junction))
         return replace(entry, security_descriptor=place.access.descriptor(directory=bool(directory)))
+
+
+def _as_copied(entry: E, known: Directory | File) -> E:
+    """A new file or directory with what Windows' own copying takes along; security and times are not among it."""
+    attributes = entry.file_attributes | (known.file_attributes & _COPIED)
+    if known.reparse_data is not None:
+        attributes |= FILE_ATTRIBUTE_REPARSE_POINT
+    return replace(
+        entry,
+        file_attributes=attributes,
+        extended_attributes=known.extended_attributes,
+        reparse_data=known.reparse_data,
+    )
 
 
 def _security(node: Node) -> Security | None:

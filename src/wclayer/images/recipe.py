@@ -6,19 +6,25 @@ Sources are paths of the host.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from os import stat_result
+from typing import Any, Literal, Protocol
+
+from ..entry import AlternateStream, Body, Directory, File
 
 __all__ = [
     "Config",
     "DirectoryRule",
     "FilesRule",
+    "Folder",
+    "Ignoring",
     "JunctionRule",
     "LayerRecipe",
     "Recipe",
     "RemoveRule",
     "Security",
+    "Step",
     "SymlinkRule",
 ]
 
@@ -38,21 +44,64 @@ class Security:
     owner: str | None = None
 
 
+class Ignoring(Protocol):
+    """What to leave out of a folder; paths are relative to it, with `/`."""
+
+    def match(self, path: bytes, directory: bool, /) -> bool:
+        """Is this very name left out?"""
+
+    def may_reopen(self, path: bytes, /) -> bool:
+        """May something below a directory that is left out come in all the same?"""
+
+
+class Folder(Protocol):
+    """A tree of files that is not the host's own; paths are bytes with `/`, b"" is its root."""
+
+    path: bytes
+    left_out: int
+
+    def list(self, directory: bytes, /) -> Sequence[tuple[bytes, stat_result]]: ...
+
+    def look(self, host: bytes, /) -> stat_result: ...
+
+    def stat(self) -> stat_result: ...
+
+    def shown(self, host: bytes, /) -> str: ...
+
+    def open(self, host: bytes, found: stat_result, /) -> Body: ...
+
+    def read(self, host: bytes, found: stat_result, /) -> bytes: ...
+
+    def readlink(self, host: bytes, /) -> bytes: ...
+
+    def entry(self, host: bytes, /) -> Directory | File | None:
+        """What Windows knows of it, if that is known."""
+
+    def streams(self, host: bytes, /) -> Iterator[tuple[AlternateStream, Body]]: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesRule:
     """A file or folder of the host that becomes `target`; a folder's content goes into it.
 
-    into: `target` is the directory that a file goes into, under its own name; so is the root, if target is empty.
-    exclude: patterns in gitignore's syntax, relative to the source. attributes: FILE_ATTRIBUTE_* bits to set on every
-    file brought (not on directories).
+    into: `target` is the directory that a file goes into, under its own name; so is the root, if target is empty. None:
+    if it is a directory already. exclude: patterns in gitignore's syntax, relative to the source. ignore: what else to
+    leave out of the source. attributes: FILE_ATTRIBUTE_* bits to set on every file brought (not on directories).
+    folder: where the source is if it is not the host's; `source` is then a path in there. name: what a file is called
+    where it goes into a directory, if not as the source.
     """
 
     source: str
     target: str = ""
-    into: bool = False
+    into: bool | None = False
     security: Security = Security()
     attributes: int = 0
     exclude: tuple[str, ...] = ()
+    ignore: Ignoring | None = None
+    folder: Folder | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +144,10 @@ class RemoveRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRecipe:
-    """One layer, base or on top; `comment` goes into the image's history."""
+    """One layer, base or on top; `name` goes into the image's history.
+
+    later_wins: of two files of one name the one of the later rule counts, as in Dockerfiles; otherwise it is an error.
+    """
 
     files: tuple[FilesRule, ...] = ()
     directories: tuple[DirectoryRule, ...] = ()
@@ -103,6 +155,15 @@ class LayerRecipe:
     junctions: tuple[JunctionRule, ...] = ()
     remove: tuple[RemoveRule, ...] = ()
     name: str | None = None
+    later_wins: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """An entry of the image's history; `layer`: it made one."""
+
+    created_by: str
+    layer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +188,12 @@ class Recipe:
     base: str | None = None
     context: str | None = None
     """A folder whose .wclayerignore holds for all sources in it; each source's own does anyway."""
+    ignore: Ignoring | None = None
+    """What to leave out of `context`, in place of all .wclayerignore."""
+    run: Mapping[str, Any] | None = None
+    """The config's own `config`, to put `config` over; None for the base's."""
+    history: tuple[Step, ...] = ()
+    """The new entries of the history, one of them for each layer; made from the layers' names, if empty."""
     config: Config = Config()
     annotations: Mapping[str, str] = field(default_factory=dict)
     os_version: str | None = None

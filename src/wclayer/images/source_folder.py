@@ -12,10 +12,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..body import CHUNK
+from ..entry import AlternateStream, Body
 from ..errors import ConfinementError, NotFoundError, StorageError, UsageError
 from ..stores.confine import Root
 from ..stores.host import host_errors, shown
 from .ignore import Ignore
+from .recipe import Ignoring
 
 __all__ = ["IGNORE_FILE", "SourceBody", "SourceFolder", "changed", "find_source", "read_ignore"]
 
@@ -49,16 +51,19 @@ def read_ignore(folder: bytes) -> Ignore | None:
 class SourceFolder:
     """The folder `path` (absolute, no symlink). Closed by close().
 
-    exclude: patterns beside its own .wclayerignore. outer: those of a folder above it, and where it lies in that.
-    single: a single file of it is wanted, whatever the patterns say.
+    exclude: patterns beside its own .wclayerignore. outer: those of a folder above it, and where it lies in that; if
+    `outer_only`, its own .wclayerignore is a file as any. ignore: further ones. single: a single file of it is wanted,
+    whatever the patterns say.
     """
 
     def __init__(
         self,
         path: bytes,
         exclude: Sequence[str] = (),
-        outer: tuple[Ignore, bytes] | None = None,
+        outer: tuple[Ignoring, bytes] | None = None,
         *,
+        outer_only: bool = False,
+        ignore: Ignoring | None = None,
         single: bool = False,
     ) -> None:
         self.path = path
@@ -67,11 +72,14 @@ class SourceFolder:
         self._hidden: tuple[bytes, ...] = ()
         with host_errors(shown(path)):
             self._root = Root(path)
-        self._ignores: list[tuple[Ignore, bytes]] = []
+        self._outer_only = outer_only
+        self._ignores: list[tuple[Ignoring, bytes]] = []
         try:
             if outer is not None:
                 self._ignores.append(outer)
-            if not single and (own := read_ignore(path)) is not None:
+            if ignore is not None:
+                self._ignores.append((ignore, b""))
+            if not single and not outer_only and (own := read_ignore(path)) is not None:
                 self._ignores.append((own, b""))
             if exclude:
                 self._ignores.append((Ignore(exclude, source="exclude"), b""))
@@ -119,14 +127,32 @@ class SourceFolder:
         return any(ignore.match(above + path, directory) for ignore, above in self._ignores)
 
     def _is_left_out(self, prefix: bytes, name: bytes, mode: int) -> bool:
-        if not prefix and name == IGNORE_FILE:
+        path, directory = prefix + name, stat.S_ISDIR(mode)
+        if path == IGNORE_FILE and not self._outer_only:
             return True
-        if (prefix + name).startswith(self._hidden) or self._is_ignored(prefix + name, stat.S_ISDIR(mode)):
+        if path.startswith(self._hidden):
             return True
+        if self._is_ignored(path, directory):
+            reopened = directory and any(ignore.may_reopen(above + path) for ignore, above in self._ignores)
+            return not (reopened and self._brings_any(path))
         if stat.S_ISREG(mode) and (name == _MACOS or name.startswith(_MACOS_PREFIX)):
             self.left_out += 1
             return True
         return False
+
+    def _brings_any(self, directory: bytes) -> bool:
+        """Does a directory that is left out itself bring something all the same?"""
+        return any(
+            not stat.S_ISDIR(found.st_mode) or not self._is_ignored(host, True) or self._brings_any(host)
+            for host, found in self.list(directory)
+        )
+
+    def entry(self, _host: bytes) -> None:
+        """None: the host knows nothing of Windows."""
+
+    def streams(self, _host: bytes) -> Iterator[tuple[AlternateStream, Body]]:
+        """None."""
+        return iter(())
 
     def readlink(self, host: bytes) -> bytes:
         """The target of a symlink, its separators as POSIX has them."""

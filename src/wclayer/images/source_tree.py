@@ -18,8 +18,16 @@ from typing import Final, Self, TypeAlias
 
 from ..errors import FormatError, InexpressibleError, InvalidNameError, LayerError, UsageError
 from ..win32.names import check_component, check_length, decode_wtf8, encode_wtf8, upcase, win32_problem
-from .ignore import Ignore
-from .recipe import DirectoryRule, FilesRule, JunctionRule, LayerRecipe, RemoveRule, SymlinkRule
+from .recipe import (
+    DirectoryRule,
+    FilesRule,
+    Folder,
+    Ignoring,
+    JunctionRule,
+    LayerRecipe,
+    RemoveRule,
+    SymlinkRule,
+)
 from .source_folder import SourceFolder, find_source, read_ignore
 
 __all__ = ["Kind", "Node", "Origin", "SourceTree", "Survey"]
@@ -42,12 +50,13 @@ class Kind(Enum):
 
 @dataclass(slots=True)
 class Origin:
-    """An object of the host, and the rule that brings it."""
+    """An object of the host, or of another folder, and the rule that brings it, number `order` of its kind."""
 
-    folder: SourceFolder
+    folder: SourceFolder | Folder
     host: bytes
     found: os.stat_result
     rule: FilesRule
+    order: int = 0
 
     @property
     def shown(self) -> str:
@@ -93,20 +102,24 @@ class Node:
 class SourceTree:
     """The tree that `recipe` describes. Closed by close(), or as a context manager.
 
-    context: a folder whose .wclayerignore holds for all sources in it. Raises NotFoundError for a source that is not
+    context: a folder whose .wclayerignore holds for all sources in it; ignore: what to leave out of it in place of
+    all .wclayerignore. Raises NotFoundError for a source that is not
     there, LayerError for two things of one name.
     """
 
-    def __init__(self, recipe: LayerRecipe, context: str | None = None) -> None:
+    def __init__(self, recipe: LayerRecipe, context: str | None = None, ignore: Ignoring | None = None) -> None:
         self._folders: list[SourceFolder] = []
+        self._others: list[Folder] = []
+        self._later_wins = recipe.later_wins
+        self._outer_only = ignore is not None
         self._listings: OrderedDict[str, list[Node]] = OrderedDict()
         self._top = _Spot("")
         self.output_folder: bytes | None = None  # where writing the output changes names, and so the time
         self.removals: list[str] = [rule.path for rule in recipe.remove]
         try:
-            outer = _outer(context)
-            for files in recipe.files:
-                self._add_files(files, outer)
+            outer = _outer(context, ignore)
+            for order, files in enumerate(recipe.files):
+                self._add_files(files, order, outer)
             rules: list[Rule] = [*recipe.directories, *recipe.symlinks, *recipe.junctions, *recipe.remove]
             for rule in rules:
                 self._add_rule(rule)
@@ -128,7 +141,8 @@ class SourceTree:
     @property
     def left_out(self) -> int:
         """How many files of macOS's own were passed over so far, in all listings."""
-        return sum(folder.left_out for folder in self._folders)
+        folders: list[SourceFolder | Folder] = [*self._folders, *self._others]
+        return sum(folder.left_out for folder in folders)
 
     def check_output(self, output: str) -> None:
         """Raise UsageError if `output`, a path of the host, lies in a folder that is to become part of the image.
@@ -152,23 +166,40 @@ class SourceTree:
 
     # --- rules ----------------------------------------------------------------
 
-    def _add_files(self, rule: FilesRule, outer: tuple[bytes, Ignore] | None) -> None:
-        path, found = find_source(rule.source)
-        if stat.S_ISDIR(found.st_mode):
-            folder = SourceFolder(path, rule.exclude, _prefixed(outer, path))
-            self._folders.append(folder)
-            self._spot(rule.target).origins.append(Origin(folder, b"", found, rule))
-            return
-        directory, name = os.path.split(path)
-        folder = SourceFolder(directory, single=True)
-        self._folders.append(folder)
+    def _add_files(self, rule: FilesRule, order: int, outer: tuple[bytes, Ignoring] | None) -> None:
+        folder = rule.folder
+        origin = self._origin(rule, outer) if folder is None else self._origin_elsewhere(rule, folder)
+        origin.order = order
         target = rule.target
+        if stat.S_ISDIR(origin.found.st_mode):
+            self._spot(target).origins.append(origin)
+            return
         if rule.into or not target:
-            target = f"{target}/{_name(name, rule.source)}".lstrip("/")
+            name = rule.name or _name(origin.host.rpartition(b"/")[2], rule.source)
+            target = f"{target}/{name}".lstrip("/")
         spot = self._spot(target)
         if spot.origins:
-            raise _twice(target, spot.origins[0].shown, rule.source)
-        spot.origins.append(Origin(folder, name, found, rule))
+            if not self._later_wins or stat.S_ISDIR(spot.origins[0].found.st_mode):
+                raise _twice(target, spot.origins[0].shown, rule.source)
+            spot.origins.clear()
+        spot.origins.append(origin)
+
+    def _origin(self, rule: FilesRule, outer: tuple[bytes, Ignoring] | None) -> Origin:
+        """A source of the host."""
+        path, found = find_source(rule.source)
+        if not stat.S_ISDIR(found.st_mode):
+            directory, name = os.path.split(path)
+            self._folders.append(SourceFolder(directory, single=True))
+            return Origin(self._folders[-1], name, found, rule)
+        prefixed = _prefixed(outer, path, whole=self._outer_only)
+        folder = SourceFolder(path, rule.exclude, prefixed, outer_only=self._outer_only, ignore=rule.ignore)
+        self._folders.append(folder)
+        return Origin(folder, b"", found, rule)
+
+    def _origin_elsewhere(self, rule: FilesRule, folder: Folder) -> Origin:
+        self._others.append(folder)
+        host = encode_wtf8(rule.source)
+        return Origin(folder, host, folder.look(host), rule)
 
     def _add_rule(self, rule: Rule) -> None:
         spot = self._spot(rule.path)
@@ -211,7 +242,9 @@ class SourceTree:
         for above in node.origins:
             own: dict[str, Node] = {}
             for host, found in above.folder.list(above.host):
-                origin = Origin(above.folder, host, found, above.rule)
+                if _is_excluded(above.rule, host, found):
+                    continue
+                origin = Origin(above.folder, host, found, above.rule, above.order)
                 name = _name(host.rpartition(b"/")[2], origin.shown)
                 child = Node(prefix + name, _kind(found, origin.shown), [origin])
                 if (other := own.setdefault(upcase(name), child)) is not child:
@@ -222,10 +255,10 @@ class SourceTree:
                         hint="rename or leave out one of them",
                     )
             for key, child in own.items():
-                _join(merged, key, child)
+                _join(merged, key, child, self._later_wins)
         if node._spot is not None:
             for key, spot in node._spot.below.items():
-                _join(merged, key, _spot_node(prefix, spot))
+                _join(merged, key, _spot_node(prefix, spot), self._later_wins)
         return merged
 
     def find(self, names: Sequence[str]) -> Node | None:
@@ -312,19 +345,32 @@ def _key(node: Node) -> int:
     return int.from_bytes(blake2b(encode_wtf8(node.path), digest_size=8).digest(), "little")
 
 
-def _outer(context: str | None) -> tuple[bytes, Ignore] | None:
+def _outer(context: str | None, ignore: Ignoring | None) -> tuple[bytes, Ignoring] | None:
     if context is None:
         return None
     folder, _ = find_source(context)
-    ignore = read_ignore(folder)
-    return None if ignore is None else (folder, ignore)
+    found = ignore if ignore is not None else read_ignore(folder)
+    return None if found is None else (folder, found)
 
 
-def _prefixed(outer: tuple[bytes, Ignore] | None, path: bytes) -> tuple[Ignore, bytes] | None:
-    """The outer patterns for a source at `path`, with what to put before a path of it; None for one outside."""
-    if outer is None or path == outer[0] or not path.startswith(os.path.join(outer[0], b"")):
+def _prefixed(outer: tuple[bytes, Ignoring] | None, path: bytes, *, whole: bool) -> tuple[Ignoring, bytes] | None:
+    """The outer patterns for a source at `path`, with what to put before a path of it; None for one outside.
+
+    whole: also if it is the outer folder itself, which otherwise reads them as its own.
+    """
+    if outer is not None and path == outer[0]:
+        return (outer[1], b"") if whole else None
+    if outer is None or not path.startswith(os.path.join(outer[0], b"")):
         return None
     return outer[1], os.path.relpath(path, outer[0]).replace(os.fsencode(os.sep), b"/") + b"/"
+
+
+def _is_excluded(rule: FilesRule, host: bytes, found: os.stat_result) -> bool:
+    """Does the rule leave out what lies at `host` of a folder that is not the host's? There it is asked here."""
+    if rule.folder is None or rule.ignore is None:
+        return False
+    inside = host[len(encode_wtf8(rule.source)) :].lstrip(b"/")
+    return rule.ignore.match(inside, stat.S_ISDIR(found.st_mode)) and not rule.ignore.may_reopen(inside)
 
 
 def _name(name: bytes, shown: str) -> str:
@@ -390,10 +436,17 @@ def _spot_node(prefix: str, spot: _Spot) -> Node:
     return Node(path, kind, list(spot.origins), spot.rule, spot.data, spot)
 
 
-def _join(merged: dict[str, Node], key: str, node: Node) -> None:
-    """Put `node` among `merged`, or join it to the directory of its name."""
+def _join(merged: dict[str, Node], key: str, node: Node, later_wins: bool) -> None:
+    """Put `node` among `merged`, or join it to the directory of its name.
+
+    later_wins: of two files the one counts whose rule is the later one.
+    """
     other = merged.setdefault(key, node)
     if other is node:
+        return
+    if later_wins and Kind.DIRECTORY not in (node.kind, other.kind) and node.origins and other.origins:
+        if node.origins[0].order >= other.origins[0].order:
+            merged[key] = node
         return
     if other.kind is not Kind.DIRECTORY or node.kind is not Kind.DIRECTORY:
         raise _twice(node.path, other.shown, node.shown)

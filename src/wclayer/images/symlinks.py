@@ -133,6 +133,9 @@ def _link_of(node: Node) -> str | None:
         return node.rule.target
     if node.kind is Kind.SYMLINK:
         origin = node.origins[0]
+        known = origin.folder.entry(origin.host)
+        if known is not None and known.reparse_data is not None and (link := link_target(known.reparse_data)):
+            return link[0]
         return posix_target(node, origin.folder.readlink(origin.host))
     return None
 

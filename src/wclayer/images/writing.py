@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeAlias
+from typing import Any, BinaryIO, Final, Protocol, Self, TypeAlias
 
 from ..errors import NotFoundError, RemoteError, UsageError
 from ..registry.registries import Registries
 from .archive_writing import ArchiveTarget, DockerTarget
-from .blobs import VerifiedBlob
+from .blobs import Blobs, VerifiedBlob
 from .descriptors import ANNOTATION_REF_NAME, Descriptor
 from .layout_writing import ExistingLayout, NewLayout, is_layout
 from .parallel import Progress, run_all
@@ -113,6 +113,10 @@ class ImageWriter:
         if self._registries is not None:
             self._registries.abort()
 
+    def nearest(self, blobs: Blobs) -> Blobs:
+        """The same blobs; those that this writer has by now on the disk are read from there."""
+        return _Nearest(self._target.staging, blobs)
+
     def commit(
         self,
         root: Descriptor,
@@ -140,6 +144,21 @@ class ImageWriter:
     ) -> None:
         self._target.abort()
         self._stack.close()
+
+
+class _Nearest:
+    def __init__(self, staging: Staging, blobs: Blobs) -> None:
+        self._staging = staging
+        self._blobs = blobs
+        self.root = blobs.root
+
+    def open(self, descriptor: Descriptor, offset: int = 0, /) -> BinaryIO:
+        if descriptor.digest in self._staging.blobs:
+            return self._staging.open(descriptor.digest, offset)
+        return self._blobs.open(descriptor, offset)
+
+    def close(self) -> None:
+        self._blobs.close()
 
 
 def create_image(

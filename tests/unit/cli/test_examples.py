@@ -23,6 +23,11 @@ cmd = ["cmd.exe"]
 [[files]]
 source = "hello"
 """
+DOCKERFILE = b"""
+FROM scratch
+ARG VERSION
+COPY hello/hello.cmd C:/tool-$VERSION/
+"""
 # What must be there first, for the help of each command.
 BEFORE = {
     "build": ["build hello -o oci:base:nanoserver"],
@@ -81,6 +86,7 @@ def test_the_examples_of_each_help_run(tmp_path: Path, command: str) -> None:
     (place / "hello" / "Files").mkdir(parents=True)
     (place / "hello" / "hello.cmd").write_bytes(b"@echo hello\r\n")
     (place / "image.toml").write_bytes(IMAGE_TOML)
+    (place / "Dockerfile").write_bytes(DOCKERFILE)
     (place / "layer.tar").write_bytes(TAR)
     (place / "layer.tar.gz").write_bytes(gzip.compress(TAR))
     (place / "app.tar.gz").write_bytes(gzip.compress(UPPER))

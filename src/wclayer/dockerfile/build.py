@@ -1,0 +1,386 @@
+"""Build what a Dockerfile says, as far as it needs no Windows: COPY, ADD, WORKDIR and all that is about running.
+
+A layer for each COPY, ADD and WORKDIR, as BuildKit makes them. Stages that nothing
+needs are not looked at. What an earlier stage has, or another image, is taken out of
+its layers; nothing of them is unpacked that is not wanted.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Final, Self
+
+from ..entry import Source
+from ..errors import ImageError, UsageError
+from ..images.blobs import Blobs, VerifiedBlob
+from ..images.build import BuiltImage, Progress, build_on
+from ..images.choosing import Choice, parse_platform
+from ..images.descriptors import Descriptor
+from ..images.places import Place, parse_place
+from ..images.reading import Image, open_image
+from ..images.recipe import DirectoryRule, LayerRecipe, Recipe
+from ..images.staging import Staging
+from ..images.taking import take
+from ..registry.registries import Registries
+from .copying import Copied, Copying
+from .ignore import read_dockerignore
+from .parse import Dockerfile, Instruction, parse_dockerfile
+from .running import Running
+from .sources import FileSource, HostFolder, TakenFolder
+from .stages import SCRATCH, Stage, find_stages
+
+__all__ = ["build_dockerfile"]
+
+_RUN_HINT: Final = (
+    "do it elsewhere and take the result: COPY from the context, or COPY --from=NAME with --build-context NAME=FOLDER"
+)
+_REFUSED: Final = {
+    "RUN": ("RUN needs a Windows to run in", _RUN_HINT),
+    "ONBUILD": ("ONBUILD is for images that others build on with a Windows", "put its instruction there"),
+}
+
+
+def build_dockerfile(
+    data: bytes,
+    output: Place | str,
+    *,
+    source: str,
+    context: str,
+    settings: Recipe | None = None,
+    target: str | None = None,
+    arguments: Mapping[str, str] | None = None,
+    contexts: Mapping[str, str] | None = None,
+    time: int = 0,
+    force: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    temporary: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    registries: Registries | None = None,
+) -> BuiltImage:
+    """Make the image that the Dockerfile in `data` describes at the place `output`.
+
+    source: the Dockerfile's path, for messages and for SOURCE.dockerignore. context: the folder that COPY takes from.
+    settings: what else an image has, as build_image takes it; of it `base` stands in for the image that the target's
+    first FROM names, `config` is put over the instructions, and `layers` does not matter. target: a stage, the last one
+    if None. arguments: build arguments. contexts: for COPY --from and FROM, a folder or place in place of the stage or
+    image of that name. time: of what stands in the Dockerfile itself, ns since 1970. The others are build_image's.
+
+    Raises SpecError for an instruction that needs a Windows and for what is no Dockerfile, with its line, and what
+    build_image raises.
+    """
+    settings = settings or Recipe(layers=())
+    with ExitStack() as stack:
+        if registries is None:
+            registries = stack.enter_context(Registries())
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=temporary, prefix="wclayer-"))
+        build = _Build(
+            parse_dockerfile(data, source),
+            context,
+            settings,
+            given=dict(arguments or {}),
+            contexts=dict(contexts or {}),
+            time=time,
+            temporary=folder,
+            registries=registries,
+            progress=progress,
+            cache=cache,
+        )
+        stack.enter_context(build)
+        stage = build.target(target)
+        built = build_on(
+            build.state(stage).image,
+            build.recipe(stage),
+            output,
+            force=force,
+            cache=cache,
+            temporary=temporary,
+            workers=workers,
+            progress=progress,
+            registries=registries,
+        )
+        built.warnings[:0] = build.warnings
+        return built
+
+
+@dataclass(slots=True)
+class _State:
+    """A stage that was gone through: its base (None for scratch), what it says of running, its layers."""
+
+    image: Image | None
+    running: Running
+    layers: list[LayerRecipe] = field(default_factory=list)
+
+
+class _Build:
+    """One build. Closed as a context manager."""
+
+    def __init__(
+        self,
+        dockerfile: Dockerfile,
+        context: str,
+        settings: Recipe,
+        *,
+        given: Mapping[str, str],
+        contexts: Mapping[str, str],
+        time: int,
+        temporary: str,
+        registries: Registries,
+        progress: Progress | None,
+        cache: str | os.PathLike[str] | None,
+    ) -> None:
+        self._dockerfile = dockerfile
+        self._settings = settings
+        self._given = given
+        self._contexts = {name.lower(): place for name, place in contexts.items()}
+        self._temporary = temporary
+        self._registries = registries
+        self._progress = progress
+        self._cache = cache
+        self._stack = ExitStack()
+        self.warnings: list[str] = []
+        architecture = settings.architecture or "amd64"
+        self._platform = f"windows/{architecture}"
+        kinds = {"PLATFORM": self._platform, "OS": "windows", "ARCH": architecture, "VARIANT": ""}
+        # What builds has no influence on what is built; so BUILD... is the same.
+        predefined = {f"{prefix}{key}": value for prefix in ("TARGET", "BUILD") for key, value in kinds.items()}
+        self._stages = find_stages(dockerfile, given, predefined)
+        self._target = self._stages.stages[-1]
+        ignore = read_dockerignore(context, dockerfile.source if os.path.isfile(dockerfile.source) else None)
+        self._context = HostFolder(context, ignore)
+        self._copying = Copying(dockerfile, temporary, time, self.warnings.append)
+        self._states: dict[int, _State] = {}
+        self._images: dict[tuple[str, str], Image] = {}
+        self._made: dict[int, Image] = {}
+        self._sources: dict[str, FileSource] = {}
+        self._used: set[str] = set(self._stages.used)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def target(self, name: str | None) -> Stage:
+        """The stage that is wanted; it, and all that it needs, has been gone through."""
+        self._target = self._stages.target(name)
+        self.state(self._target)
+        for unused in sorted(self._given.keys() - self._used):
+            self.warnings.append(f"{self._dockerfile.source}: no ARG asks for the build argument {unused}")
+        return self._target
+
+    def recipe(self, stage: Stage) -> Recipe:
+        """What `build_on` makes of a stage."""
+        state = self.state(stage)
+        settings, running = self._settings, state.running
+        config = settings.config
+        if running.author is not None and config.author is None:
+            config = replace(config, author=running.author)
+        if not state.layers and state.image is None:
+            raise self._dockerfile.error(stage.start.line, "FROM scratch, and nothing is copied", expected="COPY")
+        return replace(
+            settings,
+            layers=tuple(state.layers),
+            base=None,
+            context=self._context.path,
+            ignore=self._context.ignore,
+            run=running.config,
+            history=tuple(running.history),
+            config=config,
+        )
+
+    # --- stages -----------------------------------------------------------------
+
+    def state(self, stage: Stage) -> _State:
+        found = self._states.get(stage.number)
+        if found is None:
+            with self._dockerfile.at(stage.start):
+                found = self._begin(stage)
+            for instruction in stage.instructions:
+                with self._dockerfile.at(instruction):
+                    self._dispatch(stage, found, instruction)
+            self._used |= found.running.used
+            self._states[stage.number] = found
+        return found
+
+    def _begin(self, stage: Stage) -> _State:
+        if isinstance(stage.base, Stage):
+            below = self.state(stage.base)
+            return _State(below.image, below.running.copy(), list(below.layers))
+        image = None
+        override = self._settings.base if self._is_root_of_target(stage) else None
+        if override is not None:
+            image = self._open(override, stage.platform, is_place=True)
+        elif stage.base != SCRATCH:
+            image = self._open(stage.base, stage.platform)
+        elif stage.platform:
+            self._choice(stage.platform)
+        config = None
+        if image is not None:
+            config = image.config.get("config")
+            config = config if isinstance(config, Mapping) else {}
+            if config.get("OnBuild"):
+                raise ImageError(
+                    "the base wants instructions of its own carried out (ONBUILD)",
+                    path=image.place.text,
+                    got=str(config["OnBuild"])[:100],
+                    hint="write them into the Dockerfile, on a base without them",
+                )
+        return _State(image, Running(self._dockerfile, config, self._given, self._stages.arguments))
+
+    def _is_root_of_target(self, stage: Stage) -> bool:
+        root = self._target
+        while isinstance(root.base, Stage):
+            root = root.base
+        return stage is root
+
+    def _dispatch(self, stage: Stage, state: _State, instruction: Instruction) -> None:
+        name, running = instruction.name, state.running
+        known = running.knows.get(name)
+        if known is not None:
+            self._check_no_flags(instruction)
+            known(instruction)
+        elif name in ("COPY", "ADD"):
+            copied = self._copy(stage, state, instruction)
+            state.layers.append(LayerRecipe(files=copied.rules, later_wins=True))
+            running.step(copied.said, layer=True)
+        elif name == "WORKDIR":
+            self._check_no_flags(instruction)
+            path = running.change_directory(instruction)
+            if path != "/":
+                state.layers.append(LayerRecipe(directories=(DirectoryRule(path=path.lstrip("/")),)))
+            running.step(f"WORKDIR {path}", layer=path != "/")
+        else:
+            message, hint = _REFUSED.get(name, (f"{name} is not possible here", None))
+            if name == "RUN" and stage is not self._target and stage.name:
+                hint = f"do it elsewhere and give the result: --build-context {stage.name}=FOLDER"
+            raise self._dockerfile.error(instruction.line, message, got=instruction.text[:80], hint=hint)
+
+    def _check_no_flags(self, instruction: Instruction) -> None:
+        if instruction.flags and instruction.name != "HEALTHCHECK":
+            flag = next(iter(instruction.flags))
+            raise self._dockerfile.error(instruction.line, f"an unknown flag of {instruction.name}", got=f"--{flag}")
+
+    # --- copying ----------------------------------------------------------------
+
+    def _copy(self, stage: Stage, state: _State, instruction: Instruction) -> Copied:
+        given = instruction.flags.get("from")
+        if given is None or instruction.name != "COPY":
+            return self._copying.rules(instruction, state.running, self._context)
+        name = given[-1]
+        if "$" in name:
+            raise self._dockerfile.error(
+                instruction.line, "--from with a variable", got=name, hint="FROM a stage that has it, by an ARG before"
+            )
+        patterns = self._copying.patterns(instruction, state.running)
+        return self._copying.rules(instruction, state.running, self._source(stage, instruction, name, patterns))
+
+    def _source(self, stage: Stage, instruction: Instruction, name: str, patterns: Sequence[str]) -> FileSource:
+        """Where `COPY --from=name` takes from."""
+        place = self._contexts.get(name.lower())
+        if place is not None and os.path.isdir(place):
+            if name not in self._sources:
+                self._sources[name] = HostFolder(place, read_dockerignore(place))
+            return self._sources[name]
+        found = self._stages.find(name, stage.number)
+        if found is None and self._stages.find(name, len(self._stages.stages)) is not None:
+            raise self._dockerfile.error(instruction.line, "a stage that comes later, or this one", got=name)
+        if place is not None:
+            image = self._open(place, "", is_place=True)
+        elif found is not None:
+            image = self._image_of(found)
+        elif name == SCRATCH:
+            raise self._dockerfile.error(instruction.line, "scratch has no files", got="--from=scratch")
+        else:
+            image = self._open(name, "")
+        layers: list[Source] = [layer.source() for layer in image.layers]
+        files = take(layers, patterns, name=name, temporary=self._temporary)
+        self._stack.enter_context(closing(files))
+        return TakenFolder(files)
+
+    def _image_of(self, stage: Stage) -> Image:
+        """An earlier stage as an image; built, if it has more than its base."""
+        state = self.state(stage)
+        if state.image is not None and not state.layers:
+            return state.image
+        made = self._made.get(stage.number)
+        if made is None:
+            place = Place(
+                text=f"stage {stage}", transport="oci", path=os.path.join(self._temporary, f"stage-{stage.number}")
+            )
+            recipe = replace(self.recipe(stage), compression="none", level=None, history=())
+            build_on(
+                state.image,
+                recipe,
+                place,
+                bare=True,
+                cache=self._cache,
+                temporary=self._temporary,
+                progress=self._progress,
+                registries=self._registries,
+            )
+            made = self._made[stage.number] = self._stack.enter_context(open_image(place))
+        return made
+
+    # --- images -----------------------------------------------------------------
+
+    def _choice(self, platform: str) -> Choice:
+        settings = self._settings
+        architecture = settings.architecture
+        host = None
+        if platform:
+            found = parse_platform(platform)
+            architecture = found.architecture
+            host = found if found.os_version else None
+        return Choice(os_version=settings.os_version, host=host, architecture=architecture)
+
+    def _open(self, name: str, platform: str, *, is_place: bool = False) -> Image:
+        """The image of that name, in a registry if it is no place of another kind."""
+        context = self._contexts.get(name.lower())
+        if context is not None and not is_place:
+            if os.path.isdir(context):
+                raise UsageError("a folder, where an image must be", path=context, hint="COPY --from can take it")
+            name, is_place = context, True
+        key = (name, platform)
+        image = self._images.get(key)
+        if image is None:
+            place = parse_place(name)
+            if not place.is_image and not is_place:
+                place = parse_place(f"docker://{name}")
+            image = self._stack.enter_context(
+                open_image(
+                    place,
+                    choice=self._choice(platform),
+                    temporary=self._temporary,
+                    registries=self._registries,
+                )
+            )
+            if place.transport == "docker":
+                # COPY --from reads it twice.
+                near = _Near(image.blobs, Staging(tempfile.mkdtemp(dir=self._temporary)))
+                image.layers = tuple(replace(layer, blobs=near) for layer in image.layers)
+            self._images[key] = image
+        return image
+
+
+class _Near:
+    """Blobs that are put aside when they are first read."""
+
+    def __init__(self, blobs: Blobs, staging: Staging) -> None:
+        self._blobs = blobs
+        self._staging = staging
+        self.root = blobs.root
+
+    def open(self, descriptor: Descriptor, offset: int = 0, /) -> BinaryIO:
+        if descriptor.digest not in self._staging.blobs:
+            source = VerifiedBlob(lambda at: self._blobs.open(descriptor, at), descriptor, descriptor.digest)
+            with closing(source):
+                self._staging.copy(descriptor, source, lambda _: None)
+        return self._staging.open(descriptor.digest, offset)
+
+    def close(self) -> None:
+        self._blobs.close()

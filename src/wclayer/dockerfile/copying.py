@@ -1,0 +1,182 @@
+"""COPY and ADD: words become rules of what goes where ([buildkit] dispatchCopy)."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from e2b_dockerfile_utils import parse_heredoc
+
+from ..errors import UsageError, WclayerError
+from ..images.acl import parse_account
+from ..images.recipe import FilesRule, Ignoring, Security
+from .ignore import DockerIgnore
+from .parse import Dockerfile, Instruction
+from .paths import absolute, drive_relative, relative_to_root
+from .running import Running
+from .sources import FileSource, unpack
+
+__all__ = ["Copied", "Copying"]
+
+_REMOTE: Final = re.compile(r"(?:https?|ftp|git|ssh)://|git@", re.IGNORECASE)
+_FLAGS: Final = frozenset(("from", "link", "chown", "exclude", "unpack"))
+_NOT_HERE: Final = {
+    "chmod": "modes mean nothing to Windows: in an image.toml, acl and sddl say who may do what",
+    "parents": "name the folders in the destination",
+    "keep-git-dir": "only for git, which is not fetched here",
+    "checksum": "only for what is fetched, and nothing is fetched here",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """The rules of one instruction, and what the history says of it."""
+
+    rules: tuple[FilesRule, ...]
+    said: str
+
+
+class Copying:
+    """COPY and ADD of one build.
+
+    temporary: a folder that lives as long as the build. time: of what stands in the Dockerfile itself, ns since 1970.
+    warn: is told of what may not be meant.
+    """
+
+    def __init__(self, dockerfile: Dockerfile, temporary: str, time: int, warn: Callable[[str], None]) -> None:
+        self._dockerfile = dockerfile
+        self._temporary = temporary
+        self._time = time
+        self._warn = warn
+
+    def words(self, instruction: Instruction, running: Running) -> tuple[list[str], str]:
+        """The sources that are no heredocs, and the destination, with variables put in. Raises SpecError."""
+        args = list(instruction.args)
+        if len(args) < 2:
+            raise self._error(instruction, f"a {instruction.name}", expected="sources and a destination")
+        *given, destination = args
+        sources = [word for word in given if not (instruction.heredocs and parse_heredoc(word))]
+        return (
+            [self._word(instruction, word, running) for word in sources],
+            self._word(instruction, destination, running),
+        )
+
+    def patterns(self, instruction: Instruction, running: Running) -> list[str]:
+        """The sources as paths of an image."""
+        with self._dockerfile.at(instruction):
+            return [relative_to_root(word) for word in self.words(instruction, running)[0]]
+
+    def rules(self, instruction: Instruction, running: Running, source: FileSource) -> Copied:
+        """What the instruction brings out of `source`. Raises SpecError and what looking there raises."""
+        self._check_flags(instruction)
+        sources, destination = self.words(instruction, running)
+        security = self._security(instruction, running)
+        excluding = self._excluding(instruction)
+        with self._dockerfile.at(instruction):
+            target, is_directory = absolute(running.directory, destination)
+        target = target.lstrip("/")
+        count = len(sources) + len(instruction.heredocs)
+        if count > 1 and not is_directory:
+            raise self._error(
+                instruction, "several sources", expected=r"a destination that ends in / or \ ", got=destination
+            )
+        rules: list[FilesRule] = []
+        for word in sources:
+            if _REMOTE.match(word):
+                raise self._error(
+                    instruction,
+                    "nothing is fetched from elsewhere",
+                    got=word,
+                    hint="fetch it before, and COPY the file",
+                )
+            with self._dockerfile.at(instruction):
+                pattern = relative_to_root(word)
+                found = source.find(pattern)
+                if not found:
+                    self._warn(f"{self._dockerfile.source}, line {instruction.line}: {word} fits nothing")
+                if len(found) > 1 and not is_directory:
+                    raise UsageError("several files fit", expected=r"a destination that ends in /", got=word)
+                for path in found:
+                    rules += self._rule(instruction, source, path, excluding)
+        rules += [self._inline(instruction, running, number) for number in range(len(instruction.heredocs))]
+        into = True if is_directory else None
+        placed = tuple(replace(rule, target=target, into=into, security=security) for rule in rules)
+        heredocs = [f"<<{heredoc.name}" for heredoc in instruction.heredocs]
+        owner = [f"--chown={security.owner}"] if security.owner else []
+        return Copied(placed, " ".join([instruction.name, *owner, *sources, *heredocs, destination]))
+
+    # --- parts ------------------------------------------------------------------
+
+    def _rule(
+        self, instruction: Instruction, source: FileSource, path: str, excluding: Ignoring | None
+    ) -> list[FilesRule]:
+        rule = source.rule(path)
+        name = path.rpartition("/")[2]
+        if source.is_directory(path):
+            return [replace(rule, ignore=excluding)]
+        if excluding is not None and excluding.match(os.fsencode(name), False):
+            return []
+        unpacks = instruction.flags.get("unpack", (str(instruction.name == "ADD"),))[-1].lower() == "true"
+        if unpacks and rule.folder is None:
+            folder = tempfile.mkdtemp(dir=self._temporary)
+            if unpack(rule.source, folder):
+                return [replace(rule, source=folder)]
+            os.rmdir(folder)
+        return [replace(rule, name=name)]
+
+    def _inline(self, instruction: Instruction, running: Running, number: int) -> FilesRule:
+        """A file that stands in the Dockerfile."""
+        heredoc = instruction.heredocs[number]
+        content = self._dockerfile.heredoc(instruction, heredoc, running.env)
+        path = os.path.join(tempfile.mkdtemp(dir=self._temporary), "inline")
+        with open(path, "wb") as file:
+            file.write(content.encode("utf-8", "surrogateescape"))
+        os.utime(path, ns=(self._time, self._time))
+        return FilesRule(source=path, name=heredoc.name)
+
+    def _check_flags(self, instruction: Instruction) -> None:
+        for flag in instruction.flags:
+            if flag in _NOT_HERE:
+                raise self._error(
+                    instruction, f"{instruction.name} --{flag} is not possible here", hint=_NOT_HERE[flag]
+                )
+            if flag not in _FLAGS or (flag == "from" and instruction.name != "COPY"):
+                raise self._error(instruction, f"an unknown flag of {instruction.name}", got=f"--{flag}")
+
+    def _security(self, instruction: Instruction, running: Running) -> Security:
+        owner = instruction.flags.get("chown")
+        if owner is None:
+            return Security()
+        name = self._word(instruction, owner[-1], running)
+        try:
+            parse_account(name)
+        except WclayerError:
+            raise self._error(
+                instruction,
+                "--chown for Windows",
+                expected="an account such as ContainerUser, or a SID",
+                got=name,
+            ) from None
+        return Security(owner=name)
+
+    def _excluding(self, instruction: Instruction) -> Ignoring | None:
+        patterns = instruction.flags.get("exclude")
+        if patterns is None:
+            return None
+        return DockerIgnore(patterns, source=f"{self._dockerfile.source}, line {instruction.line}")
+
+    def _word(self, instruction: Instruction, text: str, running: Running) -> str:
+        word = self._dockerfile.word(instruction, text, running.env)
+        if drive_relative(word):
+            self._warn(
+                f"{self._dockerfile.source}, line {instruction.line}: {word} is relative to the working directory; "
+                "write C:/ or begin the Dockerfile with `# escape=` and a backtick"
+            )
+        return word
+
+    def _error(self, instruction: Instruction, message: str, **more: object) -> Exception:
+        return self._dockerfile.error(instruction.line, message, **more)  # type: ignore[arg-type]

@@ -1,0 +1,267 @@
+"""What the instructions say of running a container: the config's own `config`, and the history ([buildkit] dispatch).
+
+Keys, order and history texts are BuildKit's, but for its mark `# buildkit`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ..errors import ImageError
+from ..images.recipe import Step
+from .parse import Dockerfile, Environment, Instruction
+from .paths import workdir
+
+__all__ = ["Running"]
+
+_SHELL: Final = ("cmd", "/S", "/C")
+_PATH: Final = r"PATH=c:\Windows\System32;c:\Windows"
+_PORTS: Final = re.compile(r"(?:[^/]*:)?([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", re.ASCII | re.IGNORECASE)
+_SIGNAL: Final = re.compile(r"[0-9]{1,3}|(?:SIG)?[A-Z][A-Z0-9+-]*", re.ASCII | re.IGNORECASE)
+_DURATION: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+", re.ASCII)
+_UNITS: Final = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_MAX_PORTS: Final = 1 << 16
+
+
+class Running:
+    """The state of a stage. config: the `config` so far. env: the variables that words may have. history: new entries.
+
+    used: the build arguments that an ARG asks for.
+    """
+
+    def __init__(
+        self,
+        dockerfile: Dockerfile,
+        config: Mapping[str, Any] | None,
+        given: Mapping[str, str],
+        arguments: Mapping[str, str],
+    ) -> None:
+        """config: that of the base; None for `scratch`. given: build arguments. arguments: what stands before the first
+        FROM, for an ARG without a default.
+
+        Raises ImageError.
+        """
+        self._dockerfile = dockerfile
+        self._given = given
+        self._arguments = arguments
+        self.config: dict[str, Any] = {"Env": [_PATH], "WorkingDir": "\\"} if config is None else dict(config)
+        for key, kind in (("Env", list), ("Labels", dict), ("Volumes", dict), ("ExposedPorts", dict), ("Shell", list)):
+            found = self.config.get(key)
+            if found is not None and not isinstance(found, kind):
+                raise ImageError(f'"{key}" in the config of the base', expected=kind.__name__, got=repr(found)[:100])
+        self.env = Environment()
+        for line in self.config.get("Env") or ():
+            name, _, value = str(line).partition("=")
+            self.env.put(name, value)
+        if self.config.get("WorkingDir"):
+            self.config["WorkingDir"] = workdir("", str(self.config["WorkingDir"]))
+        self.history: list[Step] = []
+        self.author: str | None = None
+        self.used: set[str] = set()
+        self._cmd_is_ours = False
+
+    def copy(self) -> Running:
+        """The same, for a stage that begins here."""
+        config = json.loads(json.dumps(self.config))
+        result = Running(self._dockerfile, config, self._given, self._arguments)
+        result.env = Environment(self.env)
+        result.author = self.author
+        result.history = list(self.history)
+        return result
+
+    @property
+    def directory(self) -> str:
+        """The working directory."""
+        return str(self.config.get("WorkingDir") or "\\")
+
+    @property
+    def knows(self) -> Mapping[str, Callable[[Instruction], None]]:
+        """The instructions that are about running alone."""
+        return {
+            "ARG": self._arg,
+            "CMD": self._cmd,
+            "ENTRYPOINT": self._entrypoint,
+            "ENV": self._env,
+            "EXPOSE": self._expose,
+            "HEALTHCHECK": self._healthcheck,
+            "LABEL": self._label,
+            "MAINTAINER": self._maintainer,
+            "SHELL": self._shell,
+            "STOPSIGNAL": self._stop_signal,
+            "USER": self._user,
+            "VOLUME": self._volume,
+        }
+
+    def step(self, text: str, *, layer: bool = False) -> None:
+        """Put an entry into the history."""
+        self.history.append(Step(created_by=text, layer=layer))
+
+    def change_directory(self, instruction: Instruction) -> str:
+        """WORKDIR: the new working directory, absolute and with `/`."""
+        path = self._word(instruction, self._one(instruction))
+        self.config["WorkingDir"] = workdir(self.directory, path)
+        return self.directory.replace("\\", "/")
+
+    # --- instructions -----------------------------------------------------------
+
+    def _arg(self, instruction: Instruction) -> None:
+        said = []
+        for word in instruction.args:
+            name, equals, default = word.partition("=")
+            self.used.add(name)
+            value: str | None = self._given.get(name)
+            if value is None and equals:
+                value = self._word(instruction, default)
+            elif value is None:
+                value = self._arguments.get(name)
+            if value is not None:
+                self.env.put(name, value)
+            said.append(name if value is None else f"{name}={value}")
+        self.step(f"ARG {' '.join(said)}")
+
+    def _cmd(self, instruction: Instruction) -> None:
+        args = self._command(instruction)
+        self.config["Cmd"] = args
+        self.config["ArgsEscaped"] = True
+        self._cmd_is_ours = True
+        self.step(f"CMD {_quoted(args)}")
+
+    def _entrypoint(self, instruction: Instruction) -> None:
+        args = self._command(instruction)
+        self.config["Entrypoint"] = args
+        if not self._cmd_is_ours:
+            self.config.pop("Cmd", None)
+        self.step(f"ENTRYPOINT {_quoted(args)}")
+
+    def _env(self, instruction: Instruction) -> None:
+        pairs = self._pairs(instruction)
+        for name, value in pairs:
+            self.env.put(name, value)
+            lines = self.config.get("Env") or []
+            same = [at for at, line in enumerate(lines) if line.partition("=")[0].upper() == name.upper()]
+            if same:
+                lines[same[0]] = f"{name}={value}"
+            else:
+                lines.append(f"{name}={value}")
+            self.config["Env"] = lines
+        self.step("ENV " + " ".join(f"{name}={value}" for name, value in pairs))
+
+    def _expose(self, instruction: Instruction) -> None:
+        ports: list[str] = []
+        for arg in instruction.args:
+            for word in self._dockerfile.words(instruction, arg, self.env):
+                found = _PORTS.fullmatch(word)
+                first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+                if found is None or not 0 < first <= last < _MAX_PORTS:
+                    raise self._error(instruction, "a port", expected="such as 80, 53/udp, 8000-8010", got=word)
+                protocol = (found[3] or "tcp").lower()
+                ports += [f"{number}/{protocol}" for number in range(first, last + 1)]
+        if not ports:
+            raise self._error(instruction, "EXPOSE of nothing", expected="a port")
+        exposed = {**(self.config.get("ExposedPorts") or {}), **{port: {} for port in ports}}
+        self.config["ExposedPorts"] = dict(sorted(exposed.items()))
+        self.step(f"EXPOSE [{' '.join(ports)}]")
+
+    def _healthcheck(self, instruction: Instruction) -> None:
+        kind, *args = instruction.args or ("",)
+        if kind.upper() == "NONE" and not args:
+            test = ["NONE"]
+        elif kind.upper() == "CMD" and args and args[0]:
+            test = ["CMD", *args] if instruction.json else ["CMD-SHELL", *args]
+        else:
+            raise self._error(instruction, "a HEALTHCHECK", expected="NONE, or CMD and a command")
+        check: dict[str, Any] = {"Test": test}
+        for flag, values in instruction.flags.items():
+            if flag == "retries":
+                if not values[-1].isdecimal():
+                    raise self._error(instruction, "--retries", expected="a number", got=values[-1])
+                check["Retries"] = int(values[-1][:9])
+            elif flag in ("interval", "timeout", "start-period", "start-interval"):
+                key = "".join(part.capitalize() for part in flag.split("-"))
+                check[key] = self._duration(instruction, flag, values[-1])
+            else:
+                raise self._error(instruction, "an unknown flag of HEALTHCHECK", got=f"--{flag}")
+        self.config["Healthcheck"] = check
+        self.step(f"HEALTHCHECK {' '.join(instruction.args)}")
+
+    def _label(self, instruction: Instruction) -> None:
+        pairs = self._pairs(instruction)
+        self.config["Labels"] = dict(sorted({**(self.config.get("Labels") or {}), **dict(pairs)}.items()))
+        self.step("LABEL " + " ".join(f"{name}={value}" for name, value in pairs))
+
+    def _maintainer(self, instruction: Instruction) -> None:
+        self.author = self._word(instruction, self._one(instruction))
+        self.step(f"MAINTAINER {self.author}")
+
+    def _shell(self, instruction: Instruction) -> None:
+        if not instruction.json or not instruction.args:
+            raise self._error(instruction, "a SHELL", expected='a JSON array such as ["powershell", "-Command"]')
+        self.config["Shell"] = list(instruction.args)
+        self.step(f"SHELL [{' '.join(instruction.args)}]")
+
+    def _stop_signal(self, instruction: Instruction) -> None:
+        signal = self._word(instruction, self._one(instruction))
+        if not _SIGNAL.fullmatch(signal):
+            raise self._error(instruction, "a STOPSIGNAL", expected="a number or a name such as SIGTERM", got=signal)
+        self.config["StopSignal"] = signal
+        self.step(f"STOPSIGNAL {signal}")
+
+    def _user(self, instruction: Instruction) -> None:
+        user = self._word(instruction, self._one(instruction))
+        self.config["User"] = user
+        self.step(f"USER {user}")
+
+    def _volume(self, instruction: Instruction) -> None:
+        paths = [self._word(instruction, word) for word in instruction.args]
+        if not paths or not all(paths):
+            raise self._error(instruction, "a VOLUME", expected="paths, none of them empty")
+        volumes = {**(self.config.get("Volumes") or {}), **{path: {} for path in paths}}
+        self.config["Volumes"] = dict(sorted(volumes.items()))
+        self.step(f"VOLUME [{' '.join(paths)}]")
+
+    # --- parts ------------------------------------------------------------------
+
+    def _command(self, instruction: Instruction) -> list[str]:
+        """The arguments; a line for a shell gets the shell put before it."""
+        if instruction.json:
+            return list(instruction.args)
+        return [*(self.config.get("Shell") or _SHELL), " ".join(instruction.args)]
+
+    def _pairs(self, instruction: Instruction) -> list[tuple[str, str]]:
+        """Of ENV and LABEL. All see the variables as they were before the instruction."""
+        args = instruction.args
+        pairs = [
+            (self._word(instruction, args[at]), self._word(instruction, args[at + 1])) for at in range(0, len(args), 3)
+        ]
+        if not pairs or not all(name for name, _ in pairs):
+            raise self._error(instruction, f"{instruction.name} without a name", expected="NAME=VALUE")
+        return pairs
+
+    def _one(self, instruction: Instruction) -> str:
+        if len(instruction.args) != 1:
+            raise self._error(instruction, f"{instruction.name} of nothing", expected=f"{instruction.name} and a word")
+        return instruction.args[0]
+
+    def _word(self, instruction: Instruction, text: str) -> str:
+        return self._dockerfile.word(instruction, text, self.env)
+
+    def _duration(self, instruction: Instruction, flag: str, text: str) -> int:
+        """Nanoseconds of a duration as Go writes it."""
+        if not _DURATION.fullmatch(text):
+            raise self._error(instruction, f"--{flag}", expected="a duration such as 30s or 1m30s", got=text)
+        parts = re.findall(r"([0-9.]+)([a-zµ]+)", text)
+        total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        if total >= 1 << 63:
+            raise self._error(instruction, f"--{flag}", expected="a duration such as 30s or 1m30s", got=text)
+        return int(total)
+
+    def _error(self, instruction: Instruction, message: str, **more: object) -> Exception:
+        return self._dockerfile.error(instruction.line, message, **more)  # type: ignore[arg-type]
+
+
+def _quoted(args: list[str]) -> str:
+    """As Go's %q has a list of text."""
+    return f"[{' '.join(json.dumps(arg, ensure_ascii=False) for arg in args)}]"

@@ -1,0 +1,118 @@
+"""Stages: what stands between one FROM and the next, and which of them are needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .parse import Dockerfile, Environment, Instruction
+
+__all__ = ["Stage", "Stages", "find_stages"]
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII)
+SCRATCH: Final = "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage. base: an earlier stage, the name of an image, or `scratch`. platform: as --platform says, "" if not."""
+
+    number: int
+    name: str | None
+    base: Stage | str
+    platform: str
+    start: Instruction
+    instructions: tuple[Instruction, ...]
+
+    def __str__(self) -> str:
+        return self.name or str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """All stages, and the variables that stand before the first FROM."""
+
+    dockerfile: Dockerfile
+    stages: tuple[Stage, ...]
+    arguments: Environment
+    used: frozenset[str]  # build arguments that the first lines ask for
+
+    def target(self, name: str | None) -> Stage:
+        """The stage of that name or number; the last one for None. Raises SpecError."""
+        if name is None:
+            return self.stages[-1]
+        found = self.find(name, len(self.stages))
+        if found is None:
+            names = ", ".join(str(stage) for stage in self.stages)
+            raise self.dockerfile.error(self.stages[-1].start.line, "no such stage", expected=names, got=name)
+        return found
+
+    def find(self, name: str, before: int) -> Stage | None:
+        """The stage of that name, or number, among the first `before`; None if there is none."""
+        if name.isascii() and name.isdecimal():
+            return self.stages[int(name)] if int(name[:9]) < before else None
+        return next((stage for stage in reversed(self.stages[:before]) if stage.name == name.lower()), None)
+
+
+def find_stages(dockerfile: Dockerfile, given: Mapping[str, str], predefined: Mapping[str, str]) -> Stages:
+    """Take the instructions apart into stages.
+
+    given: build arguments. predefined: variables that are there without an ARG, TARGETPLATFORM and its kin.
+    Raises SpecError.
+    """
+    arguments = Environment(predefined)
+    used: set[str] = set()
+    stages: list[Stage] = []
+    start: Instruction | None = None
+    body: list[Instruction] = []
+    for instruction in dockerfile.instructions:
+        if instruction.name == "FROM":
+            if start is not None:
+                stages.append(_stage(dockerfile, stages, start, body, arguments))
+            start, body = instruction, []
+        elif start is not None:
+            body.append(instruction)
+        elif instruction.name == "ARG":
+            for word in instruction.args:
+                name, equals, default = word.partition("=")
+                used.add(name)
+                if name in given:
+                    arguments[name] = given[name]
+                elif equals:
+                    arguments[name] = dockerfile.word(instruction, default, arguments)
+        else:
+            raise dockerfile.error(instruction.line, f"{instruction.name} before the first FROM", expected="FROM, ARG")
+    if start is None:
+        raise dockerfile.error(dockerfile.instructions[-1].line, "no FROM", expected="a base image, or scratch")
+    stages.append(_stage(dockerfile, stages, start, body, arguments))
+    return Stages(dockerfile, tuple(stages), arguments, frozenset(used))
+
+
+def _stage(
+    dockerfile: Dockerfile,
+    before: Sequence[Stage],
+    start: Instruction,
+    body: Sequence[Instruction],
+    arguments: Environment,
+) -> Stage:
+    args = [dockerfile.word(start, word, arguments) for word in start.args]
+    if len(args) not in (1, 3) or (len(args) == 3 and args[1].upper() != "AS"):
+        raise dockerfile.error(start.line, "a FROM", expected="FROM IMAGE [AS NAME]", got=start.text)
+    for flag in start.flags:
+        if flag != "platform":
+            raise dockerfile.error(start.line, "an unknown flag of FROM", expected="--platform", got=f"--{flag}")
+    name = args[2].lower() if len(args) == 3 else None
+    if name is not None and (not _NAME.fullmatch(name) or name == SCRATCH):
+        raise dockerfile.error(
+            start.line, "the name of a stage", expected="a letter, then letters, digits, _ . -", got=args[2]
+        )
+    if not args[0]:
+        raise dockerfile.error(
+            start.line, "a FROM whose image is empty", got=start.text, hint="set its ARG with --build-arg"
+        )
+    earlier = next((stage for stage in reversed(before) if stage.name == args[0].lower()), None)
+    base = SCRATCH if args[0] == SCRATCH else earlier or args[0]
+    platform = dockerfile.word(start, start.flags.get("platform", ("",))[-1], arguments)
+    return Stage(len(before), name, base, platform, start, tuple(body))

@@ -1,0 +1,394 @@
+"""Files taken out of layers that lie one upon another: what a container on them would see, below some paths.
+
+Two passes over the layers, base first: one for the names, to find out which layer
+has the last word on each; one for the content. A hard link's content is where its
+target is, in its own layer or below. What is kept in memory is bounded by the number
+of entries that are wanted, their content goes into one temporary file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import BinaryIO, Final, cast
+
+from ..body import HoledBody
+from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
+from ..errors import LayerError, NotFoundError
+from ..stores.host import host_errors
+from ..stores.rules import FILES
+from ..win32.filetime import UNIX_EPOCH, to_unix_ns
+from ..win32.names import decode_wtf8, encode_wtf8, upcase
+from ..win32.reparse import link_target
+
+__all__ = ["TakenFiles", "take"]
+
+_MOST_LINKS: Final = 8  # hard links to hard links
+_WILD: Final = re.compile(r"[*?\[]")
+_DEVICE: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """Where in the temporary file the allocated bytes of a body are, one range after another."""
+
+    offset: int
+    size: int
+    extents: tuple[tuple[int, int], ...]
+
+
+@dataclass(slots=True)
+class _Node:
+    """What is seen at one path; `content` and `streams` are known after the second pass."""
+
+    layer: int
+    entry: Directory | File | HardLink
+    known: Directory | File | None = None
+    content: _Content | None = None
+    streams: list[tuple[str, _Content]] = field(default_factory=list)
+    children: dict[str, str] = field(default_factory=dict)  # name in upper case -> path in upper case
+
+
+class TakenFiles:
+    """A tree of files out of layers (see `recipe.Folder`), its root drive C:. Closed by close()."""
+
+    path = b""
+    left_out = 0
+
+    def __init__(self, nodes: dict[str, _Node], content: BinaryIO, name: str) -> None:
+        self._nodes = nodes
+        self._content = content
+        self._name = name
+        self._numbers = {key: number for number, key in enumerate(nodes, 1)}
+
+    def find(self, pattern: str) -> list[str]:
+        """The paths that fit a pattern, in the byte order of their names, spelled as the layers have them."""
+        parts = _parts(pattern)
+        if not parts:
+            return [""]
+        fits = _matcher(tuple(parts))
+        depth = len(parts) - 1
+        found = [
+            self._nodes[key].entry.path.partition("/")[2]
+            for key in self._nodes
+            if key.count("/") == depth and fits(key.split("/"))
+        ]
+        return sorted(found, key=encode_wtf8)
+
+    def is_directory(self, path: str) -> bool:
+        """Is it a directory, and no link?"""
+        return stat.S_ISDIR(self.look(encode_wtf8(path)).st_mode)
+
+    def list(self, directory: bytes, /) -> list[tuple[bytes, os.stat_result]]:
+        key = upcase(decode_wtf8(directory))
+        if key:
+            children = list(self._nodes[key].children.values())
+        else:
+            children = [child for child in self._nodes if "/" not in child]
+        found = [(self._host(child), self._found(child)) for child in children]
+        return sorted(found, key=lambda pair: pair[0])
+
+    def look(self, host: bytes, /) -> os.stat_result:
+        return self._found(upcase(decode_wtf8(host))) if host else self.stat()
+
+    def stat(self) -> os.stat_result:
+        return _stat(stat.S_IFDIR | 0o755, 0, 0, UNIX_EPOCH)
+
+    def shown(self, host: bytes, /) -> str:
+        return f"{self._name}//{FILES}/{decode_wtf8(host)}".rstrip("/")
+
+    def entry(self, host: bytes, /) -> Directory | File | None:
+        return self._node(host).known if host else None
+
+    def open(self, host: bytes, _found: os.stat_result, /) -> Body:
+        content = self._node(host).content
+        return self._body(content if content is not None else _Content(0, 0, ()))
+
+    def read(self, host: bytes, found: os.stat_result, /) -> bytes:
+        return self.open(host, found).read()
+
+    def streams(self, host: bytes, /) -> Iterator[tuple[AlternateStream, Body]]:
+        node = self._node(host)
+        for name, content in node.streams:
+            yield AlternateStream(node.entry.path, name, content.size), self._body(content)
+
+    def readlink(self, host: bytes, /) -> bytes:
+        """The target of a link, as Windows has it."""
+        known = self._node(host).known
+        link = None if known is None or known.reparse_data is None else link_target(known.reparse_data)
+        return encode_wtf8(link[0]) if link is not None else b""
+
+    def close(self) -> None:
+        self._content.close()
+
+    # --- parts --------------------------------------------------------------------
+
+    def _node(self, host: bytes) -> _Node:
+        return self._nodes[upcase(decode_wtf8(host))]
+
+    def _host(self, key: str) -> bytes:
+        return encode_wtf8(self._nodes[key].entry.path.partition("/")[2])
+
+    def _found(self, key: str) -> os.stat_result:
+        node = self._nodes[key]
+        known = node.known
+        if isinstance(known, Directory):
+            kind, size = stat.S_IFDIR | 0o755, 0
+        else:
+            kind, size = stat.S_IFREG | 0o644, 0 if node.content is None else node.content.size
+        if known is not None and known.reparse_data is not None and link_target(known.reparse_data) is not None:
+            kind = stat.S_IFLNK | 0o777
+        time = UNIX_EPOCH if known is None or known.last_write_time is None else known.last_write_time
+        return _stat(kind, size, self._numbers[key], time)
+
+    def _body(self, content: _Content) -> Body:
+        position = content.offset
+
+        def read(n: int) -> bytes:
+            nonlocal position
+            self._content.seek(position)
+            data = self._content.read(n)
+            position += len(data)
+            return data
+
+        return HoledBody(content.size, content.extents, read)
+
+
+def take(
+    layers: Sequence[Source],
+    wanted: Sequence[str],
+    *,
+    name: str,
+    temporary: str | os.PathLike[str] | None = None,
+    progress: Callable[[Entry], None] | None = None,
+) -> TakenFiles:
+    """What the layers, base first, show below each of the paths `wanted` of drive C:.
+
+    wanted: paths with `/`; their components may have `*`, `?` and `[...]` as Go's path.Match has them. Case does not
+    matter. name: what the image is called in errors. temporary: the folder for the content.
+
+    Raises NotFoundError for a path without wildcards that is not there, LayerError for one that goes through a link,
+    and what reading the layers raises.
+    """
+    patterns = [_parts(path) for path in wanted]
+    with host_errors(os.fspath(temporary or tempfile.gettempdir())):
+        content = cast("BinaryIO", tempfile.TemporaryFile(dir=temporary, prefix="wclayer-"))
+    try:
+        taking = _Taking(layers, patterns, content, name, progress)
+        taking.names()
+        taking.check(wanted)
+        taking.contents()
+        return TakenFiles(taking.nodes, content, name)
+    except BaseException:
+        content.close()
+        raise
+
+
+class _Taking:
+    def __init__(
+        self,
+        layers: Sequence[Source],
+        patterns: Sequence[list[str]],
+        content: BinaryIO,
+        name: str,
+        progress: Callable[[Entry], None] | None,
+    ) -> None:
+        self._layers = layers
+        self._patterns = patterns
+        self._matchers = [_matcher(tuple(pattern)) for pattern in patterns]
+        self._content = content
+        self._end = 0
+        self._name = name
+        self._progress = progress or (lambda _: None)
+        self._links: dict[str, tuple[int, str]] = {}  # links of the layers on the way to what is wanted
+        self.nodes: dict[str, _Node] = {}
+
+    # --- the first pass -------------------------------------------------------------
+
+    def names(self) -> None:
+        """Find out which entry is seen at each path that is wanted."""
+        for number, layer in enumerate(self._layers):
+            for entry, _ in layer.entries():
+                self._progress(entry)
+                if isinstance(entry, AlternateStream):
+                    continue
+                root, _, path = entry.path.partition("/")
+                if upcase(root) == upcase(FILES) and path:
+                    self._see(number, entry, upcase(path))
+        for key in list(self.nodes):
+            above = key.rpartition("/")[0]
+            if above in self.nodes:
+                self.nodes[above].children[key.rpartition("/")[2]] = key
+
+    def _see(self, number: int, entry: Directory | File | HardLink | Whiteout, key: str) -> None:
+        if isinstance(entry, Whiteout):
+            self._remove(key, number, itself=True)
+            return
+        link = None
+        if isinstance(entry, Directory | File) and entry.reparse_data is not None:
+            link = link_target(entry.reparse_data)
+        parts = key.split("/")
+        on_the_way = any(_leads_to(parts, pattern) for pattern in self._patterns)
+        if not isinstance(entry, Directory) and (on_the_way or key in self.nodes):
+            self._remove(key, number, itself=False)
+        if any(fits(parts) for fits in self._matchers):
+            self.nodes[key] = _Node(number, entry)
+        elif on_the_way:
+            self._links.pop(key, None)
+            if link is not None:
+                self._links[key] = number, link[0]
+
+    def _remove(self, key: str, number: int, *, itself: bool) -> None:
+        """Forget what the layers below `number` have at `key`, and below it."""
+        prefix = key + "/"
+        for table in (self.nodes, self._links):
+            for one in [one for one in table if one.startswith(prefix) or (itself and one == key)]:
+                found = table[one]
+                if (found.layer if isinstance(found, _Node) else found[0]) < number:
+                    del table[one]
+
+    def check(self, wanted: Sequence[str]) -> None:
+        """Is there something for each path that has no wildcards?"""
+        for path, pattern, fits in zip(wanted, self._patterns, self._matchers, strict=True):
+            if not pattern or any(map(_WILD.search, pattern)):
+                continue
+            if any(fits(key.split("/")) for key in self.nodes):
+                continue
+            for key, (_, target) in self._links.items():
+                if _leads_to(key.split("/"), pattern):
+                    raise LayerError(
+                        "a path through a link", path=f"{self._name}//{FILES}/{path}", got=f"{key} -> {target}"
+                    )
+            raise NotFoundError("the image has no such file", path=f"{self._name}//{FILES}/{path}")
+
+    # --- the second pass ------------------------------------------------------------
+
+    def contents(self) -> None:
+        """Read what the entries seen have, and for hard links what their targets have."""
+        needs: dict[str, list[tuple[int, _Node]]] = {}
+        for node in self.nodes.values():
+            if isinstance(node.entry, HardLink):
+                needs.setdefault(_target(node.entry), []).append((node.layer, node))
+        direct = True
+        for _ in range(_MOST_LINKS):
+            needs = self._pass(needs, direct=direct)
+            direct = False
+            if not needs:
+                break
+        for node in self.nodes.values():
+            if node.known is None:
+                target = node.entry.target if isinstance(node.entry, HardLink) else None
+                raise LayerError("a hard link to nothing", path=f"{self._name}//{node.entry.path}", got=target)
+
+    def _pass(self, needs: dict[str, list[tuple[int, _Node]]], *, direct: bool) -> dict[str, list[tuple[int, _Node]]]:
+        """direct: read also what is wanted itself. Gives what is needed yet, for links to links."""
+        further: dict[str, list[tuple[int, _Node]]] = {}
+        for number, layer in enumerate(self._layers):
+            receivers: list[_Node] = []
+            for entry, body in layer.entries():
+                self._progress(entry)
+                if isinstance(entry, AlternateStream):
+                    if receivers and body is not None:
+                        content = self._store(body)
+                        for node in receivers:
+                            node.streams.append((entry.name, content))
+                    continue
+                receivers = self._receivers(entry, number, needs, direct)
+                if isinstance(entry, HardLink):
+                    for node in receivers:
+                        further.setdefault(_target(entry), []).append((number, node))
+                    receivers = []
+                elif isinstance(entry, Directory | File) and receivers:
+                    stored = self._store(body) if body is not None else None
+                    for node in receivers:
+                        node.known, node.content, node.streams = entry, stored, []
+        return {key: [(limit, node) for limit, node in found if node.known is None] for key, found in further.items()}
+
+    def _receivers(
+        self, entry: Entry, number: int, needs: dict[str, list[tuple[int, _Node]]], direct: bool
+    ) -> list[_Node]:
+        key = upcase(entry.path)
+        receivers = [node for limit, node in needs.get(key, ()) if number <= limit]
+        own = self.nodes.get(key.partition("/")[2]) if direct and not isinstance(entry, HardLink) else None
+        if own is not None and own.layer == number and not isinstance(own.entry, HardLink):
+            receivers.append(own)
+        return receivers
+
+    def _store(self, body: Body) -> _Content:
+        start = self._end
+        extents: list[tuple[int, int]] = []
+        with host_errors(tempfile.gettempdir()):
+            self._content.seek(start)
+            for offset, data in body.chunks():
+                self._content.write(data)
+                self._end += len(data)
+                if extents and sum(extents[-1]) == offset:
+                    extents[-1] = extents[-1][0], extents[-1][1] + len(data)
+                else:
+                    extents.append((offset, len(data)))
+        return _Content(start, body.size, tuple(extents))
+
+
+def _target(entry: HardLink) -> str:
+    return upcase(entry.target)
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in upcase(path).split("/") if part not in ("", ".")]
+
+
+def _leads_to(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Is `parts` on the way to what fits the pattern?"""
+    return len(parts) < len(pattern) and all(
+        _component(mask)(part) for mask, part in zip(pattern[: len(parts)], parts, strict=True)
+    )
+
+
+def _matcher(pattern: tuple[str, ...]) -> Callable[[Sequence[str]], bool]:
+    """What tells whether a path, in upper case, fits the pattern or lies below what does."""
+
+    def fits(parts: Sequence[str]) -> bool:
+        return len(parts) >= len(pattern) and all(
+            _component(mask)(part) for mask, part in zip(pattern, parts, strict=False)
+        )
+
+    return fits
+
+
+@lru_cache(1024)
+def _component(mask: str) -> Callable[[str], bool]:
+    """One component of a pattern of Go's path.Match."""
+    if not _WILD.search(mask):
+        return mask.__eq__
+    expression = ""
+    at = 0
+    while at < len(mask):
+        char = mask[at]
+        at += 1
+        if char == "*":
+            expression += ".*"
+        elif char == "?":
+            expression += "."
+        elif char == "[" and (end := mask.find("]", at + 1)) > 0:
+            inside = mask[at:end].replace("\\", "\\\\")
+            expression += f"[{inside}]" if inside.startswith("^") else f"[{inside.replace('^', chr(92) + '^')}]"
+            at = end + 1
+        else:
+            expression += re.escape(char)
+    with suppress(re.error):
+        compiled = re.compile(expression, re.DOTALL)
+        return lambda text: compiled.fullmatch(text) is not None
+    return mask.__eq__
+
+
+def _stat(mode: int, size: int, number: int, time: int) -> os.stat_result:
+    ns = to_unix_ns(time)
+    return os.stat_result(
+        (mode, number, _DEVICE, 1, 0, 0, size, ns // 10**9, ns // 10**9, ns // 10**9), {"st_mtime_ns": ns}
+    )
