@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 
-# Build a HostProcess image and a service on a base; make a base layer from a folder; import a layer with one of everything,
+# Build a HostProcess image, a service on a base, and a Dockerfile; make a base layer from a folder; import a layer with one of everything,
 # export it, and show that nothing changed.
 demo: $(STAMP)
 	$(BIN)/python -m examples.build_images
@@ -28,7 +28,8 @@ test: $(STAMP) lint
 # The real programs that tests/compat compares with (Debian and its kin; needs root).
 test-tools:
 	apt-get install --yes --no-install-recommends git libarchive-tools libhivex-bin libregf-utils reglookup rsync tar \
-		containerd golang-github-opencontainers-image-spec-dev skopeo umoci
+		containerd golang-github-opencontainers-image-spec-dev skopeo umoci \
+		apache2-utils docker-registry openssl podman
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -44,6 +45,7 @@ bench-data:
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.registry
 
 clean:
 	rm -rf $(VENV) benchmarks/data build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""The main job: a HostProcess image FROM scratch, in one command; then a service on top of a Windows base."""
+"""The main job: a HostProcess image FROM scratch, in one command; a service on top of a Windows base; a Dockerfile."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def main() -> None:
         out = work / "out"
         run("build", "-f", HERE / "hostprocess/image.toml", "-o", f"oci:{out}:hostprocess")
         run("layers", f"oci:{out}:hostprocess")
+        run("build", "-f", HERE / "hostprocess/Dockerfile", "-o", f"oci:{out}:report")
 
         # A stand-in for a base of Microsoft's: the names and shape of nanoserver, other contents.
         sample = [sys.executable, str(HERE / "sample_layer.py"), "--nanoserver", "--size", "2000000"]
@@ -26,6 +27,10 @@ def main() -> None:
         run("export", "--os-version", "10.0.26100.33158", "-o", f"oci:{out}:nanoserver#0", work / "base")
         run("build", "-f", HERE / "on-top/image.toml", "--from", f"oci:{out}:nanoserver", "-o", f"oci:{out}:service")
         run("layers", f"oci:{out}:service")
+        base = f"oci:{out}:nanoserver"
+        contexts = ["--build-context", f"base={base}", "--build-context", f"core={base}"]
+        run("build", "-f", HERE / "dockerfile/Dockerfile", *contexts, "-o", f"oci:{out}:tool")
+        run("copy", "--compress", "zstd", f"oci:{out}:tool", f"oci-archive:{work / 'tool.tar'}:tool")
 
         # What was built goes onto its base, and comes back as it was.
         run("import", "-l", work / "base", "-i", f"oci:{out}:service#1", work / "settings")

@@ -40,7 +40,12 @@ KNOWN_DIRECTORIES = (
     "Users",
     "Users/Public",
 )
-KNOWN_FILES = ("Windows/System32/drivers/etc/hosts", "Windows/System32/cmd.exe", "License.txt")
+KNOWN_FILES = (
+    "Windows/System32/drivers/etc/hosts",
+    "Windows/System32/cmd.exe",
+    "Windows/System32/netapi32.dll",
+    "License.txt",
+)
 HIVES = ("DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM")
 
 _BOOT = "UtilityVM/Files/EFI/Microsoft/Boot"

@@ -39,8 +39,9 @@ def test_the_tour(tmp_path: Path) -> None:
 
 def test_the_main_job_is_the_one_of_the_tour() -> None:
     main, _, rest = README.partition("## The main job, in one command")[2].partition("## Two commands")
-    [command] = re.findall(r"^\$ (wclayer .*)$", main, re.MULTILINE)
+    command, push = re.findall(r"^\$ (wclayer .*)$", main, re.MULTILINE)
     assert f"$ {command} " in rest
+    assert push.startswith(f"wclayer copy {command.rpartition(' ')[2]} docker://registry.example/")
 
 
 def test_the_library(tmp_path: Path) -> None:

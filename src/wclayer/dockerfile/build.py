@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import BinaryIO, Final, Self
 
 from ..entry import Source
@@ -24,7 +25,7 @@ from ..images.places import Place, parse_place
 from ..images.reading import Image, open_image
 from ..images.recipe import DirectoryRule, LayerRecipe, Recipe
 from ..images.staging import Staging
-from ..images.taking import take
+from ..images.taking import TakenFiles, take
 from ..registry.registries import Registries
 from .copying import Copied, Copying
 from .ignore import read_dockerignore
@@ -298,9 +299,13 @@ class _Build:
         else:
             image = self._open(name, "")
         layers: list[Source] = [layer.source() for layer in image.layers]
-        files = take(layers, patterns, name=name, temporary=self._temporary)
-        self._stack.enter_context(closing(files))
-        return TakenFolder(files)
+
+        def taken(patterns: Sequence[str]) -> TakenFiles:
+            files = take(layers, patterns, name=name, temporary=self._temporary)
+            return self._stack.enter_context(closing(files))
+
+        further = lru_cache(lambda path: taken([path]))
+        return TakenFolder(taken(patterns), further)
 
     def _image_of(self, stage: Stage) -> Image:
         """An earlier stage as an image; built, if it has more than its base."""

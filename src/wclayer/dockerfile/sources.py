@@ -6,15 +6,17 @@ import bz2
 import fnmatch
 import lzma
 import os
+import posixpath
 import re
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol, cast
 
-from ..errors import ConfinementError, FormatError, NotFoundError, StorageError, UnsupportedError
+from ..errors import ConfinementError, FormatError, LayerError, NotFoundError, StorageError, UnsupportedError
 from ..images.recipe import FilesRule
+from ..images.symlinks import steps
 from ..images.taking import TakenFiles
 from ..layertar.compression import Decompressed
 from ..stores.host import host_errors
@@ -26,6 +28,7 @@ _WILD: Final = re.compile(r"[*?\[]")
 _BZIP2: Final = b"BZh"
 _XZ: Final = b"\xfd7zXZ\0"
 _HEAD: Final = 512
+_MOST_LINKS: Final = 40
 # They are not in Python 3.11.0 to 3.11.3, which cannot unpack safely at all.
 _OUTSIDE: Final[tuple[type[Exception], ...]] = tuple(
     getattr(tarfile, name)
@@ -109,18 +112,35 @@ class HostFolder:
 
 @dataclass(frozen=True, slots=True)
 class TakenFolder:
-    """Files out of an image."""
+    """Files out of an image; a link that is named itself is followed. take: takes further ones out of the same."""
 
     files: TakenFiles
+    take: Callable[[str], TakenFiles]
 
     def find(self, pattern: str) -> list[str]:
         return self.files.find(pattern)
 
     def is_directory(self, path: str) -> bool:
-        return self.files.is_directory(path)
+        files, place = self._behind(path)
+        return files.is_directory(place)
 
     def rule(self, path: str) -> FilesRule:
-        return FilesRule(source=path, folder=self.files)
+        files, place = self._behind(path)
+        return FilesRule(source=place, folder=files)
+
+    def _behind(self, path: str) -> tuple[TakenFiles, str]:
+        files, place = self.files, path
+        for _ in range(_MOST_LINKS):
+            target = files.link(place)
+            if target is None:
+                return files, place
+            found = steps(place.rpartition("/")[0], target)
+            if found is None:
+                raise LayerError("a link that leads out of drive C:", path=path, got=target)
+            wanted = posixpath.normpath("/" + "/".join(found)).lstrip("/")
+            files = self.take(wanted)
+            place = files.find(wanted)[0]
+        raise LayerError("links without end", path=path)
 
 
 def _go_pattern(pattern: str) -> str:

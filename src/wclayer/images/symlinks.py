@@ -18,7 +18,7 @@ from ..win32.reparse import link_target
 from .recipe import JunctionRule, SymlinkRule
 from .source_tree import Kind, Node, SourceTree
 
-__all__ = ["leads_to_directory", "posix_target", "windows_target"]
+__all__ = ["leads_to_directory", "posix_target", "steps", "windows_target"]
 
 _DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
 _DRIVE_C: Final = re.compile(r"(?:\\\\\?\\|\\\?\?\\)?[Cc]:[\\/]")
@@ -90,11 +90,11 @@ def _plain(parts: Sequence[str]) -> list[str]:
 
 def leads_to_directory(path: str, target: str, tree: SourceTree, below: Lower | None) -> bool | None:
     """Does a link at `path` of drive C: to `target`, as Windows has it, lead to a directory? None if to nothing."""
-    steps = _steps(path.rpartition("/")[0], target)
+    left = steps(path.rpartition("/")[0], target)
     here: list[str] = []  # always a directory
     followed = 0
-    while steps:
-        step = steps.pop(0)
+    while left:
+        step = left.pop(0)
         if step == "..":
             here = here[:-1]
             continue
@@ -103,13 +103,13 @@ def leads_to_directory(path: str, target: str, tree: SourceTree, below: Lower | 
             here.append(step)
         elif isinstance(found, str):
             followed += 1
-            further = _steps("/".join(here), found)
+            further = steps("/".join(here), found)
             if further is None or followed > _MOST_LINKS:
                 return None
-            steps, here = further + steps, []
+            left, here = further + left, []
         else:
-            return None if found is None or steps else False
-    return None if steps is None else True
+            return None if found is None or left else False
+    return None if left is None else True
 
 
 def _look(names: Sequence[str], tree: SourceTree, below: Lower | None) -> Kind | str | None:
@@ -140,7 +140,7 @@ def _link_of(node: Node) -> str | None:
     return None
 
 
-def _steps(directory: str, target: str) -> list[str] | None:
+def steps(directory: str, target: str) -> list[str] | None:
     """The names to go through from the root of drive C: to `target`; None for what leads elsewhere."""
     text = target.replace("/", "\\")
     if (drive := _DRIVE_C.match(text)) is not None:

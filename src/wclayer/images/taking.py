@@ -85,6 +85,12 @@ class TakenFiles:
         """Is it a directory, and no link?"""
         return stat.S_ISDIR(self.look(encode_wtf8(path)).st_mode)
 
+    def link(self, path: str) -> str | None:
+        """Where the link at `path` leads, as Windows has it; None for what is none."""
+        known = self._nodes[upcase(path)].known if path else None
+        found = None if known is None or known.reparse_data is None else link_target(known.reparse_data)
+        return None if found is None else found[0]
+
     def list(self, directory: bytes, /) -> list[tuple[bytes, os.stat_result]]:
         key = upcase(decode_wtf8(directory))
         if key:
@@ -120,9 +126,7 @@ class TakenFiles:
 
     def readlink(self, host: bytes, /) -> bytes:
         """The target of a link, as Windows has it."""
-        known = self._node(host).known
-        link = None if known is None or known.reparse_data is None else link_target(known.reparse_data)
-        return encode_wtf8(link[0]) if link is not None else b""
+        return encode_wtf8(self.link(decode_wtf8(host)) or "")
 
     def close(self) -> None:
         self._content.close()

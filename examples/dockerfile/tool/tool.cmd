@@ -1,0 +1,3 @@
+@echo off
+rem Says what it was called with.
+echo %TOOL% %*
