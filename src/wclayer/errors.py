@@ -85,10 +85,14 @@ def printable(text: str | bytes) -> str:
     """`text` as one line that is safe to show: non-printing characters escaped, long text cut inside."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
-    shown = "".join(c if c.isprintable() else _escape(c) for c in text)
+    shown = _escaped(text)
     if len(shown) > _SHOWN:
         shown = f"{shown[: _SHOWN // 2]}...{shown[-_SHOWN // 2 :]}"
     return shown
+
+
+def _escaped(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
 def _escape(char: str) -> str:
@@ -135,7 +139,7 @@ class WclayerError(Exception):
         self.offset = offset
 
     def __str__(self) -> str:
-        text = printable(self.message) if len(self.message) <= _SHOWN else self.message
+        text = _escaped(self.message)
         if self.path is not None:
             text = f"{printable(self.path) or '(empty name)'}: {text}"
         if self.expected is not None:
@@ -145,7 +149,7 @@ class WclayerError(Exception):
         if self.offset is not None:
             text += f" (at byte {self.offset:,} of the input)"
         if self.hint is not None:
-            text += f" -- {self.hint}"
+            text += f" -- {_escaped(self.hint)}"
         return text
 
     def as_dict(self) -> dict[str, Any]:
@@ -153,12 +157,12 @@ class WclayerError(Exception):
         return {
             "code": self.exit_code,
             "class": type(self).__name__,
-            "message": printable(self.message),
+            "message": _escaped(self.message),
             "path": None if self.path is None else printable(self.path),
             "offset": self.offset,
             "expected": self.expected,
             "got": self.got,
-            "hint": self.hint,
+            "hint": None if self.hint is None else _escaped(self.hint),
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -288,7 +292,12 @@ class RemoteError(WclayerError, OSError):
 
 
 class UnreachableError(RemoteError):
-    """A host that does not answer, or breaks off in the middle, however often it is asked."""
+    """A host that does not answer, or breaks off in the middle, however often it is asked.
+
+    given_up: it has been asked often enough by now.
+    """
+
+    given_up = False
 
 
 class RemoteNotFoundError(RemoteError, NotFoundError):

@@ -37,8 +37,8 @@ class Blobs(Protocol):
 class VerifiedBlob:
     """The bytes of a blob, which at their end must have turned out to be the ones that the descriptor names.
 
-    opened: opens the blob at an offset. name: what it is called in errors. compression: what the media type says; None
-    where that does not matter.
+    opened: opens the blob at an offset, when it is first read. name: what it is called in errors. compression: what the
+    media type says; None where that does not matter.
 
     Reading raises DigestMismatchError, and ImageError for another compression than the media type says.
     """
@@ -52,7 +52,7 @@ class VerifiedBlob:
     ) -> None:
         self.descriptor = descriptor
         self._opened = opened
-        self._stream: BinaryIO | None = opened(0)
+        self._stream: BinaryIO | None = None
         self._name = name
         self._compression = compression
         self._head = b""
@@ -64,6 +64,12 @@ class VerifiedBlob:
     def of_bytes(cls, data: bytes, descriptor: Descriptor, name: str) -> Self:
         """Of bytes that are at hand."""
         return cls(lambda offset: io.BytesIO(data[offset:]), descriptor, name)
+
+    def start(self) -> Self:
+        """Open the blob now. Raises what opening it raises."""
+        if self._stream is None:
+            self._stream = self._opened(self._done)
+        return self
 
     def read(self, n: int = -1, /) -> bytes:
         if self._stream is None:
@@ -97,6 +103,7 @@ class VerifiedBlob:
             self._marks.pop()
         self.close()
         self._stream = None
+        self._head = b""
         self._done, state = self._marks[-1]
         self._hash = state.copy()
         while self._done < offset and self.read(min(CHUNK, offset - self._done)):
@@ -134,8 +141,9 @@ def read_small(blobs: Blobs, descriptor: Descriptor, most: int, what: str) -> by
 
     Raises ImageError for one that is missing or too large, DigestMismatchError.
     """
+    blob = VerifiedBlob(lambda offset: blobs.open(descriptor, offset), descriptor, f"{what} {descriptor.digest}")
     try:
-        blob = VerifiedBlob(lambda offset: blobs.open(descriptor, offset), descriptor, f"{what} {descriptor.digest}")
+        blob.start()
     except RemoteError:
         raise
     except NotFoundError as error:

@@ -264,7 +264,7 @@ class _Build:
 
     def _copy_base(self, writer: ImageWriter) -> list[Descriptor]:
         layers = self._base.layers if self._base else ()
-        writer.copy([(layer.descriptor, layer.open) for layer in layers])
+        writer.copy([(layer.descriptor, layer.blob) for layer in layers])
         return [replace(layer.descriptor, media_type=oci_layer_type(layer.descriptor.media_type)) for layer in layers]
 
     def _tar(self, layer: NewLayer, blob: Any) -> Iterator[Entry]:

@@ -49,6 +49,8 @@ def runs_on(image: Platform, host: Platform) -> bool:
     if not host.os_version or not image.os_version:
         return True
     ours, theirs = _version(host.os_version), _version(image.os_version)
+    if len(ours) < 3:
+        return ours == theirs[: len(ours)]
     if len(theirs) < 3 or ours[:2] != theirs[:2]:
         return False
     if ours[2] < _STABLE:

@@ -151,7 +151,7 @@ class _Copy:
     ) -> CopiedImage:
         writer = self._stack.enter_context(create())
         as_they_are = [layer for layer in image.layers if compression in (None, layer.compression)]
-        self._blobs(writer, [(layer.descriptor, layer.open) for layer in as_they_are])
+        self._blobs(writer, [(layer.descriptor, layer.blob) for layer in as_they_are])
         layers: list[Descriptor] = []
         for layer in image.layers:
             descriptor = replace(layer.descriptor, media_type=oci_layer_type(layer.descriptor.media_type))

@@ -158,7 +158,7 @@ def put_layer(
             create_image(target, force=force, temporary=temporary, registries=registries, sources=[target])
         )
         before = image.layers if image is not None else ()
-        writer.copy([(layer.descriptor, layer.open) for layer in before if layer.number != number])
+        writer.copy([(layer.descriptor, layer.blob) for layer in before if layer.number != number])
         layers = [replace(layer.descriptor, media_type=oci_layer_type(layer.descriptor.media_type)) for layer in before]
         with writer.blob() as blob:
             summary = write(blob)

@@ -69,6 +69,10 @@ class ImageLayer:
 
         Raises NotFoundError where the image has just its address.
         """
+        return self.blob().start()
+
+    def blob(self) -> VerifiedBlob:
+        """The same, opened when it is first read."""
         return VerifiedBlob(self._open, self.descriptor, self.name, self.compression)
 
     def _open(self, offset: int) -> BinaryIO:
@@ -118,7 +122,7 @@ class Image:
         """All blobs of the image, the manifest last: descriptors, and what opens them."""
         small = ((self.config_descriptor, self.config_bytes), (self.manifest, self.manifest_bytes))
         return [
-            *((layer.descriptor, layer.open) for layer in self.layers),
+            *((layer.descriptor, layer.blob) for layer in self.layers),
             *((one, partial(VerifiedBlob.of_bytes, data, one, one.digest)) for one, data in small),
         ]
 

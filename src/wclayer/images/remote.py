@@ -162,7 +162,7 @@ class RegistryTarget:
             return
         source = VerifiedBlob(partial(self.staging.open, descriptor.digest), descriptor, descriptor.digest)
         try:
-            self._repository.push_blob(descriptor.digest, descriptor.size, source, progress)
+            self._repository.push_blob(descriptor.digest, descriptor.size, source, progress, mount=False)
         finally:
             source.close()
 

@@ -33,6 +33,7 @@ __all__ = ["BlobWriter", "ImageWriter", "create_image"]
 Blob: TypeAlias = tuple[Descriptor, Callable[[], VerifiedBlob]]
 
 DEFAULT_TAG: Final = "latest"
+_JOBS: Final = 3  # blobs at a time
 # [image-spec] annotations.md, org.opencontainers.image.ref.name
 _PART: Final = r"[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"
 _TAG: Final = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
@@ -60,12 +61,15 @@ class Target(Protocol):
 class ImageWriter:
     """An image being written (see `create_image`)."""
 
-    def __init__(self, target: Target, tag: str | None, registries: Registries | None = None, jobs: int = 3) -> None:
+    def __init__(
+        self, target: Target, tag: str | None, registries: Registries | None = None, stack: ExitStack | None = None
+    ) -> None:
+        """stack: what is to be closed when this is done with."""
         self._target = target
         self._tag = tag
         self._registries = registries
-        self._jobs = jobs if registries is None else registries.jobs
-        self._stack = ExitStack()
+        self._jobs = _JOBS if registries is None else registries.jobs
+        self._stack = stack or ExitStack()
 
     def blob(self, **more: str) -> BlobWriter:
         """A new blob, to be written and closed; `media_type` says of which type."""
@@ -97,14 +101,15 @@ class ImageWriter:
             if descriptor.digest in self._target.staging.blobs or self._target.has(descriptor):
                 progress(descriptor.size)
                 return "there"
-            try:
-                source = opened()
-            except NotFoundError as error:
-                if not descriptor.is_foreign or isinstance(error, RemoteError):
+            with closing(opened()) as source:
+                try:
+                    if descriptor.is_foreign:
+                        source.start()
+                except RemoteError:
                     raise
-                progress(descriptor.size)
-                return "foreign"
-            with closing(source):
+                except NotFoundError:
+                    progress(descriptor.size)
+                    return "foreign"
                 return self._target.copy(descriptor, source, progress)
 
         return task
@@ -131,10 +136,6 @@ class ImageWriter:
         if self._tag is not None:
             given[ANNOTATION_REF_NAME] = self._tag
         self._target.commit(replace(root, annotations=given), progress)
-
-    def close_after(self, stack: ExitStack) -> None:
-        """Close what is in `stack` when this is done with."""
-        self._stack = stack
 
     def __enter__(self) -> Self:
         return self
@@ -190,9 +191,7 @@ def create_image(
             target = RegistryTarget(
                 place, registries, force=force, expected=expected, sources=sources, temporary=temporary
             )
-            writer = ImageWriter(target, None, registries)
-            writer.close_after(stack.pop_all())
-            return writer
+            return ImageWriter(target, None, registries, stack.pop_all())
     if not place.is_image or place.layer is not None or place.inside is not None:
         raise UsageError(
             "no place for an image",

@@ -10,7 +10,7 @@ from ..errors import RemoteError, RemoteNotFoundError, UnreachableError, printab
 from .backoff import TRANSIENT
 from .transport import Response
 
-__all__ = ["codes_and_text", "error_of"]
+__all__ = ["codes_and_text", "error_from", "error_of"]
 
 _MAX_TEXT: Final = 64 << 10  # bytes of an answer that are looked at
 _HINTS: Final[dict[int, str]] = {
@@ -59,8 +59,12 @@ def error_of(response: Response, what: str, where: str) -> RemoteError:
 
     what: what was asked for, as in "it does not give the manifest". where: the image or repository.
     """
-    status = response.status
     codes, text = codes_and_text(response)
+    return error_from(response.status, codes, text, what, where)
+
+
+def error_from(status: int, codes: frozenset[str], text: str, what: str, where: str) -> RemoteError:
+    """The same for an answer that has been read already."""
     try:
         phrase = f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from ..errors import RemoteError
+from ..errors import RemoteError, UnreachableError
 
 __all__ = ["TRANSIENT", "Backoff", "Tries", "retry_after"]
 
@@ -51,15 +51,19 @@ class Tries:
         wait: seconds that the registry asks for. progress: bytes that got through since the last failure.
         """
         backoff = self._backoff
+        if isinstance(error, UnreachableError) and error.given_up:
+            raise error
         if progress >= _ENOUGH:
             self._failed = 0
         self._failed += 1
-        if self._failed >= self._most:
-            if self._most > 1:
-                error.message += f" ({self._most} times)"
-            raise error
-        if wait is not None and wait > backoff.patience:
+        too_long = wait is not None and wait > backoff.patience
+        if too_long:
             error.hint = f"it asks to wait for {wait:,.0f} s: try again then"
+        elif self._failed >= self._most > 1:
+            error.message += f" ({self._most} times)"
+        if too_long or self._failed >= self._most:
+            if isinstance(error, UnreachableError):
+                error.given_up = True
             raise error
         delay = min(backoff.most, backoff.first * 2.0 ** (self._failed - 1))
         delay = max(wait or 0.0, delay * (0.75 + backoff.chance() / 2))

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from ..errors import AccessError, FormatError, NotFoundError, RemoteError, printable
+from ..errors import AccessError, ConfinementError, FormatError, NotFoundError, RemoteError, printable
 from ..stores.host import host_errors
 
 __all__ = ["AuthFiles", "Credential", "Credentials"]
@@ -72,10 +72,7 @@ class AuthFiles:
             with host_errors(path), open(path, "rb") as file:
                 data = file.read(_MAX_FILE + 1)
             value = json.loads(data) if len(data) <= _MAX_FILE else None
-        except NotFoundError:
-            if path == self._needed:
-                raise
-        except AccessError:
+        except (NotFoundError, AccessError, ConfinementError):  # the last for a folder on the way that is none
             if path == self._needed:
                 raise
         except (ValueError, RecursionError):
@@ -87,7 +84,7 @@ class AuthFiles:
 
     def _in(self, path: str, value: Mapping[str, Any], host: str, repository: str) -> Credential | None:
         names = _names(host, repository)
-        helpers = _table(value, "credHelpers")
+        helpers = {_normal(key): helper for key, helper in _table(value, "credHelpers").items()}
         for name in names:
             helper = helpers.get(name)
             if isinstance(helper, str) and helper:
@@ -172,7 +169,7 @@ def _ask(helper: str, server: str, path: str) -> Credential | None:
     try:
         value = json.loads(done.stdout)
         user, secret = value["Username"], value["Secret"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         user = secret = None
     if not isinstance(user, str) or not isinstance(secret, str):
         raise RemoteError(

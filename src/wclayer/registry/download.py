@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from ..errors import DigestMismatchError, RemoteError, RemoteNotFoundError, UnreachableError
 from .session import Registry
 from .transport import Response
+from .urls import parse_url
 
 __all__ = ["Ask", "Download"]
 
@@ -52,6 +52,8 @@ class Download:
         if n < 0:
             return b"".join(iter(lambda: self.read(_SKIP), b""))
         while True:
+            if self._response is None and 0 < self._size <= self._position:
+                return b""
             try:
                 if self._response is None:
                     self._response = self._open()
@@ -65,6 +67,8 @@ class Download:
             except UnreachableError as error:
                 self.close()
                 self._response = None
+                if self._position >= self._size:
+                    return b""  # it broke off after the last byte
                 error.path = self._name
                 self._tries.again(error, progress=self._position - self._mark)
                 self._mark = self._position
@@ -91,18 +95,18 @@ class Download:
         except RemoteNotFoundError as missing:
             missing.path = self._name
             error: RemoteError = missing
-        for url in self._urls:
-            parts = urlsplit(url)
-            if parts.scheme != "https" and not (parts.scheme == "http" and self._registry.may_be_plain(parts.netloc)):
+        for text in self._urls:
+            url = parse_url(text)
+            if url is None or not self._registry.is_safe(url):
                 continue
             try:
-                response = self._ask("GET", url, what, headers=headers, wanted=wanted)
+                response = self._ask("GET", url.text, what, headers=headers, wanted=wanted)
             except RemoteError as failed:
                 failed.path = self._name
-                failed.hint = f"it is a foreign layer, to be had at {parts.scheme}://{parts.netloc} alone"
+                failed.hint = f"it is a foreign layer, to be had at {url.address} alone"
                 error = failed
                 continue
-            self._url = url
+            self._url = url.text
             return response
         raise error
 

@@ -9,7 +9,6 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import httpx2
@@ -17,6 +16,7 @@ import httpx2
 from ..errors import AccessError, NotFoundError, RemoteError, UnreachableError
 from .reference import is_loopback
 from .transport import NotTlsError, Request
+from .urls import Url, parse_url
 
 __all__ = ["HttpTransport"]
 
@@ -45,7 +45,7 @@ class HttpTransport:
                 self._proxied = httpx2.Client(
                     verify=verify, trust_env=False, follow_redirects=False, proxy=httpx2.Proxy(https_proxy)
                 )
-            except (ValueError, httpx2.InvalidURL):
+            except (ValueError, ImportError, httpx2.InvalidURL):  # ImportError: socks:// wants another package
                 raise RemoteError("the URL of the proxy", expected="http://HOST:PORT", hint="see HTTPS_PROXY") from None
 
     def close(self) -> None:
@@ -63,7 +63,10 @@ class HttpTransport:
                 one.shutdown(socket.SHUT_RDWR)
 
     def send(self, request: Request, /) -> _Response:
-        client = self._client(request.url)
+        url = parse_url(request.url)
+        if url is None:
+            raise RemoteError("a request that cannot be made", expected="a URL of http or https")
+        client = self._client(url)
         timeout = httpx2.Timeout(request.timeout, connect=min(_CONNECT, request.timeout), pool=None)
         try:
             made = client.build_request(
@@ -76,13 +79,13 @@ class HttpTransport:
             )
             return _Response(client.send(made, stream=True))
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
-            raise _translated(error, request) from error
+            raise _translated(error, request, url.address) from error
 
-    def _client(self, url: str) -> httpx2.Client:
-        parts = urlsplit(url)
-        if self._proxied is None or parts.scheme != "https" or is_loopback(parts.netloc):
+    def _client(self, url: Url) -> httpx2.Client:
+        if self._proxied is None or url.scheme != "https" or is_loopback(url.authority):
             return self._direct
-        bypass = urllib.request.proxy_bypass_environment(parts.netloc, self._no_proxy)  # type: ignore[attr-defined]
+        host = f"{url.host}:{url.port}"
+        bypass = urllib.request.proxy_bypass_environment(host, self._no_proxy)  # type: ignore[attr-defined]
         return self._direct if bypass else self._proxied
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
@@ -133,9 +136,7 @@ def _text(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _translated(error: Exception, request: Request) -> RemoteError:
-    parts = urlsplit(request.url)
-    where = f"{parts.scheme}://{parts.netloc}"
+def _translated(error: Exception, request: Request, where: str) -> RemoteError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -56,11 +56,12 @@ def parse_reference(text: str, *, shown: str | None = None) -> Reference:
     if not slash or not (any(char in host for char in ".:[") or host == "localhost"):
         host, name = _HUB, rest
     name, colon, tag = name.partition(":")
+    host = host.lower()
     if host in ("index.docker.io", "registry-1.docker.io"):
         host = _HUB
     if host == _HUB and "/" not in name:
         name = f"library/{name}"
-    if not _HOST.fullmatch(host) or not 0 < _port(host) < 1 << 16:
+    if not _HOST.fullmatch(host) or not _is_address(host) or not 0 < _port(host) < 1 << 16:
         raise UsageError("the host of a registry", path=shown, expected="HOST or HOST:PORT", got=host)
     if not _REPOSITORY.fullmatch(name) or len(name) > _MAX_NAME:
         raise UsageError(
@@ -70,7 +71,15 @@ def parse_reference(text: str, *, shown: str | None = None) -> Reference:
         raise UsageError(
             "a tag that no image can have", path=shown, expected="up to 128 letters, digits, and . _ -", got=tag
         )
-    return Reference(host=host.lower(), repository=name, tag=tag or None, digest=digest or None)
+    return Reference(host=host, repository=name, tag=tag or None, digest=digest or None)
+
+
+def _is_address(host: str) -> bool:
+    """Is what stands in brackets, if anything does, an address of IPv6?"""
+    try:
+        return not host.startswith("[") or bool(ipaddress.IPv6Address(host[1:].partition("]")[0]))
+    except ValueError:
+        return False
 
 
 def _port(host: str) -> int:
@@ -80,6 +89,7 @@ def _port(host: str) -> int:
 
 def is_loopback(host: str) -> bool:
     """Is it this machine? `host` may have a port. Names other than `localhost` are not looked up."""
+    host = host.rpartition("@")[2]  # not to take a user's name for it
     name = host
     if host.startswith("["):
         name = host[1:].partition("]")[0]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
-from ..errors import DigestMismatchError, RemoteError
+from ..errors import DigestMismatchError, RemoteError, UnreachableError
 from .download import Download
 from .reference import Reference
 from .session import Registry
@@ -78,11 +78,17 @@ class Repository:
 
     def manifest(self, name: str) -> Manifest:
         """The manifest or index of a tag or digest. Raises DigestMismatchError if it is not what its digest says."""
-        response = self.ask("GET", f"manifests/{name}", "no manifest", headers={"Accept": self._accept})
-        try:
-            data = self._bounded(response)
-        finally:
-            response.close()
+        tries = self.registry.backoff.start()
+        while True:
+            response = self.ask("GET", f"manifests/{name}", "no manifest", headers={"Accept": self._accept})
+            try:
+                data = self._bounded(response)
+                break
+            except UnreachableError as error:
+                error.path = self.where
+                tries.again(error)
+            finally:
+                response.close()
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         told = response.headers.get("docker-content-digest", "")
         for expected in (name, told):
@@ -153,15 +159,21 @@ class Repository:
         return cast("BinaryIO", Download(self.ask, self.registry, digest, size, offset, urls, name or self.where))
 
     def push_blob(
-        self, digest: str, size: int, source: PushSource, progress: Callable[[int], None] | None = None
+        self,
+        digest: str,
+        size: int,
+        source: PushSource,
+        progress: Callable[[int], None] | None = None,
+        *,
+        mount: bool = True,
     ) -> str:
-        """Send a blob, unless it can be taken over from another repository: `mounted` or `copied`.
+        """Send a blob, unless, if it may, it can be taken over from another repository: `mounted` or `copied`.
 
         source: gives its bytes; it is read once more from where the registry has got to after a failure. progress: is
         told of bytes that have gone out, and with a number below 0 of those that have to go out once more.
         """
         upload = Upload(self.ask, self.registry, self.name, self.scopes, self.where, digest, size, progress)
-        for other in self._mount_from:
+        for other in self._mount_from if mount else ():
             if upload.mount(other):
                 return "mounted"
         upload.run(source)

@@ -10,15 +10,16 @@ import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from ..errors import RemoteError, UnreachableError
+from ..errors import RemoteError, UnreachableError, printable
 from .answers import codes_and_text, error_of
 from .backoff import TRANSIENT, Backoff, retry_after
 from .credentials import Credential, Credentials
 from .reference import is_loopback
 from .tokens import Tokens
 from .transport import TIMEOUT, NotTlsError, Request, Response, Transport
+from .urls import Url, parse_url, shown_url
 
 __all__ = ["Registry"]
 
@@ -90,7 +91,7 @@ class Registry:
             try:
                 target = self.url(url) if url.startswith("/") else url
                 request = Request(method=method, url=target, headers=dict(headers or {}), body=body, timeout=timeout)
-                response, sent = self._follow(request, repository, scopes, where)
+                response, sent, own = self._follow(request, repository, scopes, where)
             except UnreachableError as error:
                 error.at(where)
                 tries.again(error)
@@ -98,23 +99,22 @@ class Registry:
             if not self._answered:
                 self._answered = True
                 tries = self.backoff.start()
-            if response.status in wanted:
-                return response
-            if response.status == 401 and refused < 2:
+            if response.status == 401 and own and refused < 2:
                 refused += 1
                 if self._tokens_of(repository, where).challenged(response.headers, scopes, sent):
                     response.close()
                     continue
-            wait = retry_after(response.headers)
-            transient = response.status in TRANSIENT
+            if response.status in wanted:
+                return response
             failed = error_of(response, what, where)
-            if refused == 2 and sent is not None and sent.startswith("Bearer "):
+            denied = "insufficient_scope" in response.headers.get("www-authenticate", "")
+            if refused == 2 and not denied and sent is not None and sent.startswith("Bearer "):
                 failed.hint = (
                     "it refuses the token that it has just given: its clock, or its token server's, may be wrong"
                 )
-            if not transient:
+            if response.status not in TRANSIENT:
                 raise failed
-            tries.again(failed, wait=wait)
+            tries.again(failed, wait=retry_after(response.headers))
 
     def send_once(
         self,
@@ -137,42 +137,41 @@ class Registry:
         response = self._send(
             Request(method=method, url=url, headers={**headers, **more}, body=body, timeout=timeout), where
         )
-        if response.status == 401:
+        if response.status == 401 and self._is_own(url):
             self._tokens_of(repository, where).challenged(response.headers, scopes, sent)
         return response
 
     def location(self, response: Response, url: str, where: str) -> str:
         """The URL that an answer to `url` leads to. Raises RemoteError if there is none, or one that is not safe."""
         text = response.headers.get("location", "")
-        try:
-            target = urljoin(url, text)
-            parts = urlsplit(target)
-            valid = bool(text and parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
-        except ValueError:
-            valid = False
-        if not valid:
-            raise RemoteError(
-                "the registry leads nowhere", path=where, expected="a Location", got=_without_query(text[:200]) or None
-            )
-        if parts.scheme == "http" and not self.may_be_plain(parts.netloc):
+        target = parse_url(text, url) if text else None
+        if target is None:
+            raise RemoteError("the registry leads nowhere", path=where, expected="a Location")
+        if not self.is_safe(target):
             raise RemoteError(
                 "the registry leads away from TLS",
                 path=where,
-                got=f"http://{parts.netloc}",
+                got=target.address,
                 hint="its proxy may not say that it is behind TLS; --plain-http, if that is meant",
             )
-        return target
+        return target.text
 
     def may_be_plain(self, host: str) -> bool:
         """May this host be spoken to without TLS?"""
         return self._plain_http or is_loopback(host)
 
+    def is_safe(self, url: Url) -> bool:
+        """Is it one of TLS, or may it do without?"""
+        return url.scheme == "https" or self.may_be_plain(url.authority)
+
     # --- parts --------------------------------------------------------------------
 
     def _follow(
         self, request: Request, repository: str, scopes: Sequence[str], where: str
-    ) -> tuple[Response, str | None]:
-        """The answer behind all redirects, and the Authorization that was sent last to the registry itself."""
+    ) -> tuple[Response, str | None, bool]:
+        """The answer behind all redirects, the Authorization that the registry itself was sent last, and whether it is
+        the registry that answers: nobody else is believed on what he wants to see.
+        """
         sent: str | None = None
         seen: set[str] = set()
         headers = request.headers
@@ -184,7 +183,7 @@ class Registry:
                 request.headers = {**headers, "Authorization": authorization}
             response = self._send(request, where)
             if response.status not in _REDIRECTS or request.method not in ("GET", "HEAD"):
-                return response, sent
+                return response, sent, self._is_own(request.url)
             response.close()
             target = self.location(response, request.url, where)
             if target in seen or len(seen) > _MAX_REDIRECTS:
@@ -192,7 +191,7 @@ class Registry:
                     "redirects without end",
                     path=where,
                     expected=f"at most {_MAX_REDIRECTS}",
-                    got=_without_query(target),
+                    got=shown_url(target),
                 )
             request = replace(request, url=target, headers=dict(headers))
 
@@ -202,14 +201,18 @@ class Registry:
             return self._transport.send(request)
         except RemoteError as error:
             if error.path is not None and error.path not in where:
-                error.message += f" ({error.path})"
+                error.message += f" ({printable(error.path)})"
             error.path = where
             raise
 
     def _authorization(self, url: str, repository: str, scopes: Sequence[str], where: str) -> str | None:
-        if _origin(url) != _origin(self.url("/")):
+        if not self._is_own(url):
             return None
         return self._tokens_of(repository, where).header(scopes)
+
+    def _is_own(self, url: str) -> bool:
+        found, own = parse_url(url), parse_url(self.url("/"))
+        return found is not None and own is not None and found.origin == own.origin
 
     def _tokens_of(self, repository: str, where: str) -> Tokens:
         with self._lock:
@@ -225,7 +228,7 @@ class Registry:
     def _ask(self, request: Request, /) -> Response:
         """A request to a token server."""
         tries = self.backoff.start()
-        where = _without_query(request.url)
+        where = shown_url(request.url)
         while True:
             try:
                 response = self._send(replace(request), where)
@@ -257,17 +260,3 @@ class Registry:
                 return f"http://{host}"
             raise
         return f"https://{host}"
-
-
-def _origin(url: str) -> tuple[str, str, int]:
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _without_query(url: str) -> str:
-    """A URL as it may be shown: what follows `?` may be a signature."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "no URL"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

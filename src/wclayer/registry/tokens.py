@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode
 
 from ..errors import RemoteError
 from .answers import error_of
 from .challenge import Challenge, parse_challenges
 from .credentials import Credential
 from .transport import Request, Response
+from .urls import parse_url
 
 __all__ = ["Tokens"]
 
@@ -93,11 +94,11 @@ class Tokens:
 
     def _fetch(self, challenge: Challenge, scopes: tuple[str, ...]) -> tuple[str, float]:
         realm = challenge.parameters.get("realm", "")
-        parts = urlsplit(realm)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise self._error("it names no token server", realm)
-        if parts.scheme == "http" and not self._may_be_plain(parts.netloc):
-            raise self._error("its token server has no TLS", f"{parts.scheme}://{parts.netloc}")
+        url = parse_url(realm)
+        if url is None:
+            raise self._error("it names no token server", None)
+        if url.scheme != "https" and not self._may_be_plain(url.authority):
+            raise self._error("its token server has no TLS", url.address)
         wanted = list(scopes)
         extra = challenge.parameters.get("scope", "")
         wanted += [extra] if extra and extra not in wanted and not wanted else []
@@ -112,11 +113,11 @@ class Tokens:
                 method="POST",
                 url=realm,
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
-                body=urlencode(form).encode(),
+                body=urlencode(form, errors="surrogatepass").encode(),
             )
         else:
-            joined = "&".join(filter(None, (parts.query, urlencode(query, quote_via=quote))))
-            request = Request(method="GET", url=urlunsplit((*parts[:3], joined, "")))
+            joined = "&".join(filter(None, (url.query, urlencode(query, quote_via=quote))))
+            request = Request(method="GET", url=realm.partition("#")[0].partition("?")[0] + (joined and f"?{joined}"))
             if credential is not None:
                 request.headers["Authorization"] = _basic(credential)
         response = self._ask(request)
@@ -148,4 +149,5 @@ class Tokens:
 
 
 def _basic(credential: Credential) -> str:
-    return f"Basic {base64.b64encode(f'{credential.username}:{credential.secret}'.encode()).decode()}"
+    both = f"{credential.username}:{credential.secret}".encode("utf-8", "surrogatepass")
+    return f"Basic {base64.b64encode(both).decode()}"

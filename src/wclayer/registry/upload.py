@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from urllib.parse import quote, urlencode
 
 from ..errors import DigestMismatchError, RemoteError, UnreachableError, WclayerError
-from .answers import codes_and_text, error_of
+from .answers import codes_and_text, error_from
 from .backoff import TRANSIENT, retry_after
 from .download import Ask
 from .session import Registry
@@ -28,6 +28,7 @@ _SMALL: Final = 4 << 20  # a blob that is not worth a PATCH of its own
 _CHUNK: Final = 16 << 20  # bytes a PATCH, where a proxy takes no more
 _COMMIT: Final = 600.0  # seconds: the registry may read it all once more
 _NO_PATCH: Final = frozenset((404, 405, 501))
+_UNKNOWN: Final = frozenset(("BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN"))
 _LOST: Final = frozenset((400, 404, 405, 410, 416))  # answers to how far an upload has got: nowhere
 _RANGE: Final = re.compile(r"(?:bytes=)?0-([0-9]{1,19})", re.ASCII)
 
@@ -43,13 +44,24 @@ class PushSource(Protocol):
 
 
 class _Again(Exception):  # noqa: N818 # no error but a turn of events
-    """The upload has to be tried again; anew, if `lost`."""
+    """The upload has to be tried again; anew, if `lost`; in another way, and so at once, if `otherwise`."""
 
-    def __init__(self, error: RemoteError, *, wait: float | None = None, lost: bool = False) -> None:
+    def __init__(
+        self, error: RemoteError, *, wait: float | None = None, lost: bool = False, otherwise: bool = False
+    ) -> None:
         super().__init__(str(error))
         self.error = error
         self.wait = wait
-        self.lost = lost
+        self.lost = lost or otherwise
+        self.otherwise = otherwise
+
+
+class _SourceError(Exception):
+    """What reading the source raised: none of the registry's failures."""
+
+    def __init__(self, error: RemoteError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Upload:
@@ -85,6 +97,7 @@ class Upload:
 
     def mount(self, other: str) -> bool:
         """Take the blob over from the repository `other`. False where that cannot be."""
+        self._cancel()  # what another such try has begun
         query = urlencode({"mount": self._digest, "from": other}, quote_via=quote)
         wanted = (201, 202, 400, 401, 403, 404, 405)
         response = self._ask("POST", f"blobs/uploads/?{query}", "no upload", wanted=wanted)
@@ -99,9 +112,9 @@ class Upload:
         """Send the blob, however often it takes."""
         tries = self._registry.backoff.start()
         failed = False
+        furthest = 0  # bytes that the registry said it had
         try:
             while True:
-                mark = self._sent
                 try:
                     if self._location is None and failed and self._is_there():
                         return
@@ -109,15 +122,23 @@ class Upload:
                     return
                 except _Again as turn:
                     lost, error, wait = turn.lost, turn.error, turn.wait
+                    if turn.lost:
+                        self._cancel()
+                    if turn.otherwise:
+                        continue
                 except UnreachableError as unreachable:
                     lost, error, wait = self._whole, unreachable, None
                 failed = True
                 error.path = self._where
-                tries.again(error, wait=wait, progress=source.tell() - mark)
+                tries.again(error, wait=wait, progress=self._sent - furthest)
+                furthest = max(furthest, self._sent)
                 if lost or self._location is None:
                     self._location, self._sent = None, 0
                 else:
                     self._resume(source)
+        except _SourceError as wrapped:
+            self._cancel()
+            raise wrapped.error from None
         except UnreachableError:
             raise  # there is nobody to tell that it is over
         except WclayerError:
@@ -192,8 +213,12 @@ class Upload:
     def _body(self, source: PushSource, end: int) -> Iterator[bytes]:
         """The bytes up to `end`; the last of the blob only once they are known to be right."""
         while (at := source.tell()) < end:
-            data = source.read(min(_PIECE, end - at))
-            if not data or (source.tell() == self._size and source.read(1)):
+            try:
+                data = source.read(min(_PIECE, end - at))
+                more = source.tell() == self._size and source.read(1)
+            except RemoteError as error:
+                raise _SourceError(error) from None
+            if not data or more:
                 raise DigestMismatchError("a blob that ends elsewhere", path=self._where, expected=self._size, got=at)
             yield data
             self._tell(source.tell())
@@ -201,28 +226,23 @@ class Upload:
     def _refused(self, response: Response, *, patch: bool) -> None:
         """Find out what an answer means that is none of those wanted. Always raises."""
         status, wait = response.status, retry_after(response.headers)
-        if status == 400:
-            codes, text = codes_and_text(response)
-            if "DIGEST_INVALID" in codes:
-                raise DigestMismatchError(
-                    f"the registry has got other bytes: {text}",
-                    path=self._where,
-                    expected=self._digest,
-                    hint="push again",
-                )
-            error = RemoteError(f"no upload: the registry answers 400 Bad Request: {text}", path=self._where)
-            if "BLOB_UPLOAD_INVALID" in codes or "BLOB_UPLOAD_UNKNOWN" in codes:
-                raise _Again(error, lost=True)
-            if not (patch and "UNSUPPORTED" in codes):
-                raise error
-        else:
-            error = error_of(response, "no upload", self._where)
+        codes, text = codes_and_text(response)
+        if "DIGEST_INVALID" in codes:
+            raise DigestMismatchError(
+                f"the registry has got other bytes: {text}",
+                path=self._where,
+                expected=self._digest,
+                hint="push again",
+            )
+        error = error_from(status, codes, text, "no upload", self._where)
+        if codes & _UNKNOWN:
+            raise _Again(error, lost=True)
         if status == 413 and patch and self._chunk > _CHUNK:
             self._chunk = _CHUNK
-            raise _Again(error, wait=0, lost=True)
-        if patch and (status in _NO_PATCH or status == 400):
+            raise _Again(error, otherwise=True)
+        if patch and (status in _NO_PATCH or (status == 400 and "UNSUPPORTED" in codes)):
             self._whole = True
-            raise _Again(error, wait=0, lost=True)
+            raise _Again(error, otherwise=True)
         if status in TRANSIENT or status == 401:
             raise _Again(error, wait=wait, lost=self._whole)
         if status in (404, 410, 416):
