@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import BinaryIO, Final, Self
 
 from ..entry import Source
-from ..errors import ImageError, UsageError
+from ..errors import ImageError, NotFoundError, RemoteError, UsageError
 from ..images.blobs import Blobs, VerifiedBlob
 from ..images.build import BuiltImage, Progress, build_on
 from ..images.choosing import Choice, parse_platform
@@ -30,12 +30,15 @@ from ..registry.registries import Registries
 from .copying import Copied, Copying
 from .ignore import read_dockerignore
 from .parse import Dockerfile, Instruction, parse_dockerfile
+from .paths import drive_relative, lost_backslash
 from .running import Running
 from .sources import FileSource, HostFolder, TakenFolder
 from .stages import SCRATCH, Stage, find_stages
 
 __all__ = ["build_dockerfile"]
 
+# They may be given to every build, whether an ARG asks for them or not.
+_PROXIES: Final = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"))
 _RUN_HINT: Final = (
     "do it elsewhere and take the result: COPY from the context, or COPY --from=NAME with --build-context NAME=FOLDER"
 )
@@ -152,8 +155,8 @@ class _Build:
         self._stages = find_stages(dockerfile, given, predefined)
         self._target = self._stages.stages[-1]
         ignore = read_dockerignore(context, dockerfile.source if os.path.isfile(dockerfile.source) else None)
-        self._context = HostFolder(context, ignore)
-        self._copying = Copying(dockerfile, temporary, time, self.warnings.append)
+        self._context = HostFolder(context, ignore, temporary)
+        self._copying = Copying(dockerfile, temporary, time, self._warn)
         self._states: dict[int, _State] = {}
         self._images: dict[tuple[str, str], Image] = {}
         self._made: dict[int, Image] = {}
@@ -171,8 +174,13 @@ class _Build:
         self._target = self._stages.target(name)
         self.state(self._target)
         for unused in sorted(self._given.keys() - self._used):
-            self.warnings.append(f"{self._dockerfile.source}: no ARG asks for the build argument {unused}")
+            if unused.upper() not in _PROXIES:
+                self._warn(f"{self._dockerfile.source}: no ARG asks for the build argument {unused}")
         return self._target
+
+    def _warn(self, warning: str) -> None:
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     def recipe(self, stage: Stage) -> Recipe:
         """What `build_on` makes of a stage."""
@@ -187,37 +195,54 @@ class _Build:
             settings,
             layers=tuple(state.layers),
             base=None,
-            context=self._context.path,
-            ignore=self._context.ignore,
+            architecture=settings.architecture or self._architecture(stage),
             run=running.config,
             history=tuple(running.history),
             config=config,
         )
 
+    def _architecture(self, stage: Stage) -> str | None:
+        """The one that --platform of the FROM of scratch names; an image has its own."""
+        root = self._chain(stage)[-1]
+        return self._choice(root.platform).architecture if root.base == SCRATCH and root.platform else None
+
     # --- stages -----------------------------------------------------------------
 
-    def state(self, stage: Stage) -> _State:
-        found = self._states.get(stage.number)
-        if found is None:
-            with self._dockerfile.at(stage.start):
-                found = self._begin(stage)
-            for instruction in stage.instructions:
-                with self._dockerfile.at(instruction):
-                    self._dispatch(stage, found, instruction)
-            self._used |= found.running.used
-            self._states[stage.number] = found
-        return found
+    def _chain(self, stage: Stage) -> list[Stage]:
+        """The stage, and those that it is built on, down to one on an image or scratch."""
+        chain = [stage]
+        while isinstance(base := chain[-1].base, Stage) and base.name not in self._contexts:
+            chain.append(base)
+        return chain
 
-    def _begin(self, stage: Stage) -> _State:
-        if isinstance(stage.base, Stage):
-            below = self.state(stage.base)
+    def state(self, stage: Stage) -> _State:
+        """What there is after a stage; all that it needs is gone through."""
+        below: _State | None = None
+        for one in reversed(self._chain(stage)):
+            found = self._states.get(one.number)
+            if found is None:
+                with self._dockerfile.at(one.start):
+                    found = self._begin(one, below)
+                for instruction in one.instructions:
+                    with self._dockerfile.at(instruction):
+                        self._dispatch(one, found, instruction)
+                self._used |= found.running.used
+                self._states[one.number] = found
+            below = found
+        assert below is not None  # noqa: S101 # a chain has one link at least
+        return below
+
+    def _begin(self, stage: Stage, below: _State | None) -> _State:
+        if below is not None:
             return _State(below.image, below.running.copy(), list(below.layers))
         image = None
-        override = self._settings.base if self._is_root_of_target(stage) else None
+        is_root = stage is self._chain(self._target)[-1]
+        override = self._settings.base if is_root else None
         if override is not None:
-            image = self._open(override, stage.platform, is_place=True)
+            image = self._open(override, stage.platform, is_place=True, is_root=True)
         elif stage.base != SCRATCH:
-            image = self._open(stage.base, stage.platform)
+            name = stage.base if isinstance(stage.base, str) else stage.base.name or ""
+            image = self._open(name, stage.platform, is_root=is_root)
         elif stage.platform:
             self._choice(stage.platform)
         config = None
@@ -233,12 +258,6 @@ class _Build:
                 )
         return _State(image, Running(self._dockerfile, config, self._given, self._stages.arguments))
 
-    def _is_root_of_target(self, stage: Stage) -> bool:
-        root = self._target
-        while isinstance(root.base, Stage):
-            root = root.base
-        return stage is root
-
     def _dispatch(self, stage: Stage, state: _State, instruction: Instruction) -> None:
         name, running = instruction.name, state.running
         known = running.knows.get(name)
@@ -251,7 +270,9 @@ class _Build:
             running.step(copied.said, layer=True)
         elif name == "WORKDIR":
             self._check_no_flags(instruction)
-            path = running.change_directory(instruction)
+            path, said = running.change_directory(instruction)
+            if drive_relative(said):
+                self._warn(lost_backslash(self._dockerfile.source, instruction.line, said))
             if path != "/":
                 state.layers.append(LayerRecipe(directories=(DirectoryRule(path=path.lstrip("/")),)))
             running.step(f"WORKDIR {path}", layer=path != "/")
@@ -285,7 +306,7 @@ class _Build:
         place = self._contexts.get(name.lower())
         if place is not None and os.path.isdir(place):
             if name not in self._sources:
-                self._sources[name] = HostFolder(place, read_dockerignore(place))
+                self._sources[name] = HostFolder(place, read_dockerignore(place), self._temporary)
             return self._sources[name]
         found = self._stages.find(name, stage.number)
         if found is None and self._stages.find(name, len(self._stages.stages)) is not None:
@@ -296,15 +317,19 @@ class _Build:
             image = self._image_of(found)
         elif name == SCRATCH:
             raise self._dockerfile.error(instruction.line, "scratch has no files", got="--from=scratch")
+        elif name.isascii() and name.isdecimal():
+            raise self._dockerfile.error(
+                instruction.line, "no stage of this number", expected=f"below {stage.number}", got=name[:20]
+            )
         else:
             image = self._open(name, "")
         layers: list[Source] = [layer.source() for layer in image.layers]
 
-        def taken(patterns: Sequence[str]) -> TakenFiles:
-            files = take(layers, patterns, name=name, temporary=self._temporary)
+        def taken(patterns: Sequence[str], *, literal: bool = False) -> TakenFiles:
+            files = take(layers, patterns, name=name, literal=literal, temporary=self._temporary)
             return self._stack.enter_context(closing(files))
 
-        further = lru_cache(lambda path: taken([path]))
+        further = lru_cache(lambda path: taken([path], literal=True))
         return TakenFolder(taken(patterns), further)
 
     def _image_of(self, stage: Stage) -> Image:
@@ -333,7 +358,7 @@ class _Build:
 
     # --- images -----------------------------------------------------------------
 
-    def _choice(self, platform: str) -> Choice:
+    def _choice(self, platform: str, os_version: str | None = None) -> Choice:
         settings = self._settings
         architecture = settings.architecture
         host = None
@@ -341,10 +366,14 @@ class _Build:
             found = parse_platform(platform)
             architecture = found.architecture
             host = found if found.os_version else None
-        return Choice(os_version=settings.os_version, host=host, architecture=architecture)
+        return Choice(os_version=os_version, host=host, architecture=architecture)
 
-    def _open(self, name: str, platform: str, *, is_place: bool = False) -> Image:
-        """The image of that name, in a registry if it is no place of another kind."""
+    def _open(self, name: str, platform: str, *, is_place: bool = False, is_root: bool = False) -> Image:
+        """The image of that name, in a registry if it is no place of another kind.
+
+        is_root: it is what the target is built on, and so must have the os.version that is wanted; others that are no
+        index may have another.
+        """
         context = self._contexts.get(name.lower())
         if context is not None and not is_place:
             if os.path.isdir(context):
@@ -356,14 +385,15 @@ class _Build:
             place = parse_place(name)
             if not place.is_image and not is_place:
                 place = parse_place(f"docker://{name}")
-            image = self._stack.enter_context(
-                open_image(
-                    place,
-                    choice=self._choice(platform),
-                    temporary=self._temporary,
-                    registries=self._registries,
-                )
-            )
+            opened = partial(open_image, place, temporary=self._temporary, registries=self._registries)
+            wanted = self._settings.os_version
+            try:
+                image = opened(choice=self._choice(platform, wanted))
+            except NotFoundError as error:
+                if is_root or wanted is None or isinstance(error, RemoteError):
+                    raise
+                image = opened(choice=self._choice(platform))
+            self._stack.enter_context(image)
             if place.transport == "docker":
                 # COPY --from reads it twice.
                 near = _Near(image.blobs, Staging(tempfile.mkdtemp(dir=self._temporary)))

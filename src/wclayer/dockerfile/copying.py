@@ -14,9 +14,10 @@ from e2b_dockerfile_utils import parse_heredoc
 from ..errors import UsageError, WclayerError
 from ..images.acl import parse_account
 from ..images.recipe import FilesRule, Ignoring, Security
+from ..win32.names import decode_wtf8
 from .ignore import DockerIgnore
 from .parse import Dockerfile, Instruction
-from .paths import absolute, drive_relative, relative_to_root
+from .paths import absolute, drive_relative, lost_backslash, relative_to_root
 from .running import Running
 from .sources import FileSource, unpack
 
@@ -117,16 +118,29 @@ class Copying:
         rule = source.rule(path)
         name = path.rpartition("/")[2]
         if source.is_directory(path):
-            return [replace(rule, ignore=excluding)]
+            excluded = () if excluding is None else (excluding,)
+            return [replace(rule, ignore=(*(rule.ignore or ()), *excluded))]
         if excluding is not None and excluding.match(os.fsencode(name), False):
             return []
-        unpacks = instruction.flags.get("unpack", (str(instruction.name == "ADD"),))[-1].lower() == "true"
-        if unpacks and rule.folder is None:
-            folder = tempfile.mkdtemp(dir=self._temporary)
-            if unpack(rule.source, folder):
-                return [replace(rule, source=folder)]
-            os.rmdir(folder)
+        if rule.folder is None:
+            if self._flag(instruction, "unpack", instruction.name == "ADD") and os.path.isfile(rule.source):
+                folder = tempfile.mkdtemp(dir=self._temporary)
+                if unpack(rule.source, folder):
+                    return [replace(rule, source=folder, ignore=())]
+                os.rmdir(folder)
+            try:
+                name = decode_wtf8(os.fsencode(name))
+            except WclayerError as error:
+                error.at(rule.source)
+                raise
         return [replace(rule, name=name)]
+
+    def _flag(self, instruction: Instruction, name: str, default: bool) -> bool:
+        """A flag that is true or false."""
+        text = instruction.flags.get(name, (str(default),))[-1].lower()
+        if text not in ("true", "false"):
+            raise self._error(instruction, f"--{name}", expected="true or false", got=text)
+        return text == "true"
 
     def _inline(self, instruction: Instruction, running: Running, number: int) -> FilesRule:
         """A file that stands in the Dockerfile."""
@@ -146,6 +160,8 @@ class Copying:
                 )
             if flag not in _FLAGS or (flag == "from" and instruction.name != "COPY"):
                 raise self._error(instruction, f"an unknown flag of {instruction.name}", got=f"--{flag}")
+        self._flag(instruction, "link", True)
+        self._flag(instruction, "unpack", True)
 
     def _security(self, instruction: Instruction, running: Running) -> Security:
         owner = instruction.flags.get("chown")
@@ -172,10 +188,7 @@ class Copying:
     def _word(self, instruction: Instruction, text: str, running: Running) -> str:
         word = self._dockerfile.word(instruction, text, running.env)
         if drive_relative(word):
-            self._warn(
-                f"{self._dockerfile.source}, line {instruction.line}: {word} is relative to the working directory; "
-                "write C:/ or begin the Dockerfile with `# escape=` and a backtick"
-            )
+            self._warn(lost_backslash(self._dockerfile.source, instruction.line, word))
         return word
 
     def _error(self, instruction: Instruction, message: str, **more: object) -> Exception:

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..stores.host import host_errors
 from ..win32.names import decode_wtf8
 
-__all__ = ["DockerIgnore", "read_dockerignore"]
+__all__ = ["DockerIgnore", "Part", "read_dockerignore"]
 
 _NAME: Final = ".dockerignore"
 _MAX_SIZE: Final = 1 << 20  # bytes
@@ -34,6 +34,23 @@ class DockerIgnore:
     def may_reopen(self, path: bytes, /) -> bool:
         """May something below a directory that is left out come in all the same?"""
         return self._matcher.may_match_under(_text(path))
+
+
+class Part:
+    """The patterns of a folder for a part of it, at `place`; hidden: a place in it that is none of its files."""
+
+    def __init__(self, ignore: DockerIgnore, place: bytes, hidden: bytes | None = None) -> None:
+        self._ignore = ignore
+        self._prefix = place + b"/" if place else b""
+        self._hidden = hidden
+
+    def match(self, path: bytes, _directory: bool = False, /) -> bool:
+        """Is this very name left out, or a directory above it?"""
+        return self._prefix + path == self._hidden or self._ignore.match(self._prefix + path)
+
+    def may_reopen(self, path: bytes, /) -> bool:
+        """May something below a directory that is left out come in all the same?"""
+        return self._prefix + path != self._hidden and self._ignore.may_reopen(self._prefix + path)
 
 
 def _text(path: bytes) -> str:

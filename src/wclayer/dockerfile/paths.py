@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import UsageError
 
-__all__ = ["absolute", "drive_relative", "relative_to_root", "workdir"]
+__all__ = ["absolute", "drive_relative", "lost_backslash", "relative_to_root", "workdir"]
 
 _DRIVE: Final = re.compile(r"([A-Za-z]):(.*)", re.DOTALL)
 
@@ -31,6 +31,14 @@ def _without_drive(path: str) -> str:
 def drive_relative(path: str) -> bool:
     """Is it one such as `C:app`, which begins at the working directory? Mostly `\\` was lost there."""
     return bool(re.match(r"[A-Za-z]:[^\\/]", path))
+
+
+def lost_backslash(source: str, line: int, word: str) -> str:
+    """The warning about such a path."""
+    return (
+        f"{source}, line {line}: {word} is relative to the working directory; "
+        "write C:/ or begin the Dockerfile with `# escape=` and a backtick"
+    )
 
 
 def absolute(current: str, path: str) -> tuple[str, bool]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any, Final
 
 from ..errors import ImageError
@@ -19,11 +20,31 @@ __all__ = ["Running"]
 
 _SHELL: Final = ("cmd", "/S", "/C")
 _PATH: Final = r"PATH=c:\Windows\System32;c:\Windows"
-_PORTS: Final = re.compile(r"(?:[^/]*:)?([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", re.ASCII | re.IGNORECASE)
+_PORTS: Final = re.compile(r"(?:[^/]*:)?([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp)?)?", re.ASCII | re.IGNORECASE)
 _SIGNAL: Final = re.compile(r"[0-9]{1,3}|(?:SIG)?[A-Z][A-Z0-9+-]*", re.ASCII | re.IGNORECASE)
-_DURATION: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+", re.ASCII)
+_DURATION: Final = re.compile(r"0|(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+", re.ASCII)
+_DURATIONS: Final = ("Interval", "Timeout", "StartPeriod", "StartInterval")
 _UNITS: Final = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _MAX_PORTS: Final = 1 << 16
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+
+
+# What the instructions put something to, or take something of.
+_TYPES: Final[dict[str, tuple[str, Callable[[object], bool]]]] = {
+    "Env": ("a list of text", _is_texts),
+    "Shell": ("a list of text", _is_texts),
+    "Labels": ("an object of texts", _is_map),
+    "Volumes": ("an object", lambda value: isinstance(value, dict)),
+    "ExposedPorts": ("an object", lambda value: isinstance(value, dict)),
+    "WorkingDir": ("text", lambda value: isinstance(value, str)),
+}
 
 
 class Running:
@@ -47,11 +68,11 @@ class Running:
         self._dockerfile = dockerfile
         self._given = given
         self._arguments = arguments
-        self.config: dict[str, Any] = {"Env": [_PATH], "WorkingDir": "\\"} if config is None else dict(config)
-        for key, kind in (("Env", list), ("Labels", dict), ("Volumes", dict), ("ExposedPorts", dict), ("Shell", list)):
+        self.config: dict[str, Any] = {"Env": [_PATH], "WorkingDir": "\\"} if config is None else deepcopy(dict(config))
+        for key, (text, fits) in _TYPES.items():
             found = self.config.get(key)
-            if found is not None and not isinstance(found, kind):
-                raise ImageError(f'"{key}" in the config of the base', expected=kind.__name__, got=repr(found)[:100])
+            if found is not None and not fits(found):
+                raise ImageError(f'"{key}" in the config of the base', expected=text, got=repr(found)[:100])
         self.env = Environment()
         for line in self.config.get("Env") or ():
             name, _, value = str(line).partition("=")
@@ -65,8 +86,7 @@ class Running:
 
     def copy(self) -> Running:
         """The same, for a stage that begins here."""
-        config = json.loads(json.dumps(self.config))
-        result = Running(self._dockerfile, config, self._given, self._arguments)
+        result = Running(self._dockerfile, self.config, self._given, self._arguments)
         result.env = Environment(self.env)
         result.author = self.author
         result.history = list(self.history)
@@ -99,11 +119,11 @@ class Running:
         """Put an entry into the history."""
         self.history.append(Step(created_by=text, layer=layer))
 
-    def change_directory(self, instruction: Instruction) -> str:
-        """WORKDIR: the new working directory, absolute and with `/`."""
+    def change_directory(self, instruction: Instruction) -> tuple[str, str]:
+        """WORKDIR: the new working directory, absolute and with `/`; and what was said."""
         path = self._word(instruction, self._one(instruction))
         self.config["WorkingDir"] = workdir(self.directory, path)
-        return self.directory.replace("\\", "/")
+        return self.directory.replace("\\", "/"), path
 
     # --- instructions -----------------------------------------------------------
 
@@ -184,8 +204,9 @@ class Running:
                 check[key] = self._duration(instruction, flag, values[-1])
             else:
                 raise self._error(instruction, "an unknown flag of HEALTHCHECK", got=f"--{flag}")
-        self.config["Healthcheck"] = check
-        self.step(f"HEALTHCHECK {' '.join(instruction.args)}")
+        self.config["Healthcheck"] = {key: value for key, value in check.items() if value}
+        told = [f"Test:[{' '.join(test)}]", *(f"{key}:{_go_duration(check.get(key, 0))}" for key in _DURATIONS)]
+        self.step(f"HEALTHCHECK {{{' '.join(told)} Retries:{check.get('Retries', 0)}}}")
 
     def _label(self, instruction: Instruction) -> None:
         pairs = self._pairs(instruction)
@@ -260,6 +281,17 @@ class Running:
 
     def _error(self, instruction: Instruction, message: str, **more: object) -> Exception:
         return self._dockerfile.error(instruction.line, message, **more)  # type: ignore[arg-type]
+
+
+def _go_duration(ns: int) -> str:
+    """As Go's time.Duration shows itself."""
+    if ns < 10**9:
+        unit = next((unit for unit in ("ms", "µs", "ns") if ns >= _UNITS[unit]), "s")
+        return f"{ns / _UNITS[unit]:.9f}".rstrip("0").rstrip(".") + unit
+    minutes, rest = divmod(ns, _UNITS["m"])
+    seconds = f"{rest / 10**9:.9f}".rstrip("0").rstrip(".") + "s"
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else "") + seconds
 
 
 def _quoted(args: list[str]) -> str:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import bz2
-import fnmatch
 import lzma
 import os
 import posixpath
-import re
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final, Protocol, cast
+from typing import BinaryIO, Final, Protocol, Self, cast
 
-from ..errors import ConfinementError, FormatError, LayerError, NotFoundError, StorageError, UnsupportedError
+from ..errors import (
+    ConfinementError,
+    FormatError,
+    LayerError,
+    NotFoundError,
+    UnsupportedError,
+    WclayerError,
+)
 from ..images.recipe import FilesRule
 from ..images.symlinks import steps
-from ..images.taking import TakenFiles
+from ..images.taking import TakenFiles, component, is_wild
 from ..layertar.compression import Decompressed
 from ..stores.host import host_errors
-from .ignore import DockerIgnore
+from .ignore import DockerIgnore, Part
 
-__all__ = ["FileSource", "HostFolder", "TakenFolder", "is_wild", "unpack"]
+__all__ = ["FileSource", "HostFolder", "TakenFolder", "unpack"]
 
-_WILD: Final = re.compile(r"[*?\[]")
 _BZIP2: Final = b"BZh"
 _XZ: Final = b"\xfd7zXZ\0"
 _HEAD: Final = 512
@@ -35,11 +39,6 @@ _OUTSIDE: Final[tuple[type[Exception], ...]] = tuple(
     for name in ("OutsideDestinationError", "LinkOutsideDestinationError", "AbsoluteLinkError")
     if hasattr(tarfile, name)
 )
-
-
-def is_wild(path: str) -> bool:
-    """Has it wildcards?"""
-    return _WILD.search(path) is not None
 
 
 class FileSource(Protocol):
@@ -56,22 +55,26 @@ class FileSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HostFolder:
-    """The folder `path` of the host, less what `ignore` leaves out; its paths are compared as the host does."""
+    """The folder `path` of the host, less what `ignore` leaves out; its paths are compared as the host does.
+
+    temporary: a folder of our own, which is none of its files wherever it lies.
+    """
 
     path: str
     ignore: DockerIgnore
+    temporary: str | None = None
 
     def find(self, pattern: str) -> list[str]:
         parts = [part for part in pattern.split("/") if part]
         found = list(self._walk("", parts))
         if not found and not is_wild(pattern):
             there = os.path.lexists(os.path.join(self.path, *parts))
-            raise NotFoundError(
-                "no such file in the context",
-                path=os.path.join(self.path, *parts),
-                hint="it is there, but .dockerignore leaves it out" if there else None,
-            )
+            raise self._missing(os.path.join(self.path, *parts), there)
         return sorted(found, key=os.fsencode)
+
+    def _missing(self, path: str, there: bool) -> NotFoundError:
+        hint = "it is there, but .dockerignore leaves it out" if there else None
+        return NotFoundError("no such file in the context", path=path, hint=hint)
 
     def _walk(self, above: str, parts: list[str]) -> Iterator[str]:
         if not parts:
@@ -82,7 +85,7 @@ class HostFolder:
         if not is_wild(first):
             names = [first] if os.path.lexists(os.path.join(self.path, above, first)) else []
         else:
-            names = [name for name in self._names(above) if fnmatch.fnmatchcase(name, _go_pattern(first))]
+            names = list(filter(component(first), self._names(above)))
         for name in names:
             yield from self._walk(f"{above}/{name}".lstrip("/"), rest)
 
@@ -107,7 +110,13 @@ class HostFolder:
             raise ConfinementError(
                 "a symlink that leads out of the context", path=os.path.join(self.path, path), got=place
             )
-        return FilesRule(source=place)
+        inside = "" if place == root else os.path.relpath(place, root).replace(os.sep, "/")
+        if inside and self._is_left_out(inside):
+            raise self._missing(place, True)
+        own = None
+        if self.temporary is not None:
+            own = os.fsencode(os.path.relpath(os.path.realpath(self.temporary), root).replace(os.sep, "/"))
+        return FilesRule(source=place, ignore=(Part(self.ignore, os.fsencode(inside), own),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,55 +148,83 @@ class TakenFolder:
                 raise LayerError("a link that leads out of drive C:", path=path, got=target)
             wanted = posixpath.normpath("/" + "/".join(found)).lstrip("/")
             files = self.take(wanted)
-            place = files.find(wanted)[0]
+            place = files.spelled(wanted)
         raise LayerError("links without end", path=path)
-
-
-def _go_pattern(pattern: str) -> str:
-    """A component of Go's path.Match as fnmatch has it, which negates a class with `!` instead of `^`."""
-    return re.sub(r"\[([\^!])", lambda found: "[!" if found[1] == "^" else "[\\!", pattern)
 
 
 def unpack(path: str, folder: str) -> bool:
     """If the file is a tar, plain or packed with gzip, bzip2, xz or zstd, unpack it into the empty `folder`.
 
-    False for what is none. Raises FormatError for one that is cut off or corrupt, ConfinementError for a member that
-    would lie outside, UnsupportedError where Python is too old to unpack safely.
+    Folders that it does not list have the time of the archive. False for what is none. Raises FormatError for one that
+    is cut off or corrupt, ConfinementError for a member that would lie outside, UnsupportedError where Python is too
+    old to unpack safely.
     """
-    with host_errors(path), open(path, "rb") as file:
-        try:
-            stream = _plain(file)
-            head = stream.read(_HEAD)
-            while 0 < len(head) < _HEAD and (more := stream.read(_HEAD - len(head))):
-                head += more
-            tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
-        except (tarfile.HeaderError, FormatError, OSError, EOFError, lzma.LZMAError):
-            return False
+    with host_errors(path):
+        time = os.stat(path).st_mtime_ns
+        with open(path, "rb") as file:
+            if not _is_tar(file):
+                return False
     if not hasattr(tarfile, "data_filter"):
         raise UnsupportedError(
             "this Python cannot unpack archives safely", path=path, expected="3.11.4 or later", hint="unpack it before"
         )
-    with host_errors(path), open(path, "rb") as file:
-        try:
-            with tarfile.open(
-                fileobj=_plain(file), mode="r|", encoding="utf-8", errors="surrogateescape", errorlevel=1
-            ) as tar:
-                tar.extractall(folder, filter=_member)  # noqa: S202 # by the filter that Python has for it
-        except _OUTSIDE as error:
-            raise ConfinementError(f"a member that would lie outside: {error}", path=path) from None
-        except (tarfile.TarError, EOFError, lzma.LZMAError) as error:
-            raise FormatError(f"a broken archive: {error}", path=path) from None
-        except OSError as error:
-            if isinstance(error, StorageError) or error.errno is not None:
-                raise
-            raise FormatError(f"a broken archive: {error}", path=path) from None
+    listed: set[str] = set()
+
+    def member(found: tarfile.TarInfo, place: str) -> tarfile.TarInfo:
+        """As Python's `data` filter has it, but every folder can be read again whatever its mode."""
+        found = tarfile.data_filter(found, place)
+        if found.isdir():
+            listed.add(os.path.normpath(os.path.join(folder, found.name)))
+            found = found.replace(mode=stat.S_IRWXU, deep=False)
+        return found
+
+    try:
+        with host_errors(path), open(path, "rb") as file, _open_tar(_plain(file)) as tar:
+            tar.extractall(folder, filter=member)  # noqa: S202 # by the filter that Python has for it
+    except _OUTSIDE as error:
+        raise ConfinementError(f"a member that would lie outside: {error}", path=path) from None
+    except WclayerError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno is None:  # of gzip's kind: no error of the host
+            raise FormatError(f"a broken archive: {cause}", path=path) from None
+        error.at(path)
+        raise
+    except (tarfile.TarError, EOFError, lzma.LZMAError, ValueError, OverflowError, KeyError) as error:
+        raise FormatError(f"a broken archive: {error}", path=path) from None
+    with host_errors(folder):
+        for place, _, _ in os.walk(folder, topdown=False):
+            if os.path.normpath(place) not in listed:
+                os.utime(place, ns=(time, time))
     return True
 
 
-def _member(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
-    """As Python's `data` filter has it, but every folder can be read again whatever its mode."""
-    found = tarfile.data_filter(member, folder)
-    return found.replace(mode=stat.S_IRWXU, deep=False) if found.isdir() else found
+def _is_tar(file: BinaryIO) -> bool:
+    try:
+        stream = _plain(file)
+        head = stream.read(_HEAD)
+        while 0 < len(head) < _HEAD and (more := stream.read(_HEAD - len(head))):
+            head += more
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, FormatError, OSError, EOFError, lzma.LZMAError):
+        return False
+    return True
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose broken header is an error wherever it stands; tarfile takes it for the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tar)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(str(error)) from None
+
+
+def _open_tar(stream: BinaryIO) -> tarfile.TarFile:
+    return tarfile.open(
+        fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape", errorlevel=1, tarinfo=_Member
+    )
 
 
 def _plain(file: BinaryIO) -> BinaryIO:

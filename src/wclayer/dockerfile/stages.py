@@ -13,6 +13,7 @@ __all__ = ["Stage", "Stages", "find_stages"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII)
 SCRATCH: Final = "scratch"
+_DIGITS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,9 @@ class Stages:
     def find(self, name: str, before: int) -> Stage | None:
         """The stage of that name, or number, among the first `before`; None if there is none."""
         if name.isascii() and name.isdecimal():
-            return self.stages[int(name)] if int(name[:9]) < before else None
+            digits = name.lstrip("0") or "0"
+            number = int(digits) if len(digits) < _DIGITS else before
+            return self.stages[number] if number < before else None
         return next((stage for stage in reversed(self.stages[:before]) if stage.name == name.lower()), None)
 
 

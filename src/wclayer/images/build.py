@@ -137,7 +137,7 @@ def build_on(
         trees: list[SourceTree] = []
         for layer in recipe.layers:
             decided = decide_into(layer, trees, known)
-            trees.append(stack.enter_context(SourceTree(decided, recipe.context, recipe.ignore)))
+            trees.append(stack.enter_context(SourceTree(decided, recipe.context)))
         build = _Build(recipe, place, base, known, trees, workers, progress)
         build.check(bare=bare)
         sources = [] if base is None else [base.place]

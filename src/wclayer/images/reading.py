@@ -69,11 +69,11 @@ class ImageLayer:
 
         Raises NotFoundError where the image has just its address.
         """
-        return self.blob().start()
+        return VerifiedBlob(self._open, self.descriptor, self.name, self.compression).start()
 
     def blob(self) -> VerifiedBlob:
-        """The same, opened when it is first read."""
-        return VerifiedBlob(self._open, self.descriptor, self.name, self.compression)
+        """The same for who copies it as it is: opened when it is first read, whatever its compression."""
+        return VerifiedBlob(self._open, self.descriptor, self.name)
 
     def _open(self, offset: int) -> BinaryIO:
         try:

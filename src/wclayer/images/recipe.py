@@ -87,10 +87,10 @@ class FilesRule:
     """A file or folder of the host that becomes `target`; a folder's content goes into it.
 
     into: `target` is the directory that a file goes into, under its own name; so is the root, if target is empty. None:
-    if it is a directory already. exclude: patterns in gitignore's syntax, relative to the source. ignore: what else to
-    leave out of the source. attributes: FILE_ATTRIBUTE_* bits to set on every file brought (not on directories).
-    folder: where the source is if it is not the host's; `source` is then a path in there. name: what a file is called
-    where it goes into a directory, if not as the source.
+    if it is a directory already. attributes: FILE_ATTRIBUTE_* bits to set on every file brought (not on directories).
+    exclude: patterns in gitignore's syntax, relative to the source. ignore: what to leave out of the source in place of
+    what .wclayerignore says. folder: where the source is if it is not the host's; `source` is then a path in there.
+    name: what a file is called where it goes into a directory, if not as the source.
     """
 
     source: str
@@ -99,7 +99,7 @@ class FilesRule:
     security: Security = Security()
     attributes: int = 0
     exclude: tuple[str, ...] = ()
-    ignore: Ignoring | None = None
+    ignore: tuple[Ignoring, ...] | None = None
     folder: Folder | None = None
     name: str | None = None
 
@@ -188,8 +188,6 @@ class Recipe:
     base: str | None = None
     context: str | None = None
     """A folder whose .wclayerignore holds for all sources in it; each source's own does anyway."""
-    ignore: Ignoring | None = None
-    """What to leave out of `context`, in place of all .wclayerignore."""
     run: Mapping[str, Any] | None = None
     """The config's own `config`, to put `config` over; None for the base's."""
     history: tuple[Step, ...] = ()

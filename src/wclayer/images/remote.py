@@ -58,7 +58,8 @@ class RegistryBlobs:
             data = self._manifests[descriptor.digest] = self._repository.manifest(descriptor.digest).data
         if data is not None:
             return io.BytesIO(data[offset:])
-        return self._repository.open_blob(descriptor.digest, descriptor.size, offset, urls=descriptor.urls)
+        name = f"{self._repository.where}, blob {descriptor.digest}"
+        return self._repository.open_blob(descriptor.digest, descriptor.size, offset, urls=descriptor.urls, name=name)
 
     def close(self) -> None:
         pass  # the connections are the Registries'

@@ -51,9 +51,9 @@ def read_ignore(folder: bytes) -> Ignore | None:
 class SourceFolder:
     """The folder `path` (absolute, no symlink). Closed by close().
 
-    exclude: patterns beside its own .wclayerignore. outer: those of a folder above it, and where it lies in that; if
-    `outer_only`, its own .wclayerignore is a file as any. ignore: further ones. single: a single file of it is wanted,
-    whatever the patterns say.
+    exclude: patterns beside its own .wclayerignore. outer: those of a folder above it, and where it lies in that.
+    ignore: what to leave out in place of both; then .wclayerignore is a file as any. single: a single file of it is
+    wanted, whatever the patterns say.
     """
 
     def __init__(
@@ -62,8 +62,7 @@ class SourceFolder:
         exclude: Sequence[str] = (),
         outer: tuple[Ignoring, bytes] | None = None,
         *,
-        outer_only: bool = False,
-        ignore: Ignoring | None = None,
+        ignore: Sequence[Ignoring] | None = None,
         single: bool = False,
     ) -> None:
         self.path = path
@@ -72,14 +71,12 @@ class SourceFolder:
         self._hidden: tuple[bytes, ...] = ()
         with host_errors(shown(path)):
             self._root = Root(path)
-        self._outer_only = outer_only
-        self._ignores: list[tuple[Ignoring, bytes]] = []
+        self._own = ignore is None  # has .wclayerignore a meaning?
+        self._ignores: list[tuple[Ignoring, bytes]] = [(one, b"") for one in ignore or ()]
         try:
-            if outer is not None:
+            if self._own and outer is not None:
                 self._ignores.append(outer)
-            if ignore is not None:
-                self._ignores.append((ignore, b""))
-            if not single and not outer_only and (own := read_ignore(path)) is not None:
+            if self._own and not single and (own := read_ignore(path)) is not None:
                 self._ignores.append((own, b""))
             if exclude:
                 self._ignores.append((Ignore(exclude, source="exclude"), b""))
@@ -128,7 +125,7 @@ class SourceFolder:
 
     def _is_left_out(self, prefix: bytes, name: bytes, mode: int) -> bool:
         path, directory = prefix + name, stat.S_ISDIR(mode)
-        if path == IGNORE_FILE and not self._outer_only:
+        if path == IGNORE_FILE and self._own:
             return True
         if path.startswith(self._hidden):
             return True

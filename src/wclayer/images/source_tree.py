@@ -102,22 +102,20 @@ class Node:
 class SourceTree:
     """The tree that `recipe` describes. Closed by close(), or as a context manager.
 
-    context: a folder whose .wclayerignore holds for all sources in it; ignore: what to leave out of it in place of
-    all .wclayerignore. Raises NotFoundError for a source that is not
+    context: a folder whose .wclayerignore holds for all sources in it. Raises NotFoundError for a source that is not
     there, LayerError for two things of one name.
     """
 
-    def __init__(self, recipe: LayerRecipe, context: str | None = None, ignore: Ignoring | None = None) -> None:
+    def __init__(self, recipe: LayerRecipe, context: str | None = None) -> None:
         self._folders: list[SourceFolder] = []
         self._others: list[Folder] = []
         self._later_wins = recipe.later_wins
-        self._outer_only = ignore is not None
         self._listings: OrderedDict[str, list[Node]] = OrderedDict()
         self._top = _Spot("")
         self.output_folder: bytes | None = None  # where writing the output changes names, and so the time
         self.removals: list[str] = [rule.path for rule in recipe.remove]
         try:
-            outer = _outer(context, ignore)
+            outer = _outer(context)
             for order, files in enumerate(recipe.files):
                 self._add_files(files, order, outer)
             rules: list[Rule] = [*recipe.directories, *recipe.symlinks, *recipe.junctions, *recipe.remove]
@@ -191,8 +189,7 @@ class SourceTree:
             directory, name = os.path.split(path)
             self._folders.append(SourceFolder(directory, single=True))
             return Origin(self._folders[-1], name, found, rule)
-        prefixed = _prefixed(outer, path, whole=self._outer_only)
-        folder = SourceFolder(path, rule.exclude, prefixed, outer_only=self._outer_only, ignore=rule.ignore)
+        folder = SourceFolder(path, rule.exclude, _prefixed(outer, path), ignore=rule.ignore)
         self._folders.append(folder)
         return Origin(folder, b"", found, rule)
 
@@ -345,32 +342,31 @@ def _key(node: Node) -> int:
     return int.from_bytes(blake2b(encode_wtf8(node.path), digest_size=8).digest(), "little")
 
 
-def _outer(context: str | None, ignore: Ignoring | None) -> tuple[bytes, Ignoring] | None:
+def _outer(context: str | None) -> tuple[bytes, Ignoring] | None:
     if context is None:
         return None
     folder, _ = find_source(context)
-    found = ignore if ignore is not None else read_ignore(folder)
-    return None if found is None else (folder, found)
+    ignore = read_ignore(folder)
+    return None if ignore is None else (folder, ignore)
 
 
-def _prefixed(outer: tuple[bytes, Ignoring] | None, path: bytes, *, whole: bool) -> tuple[Ignoring, bytes] | None:
-    """The outer patterns for a source at `path`, with what to put before a path of it; None for one outside.
-
-    whole: also if it is the outer folder itself, which otherwise reads them as its own.
-    """
-    if outer is not None and path == outer[0]:
-        return (outer[1], b"") if whole else None
-    if outer is None or not path.startswith(os.path.join(outer[0], b"")):
+def _prefixed(outer: tuple[bytes, Ignoring] | None, path: bytes) -> tuple[Ignoring, bytes] | None:
+    """The outer patterns for a source at `path`, with what to put before a path of it; None for one outside."""
+    if outer is None or path == outer[0] or not path.startswith(os.path.join(outer[0], b"")):
         return None
     return outer[1], os.path.relpath(path, outer[0]).replace(os.fsencode(os.sep), b"/") + b"/"
 
 
 def _is_excluded(rule: FilesRule, host: bytes, found: os.stat_result) -> bool:
     """Does the rule leave out what lies at `host` of a folder that is not the host's? There it is asked here."""
-    if rule.folder is None or rule.ignore is None:
+    if rule.folder is None or not rule.ignore:
         return False
+    directory = stat.S_ISDIR(found.st_mode)
     inside = host[len(encode_wtf8(rule.source)) :].lstrip(b"/")
-    return rule.ignore.match(inside, stat.S_ISDIR(found.st_mode)) and not rule.ignore.may_reopen(inside)
+    if not any(ignore.match(inside, directory) for ignore in rule.ignore):
+        return False
+    reopened = directory and any(ignore.may_reopen(inside) for ignore in rule.ignore)
+    return not (reopened and any(not _is_excluded(rule, *child) for child in rule.folder.list(host)))
 
 
 def _name(name: bytes, shown: str) -> str:

@@ -8,15 +8,15 @@ of entries that are wanted, their content goes into one temporary file.
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final, TypeAlias, cast
 
 from ..body import HoledBody
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
@@ -27,11 +27,12 @@ from ..win32.filetime import UNIX_EPOCH, to_unix_ns
 from ..win32.names import decode_wtf8, encode_wtf8, upcase
 from ..win32.reparse import link_target
 
-__all__ = ["TakenFiles", "take"]
+__all__ = ["TakenFiles", "component", "is_wild", "take"]
 
 _MOST_LINKS: Final = 8  # hard links to hard links
 _WILD: Final = re.compile(r"[*?\[]")
 _DEVICE: Final = 1
+Pattern: TypeAlias = tuple[Callable[[str], bool], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +70,23 @@ class TakenFiles:
 
     def find(self, pattern: str) -> list[str]:
         """The paths that fit a pattern, in the byte order of their names, spelled as the layers have them."""
-        parts = _parts(pattern)
+        parts = tuple(map(component, _parts(pattern)))
         if not parts:
             return [""]
-        fits = _matcher(tuple(parts))
         depth = len(parts) - 1
         found = [
             self._nodes[key].entry.path.partition("/")[2]
             for key in self._nodes
-            if key.count("/") == depth and fits(key.split("/"))
+            if key.count("/") == depth and _fits(key.split("/"), parts)
         ]
         return sorted(found, key=encode_wtf8)
+
+    def spelled(self, path: str) -> str:
+        """A path as the layers spell it. Raises NotFoundError."""
+        node = self._nodes.get("/".join(_parts(path)))
+        if node is None and _parts(path):
+            raise NotFoundError("the image has no such file", path=f"{self._name}//{FILES}/{path}")
+        return "" if node is None else node.entry.path.partition("/")[2]
 
     def is_directory(self, path: str) -> bool:
         """Is it a directory, and no link?"""
@@ -169,13 +176,15 @@ def take(
     wanted: Sequence[str],
     *,
     name: str,
+    literal: bool = False,
     temporary: str | os.PathLike[str] | None = None,
     progress: Callable[[Entry], None] | None = None,
 ) -> TakenFiles:
     """What the layers, base first, show below each of the paths `wanted` of drive C:.
 
     wanted: paths with `/`; their components may have `*`, `?` and `[...]` as Go's path.Match has them. Case does not
-    matter. name: what the image is called in errors. temporary: the folder for the content.
+    matter. literal: they have none, whatever their names look like. name: what the image is called in errors.
+    temporary: the folder for the content.
 
     Raises NotFoundError for a path without wildcards that is not there, LayerError for one that goes through a link,
     and what reading the layers raises.
@@ -184,7 +193,7 @@ def take(
     with host_errors(os.fspath(temporary or tempfile.gettempdir())):
         content = cast("BinaryIO", tempfile.TemporaryFile(dir=temporary, prefix="wclayer-"))
     try:
-        taking = _Taking(layers, patterns, content, name, progress)
+        taking = _Taking(layers, patterns, content, name, progress, literal=literal)
         taking.names()
         taking.check(wanted)
         taking.contents()
@@ -202,15 +211,18 @@ class _Taking:
         content: BinaryIO,
         name: str,
         progress: Callable[[Entry], None] | None,
+        *,
+        literal: bool,
     ) -> None:
         self._layers = layers
-        self._patterns = patterns
-        self._matchers = [_matcher(tuple(pattern)) for pattern in patterns]
+        self._patterns = [tuple((part.__eq__ if literal else component(part)) for part in parts) for parts in patterns]
+        self._wild = [not literal and any(map(is_wild, parts)) for parts in patterns]
         self._content = content
         self._end = 0
         self._name = name
         self._progress = progress or (lambda _: None)
         self._links: dict[str, tuple[int, str]] = {}  # links of the layers on the way to what is wanted
+        self._below: dict[str, set[str]] = {}  # of each directory on the way to a node or link
         self.nodes: dict[str, _Node] = {}
 
     # --- the first pass -------------------------------------------------------------
@@ -239,30 +251,42 @@ class _Taking:
             link = link_target(entry.reparse_data)
         parts = key.split("/")
         on_the_way = any(_leads_to(parts, pattern) for pattern in self._patterns)
+        wanted = any(_fits(parts, pattern) for pattern in self._patterns)
         if not isinstance(entry, Directory) and (on_the_way or key in self.nodes):
             self._remove(key, number, itself=False)
-        if any(fits(parts) for fits in self._matchers):
+        if wanted:
             self.nodes[key] = _Node(number, entry)
         elif on_the_way:
             self._links.pop(key, None)
             if link is not None:
                 self._links[key] = number, link[0]
+        if key in self.nodes or key in self._links:
+            while "/" in key:
+                above = key.rpartition("/")[0]
+                siblings = self._below.setdefault(above, set())
+                if key in siblings:
+                    break
+                siblings.add(key)
+                key = above
 
     def _remove(self, key: str, number: int, *, itself: bool) -> None:
         """Forget what the layers below `number` have at `key`, and below it."""
-        prefix = key + "/"
-        for table in (self.nodes, self._links):
-            for one in [one for one in table if one.startswith(prefix) or (itself and one == key)]:
-                found = table[one]
-                if (found.layer if isinstance(found, _Node) else found[0]) < number:
-                    del table[one]
+        waiting = [key] if itself else list(self._below.get(key, ()))
+        while waiting:
+            one = waiting.pop()
+            waiting += self._below.get(one, ())
+            node, link = self.nodes.get(one), self._links.get(one)
+            if node is not None and node.layer < number:
+                del self.nodes[one]
+            if link is not None and link[0] < number:
+                del self._links[one]
 
     def check(self, wanted: Sequence[str]) -> None:
         """Is there something for each path that has no wildcards?"""
-        for path, pattern, fits in zip(wanted, self._patterns, self._matchers, strict=True):
-            if not pattern or any(map(_WILD.search, pattern)):
+        for path, pattern, wild in zip(wanted, self._patterns, self._wild, strict=True):
+            if not pattern or wild:
                 continue
-            if any(fits(key.split("/")) for key in self.nodes):
+            if any(_fits(key.split("/"), pattern) for key in self.nodes):
                 continue
             for key, (_, target) in self._links.items():
                 if _leads_to(key.split("/"), pattern):
@@ -283,7 +307,7 @@ class _Taking:
         for _ in range(_MOST_LINKS):
             needs = self._pass(needs, direct=direct)
             direct = False
-            if not needs:
+            if not any(needs.values()):
                 break
         for node in self.nodes.values():
             if node.known is None:
@@ -292,7 +316,7 @@ class _Taking:
 
     def _pass(self, needs: dict[str, list[tuple[int, _Node]]], *, direct: bool) -> dict[str, list[tuple[int, _Node]]]:
         """direct: read also what is wanted itself. Gives what is needed yet, for links to links."""
-        further: dict[str, list[tuple[int, _Node]]] = {}
+        further: dict[int, tuple[str, int, _Node]] = {}  # by the node: of several links to follow the last one counts
         for number, layer in enumerate(self._layers):
             receivers: list[_Node] = []
             for entry, body in layer.entries():
@@ -306,20 +330,26 @@ class _Taking:
                 receivers = self._receivers(entry, number, needs, direct)
                 if isinstance(entry, HardLink):
                     for node in receivers:
-                        further.setdefault(_target(entry), []).append((number, node))
+                        node.known = None
+                        further[id(node)] = _target(entry), number, node
                     receivers = []
                 elif isinstance(entry, Directory | File) and receivers:
                     stored = self._store(body) if body is not None else None
                     for node in receivers:
+                        further.pop(id(node), None)
                         node.known, node.content, node.streams = entry, stored, []
-        return {key: [(limit, node) for limit, node in found if node.known is None] for key, found in further.items()}
+        result: dict[str, list[tuple[int, _Node]]] = {}
+        for target, limit, node in further.values():
+            result.setdefault(target, []).append((limit, node))
+        return result
 
     def _receivers(
         self, entry: Entry, number: int, needs: dict[str, list[tuple[int, _Node]]], direct: bool
     ) -> list[_Node]:
         key = upcase(entry.path)
-        receivers = [node for limit, node in needs.get(key, ()) if number <= limit]
-        own = self.nodes.get(key.partition("/")[2]) if direct and not isinstance(entry, HardLink) else None
+        receivers = [] if isinstance(entry, Directory) else [node for at, node in needs.get(key, ()) if number <= at]
+        root, _, path = key.partition("/")
+        own = self.nodes.get(path) if direct and root == upcase(FILES) and not isinstance(entry, HardLink) else None
         if own is not None and own.layer == number and not isinstance(own.entry, HardLink):
             receivers.append(own)
         return receivers
@@ -347,48 +377,30 @@ def _parts(path: str) -> list[str]:
     return [part for part in upcase(path).split("/") if part not in ("", ".")]
 
 
-def _leads_to(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Is `parts` on the way to what fits the pattern?"""
-    return len(parts) < len(pattern) and all(
-        _component(mask)(part) for mask, part in zip(pattern[: len(parts)], parts, strict=True)
-    )
+def _leads_to(parts: Sequence[str], pattern: Pattern) -> bool:
+    """Is the path, in upper case, on the way to what fits the pattern?"""
+    return len(parts) < len(pattern) and all(fits(part) for fits, part in zip(pattern, parts, strict=False))
 
 
-def _matcher(pattern: tuple[str, ...]) -> Callable[[Sequence[str]], bool]:
-    """What tells whether a path, in upper case, fits the pattern or lies below what does."""
-
-    def fits(parts: Sequence[str]) -> bool:
-        return len(parts) >= len(pattern) and all(
-            _component(mask)(part) for mask, part in zip(pattern, parts, strict=False)
-        )
-
-    return fits
+def _fits(parts: Sequence[str], pattern: Pattern) -> bool:
+    """Does the path, in upper case, fit the pattern, or lie below what does?"""
+    return len(parts) >= len(pattern) and all(fits(part) for fits, part in zip(pattern, parts, strict=False))
 
 
 @lru_cache(1024)
-def _component(mask: str) -> Callable[[str], bool]:
-    """One component of a pattern of Go's path.Match."""
-    if not _WILD.search(mask):
+def component(mask: str) -> Callable[[str], bool]:
+    """What tells whether a name fits one component of a pattern of Go's path.Match."""
+    if not is_wild(mask):
         return mask.__eq__
-    expression = ""
-    at = 0
-    while at < len(mask):
-        char = mask[at]
-        at += 1
-        if char == "*":
-            expression += ".*"
-        elif char == "?":
-            expression += "."
-        elif char == "[" and (end := mask.find("]", at + 1)) > 0:
-            inside = mask[at:end].replace("\\", "\\\\")
-            expression += f"[{inside}]" if inside.startswith("^") else f"[{inside.replace('^', chr(92) + '^')}]"
-            at = end + 1
-        else:
-            expression += re.escape(char)
-    with suppress(re.error):
-        compiled = re.compile(expression, re.DOTALL)
-        return lambda text: compiled.fullmatch(text) is not None
-    return mask.__eq__
+    # fnmatch has the same, but negates a class with `!`.
+    theirs = re.sub(r"\[([\^!])", lambda found: "[!" if found[1] == "^" else "[\\!", mask)
+    compiled = re.compile(fnmatch.translate(theirs))
+    return lambda text: compiled.match(text) is not None
+
+
+def is_wild(mask: str) -> bool:
+    """Has the pattern wildcards?"""
+    return _WILD.search(mask) is not None
 
 
 def _stat(mode: int, size: int, number: int, time: int) -> os.stat_result:

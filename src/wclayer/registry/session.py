@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
 from ..errors import RemoteError, UnreachableError, printable
-from .answers import codes_and_text, error_of
+from .answers import error_of
 from .backoff import TRANSIENT, Backoff, retry_after
 from .credentials import Credential, Credentials
 from .reference import is_loopback
@@ -57,11 +58,11 @@ class Registry:
         self._answered = False
         self._tokens: dict[str, Tokens] = {}
 
-    def url(self, path: str) -> str:
-        """The absolute URL of a path that begins with `/v2/`."""
+    def url(self, path: str, where: str | None = None) -> str:
+        """The absolute URL of a path that begins with `/v2/`; where: the image, for errors."""
         with self._lock:
             if self._base is None:
-                self._base = self._find_base()
+                self._base = self._find_base(where or f"docker://{self.host}")
         return self._base + path
 
     def send(
@@ -89,11 +90,10 @@ class Registry:
         refused = 0
         while True:
             try:
-                target = self.url(url) if url.startswith("/") else url
+                target = self.url(url, where) if url.startswith("/") else url
                 request = Request(method=method, url=target, headers=dict(headers or {}), body=body, timeout=timeout)
                 response, sent, own = self._follow(request, repository, scopes, where)
             except UnreachableError as error:
-                error.at(where)
                 tries.again(error)
                 continue
             if not self._answered:
@@ -137,7 +137,7 @@ class Registry:
         response = self._send(
             Request(method=method, url=url, headers={**headers, **more}, body=body, timeout=timeout), where
         )
-        if response.status == 401 and self._is_own(url):
+        if response.status == 401 and self._is_own(url, where):
             self._tokens_of(repository, where).challenged(response.headers, scopes, sent)
         return response
 
@@ -183,7 +183,7 @@ class Registry:
                 request.headers = {**headers, "Authorization": authorization}
             response = self._send(request, where)
             if response.status not in _REDIRECTS or request.method not in ("GET", "HEAD"):
-                return response, sent, self._is_own(request.url)
+                return response, sent, self._is_own(request.url, where)
             response.close()
             target = self.location(response, request.url, where)
             if target in seen or len(seen) > _MAX_REDIRECTS:
@@ -206,12 +206,12 @@ class Registry:
             raise
 
     def _authorization(self, url: str, repository: str, scopes: Sequence[str], where: str) -> str | None:
-        if not self._is_own(url):
+        if not self._is_own(url, where):
             return None
         return self._tokens_of(repository, where).header(scopes)
 
-    def _is_own(self, url: str) -> bool:
-        found, own = parse_url(url), parse_url(self.url("/"))
+    def _is_own(self, url: str, where: str) -> bool:
+        found, own = parse_url(url), parse_url(self.url("/", where))
         return found is not None and own is not None and found.origin == own.origin
 
     def _tokens_of(self, repository: str, where: str) -> Tokens:
@@ -240,23 +240,20 @@ class Registry:
             wait = retry_after(response.headers)
             tries.again(error_of(response, "no token", where), wait=wait)
 
-    def _find_base(self) -> str:
+    def _find_base(self, where: str) -> str:
         """`https://HOST`, or where that may be and must be, `http://HOST`."""
         host = _API_HOSTS.get(self.host, self.host)
         if not self.may_be_plain(host):
             return f"https://{host}"
         try:
-            codes_and_text(self._send(Request(method="GET", url=f"https://{host}/v2/"), f"https://{host}"))
+            self._send(Request(method="GET", url=f"https://{host}/v2/"), where).close()
         except NotTlsError:
             return f"http://{host}"
         except UnreachableError:
             if urlsplit(f"//{host}").port is not None:
                 raise
-            try:
-                codes_and_text(self._send(Request(method="GET", url=f"http://{host}/v2/"), f"http://{host}"))
-            except RemoteError:
-                pass
-            else:
+            with suppress(RemoteError):
+                self._send(Request(method="GET", url=f"http://{host}/v2/"), where).close()
                 return f"http://{host}"
             raise
         return f"https://{host}"

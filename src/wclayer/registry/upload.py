@@ -27,6 +27,7 @@ _PIECE: Final = 1 << 20  # bytes given to the connection at a time
 _SMALL: Final = 4 << 20  # a blob that is not worth a PATCH of its own
 _CHUNK: Final = 16 << 20  # bytes a PATCH, where a proxy takes no more
 _COMMIT: Final = 600.0  # seconds: the registry may read it all once more
+_FAREWELL: Final = 5.0  # seconds: nothing depends on it
 _NO_PATCH: Final = frozenset((404, 405, 501))
 _UNKNOWN: Final = frozenset(("BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN"))
 _LOST: Final = frozenset((400, 404, 405, 410, 416))  # answers to how far an upload has got: nowhere
@@ -141,14 +142,14 @@ class Upload:
             raise wrapped.error from None
         except UnreachableError:
             raise  # there is nobody to tell that it is over
-        except WclayerError:
+        except Exception:  # also where another blob has failed
             self._cancel()
             raise
 
     # --- steps --------------------------------------------------------------------
 
     def _uploads(self) -> str:
-        return self._registry.url(f"/v2/{self._repository}/blobs/uploads/")
+        return self._registry.url(f"/v2/{self._repository}/blobs/uploads/", self._where)
 
     def _is_there(self) -> bool:
         """Has the registry the blob after all, though its answer was lost?"""
@@ -275,7 +276,7 @@ class Upload:
         if location is None:
             return
         with suppress(WclayerError):
-            self._send("DELETE", location, {"Content-Length": "0"}, iter(()), TIMEOUT).close()
+            self._send("DELETE", location, {"Content-Length": "0"}, iter(()), _FAREWELL).close()
 
     def _tell(self, position: int) -> None:
         if position != self._told:
