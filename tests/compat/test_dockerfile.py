@@ -1,4 +1,4 @@
-"""Our builds of Dockerfiles beside what BuildKit made of the same ones."""
+"""Our builds of the Dockerfiles in examples/ beside what BuildKit made of the same ones."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.compat.tools import shared
+from tests.compat.tools import REPOSITORY, shared
 from tests.images import Layout, digest
 from tests.tars import M, build, directory
 from wclayer.dockerfile.build import build_dockerfile
 
 CONFIG = "Files/Windows/System32/config"
-COPY = "FROM base\nCOPY hello.txt /\nCOPY hello.txt /dir/sub/h2.txt\nENV A=b\nWORKDIR /app\n"
-LINK = "FROM base\nCOPY --from=src /Windows/System32/config/SAM /x/SAM\nCOPY --from=src /app/sym /app/hard.txt /y/\n"
 
 
 class Theirs:
@@ -83,12 +81,16 @@ def descriptors(layer: bytes) -> dict[str, str]:
     return {path: text for path, text in found.items() if path not in ("Files", "Hives")}
 
 
-def ours(folder: Path, text: str, contexts: dict[str, str]) -> Theirs:
-    context = folder / "context"
-    context.mkdir()
-    (context / "hello.txt").write_bytes(b"hello\n")
+def ours(folder: Path, example: str, contexts: dict[str, str]) -> Theirs:
+    dockerfile = REPOSITORY / "examples" / example / "Dockerfile"
     place = folder / "out.tar"
-    build_dockerfile(text.encode(), f"oci-archive:{place}:t", source="D", context=str(context), contexts=contexts)
+    build_dockerfile(
+        dockerfile.read_bytes(),
+        f"oci-archive:{place}:t",
+        source=str(dockerfile),
+        context=str(dockerfile.parent),
+        contexts=contexts,
+    )
     return Theirs(place)
 
 
@@ -104,7 +106,7 @@ def compare(mine: Theirs, theirs: Theirs) -> None:
 
 def test_copy(tmp_path: Path) -> None:
     theirs = Theirs(shared("data/images/buildkit-copy.oci.tar"))
-    mine = ours(tmp_path, COPY, {"base": theirs.base(tmp_path / "base")})
+    mine = ours(tmp_path, "copy", {"base": theirs.base(tmp_path / "base")})
     compare(mine, theirs)
 
 
@@ -131,7 +133,7 @@ def source(folder: Path, theirs: Theirs) -> str:
 def test_link(tmp_path: Path) -> None:
     theirs = Theirs(shared("data/images/buildkit-link.oci.tar"))
     contexts = {"base": theirs.base(tmp_path / "base"), "src": source(tmp_path / "source", theirs)}
-    mine = ours(tmp_path, LINK, contexts)
+    mine = ours(tmp_path, "copy-from", contexts)
     compare(mine, theirs)
     assert contents(mine.layers[2])["Files/y/sym"] == b"hello\r\n"
 
@@ -140,11 +142,9 @@ def test_link(tmp_path: Path) -> None:
 def test_security(tmp_path: Path, name: str) -> None:
     """Entry for entry, whoever is meant: BuildKit's descriptors are those of a fresh Windows volume, as ours."""
     theirs = Theirs(shared(f"data/images/buildkit-{name}.oci.tar"))
-    text = COPY
     contexts = {"base": theirs.base(tmp_path / "base")}
     if name == "link":
-        text = LINK
         contexts["src"] = source(tmp_path / "source", theirs)
-    mine = ours(tmp_path, text, contexts)
+    mine = ours(tmp_path, "copy" if name == "copy" else "copy-from", contexts)
     for one, other in zip(mine.layers[1:], theirs.layers[1:], strict=True):
         assert descriptors(one) == descriptors(other)
