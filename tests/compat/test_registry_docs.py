@@ -39,6 +39,17 @@ def test_the_main_job_of_the_readme(tmp_path: Path, registry: DockerRegistry) ->
     assert set(registry.tags("report")) == {"latest"}
 
 
+def test_the_examples_of_the_help(tmp_path: Path, registry: DockerRegistry) -> None:
+    (tmp_path / "hello").mkdir()
+    run(tmp_path, registry.host, "wclayer build hello -o oci:out:hello")
+    found = subprocess.run([sys.executable, "-m", "wclayer", "copy", "--help"], capture_output=True, check=True)
+    lines = re.findall(r"^ +(wclayer .*docker://.*)$", found.stdout.decode(), re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        run(tmp_path, registry.host, line)
+    assert (tmp_path / "pulled" / "index.json").exists()
+
+
 def test_the_examples_of_the_page(tmp_path: Path, registry: DockerRegistry) -> None:
     page = (REPOSITORY / "docs" / "registries.md").read_text(encoding="utf-8")
     (tmp_path / "app").mkdir()

@@ -24,7 +24,7 @@ from ..images.spec import MAX_SIZE, check_port, load_recipe
 from ..layertar.compression import Compression
 from ..stores.host import host_errors
 from .common import check_image_output, common_options, pairs, size_text, temporary_folder
-from .network import network_options, registries_of
+from .network import jobs_option, network_options, registries_of
 from .progress import progress_bar
 
 __all__ = ["build"]
@@ -69,6 +69,7 @@ _DOCKERFILES = ("dockerfile", "containerfile")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), help="Processors to compress on. Default: all.")
 @click.option("--no-cache", is_flag=True, help="Read the layers of the base anew, and remember nothing.")
 @click.option("--force", is_flag=True, help="Replace the image at PLACE, if there is one.")
+@jobs_option
 @network_options
 @common_options
 def build(

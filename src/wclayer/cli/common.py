@@ -46,7 +46,7 @@ def common_options(command: Callable[P, R]) -> Callable[P, R]:
     """--json, --quiet, --verbose and --debug."""
     for option in (
         click.option("--debug", is_flag=True, help="Show tracebacks and timings."),
-        click.option("-v", "--verbose", is_flag=True, help="Name each entry on stderr."),
+        click.option("-v", "--verbose", is_flag=True, help="Name each entry on stderr, or say more."),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
         click.option("--json", "as_json", is_flag=True, help="Print the result, or the error, as JSON."),
     ):

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..images.copying import CopiedImage, copy_image
 from ..layertar.compression import Compression
 from .common import check_image_output, choice_of, choice_options, common_options, size_text, temporary_folder
-from .network import network_options, registries_of
+from .network import jobs_option, network_options, registries_of
 from .progress import byte_bar
 
 __all__ = ["copy"]
@@ -38,6 +38,7 @@ __all__ = ["copy"]
 )
 @click.option("--level", metavar="N", type=int, help="gzip: 1 to 9 (default 5); zstd: 1 to 19 (default 3).")
 @click.option("--force", is_flag=True, help="Replace the image at DST, if there is another one.")
+@jobs_option
 @network_options
 @common_options
 def copy(
@@ -70,6 +71,8 @@ def copy(
 
     \b
     Examples:
+      wclayer copy oci:out:hello docker://registry.example/team/hello:1.0
+      wclayer copy docker://registry.example/team/hello:1.0 oci:pulled:hello
       wclayer copy oci:out:hello oci-archive:hello.tar:hello
       wclayer copy oci:out:hello docker-archive:hello-docker.tar:hello:1.0
       wclayer copy --compress zstd oci:out:hello oci:small:hello

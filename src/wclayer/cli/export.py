@@ -27,7 +27,7 @@ from .common import (
     print_summary,
     temporary_folder,
 )
-from .network import network_options, registries_of
+from .network import jobs_option, network_options, registries_of
 from .progress import progress_bar
 
 __all__ = ["export"]
@@ -56,6 +56,7 @@ __all__ = ["export"]
     help="Write permission bits 0644 and 0755, as Microsoft's own tars have; canonical framing.",
 )
 @click.option("--force", is_flag=True, help="Replace TAR, or change the image, if there is one; write to a terminal.")
+@jobs_option
 @network_options
 @common_options
 def export(

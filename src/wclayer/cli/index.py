@@ -9,7 +9,7 @@ import click
 
 from ..images.index import make_index
 from .common import check_image_output, common_options, pairs, temporary_folder
-from .network import network_options, registries_of
+from .network import jobs_option, network_options, registries_of
 
 __all__ = ["index"]
 
@@ -19,6 +19,7 @@ __all__ = ["index"]
 @click.option("-o", "--output", metavar="PLACE", required=True, help="Where the index goes: oci:DIR:TAG and its kin.")
 @click.option("--annotation", metavar="KEY=VALUE", multiple=True, help="An annotation of the index.")
 @click.option("--force", is_flag=True, help="Replace the image at PLACE, if there is one.")
+@jobs_option
 @network_options
 @common_options
 def index(

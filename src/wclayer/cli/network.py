@@ -16,23 +16,15 @@ from .. import __version__
 from ..registry.credentials import AuthFiles
 from ..registry.registries import Registries
 
-__all__ = ["network_options", "registries_of"]
+__all__ = ["jobs_option", "network_options", "registries_of"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def network_options(command: Callable[P, R]) -> Callable[P, R]:
-    """--plain-http, --authfile and --jobs; `registries_of` takes what they give."""
+    """--plain-http and --authfile; `registries_of` takes what they give."""
     for option in (
-        click.option(
-            "--jobs",
-            metavar="N",
-            type=click.IntRange(1, 32),
-            default=3,
-            show_default=True,
-            help="Blobs that are copied at a time.",
-        ),
         click.option(
             "--authfile",
             metavar="FILE",
@@ -45,7 +37,17 @@ def network_options(command: Callable[P, R]) -> Callable[P, R]:
     return command
 
 
-def registries_of(*, plain_http: bool, authfile: str | None, jobs: int) -> Registries:
+jobs_option = click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 32),
+    default=3,
+    show_default=True,
+    help="Blobs that are copied at a time.",
+)
+
+
+def registries_of(*, plain_http: bool, authfile: str | None, jobs: int = 3) -> Registries:
     """The registries, as the options and the environment say."""
     return Registries(
         credentials=_credentials(authfile),

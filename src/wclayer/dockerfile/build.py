@@ -12,17 +12,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import BinaryIO, Final, Self
 
-from ..entry import Source
 from ..errors import ImageError, NotFoundError, RemoteError, UsageError
 from ..images.blobs import Blobs, VerifiedBlob
 from ..images.build import BuiltImage, Progress, build_on
 from ..images.choosing import Choice, parse_platform
 from ..images.descriptors import Descriptor
 from ..images.places import Place, parse_place
-from ..images.reading import Image, open_image
+from ..images.reading import Image, ImageLayer, open_image
 from ..images.recipe import DirectoryRule, LayerRecipe, Recipe
 from ..images.staging import Staging
 from ..images.taking import TakenFiles, take
@@ -160,6 +159,7 @@ class _Build:
         self._states: dict[int, _State] = {}
         self._images: dict[tuple[str, str], Image] = {}
         self._made: dict[int, Image] = {}
+        self._nearer: dict[str, _Near] = {}
         self._sources: dict[str, FileSource] = {}
         self._used: set[str] = set(self._stages.used)
 
@@ -311,10 +311,11 @@ class _Build:
         found = self._stages.find(name, stage.number)
         if found is None and self._stages.find(name, len(self._stages.stages)) is not None:
             raise self._dockerfile.error(instruction.line, "a stage that comes later, or this one", got=name)
+        layers: list[ImageLayer]
         if place is not None:
-            image = self._open(place, "", is_place=True)
+            layers = self._near(self._open(place, "", is_place=True))
         elif found is not None:
-            image = self._image_of(found)
+            layers = self._layers_of(found)
         elif name == SCRATCH:
             raise self._dockerfile.error(instruction.line, "scratch has no files", got="--from=scratch")
         elif name.isascii() and name.isdecimal():
@@ -322,21 +323,31 @@ class _Build:
                 instruction.line, "no stage of this number", expected=f"below {stage.number}", got=name[:20]
             )
         else:
-            image = self._open(name, "")
-        layers: list[Source] = [layer.source() for layer in image.layers]
+            layers = self._near(self._open(name, ""))
 
-        def taken(patterns: Sequence[str], *, literal: bool = False) -> TakenFiles:
-            files = take(layers, patterns, name=name, literal=literal, temporary=self._temporary)
+        def taken(paths: Sequence[str], literal: bool) -> TakenFiles:
+            sources = [layer.source() for layer in layers]
+            files = take(sources, paths, name=name, literal=literal, temporary=self._temporary)
             return self._stack.enter_context(closing(files))
 
-        further = lru_cache(lambda path: taken([path], literal=True))
-        return TakenFolder(taken(patterns), further)
+        return TakenFolder.take(patterns, taken)
 
-    def _image_of(self, stage: Stage) -> Image:
-        """An earlier stage as an image; built, if it has more than its base."""
+    def _near(self, image: Image) -> list[ImageLayer]:
+        """The layers of an image, to be read twice: what is in a registry is put aside when it is first read."""
+        if image.place.transport != "docker":
+            return list(image.layers)
+        near = self._nearer.get(image.manifest.digest)
+        if near is None:
+            near = _Near(image.blobs, Staging(tempfile.mkdtemp(dir=self._temporary)))
+            self._nearer[image.manifest.digest] = near
+        return [replace(layer, blobs=near) for layer in image.layers]
+
+    def _layers_of(self, stage: Stage) -> list[ImageLayer]:
+        """The layers of an earlier stage: those of its base, and its own, which are made for that."""
         state = self.state(stage)
-        if state.image is not None and not state.layers:
-            return state.image
+        below = [] if state.image is None else self._near(state.image)
+        if not state.layers:
+            return below
         made = self._made.get(stage.number)
         if made is None:
             place = Place(
@@ -354,7 +365,7 @@ class _Build:
                 registries=self._registries,
             )
             made = self._made[stage.number] = self._stack.enter_context(open_image(place))
-        return made
+        return [*below, *made.layers]
 
     # --- images -----------------------------------------------------------------
 
@@ -393,12 +404,7 @@ class _Build:
                 if is_root or wanted is None or isinstance(error, RemoteError):
                     raise
                 image = opened(choice=self._choice(platform))
-            self._stack.enter_context(image)
-            if place.transport == "docker":
-                # COPY --from reads it twice.
-                near = _Near(image.blobs, Staging(tempfile.mkdtemp(dir=self._temporary)))
-                image.layers = tuple(replace(layer, blobs=near) for layer in image.layers)
-            self._images[key] = image
+            self._images[key] = self._stack.enter_context(image)
         return image
 
 

@@ -14,7 +14,7 @@ from e2b_dockerfile_utils import parse_heredoc
 from ..errors import UsageError, WclayerError
 from ..images.acl import parse_account
 from ..images.recipe import FilesRule, Ignoring, Security
-from ..win32.names import decode_wtf8
+from ..win32.names import decode_wtf8, encode_wtf8
 from .ignore import DockerIgnore
 from .parse import Dockerfile, Instruction
 from .paths import absolute, drive_relative, lost_backslash, relative_to_root
@@ -120,7 +120,8 @@ class Copying:
         if source.is_directory(path):
             excluded = () if excluding is None else (excluding,)
             return [replace(rule, ignore=(*(rule.ignore or ()), *excluded))]
-        if excluding is not None and excluding.match(os.fsencode(name), False):
+        host = os.fsencode(name) if rule.folder is None else encode_wtf8(name)
+        if excluding is not None and excluding.match(host, False):
             return []
         if rule.folder is None:
             if self._flag(instruction, "unpack", instruction.name == "ADD") and os.path.isfile(rule.source):
@@ -129,7 +130,7 @@ class Copying:
                     return [replace(rule, source=folder, ignore=())]
                 os.rmdir(folder)
             try:
-                name = decode_wtf8(os.fsencode(name))
+                name = decode_wtf8(host)
             except WclayerError as error:
                 error.at(rule.source)
                 raise
@@ -158,7 +159,7 @@ class Copying:
                 raise self._error(
                     instruction, f"{instruction.name} --{flag} is not possible here", hint=_NOT_HERE[flag]
                 )
-            if flag not in _FLAGS or (flag == "from" and instruction.name != "COPY"):
+            if flag not in _FLAGS or flag == ("unpack" if instruction.name == "COPY" else "from"):
                 raise self._error(instruction, f"an unknown flag of {instruction.name}", got=f"--{flag}")
         self._flag(instruction, "link", True)
         self._flag(instruction, "unpack", True)

@@ -5,10 +5,11 @@ The grammar is BuildKit's (frontend/dockerfile/parser, shell), by e2b-dockerfile
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from e2b_dockerfile_utils import (
     DockerfileHeredoc,
@@ -18,12 +19,17 @@ from e2b_dockerfile_utils import (
     parse_dockerfile_ast,
 )
 
-from ..errors import SpecError, WclayerError
+from ..errors import SpecError, WclayerError, printable
 
 __all__ = ["MAX_SIZE", "Dockerfile", "Environment", "Heredoc", "Instruction", "parse_dockerfile"]
 
-MAX_SIZE: Final = 1 << 20  # bytes
+MAX_SIZE: Final = 1 << 20  # bytes, also of what variables make of a word
+# Variables with a pattern, which the lexer matches by trying everything.
+_PATTERN: Final = re.compile(r"\$\{\w+[/#%][^}]*\}?")
+_MAX_STARS: Final = 3
 _BARE_FLAGS: Final = frozenset(("link", "parents", "unpack", "keep-git-dir"))
+
+T = TypeVar("T", str, list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +82,32 @@ class Dockerfile:
 
     def word(self, instruction: Instruction, text: str, env: Environment) -> str:
         """One word with quotes and escapes taken away and variables put in. Raises SpecError."""
-        try:
-            return ShellLex(self.escape, env=env, skip_unset_env=False).process_word(text)
-        except ValueError as error:
-            raise self.error(instruction.line, str(error)) from None
+        return self._expanded(instruction, text, lambda: self._lex(env).process_word(text))
 
     def words(self, instruction: Instruction, text: str, env: Environment) -> list[str]:
         """The words of a text in which a variable may become several. Raises SpecError."""
+        return self._expanded(instruction, text, lambda: self._lex(env).process_words(text))
+
+    def _lex(self, env: Environment) -> ShellLex:
+        return ShellLex(self.escape, env=env, skip_unset_env=False)
+
+    def _expanded(self, instruction: Instruction, text: str, expand: Callable[[], T]) -> T:
+        if any(found[0].count("*") > _MAX_STARS for found in _PATTERN.finditer(text)):
+            raise self.error(instruction.line, "a pattern of so many wildcards", expected=f"at most {_MAX_STARS}")
         try:
-            return ShellLex(self.escape, env=env, skip_unset_env=False).process_words(text)
+            result = expand()
         except ValueError as error:
-            raise self.error(instruction.line, str(error)) from None
+            raise self.error(instruction.line, printable(str(error))) from None
+        if sum(map(len, result)) > MAX_SIZE:
+            raise self.error(instruction.line, "variables make this too long", expected=f"{MAX_SIZE:,} characters")
+        return result
 
     def heredoc(self, instruction: Instruction, heredoc: Heredoc, env: Environment) -> str:
         """The content of a heredoc, with variables put in where it wants that. Raises SpecError."""
         if not heredoc.expand:
             return heredoc.content
-        try:
-            lex = ShellLex("\\", env=env, skip_unset_env=False, skip_process_quotes=True)
-            return lex.process_word(heredoc.content)
-        except ValueError as error:
-            raise self.error(instruction.line, str(error)) from None
+        lex = ShellLex("\\", env=env, skip_unset_env=False, skip_process_quotes=True)
+        return self._expanded(instruction, heredoc.content, lambda: lex.process_word(heredoc.content))
 
 
 class Environment(dict[str, str]):
@@ -126,7 +137,7 @@ def parse_dockerfile(data: bytes, source: str) -> Dockerfile:
     except DockerfileSyntaxError as error:
         message = str(error).partition(": ")[2]
         where = "" if error.line is None else f"line {error.line}: "
-        raise SpecError(f"{where}{message}", path=source) from None
+        raise SpecError(f"{where}{printable(message)}", path=source) from None
     except UnicodeDecodeError as error:
         raise SpecError("a Dockerfile that is no UTF-8", path=source, offset=error.start) from None
     except RecursionError:

@@ -170,7 +170,8 @@ class Running:
         self.step("ENV " + " ".join(f"{name}={value}" for name, value in pairs))
 
     def _expose(self, instruction: Instruction) -> None:
-        ports: list[str] = []
+        ports: dict[str, None] = {}
+        count = 0
         for arg in instruction.args:
             for word in self._dockerfile.words(instruction, arg, self.env):
                 found = _PORTS.fullmatch(word)
@@ -178,7 +179,10 @@ class Running:
                 if found is None or not 0 < first <= last < _MAX_PORTS:
                     raise self._error(instruction, "a port", expected="such as 80, 53/udp, 8000-8010", got=word)
                 protocol = (found[3] or "tcp").lower()
-                ports += [f"{number}/{protocol}" for number in range(first, last + 1)]
+                ports |= dict.fromkeys(f"{number}/{protocol}" for number in range(first, last + 1))
+                count += last - first
+                if count >= _MAX_PORTS:
+                    raise self._error(instruction, "so many ports", expected=f"below {_MAX_PORTS:,}")
         if not ports:
             raise self._error(instruction, "EXPOSE of nothing", expected="a port")
         exposed = {**(self.config.get("ExposedPorts") or {}), **{port: {} for port in ports}}
@@ -196,9 +200,9 @@ class Running:
         check: dict[str, Any] = {"Test": test}
         for flag, values in instruction.flags.items():
             if flag == "retries":
-                if not values[-1].isdecimal():
+                if not (values[-1].isascii() and values[-1].isdecimal() and len(values[-1]) < 10):
                     raise self._error(instruction, "--retries", expected="a number", got=values[-1])
-                check["Retries"] = int(values[-1][:9])
+                check["Retries"] = int(values[-1])
             elif flag in ("interval", "timeout", "start-period", "start-interval"):
                 key = "".join(part.capitalize() for part in flag.split("-"))
                 check[key] = self._duration(instruction, flag, values[-1])

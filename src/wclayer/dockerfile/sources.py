@@ -8,7 +8,7 @@ import os
 import posixpath
 import stat
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol, Self, cast
 
@@ -114,42 +114,53 @@ class HostFolder:
         if inside and self._is_left_out(inside):
             raise self._missing(place, True)
         own = None
-        if self.temporary is not None:
-            own = os.fsencode(os.path.relpath(os.path.realpath(self.temporary), root).replace(os.sep, "/"))
+        temporary = "" if self.temporary is None else os.path.realpath(self.temporary)
+        if temporary.startswith(os.path.join(root, "")):
+            own = os.fsencode(os.path.relpath(temporary, root).replace(os.sep, "/"))
         return FilesRule(source=place, ignore=(Part(self.ignore, os.fsencode(inside), own),))
 
 
 @dataclass(frozen=True, slots=True)
 class TakenFolder:
-    """Files out of an image; a link that is named itself is followed. take: takes further ones out of the same."""
+    """Files out of an image. behind: of the links that are named themselves, what they lead to."""
 
     files: TakenFiles
-    take: Callable[[str], TakenFiles]
+    behind: Mapping[str, tuple[TakenFiles, str]]
+
+    @classmethod
+    def take(cls, patterns: Sequence[str], take: Callable[[Sequence[str], bool], TakenFiles]) -> Self:
+        """What fits the patterns. take: takes paths, which may be no patterns but literal, out of the image."""
+        files = take(patterns, False)
+        behind = {path: (files, path) for pattern in patterns for path in files.find(pattern)}
+        for _ in range(_MOST_LINKS):
+            targets = {path: found for path, (where, place) in behind.items() if (found := _target(where, place))}
+            if not targets:
+                return cls(files, behind)
+            further = take(list(dict.fromkeys(targets.values())), True)
+            behind |= {path: (further, further.spelled(target)) for path, target in targets.items()}
+        raise LayerError("links without end", path=next(iter(targets)))
 
     def find(self, pattern: str) -> list[str]:
         return self.files.find(pattern)
 
     def is_directory(self, path: str) -> bool:
-        files, place = self._behind(path)
+        files, place = self.behind[path]
         return files.is_directory(place)
 
     def rule(self, path: str) -> FilesRule:
-        files, place = self._behind(path)
+        files, place = self.behind[path]
         return FilesRule(source=place, folder=files)
 
-    def _behind(self, path: str) -> tuple[TakenFiles, str]:
-        files, place = self.files, path
-        for _ in range(_MOST_LINKS):
-            target = files.link(place)
-            if target is None:
-                return files, place
-            found = steps(place.rpartition("/")[0], target)
-            if found is None:
-                raise LayerError("a link that leads out of drive C:", path=path, got=target)
-            wanted = posixpath.normpath("/" + "/".join(found)).lstrip("/")
-            files = self.take(wanted)
-            place = files.spelled(wanted)
-        raise LayerError("links without end", path=path)
+
+def _target(files: TakenFiles, path: str) -> str | None:
+    """The path of drive C: that the link at `path` leads to; None for what is none."""
+    target = files.link(path)
+    if target is None:
+        return None
+    found = steps(path.rpartition("/")[0], target)
+    if found is None:
+        raise LayerError("a link that leads out of drive C:", path=path, got=target)
+    return posixpath.normpath("/" + "/".join(found)).lstrip("/")
 
 
 def unpack(path: str, folder: str) -> bool:

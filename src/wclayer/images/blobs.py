@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Any, BinaryIO, Final, Protocol, Self, cast
 
 from ..body import CHUNK
-from ..errors import DigestMismatchError, ImageError, NotFoundError, RemoteError
+from ..errors import DigestMismatchError, ImageError, NotFoundError, RemoteError, RemoteNotFoundError
 from ..layertar.compression import Compression
 from .descriptors import Descriptor
 from .documents import read_bounded
@@ -20,7 +20,8 @@ _MAGIC: Final[dict[str, tuple[bytes, ...]]] = {
     "gzip": (b"\x1f\x8b",),
     "zstd": (b"\x28\xb5\x2f\xfd", *(bytes((low,)) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))),
 }
-_MARK: Final = 4 << 20  # bytes between the states of the digest that are remembered
+_MARK: Final = 4 << 20  # bytes between the states of the digest that are remembered, to begin with
+_MARKS: Final = 1024  # so many states at the most
 
 
 class Blobs(Protocol):
@@ -59,6 +60,7 @@ class VerifiedBlob:
         self._hash = hashlib.sha256()
         self._done = 0
         self._marks: list[tuple[int, Any]] = [(0, self._hash.copy())]
+        self._step = _MARK
 
     @classmethod
     def of_bytes(cls, data: bytes, descriptor: Descriptor, name: str) -> Self:
@@ -82,8 +84,10 @@ class VerifiedBlob:
                 self._compression = None
         self._done += len(data)
         self._hash.update(data)
-        if self._done >= self._marks[-1][0] + _MARK:
+        if self._done >= self._marks[-1][0] + self._step:
             self._marks.append((self._done, self._hash.copy()))
+            if len(self._marks) > _MARKS:
+                self._marks, self._step = self._marks[::2], self._step * 2
         if self._done > self.descriptor.size or not data or n < 0:
             self._check()
         return data
@@ -95,7 +99,7 @@ class VerifiedBlob:
     def rewind(self, offset: int) -> None:
         """Go back: the next byte read is the one at `offset`, and what lies before it has been read already.
 
-        What is read once more is at most 4 MiB beside what is asked for, however large the blob.
+        What is read once more beside what is asked for is 4 MiB at the most, or a five-hundredth of a larger blob.
         """
         if offset == self._done:
             return
@@ -139,13 +143,15 @@ class VerifiedBlob:
 def read_small(blobs: Blobs, descriptor: Descriptor, most: int, what: str) -> bytes:
     """The whole of a blob of at most `most` bytes, checked; `what` names it in errors.
 
-    Raises ImageError for one that is missing or too large, DigestMismatchError.
+    Raises ImageError for one that is missing or too large (RemoteError, where a registry has lost it),
+    DigestMismatchError.
     """
     blob = VerifiedBlob(lambda offset: blobs.open(descriptor, offset), descriptor, f"{what} {descriptor.digest}")
     try:
         blob.start()
-    except RemoteError:
-        raise
+    except RemoteNotFoundError as error:
+        # Not for who asks whether there is an image at all: there is one.
+        raise RemoteError(f"{what} is missing: {error.message}", path=error.path, hint="push the image again") from None
     except NotFoundError as error:
         raise ImageError(
             f"{what} is missing", path=error.path, expected=descriptor.digest, hint="fetch the image again"

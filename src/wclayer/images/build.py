@@ -129,7 +129,7 @@ def build_on(
 ) -> BuiltImage:
     """As build_image, on a base that is open already; `recipe.base` does not matter.
 
-    bare: make no hives FROM scratch; what comes of it has just the files of the sources, and no Windows takes it.
+    bare: make no hives FROM scratch, and an image of the new layers alone; no Windows takes it.
     """
     place = output if isinstance(output, Place) else parse_place(output)
     with ExitStack() as stack:
@@ -138,8 +138,8 @@ def build_on(
         for layer in recipe.layers:
             decided = decide_into(layer, trees, known)
             trees.append(stack.enter_context(SourceTree(decided, recipe.context)))
-        build = _Build(recipe, place, base, known, trees, workers, progress)
-        build.check(bare=bare)
+        build = _Build(recipe, place, base, known, trees, workers, progress, bare=bare)
+        build.check()
         sources = [] if base is None else [base.place]
         with create_image(place, force=force, temporary=temporary, registries=registries, sources=sources) as writer:
             return build.write(writer)
@@ -155,8 +155,11 @@ class _Build:
         trees: Sequence[SourceTree],
         workers: int | None,
         progress: Progress | None,
+        *,
+        bare: bool,
     ) -> None:
         self._known = known
+        self._bare = bare
         self._recipe = recipe
         self._place = place
         self._base = base
@@ -172,7 +175,7 @@ class _Build:
 
     # --- before anything is written ---------------------------------------------
 
-    def check(self, *, bare: bool) -> None:
+    def check(self) -> None:
         """All that can be found out of the sources by looking at their names."""
         if not self._trees and self._base is None:
             raise UsageError("nothing to build", expected="a context, or a base", hint="give a folder")
@@ -184,7 +187,7 @@ class _Build:
             for tree in self._trees:
                 tree.check_output(self._place.path)
         if self._base is None:
-            if not bare:
+            if not self._bare:
                 self._find_hives(self._trees[0])
             if self._trees[0].removals:
                 raise UsageError(
@@ -263,7 +266,7 @@ class _Build:
             return self._finish(writer, descriptors)
 
     def _copy_base(self, writer: ImageWriter) -> list[Descriptor]:
-        layers = self._base.layers if self._base else ()
+        layers = self._base.layers if self._base and not self._bare else ()
         writer.copy([(layer.descriptor, layer.blob) for layer in layers])
         return [replace(layer.descriptor, media_type=oci_layer_type(layer.descriptor.media_type)) for layer in layers]
 
@@ -295,7 +298,7 @@ class _Build:
                 raise changed(node.shown, "other names, sizes or times in the folder")
 
     def _finish(self, writer: ImageWriter, layers: Sequence[Descriptor]) -> BuiltImage:
-        recipe, result, base = self._recipe, self._result, self._base
+        recipe, result, base = self._recipe, self._result, None if self._bare else self._base
         history = [history_entry(result.created, layer.name) for layer in recipe.layers]
         if recipe.history:
             history = [

@@ -110,6 +110,7 @@ def copy_image(
             blobs = stack.enter_context(closing(open_blobs(source, temporary, registries)))
             if blobs.root.media_type in INDEXES:
                 return copy.index(blobs, create)
+            return copy.image(Image(source, blobs, blobs.root), create)
         image = stack.enter_context(open_image(source, choice=choice, temporary=temporary, registries=registries))
         if oci or compression is not None:
             return copy.converted(image, create, compression, level)
@@ -139,7 +140,7 @@ class _Copy:
         for one in manifests:
             manifest = read_small(blobs, one, MAX_MANIFEST, "a manifest of the index")
             found += [(leaf, partial(_open, blobs, leaf)) for leaf in _leaves(manifest, one)]
-            found.append((one, partial(VerifiedBlob.of_bytes, manifest, one, one.digest)))
+            found.append((one, partial(_open, blobs, one)))
         found.append((root, partial(VerifiedBlob.of_bytes, data, root, root.digest)))
         writer = self._stack.enter_context(create(expected=root.digest))
         self._blobs(writer, found)

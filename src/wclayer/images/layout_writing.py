@@ -103,21 +103,25 @@ class NewLayout(StagedTarget):
 
 
 class ExistingLayout(StagedTarget):
-    """A further tag, or another image for one, in the layout at `path`."""
+    """A further tag, or another image for one, in the layout at `path`.
 
-    def __init__(self, path: str, tag: str, *, force: bool) -> None:
+    expected: the digest of the image, if it is known; a tag that leads to it already is not in the way.
+    """
+
+    def __init__(self, path: str, tag: str, *, force: bool, expected: str | None = None) -> None:
         self._path = path
         self._tag = tag
         self._force = force
         self._blobs = os.path.join(path, *_BLOBS)
         self._sound: set[str] = set()  # blobs of the layout that have been looked at
         _, descriptors = parse_index(_read(path, INDEX_JSON), INDEX_JSON)
-        self._check([one.to_json() for one in descriptors])
+        self._check([one.to_json() for one in descriptors], expected)
         self._partial = PartialFolder(os.path.join(path, _STAGING))
         self.staging = Staging(os.fsdecode(self._partial.path))
 
-    def _check(self, manifests: list[Any]) -> None:
-        if not self._force and any(_tag_of(one) == self._tag for one in manifests):
+    def _check(self, manifests: list[Any], digest: str | None) -> None:
+        others = [one for one in manifests if _tag_of(one) == self._tag and one.get("digest") != digest]
+        if not self._force and others:
             raise AlreadyExistsError(
                 "the layout has that tag already",
                 path=f"oci:{self._path}:{self._tag}",
@@ -144,7 +148,7 @@ class ExistingLayout(StagedTarget):
         try:
             with host_errors(self._path), _locked(self._path):
                 index, _ = parse_index(_read(self._path, INDEX_JSON), INDEX_JSON)
-                self._check(index["manifests"])
+                self._check(index["manifests"], root.digest)
                 os.makedirs(self._blobs, exist_ok=True)
                 for descriptor in self.staging.blobs.values():
                     self._put(descriptor, added)

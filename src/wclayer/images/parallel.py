@@ -23,13 +23,14 @@ def run_all(
     *,
     jobs: int,
     abort: Callable[[], None],
+    resume: Callable[[], None] | None = None,
     progress: Progress | None = None,
 ) -> list[T]:
     """What each task gives, in their order; at most `jobs` run at a time.
 
     A task calls what it is given with each number of bytes that it has moved; so does `progress` get it, never from two
     threads at once. After a failure, or an interrupt, those calls end the others, `abort` is called once to wake those
-    that wait, and the failure is raised when all have ended.
+    that wait, and when all have ended `resume`, if there is one; then the failure is raised.
     """
     stop = threading.Event()
     lock = threading.Lock()
@@ -55,5 +56,7 @@ def run_all(
             stop.set()
             abort()
             pool.shutdown(wait=True, cancel_futures=True)
+            if resume is not None:
+                resume()
             raise
         return [future.result() for future in futures]

@@ -50,14 +50,13 @@ class RegistryBlobs:
         if media_type not in MANIFESTS | INDEXES:
             media_type = _media_type(found.data, media_type)
         self.root = Descriptor(media_type=media_type, digest=found.digest, size=len(found.data))
-        self._manifests = {found.digest: found.data}
+        self._data = found.data
 
     def open(self, descriptor: Descriptor, offset: int = 0, /) -> BinaryIO:
-        data = self._manifests.get(descriptor.digest)
-        if data is None and descriptor.media_type in MANIFESTS | INDEXES:
-            data = self._manifests[descriptor.digest] = self._repository.manifest(descriptor.digest).data
-        if data is not None:
-            return io.BytesIO(data[offset:])
+        if descriptor.digest == self.root.digest:
+            return io.BytesIO(self._data[offset:])
+        if descriptor.media_type in MANIFESTS | INDEXES:
+            return io.BytesIO(self._repository.manifest(descriptor.digest).data[offset:])
         name = f"{self._repository.where}, blob {descriptor.digest}"
         return self._repository.open_blob(descriptor.digest, descriptor.size, offset, urls=descriptor.urls, name=name)
 
@@ -101,6 +100,8 @@ class RegistryTarget:
         self._registries = registries
         self._force = force
         self._reference = reference = reference_of(place)
+        if reference.digest is not None and reference.tag is not None:
+            raise UsageError("a tag and a digest", path=place.text, expected="one of them")
         others = [reference_of(source) for source in sources if source.transport == "docker"]
         self._repository = Repository(
             registries.registry(reference.host),
@@ -149,7 +150,13 @@ class RegistryTarget:
         made = [one for one in staging.blobs.values() if one.media_type not in MANIFESTS | INDEXES]
         tasks = [partial(self._push, one) for one in made]
         if tasks:
-            run_all(tasks, jobs=self._registries.jobs, abort=self._registries.abort, progress=progress)
+            run_all(
+                tasks,
+                jobs=self._registries.jobs,
+                abort=self._registries.abort,
+                resume=self._registries.resume,
+                progress=progress,
+            )
         for one in staging.blobs.values():
             if one.media_type in MANIFESTS and one.digest != root.digest:
                 self._repository.put_manifest(one.digest, staging.read(one.digest), one.media_type)

@@ -71,6 +71,7 @@ class SourceFolder:
         self._hidden: tuple[bytes, ...] = ()
         with host_errors(shown(path)):
             self._root = Root(path)
+        self._bringing: dict[bytes, bool] = {}
         self._own = ignore is None  # has .wclayerignore a meaning?
         self._ignores: list[tuple[Ignoring, bytes]] = [(one, b"") for one in ignore or ()]
         try:
@@ -139,10 +140,12 @@ class SourceFolder:
 
     def _brings_any(self, directory: bytes) -> bool:
         """Does a directory that is left out itself bring something all the same?"""
-        return any(
-            not stat.S_ISDIR(found.st_mode) or not self._is_ignored(host, True) or self._brings_any(host)
-            for host, found in self.list(directory)
-        )
+        found = self._bringing.get(directory)
+        if found is None:
+            count = self.left_out  # which will be counted when it is listed for good
+            found = self._bringing[directory] = bool(self.list(directory))
+            self.left_out = count
+        return found
 
     def entry(self, _host: bytes) -> None:
         """None: the host knows nothing of Windows."""

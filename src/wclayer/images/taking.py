@@ -178,7 +178,6 @@ def take(
     name: str,
     literal: bool = False,
     temporary: str | os.PathLike[str] | None = None,
-    progress: Callable[[Entry], None] | None = None,
 ) -> TakenFiles:
     """What the layers, base first, show below each of the paths `wanted` of drive C:.
 
@@ -190,10 +189,13 @@ def take(
     and what reading the layers raises.
     """
     patterns = [_parts(path) for path in wanted]
-    with host_errors(os.fspath(temporary or tempfile.gettempdir())):
+    place = os.fspath(temporary or tempfile.gettempdir())
+    with host_errors(place):
         content = cast("BinaryIO", tempfile.TemporaryFile(dir=temporary, prefix="wclayer-"))
     try:
-        taking = _Taking(layers, patterns, content, name, progress, literal=literal)
+        taking = _Taking(
+            layers, patterns, content, name, os.fspath(temporary or tempfile.gettempdir()), literal=literal
+        )
         taking.names()
         taking.check(wanted)
         taking.contents()
@@ -210,7 +212,7 @@ class _Taking:
         patterns: Sequence[list[str]],
         content: BinaryIO,
         name: str,
-        progress: Callable[[Entry], None] | None,
+        temporary: str,
         *,
         literal: bool,
     ) -> None:
@@ -220,7 +222,7 @@ class _Taking:
         self._content = content
         self._end = 0
         self._name = name
-        self._progress = progress or (lambda _: None)
+        self._temporary = temporary
         self._links: dict[str, tuple[int, str]] = {}  # links of the layers on the way to what is wanted
         self._below: dict[str, set[str]] = {}  # of each directory on the way to a node or link
         self.nodes: dict[str, _Node] = {}
@@ -231,7 +233,6 @@ class _Taking:
         """Find out which entry is seen at each path that is wanted."""
         for number, layer in enumerate(self._layers):
             for entry, _ in layer.entries():
-                self._progress(entry)
                 if isinstance(entry, AlternateStream):
                     continue
                 root, _, path = entry.path.partition("/")
@@ -320,7 +321,6 @@ class _Taking:
         for number, layer in enumerate(self._layers):
             receivers: list[_Node] = []
             for entry, body in layer.entries():
-                self._progress(entry)
                 if isinstance(entry, AlternateStream):
                     if receivers and body is not None:
                         content = self._store(body)
@@ -357,7 +357,7 @@ class _Taking:
     def _store(self, body: Body) -> _Content:
         start = self._end
         extents: list[tuple[int, int]] = []
-        with host_errors(tempfile.gettempdir()):
+        with host_errors(self._temporary):
             self._content.seek(start)
             for offset, data in body.chunks():
                 self._content.write(data)

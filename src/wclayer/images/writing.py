@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final, Protocol, Self, TypeAlias
 
 from ..errors import NotFoundError, RemoteError, UsageError
+from ..registry.reference import DEFAULT_TAG
 from ..registry.registries import Registries
 from .archive_writing import ArchiveTarget, DockerTarget
 from .blobs import Blobs, VerifiedBlob
@@ -32,7 +33,6 @@ __all__ = ["BlobWriter", "ImageWriter", "create_image"]
 
 Blob: TypeAlias = tuple[Descriptor, Callable[[], VerifiedBlob]]
 
-DEFAULT_TAG: Final = "latest"
 _JOBS: Final = 3  # blobs at a time
 # [image-spec] annotations.md, org.opencontainers.image.ref.name
 _PART: Final = r"[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"
@@ -92,7 +92,9 @@ class ImageWriter:
         """
         unique = {descriptor.digest: (descriptor, opened) for descriptor, opened in blobs}
         tasks = [self._task(descriptor, opened) for descriptor, opened in unique.values()]
-        done = run_all(tasks, jobs=self._jobs, abort=self._abort, progress=progress) if tasks else []
+        done: list[str] = []
+        if tasks:
+            done = run_all(tasks, jobs=self._jobs, abort=self._abort, resume=self._resume, progress=progress)
         how = dict(zip(unique, done, strict=True))
         return [how[descriptor.digest] for descriptor, _ in blobs]
 
@@ -117,6 +119,10 @@ class ImageWriter:
     def _abort(self) -> None:
         if self._registries is not None:
             self._registries.abort()
+
+    def _resume(self) -> None:
+        if self._registries is not None:
+            self._registries.resume()
 
     def nearest(self, blobs: Blobs) -> Blobs:
         """The same blobs; those that this writer has by now on the disk are read from there."""
@@ -176,9 +182,9 @@ def create_image(
     A place without a tag gets `latest`. force: replace the tag of a layout that is there, or the archive. temporary:
     the folder for the blobs of an archive until it is written; without it they are beside it.
 
-    Of a registry: registries, how to reach it (without credentials if None); expected: the digest of the image, where
-    it is known, for a tag that leads to it may be there already; sources: places that the blobs come from, so that they
-    can be mounted.
+    expected: the digest of the image, where it is known; in a layout or registry a tag that leads to it may be there
+    already. Of a registry: registries, how to reach it (without credentials if None); sources: places that the blobs
+    come from, so that they can be mounted.
 
     Raises AlreadyExistsError, NotFoundError for a folder above that is not there, ImageError for a layout that is
     none, UsageError, RemoteError.
@@ -212,7 +218,7 @@ def create_image(
     if place.transport == "oci-archive":
         return ImageWriter(ArchiveTarget(place.path, force=force, temporary=temporary), tag, registries)
     if is_layout(place.path):
-        return ImageWriter(ExistingLayout(place.path, tag, force=force), tag, registries)
+        return ImageWriter(ExistingLayout(place.path, tag, force=force, expected=expected), tag, registries)
     return ImageWriter(NewLayout(place.path), tag, registries)
 
 

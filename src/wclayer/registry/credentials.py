@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -146,6 +148,17 @@ def _decode(entry: Mapping[str, Any], where: str) -> Credential | None:
     return Credential(name, password) if isinstance(name, str) and isinstance(password, str) and name else None
 
 
+def _found(program: str) -> str:
+    """The program as it is to be started: on Windows, which looks in the current folder first, from the PATH alone."""
+    if os.name != "nt":
+        return program
+    folders = [folder for folder in os.get_exec_path() if os.path.isabs(folder)]
+    found = shutil.which(program, path=os.pathsep.join(folders)) if folders else None
+    if found is None:
+        raise FileNotFoundError(program)
+    return found
+
+
 def _ask(helper: str, server: str, path: str) -> Credential | None:
     """What `docker-credential-HELPER get` knows. Raises RemoteError if it fails otherwise than by knowing nothing."""
     if not _HELPER.fullmatch(helper):
@@ -153,7 +166,7 @@ def _ask(helper: str, server: str, path: str) -> Credential | None:
     program = f"docker-credential-{helper}"
     try:
         done = subprocess.run(  # noqa: S603 # the user's own configuration names it
-            [program, "get"], input=server.encode(), capture_output=True, timeout=_PATIENCE, check=False
+            [_found(program), "get"], input=server.encode(), capture_output=True, timeout=_PATIENCE, check=False
         )
     except FileNotFoundError:
         raise RemoteError(

@@ -46,7 +46,8 @@ class Download:
         self._name = name
         self._tries = registry.backoff.start()
         self._mark = offset  # where it was at the last failure
-        self._response: Response | None = self._open()
+        self._response: Response | None = None
+        self._begin()
 
     def read(self, n: int = -1, /) -> bytes:
         if n < 0:
@@ -54,10 +55,9 @@ class Download:
         while True:
             if self._response is None and 0 < self._size <= self._position:
                 return b""
+            response = self._begin()
             try:
-                if self._response is None:
-                    self._response = self._open()
-                data = self._response.read(n)
+                data = response.read(n)
                 if data or self._position >= self._size:
                     self._position += len(data)
                     return data
@@ -69,9 +69,21 @@ class Download:
                 self._response = None
                 if self._position >= self._size:
                     return b""  # it broke off after the last byte
-                error.path = self._name
-                self._tries.again(error, progress=self._position - self._mark)
-                self._mark = self._position
+                self._failed(error)
+
+    def _begin(self) -> Response:
+        """The response that is being read; a new one, where the last one broke off."""
+        while self._response is None:
+            try:
+                self._response = self._open()
+            except UnreachableError as error:
+                self._failed(error)
+        return self._response
+
+    def _failed(self, error: UnreachableError) -> None:
+        error.path = self._name
+        self._tries.again(error, progress=self._position - self._mark)
+        self._mark = self._position
 
     def close(self) -> None:
         if self._response is not None:
@@ -97,7 +109,7 @@ class Download:
             error: RemoteError = missing
         for text in self._urls:
             url = parse_url(text)
-            if url is None or not self._registry.is_safe(url):
+            if url is None or not (url.scheme == "https" or self._registry.does_without(self._name)):
                 continue
             try:
                 response = self._ask("GET", url.text, what, headers=headers, wanted=wanted)

@@ -60,7 +60,8 @@ class HttpTransport:
             sockets = list(self._sockets)
         for one in sockets:
             with suppress(OSError, ValueError):
-                one.shutdown(socket.SHUT_RDWR)
+                # Not SSLSocket's own, which lets go of TLS first: what is sent meanwhile would go out plain.
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
 
     def send(self, request: Request, /) -> _Response:
         url = parse_url(request.url)
@@ -78,6 +79,8 @@ class HttpTransport:
                 extensions={"trace": self._trace},
             )
             return _Response(client.send(made, stream=True))
+        except UnicodeError as error:  # of the name's encoding, as in a label of over 63 characters
+            raise RemoteError(f"no address of this name: {error}", path=url.address) from None
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
             raise _translated(error, request, url.address) from error
 

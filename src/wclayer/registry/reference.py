@@ -13,9 +13,9 @@ __all__ = ["DEFAULT_TAG", "Reference", "is_loopback", "parse_reference"]
 
 DEFAULT_TAG: Final = "latest"
 _HUB: Final = "docker.io"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST: Final = re.compile(
-    r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*)"
-    r"(?::[0-9]{1,5})?",
+    rf"(?:\[[0-9a-fA-F:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?::[0-9]{{1,5}})?",
     re.ASCII,
 )
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -95,7 +95,7 @@ def is_loopback(host: str) -> bool:
         name = host[1:].partition("]")[0]
     elif host.count(":") <= 1:
         name = host.partition(":")[0]
-    if name == "localhost" or name.endswith(".localhost"):
+    if name == "localhost":
         return True
     try:
         return ipaddress.ip_address(name).is_loopback

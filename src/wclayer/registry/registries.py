@@ -81,6 +81,10 @@ class Registries:
         if (abort := getattr(self._transport, "abort", None)) is not None:
             abort()
 
+    def resume(self) -> None:
+        """After abort(), once those threads have ended: go on as before."""
+        self._stopped.clear()
+
     def close(self) -> None:
         """Let the connections go."""
         if self._own and (close := getattr(self._transport, "close", None)) is not None:

@@ -93,6 +93,9 @@ class Registry:
                 target = self.url(url, where) if url.startswith("/") else url
                 request = Request(method=method, url=target, headers=dict(headers or {}), body=body, timeout=timeout)
                 response, sent, own = self._follow(request, repository, scopes, where)
+            except NotTlsError as error:
+                error.hint = "if that registry is meant to be without TLS, say --plain-http"
+                raise
             except UnreachableError as error:
                 tries.again(error)
                 continue
@@ -147,7 +150,8 @@ class Registry:
         target = parse_url(text, url) if text else None
         if target is None:
             raise RemoteError("the registry leads nowhere", path=where, expected="a Location")
-        if not self.is_safe(target):
+        # From TLS nobody is led to what this machine alone can reach, either.
+        if not self.is_safe(target) or (url.startswith("https:") and target.scheme == "http" and not self._plain_http):
             raise RemoteError(
                 "the registry leads away from TLS",
                 path=where,
@@ -159,6 +163,10 @@ class Registry:
     def may_be_plain(self, host: str) -> bool:
         """May this host be spoken to without TLS?"""
         return self._plain_http or is_loopback(host)
+
+    def does_without(self, where: str) -> bool:
+        """May what this registry names do without TLS, because it does itself, or because that is meant?"""
+        return self._plain_http or self.url("/", where).startswith("http:")
 
     def is_safe(self, url: Url) -> bool:
         """Is it one of TLS, or may it do without?"""

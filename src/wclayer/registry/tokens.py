@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
@@ -51,7 +52,7 @@ class Tokens:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._where = where
-        self._find = credential
+        self._credential = cache(credential)
         self._ask = ask
         self._may_be_plain = may_be_plain
         self._clock = clock
@@ -86,7 +87,7 @@ class Tokens:
                 self._challenge = found["bearer"]
                 return True
             if "basic" in found and self._basic is None:
-                credential = self._find()
+                credential = self._credential()
                 if credential is not None and not credential.identity:
                     self._basic = _basic(credential)
                     return True
@@ -105,7 +106,7 @@ class Tokens:
         query = [("scope", scope) for scope in wanted]
         if (service := challenge.parameters.get("service")) is not None:
             query.insert(0, ("service", service))
-        credential = self._find()
+        credential = self._credential()
         if credential is not None and credential.identity:
             form = {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": credential.secret}
             form.update({"service": service or "", "scope": " ".join(wanted)})

@@ -301,6 +301,7 @@ def test_a_foreign_layer_is_fetched_from_its_address_without_credentials(auth: s
     "urls",
     [
         ("http://cdn.example/x",),
+        ("http://127.0.0.1/x",),  # of this machine, which no manifest is to reach
         ("http://localhost:80@cdn.example/x",),
         ("ftp://cdn.example/x", "file:///etc/passwd", "//cdn.example/x", "cdn.example/x", ""),
     ],

@@ -112,7 +112,7 @@ def test_errors_name_what_was_written() -> None:
     [
         ("localhost", True),
         ("localhost:5000", True),
-        ("a.localhost:80", True),
+        ("a.localhost:80", False),  # a name to be looked up as any
         ("127.0.0.1", True),
         ("127.1.2.3:5000", True),
         ("[::1]", True),
