@@ -6,10 +6,11 @@ import gzip
 import os
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.tars import M, directory
+from tests.tars import BASE, M, directory
 from tests.unit.dockerfile.test_build import NOON, Made, Yard, sddl
 from tests.unit.dockerfile.test_sources import PACKERS, archive, member, posix
 from wclayer.entry import AlternateStream, Directory, File, HardLink
@@ -27,6 +28,7 @@ from wclayer.images.acl import parse_account
 from wclayer.images.build import build_on
 from wclayer.images.reading import open_image
 from wclayer.images.recipe import Recipe
+from wclayer.images.taking import TakenFiles, take
 from wclayer.win32.filetime import from_unix_ns
 from wclayer.win32.reparse import link_target
 from wclayer.win32.security import SecurityDescriptor
@@ -651,3 +653,32 @@ def test_layers_of_an_image(yard: Yard) -> None:
     }
     with pytest.raises(NotFoundError):
         on_base(yard, f"COPY --from={place} App/data.txt /x")
+
+
+def test_many_links_are_followed_together(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pass for the names, one for the content, and the same once more for each step of links."""
+    names = [f"l{number:03}" for number in range(300)]
+    links = [M(f"Files/d/{name}", type="2", link="..\\real\\x", pax={"MSWINDOWS.fileattr": "1056"}) for name in names]
+    source = yard.base(
+        "links",
+        [[*BASE, directory("Files/real"), M("Files/real/x", b"real"), directory("Files/d"), *links]],
+    )
+    calls: list[int] = []
+
+    def counting(*args: Any, **more: Any) -> TakenFiles:
+        calls.append(len(args[1]))
+        return take(*args, **more)
+
+    monkeypatch.setattr("wclayer.dockerfile.build.take", counting)
+    place = yard.base()
+    made = yard.build("FROM base\nCOPY --from=src /d/* /x/\n", contexts={"base": place, "src": source})
+    assert made.files() == {f"x/{name}": b"real" for name in names}
+    assert calls == [1, 1]  # the pattern, then what all links lead to
+
+
+def test_a_name_of_an_image_that_is_no_unicode(yard: Yard) -> None:
+    odd = M(f"Files/d/{os.fsdecode(bytes.fromhex('eda080'))}", b"1")
+    source = yard.base("odd", [[*BASE, directory("Files/d"), odd, M("Files/d/x.txt", b"2")]])
+    text = "FROM base\nCOPY --from=src --exclude=*.txt /d/* /x/\n"
+    made = yard.build(text, contexts={"base": yard.base(), "src": source})
+    assert made.files() == {"x/\ud800": b"1"}

@@ -307,3 +307,27 @@ def test_workdir() -> None:
     found = [running.change_directory(one) for one in dockerfile.instructions]
     assert found == [("/App", "C:/App"), ("/App/sub/x", "sub\\x"), ("/v", "C:\\v"), ("/", ".."), ("/", "/")]
     assert running.config["WorkingDir"] == "\\"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("EXPOSE " + "1-65535 " * 300, "so many ports"),
+        ("ENV B=${A//*a*a*a*b/c}", "so many wildcards"),
+        ("HEALTHCHECK --retries=99999999999 CMD x", "--retries"),
+    ],
+)
+def test_work_is_bounded(line: str, message: str) -> None:
+    dockerfile = parse_dockerfile(line.encode(), "D")
+    running = Running(dockerfile, None, {}, {})
+    with pytest.raises(SpecError, match=message):
+        running.knows[dockerfile.instructions[0].name](dockerfile.instructions[0])
+
+
+def test_a_variable_that_doubles() -> None:
+    dockerfile = parse_dockerfile(b"ENV A=0123456789\n" + b"ENV A=$A$A\n" * 30, "D")
+    running = Running(dockerfile, None, {}, {})
+    for instruction in dockerfile.instructions[:17]:
+        running.knows["ENV"](instruction)
+    with pytest.raises(SpecError, match="line 18: variables make this too long"):
+        running.knows["ENV"](dockerfile.instructions[17])

@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ from tests.registry_model import (
 from tests.unit.images.test_build import make, recipe
 from tests.unit.images.test_writing import put as put_image
 from tests.unit.images.test_writing import reachable, snapshot
+from wclayer.entry import Summary
 from wclayer.errors import (
     AlreadyExistsError,
     DigestMismatchError,
@@ -47,8 +49,13 @@ from wclayer.images.choosing import Choice
 from wclayer.images.copying import copy_image
 from wclayer.images.descriptors import Descriptor, Platform
 from wclayer.images.index import make_index
+from wclayer.images.one_layer import put_layer
+from wclayer.images.places import parse_place
 from wclayer.images.reading import open_image, open_images
-from wclayer.images.writing import create_image
+from wclayer.images.writing import BlobWriter, create_image
+from wclayer.registry.backoff import Backoff
+from wclayer.registry.registries import Registries
+from wclayer.registry.transport import Request, Response
 
 PLACE = f"docker://{HOST}/a:t"
 DOCKER = "application/vnd.docker."
@@ -950,3 +957,57 @@ def test_not_found_is_of_both_kinds() -> None:
     """What is missing is missing, for whoever asks of files; and exits as what the network says."""
     assert issubclass(RemoteNotFoundError, NotFoundError)
     assert RemoteNotFoundError.exit_code == RemoteError.exit_code
+
+
+# --- found by reading ---------------------------------------------------------------
+
+
+def test_a_blob_that_the_registry_has_lost_is_no_missing_image(tmp_path: Path) -> None:
+    """export --force would put a new image in the place of one whose config is gone."""
+    model, name = served(tmp_path / "d")
+    config = json.loads(model.manifests["a", name][0])["config"]["digest"]
+    del model.blobs["a", config]
+    before = dict(model.manifests)
+
+    def never(_: BlobWriter) -> Summary:
+        raise AssertionError("nothing is to be written")
+
+    with pytest.raises(RemoteError, match=r"the config is missing: .*404") as caught:
+        put_layer(parse_place(f"{PLACE}#0"), never, base=True, force=True, registries=reach(model))
+    assert not isinstance(caught.value, NotFoundError)
+    assert model.manifests == before
+
+
+def test_a_tag_and_a_digest_is_one_too_many(tmp_path: Path) -> None:
+    model, name = served(tmp_path / "d")
+    with pytest.raises(UsageError, match="a tag and a digest"):
+        copy_image(f"oci:{layout(tmp_path / 'x')}", f"docker://{HOST}/a:t@{name}", registries=reach(model))
+
+
+def test_the_same_image_again_into_a_layout(tmp_path: Path) -> None:
+    model, name = served(tmp_path / "d")
+    for _ in range(2):
+        assert copy_image(PLACE, f"oci:{tmp_path / 'x'}:t", registries=reach(model)).digest == name
+    other, _ = served(tmp_path / "e", layers=(BASE_TAR,))
+    with pytest.raises(AlreadyExistsError):
+        copy_image(PLACE, f"oci:{tmp_path / 'x'}:t", registries=reach(other))
+
+
+def test_after_a_failure_there_are_tries_again(tmp_path: Path) -> None:
+    """What ends the other blobs of one copy does not end the patience of the next."""
+    model, _ = served(tmp_path / "d")
+    broken, _ = served(tmp_path / "e", layers=(BASE_TAR, TOP_TAR), gzipped=True)
+    broken.blobs.clear()
+    hosts = {HOST: model, "s.example": broken}
+
+    class Both:
+        def send(self, request: Request, /) -> Response:
+            found = hosts["s.example" if "//s.example" in request.url else HOST]
+            return found.send(replace(request, url=request.url.replace("s.example", HOST)))
+
+    with Registries(transport=Both(), backoff=Backoff(first=0, most=0)) as registries:
+        with pytest.raises(RemoteError):
+            copy_image("docker://s.example/a:t", f"oci:{tmp_path / 'x'}:t", registries=registries)
+        model.fail("GET .*/manifests/", status=503)
+        copy_image(PLACE, f"oci:{tmp_path / 'x'}:t", registries=registries)
+    assert len(model.lines("/manifests/")) >= 2

@@ -321,3 +321,22 @@ def test_a_file_that_becomes_a_link(tmp_path: Path) -> None:
         (context / "f").symlink_to("g")
         with pytest.raises(WclayerError):
             node.origins[0].folder.read(b"f", node.origins[0].found)
+
+
+def test_what_is_left_out_but_for_a_file_deep_below(tmp_path: Path) -> None:
+    """Each folder is looked at a bounded number of times, however deep, and macOS's files are counted once."""
+
+    class Deep:
+        def match(self, path: bytes, _directory: bool, /) -> bool:
+            return not path.endswith(b".dll")
+
+        def may_reopen(self, _path: bytes, /) -> bool:
+            return True
+
+    names = [f"d{number}" for number in range(40)]
+    folder = make(tmp_path / "c", "/".join([*names, "x.dll"]), "/".join([*names, "._x.dll"]), "d0/empty/x.txt")
+    rule = FilesRule(source=str(folder), ignore=(Deep(),))
+    with SourceTree(LayerRecipe(files=(rule,))) as tree:
+        found = [child.path for _, children in tree.walk() for child in children]
+        assert found == ["/".join(names[: number + 1]) for number in range(40)] + ["/".join([*names, "x.dll"])]
+        assert tree.left_out == 1

@@ -110,3 +110,8 @@ def test_without_a_pause_it_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
+
+
+def test_a_date_beyond_all_calendars() -> None:
+    headers = {"retry-after": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "date": "Mon, 01 Jan 2024 00:00:00 GMT"}
+    assert retry_after(headers) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -422,3 +423,23 @@ def test_abort_breaks_off_the_connections_that_there_are() -> None:
         assert two.recv(1) == b""
     transport.abort()
     transport.close()
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..b"])
+def test_a_name_that_cannot_be_looked_up(host: str) -> None:
+    """The encoding of names refuses it, before any network."""
+    with closing(HttpTransport()) as transport, pytest.raises(RemoteError, match="no address of this name"):
+        transport.send(Request(method="GET", url=f"https://{host}/"))
+
+
+def test_breaking_off_leaves_tls_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SSLSocket.shutdown lets go of TLS before the connection: what another thread sends then would go out plain."""
+    monkeypatch.setattr("ssl.SSLSocket.shutdown", lambda *_: pytest.fail("SSLSocket.shutdown"))
+    one, other = socket.socketpair()
+    with closing(one), closing(other), closing(HttpTransport()) as transport:
+        context = ssl.create_default_context()
+        with context.wrap_socket(one, server_hostname="r.example", do_handshake_on_connect=False) as wrapped:
+            transport._sockets.add(wrapped)
+            transport.abort()
+            assert wrapped._sslobj is not None  # type: ignore[attr-defined]
+            assert other.recv(1) == b""

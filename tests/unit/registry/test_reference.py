@@ -137,3 +137,9 @@ def test_loopback(host: str, expected: bool) -> None:
 def test_a_user_named_localhost_is_no_loopback(host: str) -> None:
     """As `urlsplit` gives it: what stands before the @ is no host."""
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..b", ".x"])
+def test_labels_that_no_name_can_have(host: str) -> None:
+    with pytest.raises(UsageError, match="the host of a registry"):
+        parse_reference(f"{host}:5000/a")

@@ -497,3 +497,13 @@ def test_a_host_behind_a_redirect_is_named() -> None:
     model.faults.append(redirect("GET https://r.example", "https://gone.example/x"))
     with pytest.raises(RemoteError, match=rf"^{WHERE}: no address of this name.*\(https://gone.example\)$"):
         send(connect(model))
+
+
+def test_a_registry_without_tls_is_asked_once() -> None:
+    model = Model("r.example:5000", tls=False)
+    waits: list[float] = []
+    registry = connect(model, waits)
+    with pytest.raises(RemoteError, match="say --plain-http"):
+        send(registry)
+    assert waits == []
+    assert len(model.requests) == 1

@@ -451,3 +451,22 @@ def test_no_secret_in_a_repr() -> None:
     for value in (credentials.credential, registry, registry._tokens["a"]):
         for secret in (SECRET, BASIC, "token-1"):
             assert secret not in repr(value)
+
+
+def test_who_we_are_is_asked_once() -> None:
+    """A helper may ask the user."""
+    model = Model(auth="bearer")
+    asked: list[str] = []
+
+    class Asking:
+        def find(self, host: str, _repository: str, /) -> Credential | None:
+            asked.append(host)
+            return Credential(USER, SECRET)
+
+    registry = connect(model, credentials=Asking())
+    for _ in range(3):
+        model.tokens.clear()
+        registry.send(
+            "GET", "/v2/", what="x", where="docker://r.example/a", repository="a", scopes=("repository:a:pull",)
+        ).close()
+    assert asked == [HOST]
