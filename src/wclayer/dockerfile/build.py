@@ -172,11 +172,28 @@ class _Build:
     def target(self, name: str | None) -> Stage:
         """The stage that is wanted; it, and all that it needs, has been gone through."""
         self._target = self._stages.target(name)
-        self.state(self._target)
+        for stage in self._needed(self._target):
+            self.state(stage)
         for unused in sorted(self._given.keys() - self._used):
             if unused.upper() not in _PROXIES:
                 self._warn(f"{self._dockerfile.source}: no ARG asks for the build argument {unused}")
         return self._target
+
+    def _needed(self, target: Stage) -> list[Stage]:
+        """All stages that one needs, and itself, each after those that it needs."""
+        found: dict[int, Stage] = {}
+        waiting = [target]
+        while waiting:
+            stage = waiting.pop()
+            if stage.number in found:
+                continue
+            found[stage.number] = stage
+            waiting += self._chain(stage)[1:]
+            for instruction in stage.instructions:
+                for name in instruction.flags.get("from", ()):
+                    other = None if name.lower() in self._contexts else self._stages.find(name, stage.number)
+                    waiting += [] if other is None else [other]
+        return [found[number] for number in sorted(found)]
 
     def _warn(self, warning: str) -> None:
         if warning not in self.warnings:

@@ -624,3 +624,11 @@ def test_nothing_is_left_of_what_was_put_aside(yard: Yard) -> None:
     with pytest.raises(NotFoundError):
         yard.build(text + "COPY --from=one /none /", temporary=str(temporary))
     assert list(temporary.iterdir()) == []
+
+
+def test_a_chain_of_many_copies(yard: Yard) -> None:
+    """Each takes from the one before: nothing may depend on how deep Python's stack is."""
+    yard.put("c", a="1")
+    text = "FROM scratch AS s0\nCOPY a /\n"
+    text += "".join(f"FROM scratch AS s{n + 1}\nCOPY --from=s{n} /a /\n" for n in range(200))
+    assert yard.build(text).files() == {"a": b"1"}
