@@ -16,8 +16,8 @@ from random import Random
 import pytest
 
 from tests.compat.registries import DockerRegistry, docker_registry, wait_until
+from tests.compat.registry_clients import SKOPEO_COPY, Cli, layer_of, root_of, skopeo
 from tests.compat.test_nanoserver import measured
-from tests.compat.test_registry import SKOPEO_COPY, Cli, layer_of, root_of, skopeo
 from tests.images import digest
 
 SIZE = 1 << 30
