@@ -5,7 +5,10 @@ from __future__ import annotations
 import filecmp
 import json
 import os
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -27,6 +30,8 @@ from tests.compat.registry_clients import (
     skopeo,
 )
 from tests.images import digest
+from wclayer.registry.http import HttpTransport
+from wclayer.registry.transport import Request
 
 # --- there and back -------------------------------------------------------------
 
@@ -227,3 +232,34 @@ def test_a_tag_that_is_there(tmp_path: Path, cli: Cli, registry: DockerRegistry,
         cli.json(*command, "--force")
     cli.json(*commands[0], "--force")
     assert registry.tags(repository) == {"t": root_of(made / "zstd")}
+
+
+def test_a_connection_is_used_again() -> None:
+    """Also after an answer that nobody reads to its end, such as the first 401."""
+    connections: list[object] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            connections.append(self)
+
+        def do_GET(self) -> None:
+            self.send_response(401)
+            self.send_header("Content-Length", "500")
+            self.end_headers()
+            self.wfile.write(b"x" * 500)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        with closing(HttpTransport()) as transport:
+            for _ in range(5):
+                transport.send(Request(method="GET", url=f"http://127.0.0.1:{server.server_port}/")).close()
+        server.shutdown()
+        thread.join()
+    assert len(connections) == 1

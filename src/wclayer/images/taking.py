@@ -193,9 +193,7 @@ def take(
     with host_errors(place):
         content = cast("BinaryIO", tempfile.TemporaryFile(dir=temporary, prefix="wclayer-"))
     try:
-        taking = _Taking(
-            layers, patterns, content, name, os.fspath(temporary or tempfile.gettempdir()), literal=literal
-        )
+        taking = _Taking(layers, patterns, content, name, place, literal=literal)
         taking.names()
         taking.check(wanted)
         taking.contents()

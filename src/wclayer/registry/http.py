@@ -21,6 +21,7 @@ from .urls import Url, parse_url
 __all__ = ["HttpTransport"]
 
 _CONNECT: Final = 20.0  # seconds
+_LITTLE: Final = 4  # digits of a length
 _CERTIFICATE_HINT: Final = "if the registry has a CA of its own, name its certificate in SSL_CERT_FILE"
 
 
@@ -122,6 +123,12 @@ class _Response:
         return data
 
     def close(self) -> None:
+        # What little is left is read, so that the connection can be used again.
+        length = self.headers.get("content-length", "")
+        with suppress(httpx2.TransportError, RemoteError):
+            if length.isdecimal() and len(length) <= _LITTLE and not self._response.is_closed:
+                while self.read(1 << 16):
+                    pass
         with suppress(httpx2.TransportError):
             self._response.close()
 
