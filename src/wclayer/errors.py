@@ -27,6 +27,7 @@
     +-- StorageError (OSError)                   15  no space, I/O
     +-- RemoteError (OSError)                    16  network, registry
     |   +-- UnreachableError                         no answer, or one that broke off
+    |   +-- RemoteImageError (ImageError)            the registry has something that is no valid image
     |   +-- RemoteNotFoundError (NotFoundError)      the registry does not have it
     +-- UnsupportedError (NotImplementedError)   17  needs Windows, ntfs-3g ...
     +-- InexpressibleError (ValueError)          18  the target cannot hold it
@@ -64,6 +65,7 @@ __all__ = [
     "NotFoundError",
     "RecordError",
     "RemoteError",
+    "RemoteImageError",
     "RemoteNotFoundError",
     "ReparseError",
     "SddlError",
@@ -298,6 +300,10 @@ class UnreachableError(RemoteError):
     """
 
     given_up = False
+
+
+class RemoteImageError(RemoteError, ImageError):
+    """An image of a registry whose index, manifest or config cannot be right."""
 
 
 class RemoteNotFoundError(RemoteError, NotFoundError):

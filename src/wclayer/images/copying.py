@@ -35,7 +35,7 @@ from .descriptors import (
     oci_layer_type,
 )
 from .documents import MAX_MANIFEST, named, objects, parse_json
-from .opening import open_blobs
+from .opening import open_blobs, reading
 from .places import Place, parse_place
 from .reading import Image, ImageLayer, open_image
 from .writing import Blob, ImageWriter, create_image
@@ -109,8 +109,10 @@ def copy_image(
         if everything:
             blobs = stack.enter_context(closing(open_blobs(source, temporary, registries)))
             if blobs.root.media_type in INDEXES:
-                return copy.index(blobs, create)
-            return copy.image(Image(source, blobs, blobs.root), create)
+                return copy.index(source, blobs, create)
+            with reading(source):
+                image = Image(source, blobs, blobs.root)
+            return copy.image(image, create)
         image = stack.enter_context(open_image(source, choice=choice, temporary=temporary, registries=registries))
         if oci or compression is not None:
             return copy.converted(image, create, compression, level)
@@ -131,16 +133,17 @@ class _Copy:
         root = replace(image.manifest, platform=image.platform)
         return self._commit(writer, root)
 
-    def index(self, blobs: Blobs, create: Callable[..., ImageWriter]) -> CopiedImage:
+    def index(self, source: Place, blobs: Blobs, create: Callable[..., ImageWriter]) -> CopiedImage:
         """The index that the source's tag leads to, with all that it leads to."""
         root = blobs.root
-        data, _, manifests = read_index(blobs, root)
-        windows_images(manifests)
         found: list[Blob] = []
-        for one in manifests:
-            manifest = read_small(blobs, one, MAX_MANIFEST, "a manifest of the index")
-            found += [(leaf, partial(_open, blobs, leaf)) for leaf in _leaves(manifest, one)]
-            found.append((one, partial(_open, blobs, one)))
+        with reading(source):
+            data, _, manifests = read_index(blobs, root)
+            windows_images(manifests)
+            for one in manifests:
+                manifest = read_small(blobs, one, MAX_MANIFEST, "a manifest of the index")
+                found += [(leaf, partial(_open, blobs, leaf)) for leaf in _leaves(manifest, one)]
+                found.append((one, partial(_open, blobs, one)))
         found.append((root, partial(VerifiedBlob.of_bytes, data, root, root.digest)))
         writer = self._stack.enter_context(create(expected=root.digest))
         self._blobs(writer, found)

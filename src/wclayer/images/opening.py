@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from ..errors import NotFoundError, UsageError
+from ..errors import ImageError, NotFoundError, RemoteImageError, UsageError
 from ..registry.registries import Registries
 from .archive import ArchiveFiles, FolderFiles
 from .blobs import Blobs
@@ -12,7 +14,7 @@ from .layout import DockerArchive, Layout
 from .places import IMAGE_TRANSPORTS, Place
 from .remote import RegistryBlobs
 
-__all__ = ["open_blobs"]
+__all__ = ["open_blobs", "reading"]
 
 
 def open_blobs(
@@ -37,6 +39,20 @@ def open_blobs(
     except BaseException:
         files.close()
         raise
+
+
+@contextmanager
+def reading(place: Place) -> Iterator[None]:
+    """Whose documents are read: an ImageError says where, and is a RemoteImageError where a registry serves them."""
+    try:
+        yield
+    except ImageError as error:
+        error.at(place.text)
+        if place.transport != "docker":
+            raise
+        remote = RemoteImageError(error.message)
+        remote.__dict__.update(error.__dict__)
+        raise remote from error
 
 
 class _OwnRegistryBlobs(RegistryBlobs):

@@ -22,7 +22,7 @@ from .choosing import Choice, read_index, windows_images
 from .config import check_config, check_manifest
 from .descriptors import INDEXES, MANIFESTS, Descriptor, Platform, oci_layer_type
 from .documents import MAX_CONFIG, MAX_MANIFEST
-from .opening import open_blobs
+from .opening import open_blobs, reading
 from .places import Place, parse_place
 
 __all__ = ["Image", "ImageLayer", "Images", "open_image", "open_images"]
@@ -166,15 +166,14 @@ def open_image(
     choice = choice or Choice(os_version=os_version)
     blobs = open_blobs(place, temporary, registries)
     try:
-        images = _manifests(blobs, blobs.root)
-        if images is not None:
-            return Image(place, blobs, choice.select(images, place))
-        image = Image(place, blobs, blobs.root)
+        with reading(place):
+            images = _manifests(blobs, blobs.root)
+            if images is not None:
+                return Image(place, blobs, choice.select(images, place))
+            image = Image(place, blobs, blobs.root)
         choice.check(image.platform, place)
-    except BaseException as error:
+    except BaseException:
         blobs.close()
-        if isinstance(error, ImageError):
-            error.at(place.text)
         raise
     return image
 
@@ -203,10 +202,9 @@ def open_images(
     place = place if isinstance(place, Place) else parse_place(place)
     blobs = open_blobs(place, temporary, registries)
     try:
-        found = _manifests(blobs, blobs.root)
-        return Images(Image(place, blobs, one) for one in ([blobs.root] if found is None else found))
-    except BaseException as error:
+        with reading(place):
+            found = _manifests(blobs, blobs.root)
+            return Images(Image(place, blobs, one) for one in ([blobs.root] if found is None else found))
+    except BaseException:
         blobs.close()
-        if isinstance(error, ImageError):
-            error.at(place.text)
         raise

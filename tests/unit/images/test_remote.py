@@ -38,6 +38,7 @@ from wclayer.errors import (
     ImageError,
     NotFoundError,
     RemoteError,
+    RemoteImageError,
     RemoteNotFoundError,
     UnreachableError,
     UsageError,
@@ -443,9 +444,38 @@ def test_an_index_in_an_index(tmp_path: Path) -> None:
     model = Model()
     put_layout(model, "b", members(tmp_path / "d"), outer, "t")
     for everything in (False, True):
-        with pytest.raises(ImageError, match="an image index in an image index"):
+        with pytest.raises(RemoteImageError, match=r"^docker://.*: an image index in an image index") as caught:
             copy_image(f"docker://{HOST}/b:t", PLACE, everything=everything, registries=reach(model))
+        assert caught.value.exit_code == RemoteError.exit_code
+        assert caught.value.got == inner["digest"]
     assert model.tags == {("b", "t"): outer["digest"]}
+
+
+def test_documents_that_cannot_be_right(tmp_path: Path) -> None:
+    """Of the format's kind, for whoever asks of images; and exits as what a registry answers."""
+
+    def no_list(manifest: dict[str, Any]) -> None:
+        manifest["layers"] = "none"
+
+    made = Layout(tmp_path / "d")
+    image = made.image(manifest=no_list)
+    index = made.index([image])
+    model = Model()
+    put_layout(model, "b", members(tmp_path / "d"), image, "t")
+    put_layout(model, "c", members(tmp_path / "d"), index, "t")
+    for repository in "bc":
+        for everything in (False, True):
+            with pytest.raises(ImageError) as caught:
+                copy_image(f"docker://{HOST}/{repository}:t", PLACE, everything=everything, registries=reach(model))
+            assert isinstance(caught.value, RemoteImageError)
+            assert caught.value.path == f"docker://{HOST}/{repository}:t"
+            assert caught.value.as_dict()["code"] == RemoteError.exit_code
+        with pytest.raises(RemoteImageError):
+            open_images(f"docker://{HOST}/{repository}:t", registries=reach(model))
+    with pytest.raises(ImageError) as local:
+        copy_image(f"oci:{layout(tmp_path / 'l', manifest=no_list)}:t", PLACE, registries=reach(model))
+    assert local.value.exit_code == ImageError.exit_code
+    assert ("a", "t") not in model.tags
 
 
 # --- conversion -----------------------------------------------------------------
