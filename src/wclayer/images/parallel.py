@@ -42,7 +42,7 @@ def run_all(
             with lock:
                 progress(count)
 
-    if jobs == 1 or len(tasks) == 1:
+    if jobs == 1 or len(tasks) <= 1:
         return [task(tell) for task in tasks]
     with ThreadPoolExecutor(max(1, min(jobs, len(tasks))), "wclayer-blob") as pool:
         futures = [pool.submit(task, tell) for task in tasks]

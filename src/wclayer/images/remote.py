@@ -149,14 +149,13 @@ class RegistryTarget:
         staging = self.staging
         made = [one for one in staging.blobs.values() if one.media_type not in MANIFESTS | INDEXES]
         tasks = [partial(self._push, one) for one in made]
-        if tasks:
-            run_all(
-                tasks,
-                jobs=self._registries.jobs,
-                abort=self._registries.abort,
-                resume=self._registries.resume,
-                progress=progress,
-            )
+        run_all(
+            tasks,
+            jobs=self._registries.jobs,
+            abort=self._registries.abort,
+            resume=self._registries.resume,
+            progress=progress,
+        )
         for one in staging.blobs.values():
             if one.media_type in MANIFESTS and one.digest != root.digest:
                 self._repository.put_manifest(one.digest, staging.read(one.digest), one.media_type)

@@ -92,9 +92,7 @@ class ImageWriter:
         """
         unique = {descriptor.digest: (descriptor, opened) for descriptor, opened in blobs}
         tasks = [self._task(descriptor, opened) for descriptor, opened in unique.values()]
-        done: list[str] = []
-        if tasks:
-            done = run_all(tasks, jobs=self._jobs, abort=self._abort, resume=self._resume, progress=progress)
+        done = run_all(tasks, jobs=self._jobs, abort=self._abort, resume=self._resume, progress=progress)
         how = dict(zip(unique, done, strict=True))
         return [how[descriptor.digest] for descriptor, _ in blobs]
 

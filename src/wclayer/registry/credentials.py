@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 
 from ..errors import AccessError, ConfinementError, FormatError, NotFoundError, RemoteError, printable
 from ..stores.host import host_errors
+from .reference import usual_host
 
 __all__ = ["AuthFiles", "Credential", "Credentials"]
 
@@ -119,8 +120,7 @@ def _normal(key: str) -> str:
     """`https://HOST/v1/` and `index.docker.io` as we call them."""
     name = key.removeprefix("https://").removeprefix("http://").rstrip("/")
     host, _, rest = name.partition("/")
-    if host in ("index.docker.io", "registry-1.docker.io", "docker.io"):
-        host = "docker.io"
+    host = usual_host(host)
     if rest in ("v1", "v2"):
         rest = ""
     return f"{host.lower()}/{rest}" if rest else host.lower()

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..errors import UsageError
 
-__all__ = ["DEFAULT_TAG", "Reference", "is_loopback", "parse_reference"]
+__all__ = ["DEFAULT_TAG", "Reference", "is_digest", "is_loopback", "parse_reference", "usual_host"]
 
 DEFAULT_TAG: Final = "latest"
 _HUB: Final = "docker.io"
@@ -50,15 +50,13 @@ def parse_reference(text: str, *, shown: str | None = None) -> Reference:
     """
     shown = shown or f"docker://{text}"
     rest, _, digest = text.partition("@")
-    if "@" in text and not _DIGEST.fullmatch(digest):
+    if "@" in text and not is_digest(digest):
         raise UsageError("the digest of an image", path=shown, expected="sha256: and 64 digits", got=digest)
     host, slash, name = rest.partition("/")
     if not slash or not (any(char in host for char in ".:[") or host == "localhost"):
         host, name = _HUB, rest
     name, colon, tag = name.partition(":")
-    host = host.lower()
-    if host in ("index.docker.io", "registry-1.docker.io"):
-        host = _HUB
+    host = usual_host(host.lower())
     if host == _HUB and "/" not in name:
         name = f"library/{name}"
     if not _HOST.fullmatch(host) or not _is_address(host) or not 0 < _port(host) < 1 << 16:
@@ -72,6 +70,16 @@ def parse_reference(text: str, *, shown: str | None = None) -> Reference:
             "a tag that no image can have", path=shown, expected="up to 128 letters, digits, and . _ -", got=tag
         )
     return Reference(host=host, repository=name, tag=tag or None, digest=digest or None)
+
+
+def is_digest(text: str) -> bool:
+    """Is it `sha256:` and 64 digits?"""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def usual_host(host: str) -> str:
+    """`docker.io` for each of the names that Docker Hub has."""
+    return _HUB if host in ("index.docker.io", "registry-1.docker.io") else host
 
 
 def _is_address(host: str) -> bool:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, cast
 
 from ..errors import DigestMismatchError, RemoteError, UnreachableError
 from .download import Download
-from .reference import Reference
+from .reference import Reference, is_digest
 from .session import Registry
-from .transport import Response
+from .transport import COMMIT_TIMEOUT, Response, read_up_to
 from .upload import PushSource, Upload
 
 __all__ = ["Manifest", "Repository"]
-
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
-_COMMIT: Final = 600.0  # seconds: a registry may read all of a blob once more before it answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +85,10 @@ class Repository:
                 tries.again(error)
             finally:
                 response.close()
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        digest = _digest_of(data)
         told = response.headers.get("docker-content-digest", "")
         for expected in (name, told):
-            if _DIGEST.fullmatch(expected) and expected != digest:
+            if is_digest(expected) and expected != digest:
                 raise DigestMismatchError(
                     "the manifest is not the one of its digest", path=self.where, expected=expected, got=digest
                 )
@@ -107,11 +103,11 @@ class Repository:
         if response.status == 404:
             return None
         digest = response.headers.get("docker-content-digest", "")
-        return digest if _DIGEST.fullmatch(digest) else self.manifest(name).digest
+        return digest if is_digest(digest) else self.manifest(name).digest
 
     def put_manifest(self, name: str, data: bytes, media_type: str) -> None:
         """Store a manifest or index under a tag or its digest. All that it leads to must be there."""
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        digest = _digest_of(data)
         response = self.ask(
             "PUT",
             f"manifests/{name}",
@@ -119,21 +115,19 @@ class Repository:
             headers={"Content-Type": media_type},
             body=data,
             wanted=(200, 201, 202, 204),
-            timeout=_COMMIT,
+            timeout=COMMIT_TIMEOUT,
         )
         response.close()
         told = response.headers.get("docker-content-digest", "")
-        if _DIGEST.fullmatch(told) and told != digest:
+        if is_digest(told) and told != digest:
             raise DigestMismatchError(
                 "the registry has stored another manifest", path=self.where, expected=digest, got=told
             )
 
     def _bounded(self, response: Response) -> bytes:
         size = response.headers.get("content-length", "0")
-        data = b""
         if not size.isdecimal() or int(size[:19]) <= self._most:
-            while len(data) <= self._most and (chunk := response.read(self._most + 1 - len(data))):
-                data += chunk
+            data = read_up_to(response, self._most)
             if len(data) <= self._most:
                 return data
             size = f"more than {self._most}"
@@ -178,3 +172,7 @@ class Repository:
                 return "mounted"
         upload.run(source)
         return "copied"
+
+
+def _digest_of(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

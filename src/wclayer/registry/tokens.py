@@ -20,7 +20,7 @@ from ..errors import RemoteError
 from .answers import error_of
 from .challenge import Challenge, parse_challenges
 from .credentials import Credential
-from .transport import Request, Response
+from .transport import Request, Response, read_up_to
 from .urls import parse_url
 
 __all__ = ["Tokens"]
@@ -100,9 +100,8 @@ class Tokens:
             raise self._error("it names no token server", None)
         if url.scheme != "https" and not self._may_be_plain(url.authority):
             raise self._error("its token server has no TLS", url.address)
-        wanted = list(scopes)
         extra = challenge.parameters.get("scope", "")
-        wanted += [extra] if extra and extra not in wanted and not wanted else []
+        wanted = list(scopes) or ([extra] if extra else [])
         query = [("scope", scope) for scope in wanted]
         if (service := challenge.parameters.get("service")) is not None:
             query.insert(0, ("service", service))
@@ -128,10 +127,8 @@ class Tokens:
 
     def _parse(self, response: Response) -> tuple[str, float]:
         began = self._clock()
-        data = b""
         try:
-            while len(data) <= _MAX_TOKEN and (chunk := response.read(_MAX_TOKEN)):
-                data += chunk
+            data = read_up_to(response, _MAX_TOKEN)
         finally:
             response.close()
         value: Any = None

@@ -8,9 +8,10 @@ from typing import Final, Protocol
 
 from ..errors import UnreachableError
 
-__all__ = ["TIMEOUT", "NotTlsError", "Request", "Response", "Transport"]
+__all__ = ["COMMIT_TIMEOUT", "TIMEOUT", "NotTlsError", "Request", "Response", "Transport", "read_up_to"]
 
 TIMEOUT: Final = 60.0  # seconds without a byte
+COMMIT_TIMEOUT: Final = 600.0  # seconds: a registry may read all of a blob once more before it answers
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +42,14 @@ class Response(Protocol):
 
     def close(self) -> None:
         """Done with it; what has not been read is lost."""
+
+
+def read_up_to(response: Response, most: int) -> bytes:
+    """The body, if it has at most `most` bytes; else one byte more. Raises UnreachableError where it breaks off."""
+    data = b""
+    while len(data) <= most and (chunk := response.read(most + 1 - len(data))):
+        data += chunk
+    return data
 
 
 class Transport(Protocol):

@@ -19,14 +19,13 @@ from .answers import codes_and_text, error_from
 from .backoff import TRANSIENT, retry_after
 from .download import Ask
 from .session import Registry
-from .transport import TIMEOUT, Response
+from .transport import COMMIT_TIMEOUT, TIMEOUT, Response
 
 __all__ = ["PushSource", "Upload"]
 
 _PIECE: Final = 1 << 20  # bytes given to the connection at a time
 _SMALL: Final = 4 << 20  # a blob that is not worth a PATCH of its own
 _CHUNK: Final = 16 << 20  # bytes a PATCH, where a proxy takes no more
-_COMMIT: Final = 600.0  # seconds: the registry may read it all once more
 _FAREWELL: Final = 5.0  # seconds: nothing depends on it
 _NO_PATCH: Final = frozenset((404, 405, 501))
 _UNKNOWN: Final = frozenset(("BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN"))
@@ -189,7 +188,7 @@ class Upload:
         joint = "&" if "?" in location else "?"
         url = f"{location}{joint}{urlencode({'digest': self._digest}, quote_via=quote)}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(self._size - self._sent)}
-        response = self._send("PUT", url, headers, self._body(source, self._size), _COMMIT)
+        response = self._send("PUT", url, headers, self._body(source, self._size), COMMIT_TIMEOUT)
         if response.status not in (200, 201, 202, 204):
             self._refused(response, patch=False)
         response.close()
