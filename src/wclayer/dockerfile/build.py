@@ -13,17 +13,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import BinaryIO, Final, Self
+from typing import Final, Self
 
 from ..errors import ImageError, NotFoundError, RemoteError, UsageError
-from ..images.blobs import Blobs, VerifiedBlob
 from ..images.build import BuiltImage, Progress, build_on
 from ..images.choosing import Choice, parse_platform
-from ..images.descriptors import Descriptor
 from ..images.places import Place, parse_place
 from ..images.reading import Image, ImageLayer, open_image
 from ..images.recipe import DirectoryRule, LayerRecipe, Recipe
-from ..images.staging import Staging
+from ..images.staging import NearBlobs, Staging
 from ..images.taking import TakenFiles, take
 from ..registry.registries import Registries
 from .copying import Copied, Copying
@@ -159,7 +157,7 @@ class _Build:
         self._states: dict[int, _State] = {}
         self._images: dict[tuple[str, str], Image] = {}
         self._made: dict[int, Image] = {}
-        self._nearer: dict[str, _Near] = {}
+        self._nearer: dict[str, NearBlobs] = {}
         self._sources: dict[str, FileSource] = {}
         self._used: set[str] = set(self._stages.used)
 
@@ -207,7 +205,7 @@ class _Build:
         if running.author is not None and config.author is None:
             config = replace(config, author=running.author)
         if not state.layers and state.image is None:
-            raise self._dockerfile.error(stage.start.line, "FROM scratch, and nothing is copied", expected="COPY")
+            raise self._dockerfile.error(stage.start, "FROM scratch, and nothing is copied", expected="COPY")
         return replace(
             settings,
             layers=tuple(state.layers),
@@ -297,12 +295,12 @@ class _Build:
             message, hint = _REFUSED.get(name, (f"{name} is not possible here", None))
             if name == "RUN" and stage is not self._target and stage.name:
                 hint = f"do it elsewhere and give the result: --build-context {stage.name}=FOLDER"
-            raise self._dockerfile.error(instruction.line, message, got=instruction.text[:80], hint=hint)
+            raise self._dockerfile.error(instruction, message, got=instruction.text[:80], hint=hint)
 
     def _check_no_flags(self, instruction: Instruction) -> None:
         if instruction.flags and instruction.name != "HEALTHCHECK":
             flag = next(iter(instruction.flags))
-            raise self._dockerfile.error(instruction.line, f"an unknown flag of {instruction.name}", got=f"--{flag}")
+            raise self._dockerfile.error(instruction, f"an unknown flag of {instruction.name}", got=f"--{flag}")
 
     # --- copying ----------------------------------------------------------------
 
@@ -313,7 +311,7 @@ class _Build:
         name = given[-1]
         if "$" in name:
             raise self._dockerfile.error(
-                instruction.line, "--from with a variable", got=name, hint="FROM a stage that has it, by an ARG before"
+                instruction, "--from with a variable", got=name, hint="FROM a stage that has it, by an ARG before"
             )
         patterns = self._copying.patterns(instruction, state.running)
         return self._copying.rules(instruction, state.running, self._source(stage, instruction, name, patterns))
@@ -327,17 +325,17 @@ class _Build:
             return self._sources[name]
         found = self._stages.find(name, stage.number)
         if found is None and self._stages.find(name, len(self._stages.stages)) is not None:
-            raise self._dockerfile.error(instruction.line, "a stage that comes later, or this one", got=name)
+            raise self._dockerfile.error(instruction, "a stage that comes later, or this one", got=name)
         layers: list[ImageLayer]
         if place is not None:
             layers = self._near(self._open(place, "", is_place=True))
         elif found is not None:
             layers = self._layers_of(found)
         elif name == SCRATCH:
-            raise self._dockerfile.error(instruction.line, "scratch has no files", got="--from=scratch")
+            raise self._dockerfile.error(instruction, "scratch has no files", got="--from=scratch")
         elif name.isascii() and name.isdecimal():
             raise self._dockerfile.error(
-                instruction.line, "no stage of this number", expected=f"below {stage.number}", got=name[:20]
+                instruction, "no stage of this number", expected=f"below {stage.number}", got=name[:20]
             )
         else:
             layers = self._near(self._open(name, ""))
@@ -355,7 +353,7 @@ class _Build:
             return list(image.layers)
         near = self._nearer.get(image.manifest.digest)
         if near is None:
-            near = _Near(image.blobs, Staging(tempfile.mkdtemp(dir=self._temporary)))
+            near = NearBlobs(image.blobs, Staging(tempfile.mkdtemp(dir=self._temporary)), keep=True)
             self._nearer[image.manifest.digest] = near
         return [replace(layer, blobs=near) for layer in image.layers]
 
@@ -423,22 +421,3 @@ class _Build:
                 image = opened(choice=self._choice(platform))
             self._images[key] = self._stack.enter_context(image)
         return image
-
-
-class _Near:
-    """Blobs that are put aside when they are first read."""
-
-    def __init__(self, blobs: Blobs, staging: Staging) -> None:
-        self._blobs = blobs
-        self._staging = staging
-        self.root = blobs.root
-
-    def open(self, descriptor: Descriptor, offset: int = 0, /) -> BinaryIO:
-        if descriptor.digest not in self._staging.blobs:
-            source = VerifiedBlob(lambda at: self._blobs.open(descriptor, at), descriptor, descriptor.digest)
-            with closing(source):
-                self._staging.copy(descriptor, source, lambda _: None)
-        return self._staging.open(descriptor.digest, offset)
-
-    def close(self) -> None:
-        self._blobs.close()

@@ -58,7 +58,7 @@ class Copying:
         """The sources that are no heredocs, and the destination, with variables put in. Raises SpecError."""
         args = list(instruction.args)
         if len(args) < 2:
-            raise self._error(instruction, f"a {instruction.name}", expected="sources and a destination")
+            raise self._dockerfile.error(instruction, f"a {instruction.name}", expected="sources and a destination")
         *given, destination = args
         sources = [word for word in given if not (instruction.heredocs and parse_heredoc(word))]
         return (
@@ -82,13 +82,13 @@ class Copying:
         target = target.lstrip("/")
         count = len(sources) + len(instruction.heredocs)
         if count > 1 and not is_directory:
-            raise self._error(
+            raise self._dockerfile.error(
                 instruction, "several sources", expected=r"a destination that ends in / or \ ", got=destination
             )
         rules: list[FilesRule] = []
         for word in sources:
             if _REMOTE.match(word):
-                raise self._error(
+                raise self._dockerfile.error(
                     instruction,
                     "nothing is fetched from elsewhere",
                     got=word,
@@ -140,7 +140,7 @@ class Copying:
         """A flag that is true or false."""
         text = instruction.flags.get(name, (str(default),))[-1].lower()
         if text not in ("true", "false"):
-            raise self._error(instruction, f"--{name}", expected="true or false", got=text)
+            raise self._dockerfile.error(instruction, f"--{name}", expected="true or false", got=text)
         return text == "true"
 
     def _inline(self, instruction: Instruction, running: Running, number: int) -> FilesRule:
@@ -156,11 +156,11 @@ class Copying:
     def _check_flags(self, instruction: Instruction) -> None:
         for flag in instruction.flags:
             if flag in _NOT_HERE:
-                raise self._error(
+                raise self._dockerfile.error(
                     instruction, f"{instruction.name} --{flag} is not possible here", hint=_NOT_HERE[flag]
                 )
             if flag not in _FLAGS or flag == ("unpack" if instruction.name == "COPY" else "from"):
-                raise self._error(instruction, f"an unknown flag of {instruction.name}", got=f"--{flag}")
+                raise self._dockerfile.error(instruction, f"an unknown flag of {instruction.name}", got=f"--{flag}")
         self._flag(instruction, "link", True)
         self._flag(instruction, "unpack", True)
 
@@ -172,7 +172,7 @@ class Copying:
         try:
             parse_account(name)
         except WclayerError:
-            raise self._error(
+            raise self._dockerfile.error(
                 instruction,
                 "--chown for Windows",
                 expected="an account such as ContainerUser, or a SID",
@@ -191,6 +191,3 @@ class Copying:
         if drive_relative(word):
             self._warn(lost_backslash(self._dockerfile.source, instruction.line, word))
         return word
-
-    def _error(self, instruction: Instruction, message: str, **more: object) -> Exception:
-        return self._dockerfile.error(instruction.line, message, **more)  # type: ignore[arg-type]

@@ -64,10 +64,16 @@ class Dockerfile:
     instructions: tuple[Instruction, ...]
 
     def error(
-        self, line: int, message: str, *, expected: object = None, got: object = None, hint: str | None = None
+        self,
+        instruction: Instruction,
+        message: str,
+        *,
+        expected: object = None,
+        got: object = None,
+        hint: str | None = None,
     ) -> SpecError:
-        """An error about a line."""
-        return SpecError(f"line {line}: {message}", path=self.source, expected=expected, got=got, hint=hint)
+        """An error about an instruction."""
+        return SpecError(f"line {instruction.line}: {message}", path=self.source, expected=expected, got=got, hint=hint)
 
     @contextmanager
     def at(self, instruction: Instruction) -> Iterator[None]:
@@ -93,13 +99,13 @@ class Dockerfile:
 
     def _expanded(self, instruction: Instruction, text: str, expand: Callable[[], T]) -> T:
         if any(found[0].count("*") > _MAX_STARS for found in _PATTERN.finditer(text)):
-            raise self.error(instruction.line, "a pattern of so many wildcards", expected=f"at most {_MAX_STARS}")
+            raise self.error(instruction, "a pattern of so many wildcards", expected=f"at most {_MAX_STARS}")
         try:
             result = expand()
         except ValueError as error:
-            raise self.error(instruction.line, printable(str(error))) from None
+            raise self.error(instruction, printable(str(error))) from None
         if sum(map(len, result)) > MAX_SIZE:
-            raise self.error(instruction.line, "variables make this too long", expected=f"{MAX_SIZE:,} characters")
+            raise self.error(instruction, "variables make this too long", expected=f"{MAX_SIZE:,} characters")
         return result
 
     def heredoc(self, instruction: Instruction, heredoc: Heredoc, env: Environment) -> str:

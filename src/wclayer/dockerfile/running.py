@@ -177,14 +177,16 @@ class Running:
                 found = _PORTS.fullmatch(word)
                 first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
                 if found is None or not 0 < first <= last < _MAX_PORTS:
-                    raise self._error(instruction, "a port", expected="such as 80, 53/udp, 8000-8010", got=word)
+                    raise self._dockerfile.error(
+                        instruction, "a port", expected="such as 80, 53/udp, 8000-8010", got=word
+                    )
                 protocol = (found[3] or "tcp").lower()
                 ports |= dict.fromkeys(f"{number}/{protocol}" for number in range(first, last + 1))
                 count += last - first
                 if count >= _MAX_PORTS:
-                    raise self._error(instruction, "so many ports", expected=f"below {_MAX_PORTS:,}")
+                    raise self._dockerfile.error(instruction, "so many ports", expected=f"below {_MAX_PORTS:,}")
         if not ports:
-            raise self._error(instruction, "EXPOSE of nothing", expected="a port")
+            raise self._dockerfile.error(instruction, "EXPOSE of nothing", expected="a port")
         exposed = {**(self.config.get("ExposedPorts") or {}), **{port: {} for port in ports}}
         self.config["ExposedPorts"] = dict(sorted(exposed.items()))
         self.step(f"EXPOSE [{' '.join(ports)}]")
@@ -196,18 +198,18 @@ class Running:
         elif kind.upper() == "CMD" and args and args[0]:
             test = ["CMD", *args] if instruction.json else ["CMD-SHELL", *args]
         else:
-            raise self._error(instruction, "a HEALTHCHECK", expected="NONE, or CMD and a command")
+            raise self._dockerfile.error(instruction, "a HEALTHCHECK", expected="NONE, or CMD and a command")
         check: dict[str, Any] = {"Test": test}
         for flag, values in instruction.flags.items():
             if flag == "retries":
                 if not (values[-1].isascii() and values[-1].isdecimal() and len(values[-1]) < 10):
-                    raise self._error(instruction, "--retries", expected="a number", got=values[-1])
+                    raise self._dockerfile.error(instruction, "--retries", expected="a number", got=values[-1])
                 check["Retries"] = int(values[-1])
             elif flag in ("interval", "timeout", "start-period", "start-interval"):
                 key = "".join(part.capitalize() for part in flag.split("-"))
                 check[key] = self._duration(instruction, flag, values[-1])
             else:
-                raise self._error(instruction, "an unknown flag of HEALTHCHECK", got=f"--{flag}")
+                raise self._dockerfile.error(instruction, "an unknown flag of HEALTHCHECK", got=f"--{flag}")
         self.config["Healthcheck"] = {key: value for key, value in check.items() if value}
         told = [f"Test:[{' '.join(test)}]", *(f"{key}:{_go_duration(check.get(key, 0))}" for key in _DURATIONS)]
         self.step(f"HEALTHCHECK {{{' '.join(told)} Retries:{check.get('Retries', 0)}}}")
@@ -223,14 +225,18 @@ class Running:
 
     def _shell(self, instruction: Instruction) -> None:
         if not instruction.json or not instruction.args:
-            raise self._error(instruction, "a SHELL", expected='a JSON array such as ["powershell", "-Command"]')
+            raise self._dockerfile.error(
+                instruction, "a SHELL", expected='a JSON array such as ["powershell", "-Command"]'
+            )
         self.config["Shell"] = list(instruction.args)
         self.step(f"SHELL [{' '.join(instruction.args)}]")
 
     def _stop_signal(self, instruction: Instruction) -> None:
         signal = self._word(instruction, self._one(instruction))
         if not _SIGNAL.fullmatch(signal):
-            raise self._error(instruction, "a STOPSIGNAL", expected="a number or a name such as SIGTERM", got=signal)
+            raise self._dockerfile.error(
+                instruction, "a STOPSIGNAL", expected="a number or a name such as SIGTERM", got=signal
+            )
         self.config["StopSignal"] = signal
         self.step(f"STOPSIGNAL {signal}")
 
@@ -242,7 +248,7 @@ class Running:
     def _volume(self, instruction: Instruction) -> None:
         paths = [self._word(instruction, word) for word in instruction.args]
         if not paths or not all(paths):
-            raise self._error(instruction, "a VOLUME", expected="paths, none of them empty")
+            raise self._dockerfile.error(instruction, "a VOLUME", expected="paths, none of them empty")
         volumes = {**(self.config.get("Volumes") or {}), **{path: {} for path in paths}}
         self.config["Volumes"] = dict(sorted(volumes.items()))
         self.step(f"VOLUME [{' '.join(paths)}]")
@@ -262,12 +268,14 @@ class Running:
             (self._word(instruction, args[at]), self._word(instruction, args[at + 1])) for at in range(0, len(args), 3)
         ]
         if not pairs or not all(name for name, _ in pairs):
-            raise self._error(instruction, f"{instruction.name} without a name", expected="NAME=VALUE")
+            raise self._dockerfile.error(instruction, f"{instruction.name} without a name", expected="NAME=VALUE")
         return pairs
 
     def _one(self, instruction: Instruction) -> str:
         if len(instruction.args) != 1:
-            raise self._error(instruction, f"{instruction.name} of nothing", expected=f"{instruction.name} and a word")
+            raise self._dockerfile.error(
+                instruction, f"{instruction.name} of nothing", expected=f"{instruction.name} and a word"
+            )
         return instruction.args[0]
 
     def _word(self, instruction: Instruction, text: str) -> str:
@@ -276,15 +284,12 @@ class Running:
     def _duration(self, instruction: Instruction, flag: str, text: str) -> int:
         """Nanoseconds of a duration as Go writes it."""
         if not _DURATION.fullmatch(text):
-            raise self._error(instruction, f"--{flag}", expected="a duration such as 30s or 1m30s", got=text)
+            raise self._dockerfile.error(instruction, f"--{flag}", expected="a duration such as 30s or 1m30s", got=text)
         parts = re.findall(r"([0-9.]+)([a-zµ]+)", text)
         total = sum(float(number) * _UNITS[unit] for number, unit in parts)
         if total >= 1 << 63:
-            raise self._error(instruction, f"--{flag}", expected="a duration such as 30s or 1m30s", got=text)
+            raise self._dockerfile.error(instruction, f"--{flag}", expected="a duration such as 30s or 1m30s", got=text)
         return int(total)
-
-    def _error(self, instruction: Instruction, message: str, **more: object) -> Exception:
-        return self._dockerfile.error(instruction.line, message, **more)  # type: ignore[arg-type]
 
 
 def _go_duration(ns: int) -> str:

@@ -47,7 +47,7 @@ class Stages:
         found = self.find(name, len(self.stages))
         if found is None:
             names = ", ".join(str(stage) for stage in self.stages)
-            raise self.dockerfile.error(self.stages[-1].start.line, "no such stage", expected=names, got=name)
+            raise self.dockerfile.error(self.stages[-1].start, "no such stage", expected=names, got=name)
         return found
 
     def find(self, name: str, before: int) -> Stage | None:
@@ -86,9 +86,9 @@ def find_stages(dockerfile: Dockerfile, given: Mapping[str, str], predefined: Ma
                 elif equals:
                     arguments[name] = dockerfile.word(instruction, default, arguments)
         else:
-            raise dockerfile.error(instruction.line, f"{instruction.name} before the first FROM", expected="FROM, ARG")
+            raise dockerfile.error(instruction, f"{instruction.name} before the first FROM", expected="FROM, ARG")
     if start is None:
-        raise dockerfile.error(dockerfile.instructions[-1].line, "no FROM", expected="a base image, or scratch")
+        raise dockerfile.error(dockerfile.instructions[-1], "no FROM", expected="a base image, or scratch")
     stages.append(_stage(dockerfile, stages, start, body, arguments))
     return Stages(dockerfile, tuple(stages), arguments, frozenset(used))
 
@@ -102,18 +102,18 @@ def _stage(
 ) -> Stage:
     args = [dockerfile.word(start, word, arguments) for word in start.args]
     if len(args) not in (1, 3) or (len(args) == 3 and args[1].upper() != "AS"):
-        raise dockerfile.error(start.line, "a FROM", expected="FROM IMAGE [AS NAME]", got=start.text)
+        raise dockerfile.error(start, "a FROM", expected="FROM IMAGE [AS NAME]", got=start.text)
     for flag in start.flags:
         if flag != "platform":
-            raise dockerfile.error(start.line, "an unknown flag of FROM", expected="--platform", got=f"--{flag}")
+            raise dockerfile.error(start, "an unknown flag of FROM", expected="--platform", got=f"--{flag}")
     name = args[2].lower() if len(args) == 3 else None
     if name is not None and (not _NAME.fullmatch(name) or name == SCRATCH):
         raise dockerfile.error(
-            start.line, "the name of a stage", expected="a letter, then letters, digits, _ . -", got=args[2]
+            start, "the name of a stage", expected="a letter, then letters, digits, _ . -", got=args[2]
         )
     if not args[0]:
         raise dockerfile.error(
-            start.line, "a FROM whose image is empty", got=start.text, hint="set its ARG with --build-arg"
+            start, "a FROM whose image is empty", got=start.text, hint="set its ARG with --build-arg"
         )
     earlier = next((stage for stage in reversed(before) if stage.name == args[0].lower()), None)
     base = SCRATCH if args[0] == SCRATCH else earlier or args[0]

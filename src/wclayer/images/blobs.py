@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import Any, BinaryIO, Final, Protocol, Self, cast
 
 from ..body import CHUNK
@@ -61,6 +62,11 @@ class VerifiedBlob:
         self._done = 0
         self._marks: list[tuple[int, Any]] = [(0, self._hash.copy())]
         self._step = _MARK
+
+    @classmethod
+    def of(cls, blobs: Blobs, descriptor: Descriptor, name: str | None = None) -> Self:
+        """The one among `blobs` that the descriptor names."""
+        return cls(partial(blobs.open, descriptor), descriptor, name or descriptor.digest)
 
     @classmethod
     def of_bytes(cls, data: bytes, descriptor: Descriptor, name: str) -> Self:
@@ -146,7 +152,7 @@ def read_small(blobs: Blobs, descriptor: Descriptor, most: int, what: str) -> by
     Raises ImageError for one that is missing or too large (RemoteError, where a registry has lost it),
     DigestMismatchError.
     """
-    blob = VerifiedBlob(lambda offset: blobs.open(descriptor, offset), descriptor, f"{what} {descriptor.digest}")
+    blob = VerifiedBlob.of(blobs, descriptor, f"{what} {descriptor.digest}")
     try:
         blob.start()
     except RemoteNotFoundError as error:

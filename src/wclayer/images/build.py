@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from ..entry import Entry, Summary
 from ..errors import HiveError, UsageError, WclayerError
@@ -36,7 +36,7 @@ from .descriptors import (
 )
 from .documents import seconds_of
 from .new_layer import NewLayer, Times
-from .on_base import KnownBase, decide_into
+from .on_base import KnownBase, Progress, decide_into
 from .places import Place, parse_place
 from .reading import Image, open_image
 from .recipe import DirectoryRule, JunctionRule, Recipe, SymlinkRule
@@ -47,7 +47,6 @@ from .writing import ImageWriter, create_image
 __all__ = ["BuiltImage", "Progress", "build_image", "build_on"]
 
 MAX_LAYERS: Final = 127  # hcsshim's and containerd's bound
-Progress: TypeAlias = Callable[[Entry, Summary], None]
 _COMPRESSOR: Final = "wclayer.compressor"
 
 

@@ -142,8 +142,8 @@ class _Copy:
             windows_images(manifests)
             for one in manifests:
                 manifest = read_small(blobs, one, MAX_MANIFEST, "a manifest of the index")
-                found += [(leaf, partial(_open, blobs, leaf)) for leaf in _leaves(manifest, one)]
-                found.append((one, partial(_open, blobs, one)))
+                found += [(leaf, partial(VerifiedBlob.of, blobs, leaf)) for leaf in _leaves(manifest, one)]
+                found.append((one, partial(VerifiedBlob.of, blobs, one)))
         found.append((root, partial(VerifiedBlob.of_bytes, data, root, root.digest)))
         writer = self._stack.enter_context(create(expected=root.digest))
         self._blobs(writer, found)
@@ -224,10 +224,6 @@ class _Copy:
         writer.commit(replace(root, annotations=kept), progress=self._tell)
         self._result.digest = root.digest
         return self._result
-
-
-def _open(blobs: Blobs, descriptor: Descriptor) -> VerifiedBlob:
-    return VerifiedBlob(lambda offset: blobs.open(descriptor, offset), descriptor, descriptor.digest)
 
 
 def _leaves(data: bytes, found: Descriptor) -> list[Descriptor]:

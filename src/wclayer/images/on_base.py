@@ -18,7 +18,7 @@ from .recipe import LayerRecipe
 from .source_tree import Kind, SourceTree
 from .writing import ImageWriter
 
-__all__ = ["KnownBase", "decide_into"]
+__all__ = ["KnownBase", "Progress", "decide_into"]
 
 Progress: TypeAlias = Callable[[Entry, Summary], None]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from ..body import CHUNK
 from ..stores.host import host_errors
-from .blobs import VerifiedBlob
+from .blobs import Blobs, VerifiedBlob
 from .descriptors import Descriptor
 from .parallel import Progress
 
-__all__ = ["BlobWriter", "StagedTarget", "Staging", "digest_of"]
+__all__ = ["BlobWriter", "NearBlobs", "StagedTarget", "Staging", "digest_of"]
 
 _UNKNOWN: Final = "application/octet-stream"
 
@@ -129,6 +129,27 @@ class Staging:
                 os.unlink(path)
             raise
         return "copied"
+
+
+class NearBlobs:
+    """`blobs`, of which those in `staging` are read from there. keep: put each there when it is first read."""
+
+    def __init__(self, blobs: Blobs, staging: Staging, *, keep: bool = False) -> None:
+        self._blobs = blobs
+        self._staging = staging
+        self._keep = keep
+        self.root = blobs.root
+
+    def open(self, descriptor: Descriptor, offset: int = 0, /) -> BinaryIO:
+        if descriptor.digest not in self._staging.blobs:
+            if not self._keep:
+                return self._blobs.open(descriptor, offset)
+            with closing(VerifiedBlob.of(self._blobs, descriptor)) as source:
+                self._staging.copy(descriptor, source, lambda _: None)
+        return self._staging.open(descriptor.digest, offset)
+
+    def close(self) -> None:
+        self._blobs.close()
 
 
 class StagedTarget:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Protocol, Self, TypeAlias
+from typing import Any, Final, Protocol, Self, TypeAlias
 
 from ..errors import NotFoundError, RemoteError, UsageError
 from ..registry.reference import DEFAULT_TAG
@@ -27,7 +27,7 @@ from .layout_writing import ExistingLayout, NewLayout, is_layout
 from .parallel import Progress, run_all
 from .places import IMAGE_TRANSPORTS, Place, parse_place
 from .remote import RegistryTarget
-from .staging import BlobWriter, Staging
+from .staging import BlobWriter, NearBlobs, Staging
 
 __all__ = ["BlobWriter", "ImageWriter", "create_image"]
 
@@ -124,7 +124,7 @@ class ImageWriter:
 
     def nearest(self, blobs: Blobs) -> Blobs:
         """The same blobs; those that this writer has by now on the disk are read from there."""
-        return _Nearest(self._target.staging, blobs)
+        return NearBlobs(blobs, self._target.staging)
 
     def commit(
         self,
@@ -149,21 +149,6 @@ class ImageWriter:
     ) -> None:
         self._target.abort()
         self._stack.close()
-
-
-class _Nearest:
-    def __init__(self, staging: Staging, blobs: Blobs) -> None:
-        self._staging = staging
-        self._blobs = blobs
-        self.root = blobs.root
-
-    def open(self, descriptor: Descriptor, offset: int = 0, /) -> BinaryIO:
-        if descriptor.digest in self._staging.blobs:
-            return self._staging.open(descriptor.digest, offset)
-        return self._blobs.open(descriptor, offset)
-
-    def close(self) -> None:
-        self._blobs.close()
 
 
 def create_image(

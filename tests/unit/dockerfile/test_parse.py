@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from wclayer.dockerfile.parse import MAX_SIZE, Dockerfile, Environment, Heredoc, parse_dockerfile
@@ -172,5 +174,5 @@ def test_errors_below_get_their_line_once() -> None:
         raise UsageError("no", path="x")
     assert str(caught.value) == "x: D, line 2: no"
     with pytest.raises(SpecError) as own, dockerfile.at(user):
-        raise dockerfile.error(7, "no")
+        raise dockerfile.error(replace(user, line=7), "no")
     assert str(own.value) == "D: line 7: no"
