@@ -61,6 +61,18 @@ def run(*command: str | Path, output: Path | None = None) -> None:
         subprocess.run(list(map(str, command)), check=True, stdout=out)
 
 
+def record(name: str, **found: object) -> None:
+    """Write benchmarks/results/NAME.json: what was found, and on what."""
+    where = {
+        "wclayer": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps({**where, **found}, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--size", type=int, default=SIZE, help="bytes of data in the generated layer")
@@ -106,16 +118,12 @@ def main() -> None:
     for what, other, mine, theirs in rows:
         print(f"{what:16} {other:20} {mine:10.2f} {theirs:10.2f} {mine / theirs:7.2f}")
     print(f"export -z: blob {sizes:.3f} times as large as that of gzip -6")
-    RESULTS.mkdir(exist_ok=True)
-    result = {
-        "wclayer": __version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "processors": os.cpu_count(),
-        "size": options.size,
-        "content": "made from nothing" if options.content is None else options.content.name,
-        "blob_ratio": round(sizes, 4),
-        "rows": [
+    record(
+        "layer",
+        size=options.size,
+        content="made from nothing" if options.content is None else options.content.name,
+        blob_ratio=round(sizes, 4),
+        rows=[
             {
                 "what": what,
                 "beside": other,
@@ -125,8 +133,7 @@ def main() -> None:
             }
             for what, other, mine, theirs in rows
         ],
-    }
-    (RESULTS / "layer.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    )
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ goes to a repository of its own in an empty registry. Needs docker-registry and 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import socket
 import subprocess
@@ -25,9 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wclayer import __version__
-
-from .__main__ import RESULTS, Rounds, run
+from .__main__ import Rounds, record, run
 
 _CONFIG = """
 version: 0.1
@@ -105,19 +101,14 @@ def main() -> None:
     print(f"{'wclayer copy':16} {'wclayer s':>10} {'skopeo s':>10} {'ratio':>7}")
     for what, mine, theirs in rows:
         print(f"{what:16} {mine:10.2f} {theirs:10.2f} {mine / theirs:7.2f}")
-    RESULTS.mkdir(exist_ok=True)
-    result = {
-        "wclayer": __version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "processors": os.cpu_count(),
-        "size": options.size,
-        "rows": [
+    record(
+        "registry",
+        size=options.size,
+        rows=[
             {"what": what, "seconds": round(mine, 3), "skopeo": round(theirs, 3), "ratio": round(mine / theirs, 3)}
             for what, mine, theirs in rows
         ],
-    }
-    (RESULTS / "registry.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    )
 
 
 if __name__ == "__main__":
