@@ -6,8 +6,9 @@ What is named here is public; so are the errors in `wclayer.errors`, and what an
 `wclayer.images.recipe`. Everything else may change.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import errors
-from .dockerfile.build import build_dockerfile
 from .entry import (
     AlternateStream,
     Body,
@@ -34,6 +35,9 @@ from .layers.importing import import_layer_from_tar
 from .layers.opening import open_layer
 from .registry.credentials import AuthFiles
 from .registry.registries import Registries
+
+if TYPE_CHECKING:
+    from .dockerfile.build import build_dockerfile
 
 __version__ = "0.1.0.dev0"
 
@@ -66,3 +70,12 @@ __all__ = [
     "open_image",
     "open_layer",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "build_dockerfile":
+        # Its parser takes its time to import, and most who import this build from no Dockerfile.
+        from .dockerfile.build import build_dockerfile  # noqa: PLC0415
+
+        return build_dockerfile
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import click
 import platformdirs
 
-from ..dockerfile.build import build_dockerfile
 from ..errors import NotFoundError, UsageError, printable
 from ..images.acl import TEMPLATES
 from ..images.build import BuiltImage, build_image
@@ -133,10 +132,10 @@ def build(
     """
     began = time.perf_counter()
     to_stdout = check_image_output(output, as_json=as_json, force=force)
-    is_dockerfile = recipe_file is not None and _is_dockerfile(recipe_file)
-    if not is_dockerfile and (target is not None or build_arg or build_context):
+    dockerfile = recipe_file if recipe_file is not None and _is_dockerfile(recipe_file) else None
+    if dockerfile is None and (target is not None or build_arg or build_context):
         raise UsageError("--target, --build-arg and --build-context are for a Dockerfile", hint="say -f Dockerfile")
-    recipe = Recipe(layers=()) if is_dockerfile else _recipe(contexts, recipe_file, base)
+    recipe = _recipe(contexts, recipe_file, base) if dockerfile is None else Recipe(layers=())
     config = recipe.config
     config = replace(
         config,
@@ -167,17 +166,19 @@ def build(
         progress_bar("build", lambda summary: summary.bytes, None, quiet=quiet or as_json, verbose=verbose) as progress,
     ):
         make = partial(build_image, recipe)
-        if is_dockerfile and recipe_file is not None:
+        if dockerfile is not None:
+            from ..dockerfile.build import build_dockerfile  # noqa: PLC0415 # its parser takes its time to import
+
             make = partial(
                 build_dockerfile,
-                _read(recipe_file),
-                source=recipe_file,
-                context=_context(contexts, recipe_file),
+                _read(dockerfile),
+                source=dockerfile,
+                context=_context(contexts, dockerfile),
                 settings=recipe,
                 target=target,
                 arguments=_build_arguments(build_arg),
                 contexts=pairs("--build-context", build_context),
-                time=os.stat(recipe_file).st_mtime_ns,
+                time=os.stat(dockerfile).st_mtime_ns,
             )
         built = make(
             output=output,

@@ -158,6 +158,14 @@ def test_version_and_module() -> None:
     assert b"import" in wclayer("--help").stdout
 
 
+def test_what_few_need_is_imported_when_it_is_needed() -> None:
+    code = "import sys, wclayer.cli.main; print({'e2b_dockerfile_utils', 'httpx2'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b"set()"
+    code = "from wclayer import *; print(build_dockerfile.__module__)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert found.stdout.split() == [b"wclayer.dockerfile.build"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_completion(shell: str) -> None:
     done = wclayer("completion", shell)
