@@ -6,13 +6,15 @@ are: a REG_SZ may lack its NUL, a class name may be no text, a type any number.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
-from .layout import MINOR_XP
+from .layout import LAYER_INHERIT_CLASS, LAYER_SEMANTICS, MINOR_LAYERED, MINOR_XP
+from .names import key_order
 
-__all__ = ["DEFAULT_SECURITY", "Hive", "Key", "RegType", "Value", "dword", "sz"]
+__all__ = ["DEFAULT_SECURITY", "Hive", "Key", "LayerSemantics", "RegType", "Value", "dword", "sz"]
 
 DEFAULT_SECURITY: Final = bytes.fromhex(
     "0100048070000000800000000000000014000000"
@@ -42,6 +44,19 @@ class RegType(IntEnum):
     FULL_RESOURCE_DESCRIPTOR = 9
     RESOURCE_REQUIREMENTS_LIST = 10
     QWORD = 11
+
+
+class LayerSemantics(IntEnum):
+    """What a key of a differencing hive makes of the key of its name in the hives below: bits of its layer byte."""
+
+    MERGE = 0
+    """Its values and subkeys come to those below."""
+    TOMBSTONE = 1
+    """There is no such key."""
+    SUPERSEDE_LOCAL = 2
+    """It hides the values, class name and descriptor below, but no subkeys."""
+    SUPERSEDE_TREE = 3
+    """It hides the key below with all its subkeys; its own are of this kind too, or tombstones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +89,41 @@ class Key:
     layer: int = 0
     control: int = 0
 
+    @property
+    def semantics(self) -> LayerSemantics:
+        """What it makes of the key below, in a differencing hive."""
+        return LayerSemantics(self.layer & LAYER_SEMANTICS)
+
+    @property
+    def inherits_class(self) -> bool:
+        """In a differencing hive: has it the class name of the key below?"""
+        return bool(self.layer & LAYER_INHERIT_CLASS)
+
+    def subkey(self, name: str) -> Key | None:
+        """The subkey of that name, in any case; None for none."""
+        order = key_order(name)
+        return next((key for key in self.subkeys if key_order(key.name) == order), None)
+
+    def value(self, name: str) -> Value | None:
+        """The value of that name, in any case; None for none."""
+        order = key_order(name)
+        return next((value for value in self.values if key_order(value.name) == order), None)
+
+    def find(self, path: str) -> Key | None:
+        """The key at a path below this one, its names with backslashes between; None for none."""
+        key: Key | None = self
+        for name in filter(None, path.split("\\")):
+            key = None if key is None else key.subkey(name)
+        return key
+
+    def walk(self) -> Iterator[tuple[str, Key]]:
+        """This key and all below, each before its subkeys, with its path from here (names with backslashes between)."""
+        stack = [("", self)]
+        while stack:
+            path, key = stack.pop()
+            yield path, key
+            stack += ((f"{path}\\{sub.name}" if path else sub.name, sub) for sub in reversed(key.subkeys))
+
     # Both without recursion, as a tree of 512 levels would outgrow Python's stack.
 
     def __eq__(self, other: object) -> bool:
@@ -99,11 +149,20 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Hive:
-    """A whole hive. `last_written` is a FILETIME; of its version, 1.`minor`, 3 and 5 are plain, 6 is differencing."""
+    """A whole hive. `last_written` is a FILETIME; its version is 1.`minor`, 6 for a differencing one.
+
+    layered: does one of version 1.6 say that it is differencing? Windows has made some that do not.
+    """
 
     root: Key
     last_written: int = 0
     minor: int = MINOR_XP
+    layered: bool = True
+
+    @property
+    def differencing(self) -> bool:
+        """Does it hold what a layer changes in the hives below?"""
+        return self.minor == MINOR_LAYERED and self.layered
 
 
 def sz(name: str, text: str) -> Value:

@@ -23,7 +23,7 @@ __all__ = ["LEAF_ELEMENTS", "write_hive"]
 LEAF_ELEMENTS: Final = 500
 """Subkeys in one leaf, which so fits one page; more of them make several leaves under an index."""
 
-_MINORS: Final = (lay.MINOR_NT4, lay.MINOR_XP, lay.MINOR_LAYERED)
+_MINORS: Final = range(lay.MINOR_NT4, lay.MINOR_LAYERED + 1)
 _MAX_DATA: Final = lay.MAX_CELL - lay.CELL.size  # where there is no big data
 _MAX_BIG_DATA: Final = 0xFFFF * lay.SEGMENT
 # What the writer sets itself, and what may lie on no disk or would mislead Windows.
@@ -39,7 +39,7 @@ def write_hive(hive: Hive) -> bytes:
     SecurityDescriptorError for a malformed descriptor.
     """
     if hive.minor not in _MINORS:
-        raise InexpressibleError("a hive version that is not written", expected="1.3, 1.5, 1.6", got=f"1.{hive.minor}")
+        raise InexpressibleError("a hive version that is not written", expected="1.3 to 1.6", got=f"1.{hive.minor}")
     _uint("a hive's time", hive.last_written, 64, "")
     return _Writer(hive).write()
 
@@ -103,7 +103,7 @@ class _Bins:
 class _Writer:
     def __init__(self, hive: Hive) -> None:
         self._hive = hive
-        self._layered = hive.minor == lay.MINOR_LAYERED
+        self._layered = hive.differencing
         self._bins = _Bins(hive.last_written)
         self._security: dict[bytes, int] = {}  # descriptor -> its cell, in the order of first use
         self._references: dict[int, int] = {}

@@ -1,0 +1,224 @@
+"""Changes to a hive, as a tree of their own: what a .reg file or a build says, before it is known what is there.
+
+They are applied to a hive (`apply_edits`), or become a differencing hive that makes
+them over what the layers below have (`delta_of`). Names are compared as the kernel
+does; a key that is made on the way inherits its descriptor, as on Windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ..errors import InexpressibleError, SecurityDescriptorError
+from ..win32.inherit import KEY_RIGHTS, inherit
+from . import layout as lay
+from .model import DEFAULT_SECURITY, Key, LayerSemantics, Value
+from .names import key_order
+
+__all__ = ["KeyEdits", "Missed", "apply_edits", "delta_of", "inherited", "superseding"]
+
+_TOUCHED: Final = lay.LAYER_INHERIT_CLASS | LayerSemantics.MERGE  # of a key that the layers below have
+
+
+@dataclass(slots=True, eq=False)
+class KeyEdits:
+    """What is to become of a key called `name`, and of those below it.
+
+    make: there is to be such a key. delete: what is there goes first, with all below it. values: by the order of their
+    names, to set, or to delete where the value is a tombstone. security: its new descriptor. subkeys: by their order.
+    """
+
+    name: str = ""
+    make: bool = False
+    delete: bool = False
+    values: dict[bytes, Value] = field(default_factory=dict)
+    security: bytes | None = None
+    subkeys: dict[bytes, KeyEdits] = field(default_factory=dict)
+
+    def at(self, names: Sequence[str], *, make: bool) -> KeyEdits:
+        """The changes of the key that `names` lead to from here. make: it, and those on the way, are to be there.
+
+        Raises InexpressibleError for more levels than a hive can have.
+        """
+        if len(names) >= lay.MAX_DEPTH:
+            raise InexpressibleError(
+                "a key too deep", path="\\".join(names[:8]), expected=f"at most {lay.MAX_DEPTH} levels", got=len(names)
+            )
+        key = self
+        for name in names:
+            key = key.subkeys.setdefault(key_order(name), KeyEdits(name))
+            key.make = key.make or make
+        return key
+
+    def set(self, value: Value) -> None:
+        """Set a value; the key is to be there."""
+        self.make = True
+        self.unset(value.name)
+        self.values[key_order(value.name)] = value
+
+    def unset(self, name: str) -> None:
+        """Delete a value."""
+        order = key_order(name)
+        self.values.pop(order, None)  # the order of values is that in which they were set last
+        self.values[order] = Value(name, 0, tombstone=True)
+
+    def remove(self) -> None:
+        """Delete the key with all below it; what is said of it afterwards makes it anew."""
+        self.make, self.delete, self.security = False, True, None
+        self.values.clear()
+        self.subkeys.clear()
+
+
+@dataclass(slots=True)
+class Missed:
+    """Deletions of what is not there: paths of keys, and of values as `KEY\\\\\\\\VALUE`."""
+
+    keys: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+
+    def key(self, path: str) -> None:
+        self.keys.append(path)
+
+    def value(self, path: str, name: str) -> None:
+        self.values.append(f"{path}\\\\{name}")
+
+
+def apply_edits(root: Key, edits: KeyEdits, time: int, missed: Missed | None = None) -> Key:
+    """The root key `root` with the changes made; keys that change have the FILETIME `time`.
+
+    The root itself stays, if it is to be deleted, but empty.
+    """
+    if edits.delete:
+        root = replace(root, values=(), subkeys=(), last_written=time)
+    return _applied(root, edits, time, "", missed or Missed())
+
+
+def _applied(key: Key, edits: KeyEdits, time: int, path: str, missed: Missed) -> Key:
+    values = {key_order(value.name): value for value in key.values}
+    for order, value in edits.values.items():
+        if not value.tombstone:
+            was = values.get(order)
+            values[order] = value if was is None else replace(value, name=was.name)
+        elif values.pop(order, None) is None:
+            missed.value(path, value.name)
+    result = replace(key, values=tuple(values.values()), security=edits.security or key.security)
+    subkeys = {key_order(sub.name): sub for sub in key.subkeys} if edits.subkeys else {}
+    changed = result.values != key.values or result.security != key.security
+    for order, below in edits.subkeys.items():
+        found, where = subkeys.get(order), f"{path}\\{below.name}".lstrip("\\")
+        if below.delete:
+            if found is None:
+                missed.key(where)
+            subkeys.pop(order, None)
+            changed = changed or found is not None
+            found = None
+        if found is None:
+            if not below.make:
+                _miss(below, where, missed)
+                continue
+            found, changed = _new(below, result.security, time), True
+        subkeys[order] = _applied(found, below, time, where, missed)
+    if edits.subkeys:
+        result = replace(result, subkeys=tuple(subkeys.values()))
+    return replace(result, last_written=time) if changed else result
+
+
+def _new(edits: KeyEdits, parent: bytes, time: int) -> Key:
+    return Key(edits.name, last_written=time, security=edits.security or inherited(parent))
+
+
+def inherited(parent: bytes) -> bytes:
+    """The descriptor of a new key in one with the descriptor `parent`; offreg's default if that passes nothing on."""
+    try:
+        return inherit(parent, directory=True, rights=KEY_RIGHTS)
+    except SecurityDescriptorError:
+        return DEFAULT_SECURITY
+
+
+def _miss(edits: KeyEdits, path: str, missed: Missed) -> None:
+    """Nothing is to be made at `path`, and nothing is there: what was to be deleted below it is missed."""
+    stack = [(edits, path)]
+    while stack:
+        key, where = stack.pop()
+        for value in key.values.values():
+            missed.value(where, value.name)
+        for below in key.subkeys.values():
+            if below.delete:
+                missed.key(f"{where}\\{below.name}")
+            stack.append((below, f"{where}\\{below.name}"))
+
+
+def delta_of(view: Key, edits: KeyEdits, time: int, missed: Missed | None = None) -> Key:
+    """The root key of a differencing hive that makes the changes over `view`, what the layers below show.
+
+    As Windows writes them: a key that is there has its descriptor, and inherits its class name; one that is not, is
+    new; what is deleted has a tombstone; what is deleted and made again hides all that was there.
+    """
+    missed = missed or Missed()
+    if edits.delete:
+        raise InexpressibleError("a differencing hive cannot delete the root", expected="a key below the root")
+    root = _delta(view, edits, time, "", missed)
+    # The root of Windows' own has no flags and no class; its descriptor hides nothing (registry-hives, 5.3 and 5.4).
+    return replace(root, layer=0, class_name=b"", flags=0, control=0)
+
+
+def _delta(key: Key, edits: KeyEdits, time: int, path: str, missed: Missed) -> Key:
+    """The node of a key that is there, and changes, or has something below it that does."""
+    values: list[Value] = []
+    there = {key_order(value.name): value for value in key.values} if edits.values else {}
+    for order, value in edits.values.items():
+        was = there.get(order)
+        if value.tombstone and was is None:
+            missed.value(path, value.name)
+            continue
+        values.append(value if was is None else replace(value, name=was.name))
+    security = edits.security or key.security
+    subkeys: list[Key] = []
+    known = {key_order(sub.name): sub for sub in key.subkeys} if edits.subkeys else {}
+    for order, below in edits.subkeys.items():
+        node = _delta_below(known.get(order), below, security, time, f"{path}\\{below.name}".lstrip("\\"), missed)
+        if node is not None:
+            subkeys.append(node)
+    changed = bool(values) or security != key.security or any(sub.layer != _TOUCHED for sub in subkeys)
+    return Key(
+        key.name,
+        tuple(values),
+        tuple(subkeys),
+        time if changed else key.last_written,
+        security,
+        flags=key.flags,
+        layer=_TOUCHED,
+        control=key.control,
+    )
+
+
+def _delta_below(found: Key | None, edits: KeyEdits, parent: bytes, time: int, path: str, missed: Missed) -> Key | None:
+    """The node of a subkey; None where there is nothing to say."""
+    if found is None:
+        if edits.delete:
+            missed.key(path)
+        if not edits.make:
+            _miss(edits, path, missed)
+            return None
+        return _applied(_new(edits, parent, time), edits, time, path, missed)
+    if not edits.delete:
+        node = _delta(found, edits, time, path, missed)
+        same = not node.values and not node.subkeys and node.security == found.security
+        return None if same else node
+    if not edits.make:
+        return Key(found.name, last_written=time, security=found.security, layer=LayerSemantics.TOMBSTONE)
+    return superseding(_applied(replace(_new(edits, parent, time), name=found.name), edits, time, path, missed))
+
+
+def superseding(key: Key) -> Key:
+    """`key`, and all below it but tombstones, as what hides the whole tree of its name below."""
+    subkeys: list[Key] = []
+    for sub in key.subkeys:  # no comprehension: a tree of 512 levels is to fit Python's stack
+        if sub.semantics is LayerSemantics.TOMBSTONE:
+            subkeys.append(sub)
+        else:
+            subkeys.append(superseding(sub))
+    layer = key.layer & ~lay.LAYER_SEMANTICS | LayerSemantics.SUPERSEDE_TREE
+    return replace(key, subkeys=tuple(subkeys), layer=layer)
