@@ -6,38 +6,39 @@ What is named here is public; so are the errors in `wclayer.errors`, and what an
 `wclayer.images.recipe`. Everything else may change.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors
-from .entry import (
-    AlternateStream,
-    Body,
-    Directory,
-    Entry,
-    ExtendedAttribute,
-    File,
-    HardLink,
-    RandomSource,
-    Source,
-    Summary,
-    Whiteout,
-)
 from .errors import WclayerError
-from .images.build import build_image
-from .images.copying import copy_image
-from .images.index import make_index
-from .images.reading import open_image
-from .images.recipe import Recipe
-from .images.spec import load_recipe
-from .layers.base import convert_to_base_layer
-from .layers.exporting import export_layer_to_tar
-from .layers.importing import import_layer_from_tar
-from .layers.opening import open_layer
-from .registry.credentials import AuthFiles
-from .registry.registries import Registries
 
 if TYPE_CHECKING:
     from .dockerfile.build import build_dockerfile
+    from .entry import (
+        AlternateStream,
+        Body,
+        Directory,
+        Entry,
+        ExtendedAttribute,
+        File,
+        HardLink,
+        RandomSource,
+        Source,
+        Summary,
+        Whiteout,
+    )
+    from .images.build import build_image
+    from .images.copying import copy_image
+    from .images.index import make_index
+    from .images.reading import open_image
+    from .images.recipe import Recipe
+    from .images.spec import load_recipe
+    from .layers.base import convert_to_base_layer
+    from .layers.exporting import export_layer_to_tar
+    from .layers.importing import import_layer_from_tar
+    from .layers.opening import open_layer
+    from .registry.credentials import AuthFiles
+    from .registry.registries import Registries
 
 __version__ = "0.1.0.dev0"
 
@@ -72,10 +73,48 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "build_dockerfile":
-        # Its parser takes its time to import, and most who import this build from no Dockerfile.
-        from .dockerfile.build import build_dockerfile  # noqa: PLC0415
+# Imported when they are first asked for: who reads a hive waits for no HTTP client.
+_WHERE = {
+    **dict.fromkeys(
+        (
+            "AlternateStream",
+            "Body",
+            "Directory",
+            "Entry",
+            "ExtendedAttribute",
+            "File",
+            "HardLink",
+            "RandomSource",
+            "Source",
+            "Summary",
+            "Whiteout",
+        ),
+        "entry",
+    ),
+    "AuthFiles": "registry.credentials",
+    "Recipe": "images.recipe",
+    "Registries": "registry.registries",
+    "build_dockerfile": "dockerfile.build",
+    "build_image": "images.build",
+    "convert_to_base_layer": "layers.base",
+    "copy_image": "images.copying",
+    "export_layer_to_tar": "layers.exporting",
+    "import_layer_from_tar": "layers.importing",
+    "load_recipe": "images.spec",
+    "make_index": "images.index",
+    "open_image": "images.reading",
+    "open_layer": "layers.opening",
+}
 
-        return build_dockerfile
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    where = _WHERE.get(name)
+    if where is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f".{where}", __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
