@@ -46,6 +46,7 @@ bench-data:
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.registry
+	$(BIN)/python -m benchmarks.hives
 
 clean:
 	rm -rf $(VENV) benchmarks/data build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

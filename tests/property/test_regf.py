@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from wclayer.regf.check import HiveState, check_hive, require_loadable
 from wclayer.regf.layout import base_checksum
 from wclayer.regf.model import DEFAULT_SECURITY, Hive, Key, Value
 from wclayer.regf.names import key_order
+from wclayer.regf.reader import read_hive
 from wclayer.regf.writer import write_hive
 
 TIMES = st.integers(0, (1 << 64) - 1)
@@ -126,6 +128,10 @@ def test_any_tree_comes_back_and_is_sound(hive: Hive) -> None:
     assert read(data) == plain(hive.root)
     report = check_hive(data)
     assert (report.state, report.findings) == (HiveState.LOADABLE, ())
+    found = read_hive(data)
+    assert plain(found.root) == plain(hive.root)
+    assert (found.last_written, found.minor) == (hive.last_written, hive.minor)
+    assert write_hive(found) == data
 
 
 @pytest.mark.parametrize("hive", [rich(3), rich(5), rich(6), crowd(2345, 3), crowd(2345)])
@@ -171,9 +177,13 @@ def test_no_bytes_surprise_the_check(data: bytes) -> None:
 
 
 def _judge(data: bytes) -> None:
-    """Check a hive of any bytes: the two ways to ask agree, and nothing but our error is raised."""
+    """Check and read a hive of any bytes: the two ways to ask agree, and nothing but our error is raised."""
     report = check_hive(data)
+    found = None
+    with suppress(HiveError):
+        found = read_hive(data, accept_dirty=True)
     if report.reason is None:
+        assert found is not None
         require_loadable(data)
         assert report.state is HiveState.LOADABLE
         return

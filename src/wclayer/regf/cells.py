@@ -6,19 +6,25 @@ back to themselves, or a thousand keys that share one list, end at the first rep
 
 from __future__ import annotations
 
+from typing import Final
+
 from . import layout as lay
 from .findings import Findings
 
 __all__ = ["Cells", "scan_bins"]
 
+_NONE: Final = 0
+_FREE: Final = 1
+_TAKEN: Final = 2
+_ALLOCATED: Final = 3
+
 
 class Cells:
     """The cells of a hive by their offsets."""
 
-    def __init__(self, data: bytes, sizes: dict[int, int], findings: Findings) -> None:
+    def __init__(self, data: bytes, states: bytearray, findings: Findings) -> None:
         self.data = data
-        self._sizes = sizes  # as in the hive: negative = allocated
-        self._taken: set[int] = set()
+        self._states = states  # a byte for each place where a cell can begin: the memory of an eighth of the bins
         self._findings = findings
 
     def take(self, offset: int, at: int, what: str, minimum: int = 0) -> tuple[int, int] | None:
@@ -27,31 +33,36 @@ class Cells:
         `what` it is to be, and the position `at` of the field that leads to it, are for the finding if there is no
         such cell, or if its content is smaller than `minimum` bytes; then it is None.
         """
-        size = self._sizes.get(offset, 0)
-        if size >= 0 or offset in self._taken:
+        place = offset // lay.CELL_UNIT
+        if offset % lay.CELL_UNIT or place >= len(self._states) or self._states[place] != _ALLOCATED:
             self._findings.error(at, f"{what} in no cell of its own", "an allocated cell", self._instead(offset))
             return None
-        self._taken.add(offset)
-        content = -size - lay.CELL.size
+        self._states[place] = _TAKEN
         position = lay.BASE_BLOCK_SIZE + offset
+        content = -lay.CELL.unpack_from(self.data, position)[0] - lay.CELL.size
         if content < minimum:
             self._findings.error(position, f"{what} larger than its cell", f"at least {minimum} bytes", content)
             return None
         return position + lay.CELL.size, content
 
+    def _state(self, offset: int) -> int:
+        place, odd = divmod(offset, lay.CELL_UNIT)
+        return _NONE if odd or place >= len(self._states) else self._states[place]
+
     def _instead(self, offset: int) -> str:
         if offset == lay.NIL:
             return "none"
-        if offset not in self._sizes:
+        state = self._state(offset)
+        if state == _NONE:
             return f"offset {offset:#x}, where no cell begins"
-        return f"offset {offset:#x}, {'used already' if offset in self._taken else 'a free cell'}"
+        return f"offset {offset:#x}, {'used already' if state == _TAKEN else 'a free cell'}"
 
 
 def scan_bins(data: bytes, size: int, findings: Findings) -> Cells:
     """All cells of the first `size` bytes of bins, or of as many as there are. Work is linear in them."""
-    sizes: dict[int, int] = {}
     position = lay.BASE_BLOCK_SIZE
     end = min(position + size, len(data))
+    states = bytearray(max(0, end - position) // lay.CELL_UNIT)
     while position < end:
         if end - position < lay.BIN.size:
             findings.error(position, "a hive bin cut off", f"at least {lay.BIN.size} bytes", end - position)
@@ -68,12 +79,12 @@ def scan_bins(data: bytes, size: int, findings: Findings) -> Cells:
             expected = f"a multiple of {lay.PAGE}, at most {end - position}"
             findings.error(position + 8, "the size of a hive bin", expected, bin_size)
             break
-        _scan_cells(data, position, bin_size, sizes, findings)
+        _scan_cells(data, position, bin_size, states, findings)
         position += bin_size
-    return Cells(data, sizes, findings)
+    return Cells(data, states, findings)
 
 
-def _scan_cells(data: bytes, start: int, size: int, sizes: dict[int, int], findings: Findings) -> None:
+def _scan_cells(data: bytes, start: int, size: int, states: bytearray, findings: Findings) -> None:
     """Note the cells of the bin at the position `start`; those after a broken one cannot be known."""
     position, end = start + lay.BIN.size, start + size
     read = lay.CELL.unpack_from
@@ -84,5 +95,5 @@ def _scan_cells(data: bytes, start: int, size: int, sizes: dict[int, int], findi
             expected = f"a multiple of {lay.CELL_UNIT}, at most {end - position}"
             findings.error(position, "the size of a cell", expected, length)
             return
-        sizes[position - lay.BASE_BLOCK_SIZE] = cell
+        states[(position - lay.BASE_BLOCK_SIZE) // lay.CELL_UNIT] = _ALLOCATED if cell < 0 else _FREE
         position += length

@@ -35,10 +35,10 @@ class _Key(NamedTuple):
     """A key that was met, and is to be looked into."""
 
     offset: int
-    position: int  # of the cell's content
-    cell: lay.KeyCell
+    position: int  # of the cell's content; all else in it is read again, as many keys may be waiting
     place: Place
     depth: int
+    class_length: int
 
 
 def check_keys(cells: Cells, root: int, minor: int, findings: Findings) -> None:
@@ -67,7 +67,7 @@ class _Walk:
         if cell is None:
             return None
         position, room = cell
-        fields = lay.KeyCell._make(lay.KEY.unpack_from(self._cells.data, position))
+        fields = self._fields(position)
         findings = self._findings
         if fields.signature != lay.KEY_SIGNATURE:
             findings.error(position, "no key", lay.KEY_SIGNATURE, fields.signature)
@@ -84,7 +84,10 @@ class _Walk:
         findings.place = place
         self._check_place(fields, position, parent)
         findings.place = parent and parent.place
-        return _Key(offset, position, fields, place, 1 if parent is None else parent.depth + 1)
+        return _Key(offset, position, place, 1 if parent is None else parent.depth + 1, fields.class_length)
+
+    def _fields(self, position: int) -> lay.KeyCell:
+        return lay.KeyCell._make(lay.KEY.unpack_from(self._cells.data, position))
 
     def _check_place(self, fields: lay.KeyCell, position: int, parent: _Key | None) -> None:
         findings, flags = self._findings, fields.flags
@@ -101,7 +104,7 @@ class _Walk:
 
     def _look_into(self, key: _Key) -> list[_Key]:
         """Check what belongs to `key`; its subkeys."""
-        findings, cell, at = self._findings, key.cell, key.position
+        findings, cell, at = self._findings, self._fields(key.position), key.position
         findings.place = key.place
         self._security.use(cell.security, at + _SECURITY)
         if cell.class_cell != lay.NIL:
@@ -115,11 +118,11 @@ class _Walk:
             findings.warning(at + _VALUE_LIST, "a list of no values", "none", hex(cell.value_list))
         subkeys: list[_Key] = []
         if cell.subkeys:
-            subkeys = self._subkeys(key)
+            subkeys = self._subkeys(key, cell)
         elif cell.subkey_list != lay.NIL:
             findings.warning(at + _SUBKEY_LIST, "a list of no subkeys", "none", hex(cell.subkey_list))
         name = max((utf16_length(sub.place.name) for sub in subkeys), default=0)
-        class_name = max((sub.cell.class_length for sub in subkeys), default=0)
+        class_name = max((sub.class_length for sub in subkeys), default=0)
         for field, noted, actual, what in (
             (_MAX_NAME, cell.max_name & 0xFFFF, name, "subkey's name"),
             (_MAX_CLASS, cell.max_class, class_name, "subkey's class"),
@@ -133,7 +136,7 @@ class _Walk:
 
     # Subkeys
 
-    def _subkeys(self, key: _Key) -> list[_Key]:
+    def _subkeys(self, key: _Key, cell: lay.KeyCell) -> list[_Key]:
         at = key.position + _SUBKEY_LIST
         if key.depth == lay.MAX_DEPTH:
             self._findings.error(at, "subkeys too deep", f"at most {lay.MAX_DEPTH} levels", lay.MAX_DEPTH + 1)
@@ -141,7 +144,7 @@ class _Walk:
         found: list[_Key] = []
         listed = 0
         last = b""
-        for leaf, count, position, signature in self._leaves(key.cell.subkey_list, at):
+        for leaf, count, position, signature in self._leaves(cell.subkey_list, at):
             listed += count
             if not count:
                 self._findings.warning(position, "a leaf of no subkeys", "at least one", 0)
@@ -157,8 +160,8 @@ class _Walk:
                 elif signature == lay.LEAF_FAST:
                     self._hinted(sub.place.name, place)
                 found.append(sub)
-        if listed != key.cell.subkeys:
-            self._findings.error(key.position + _SUBKEYS, "the number of subkeys", listed, key.cell.subkeys)
+        if listed != cell.subkeys:
+            self._findings.error(key.position + _SUBKEYS, "the number of subkeys", listed, cell.subkeys)
         return found
 
     def _leaves(self, offset: int, at: int) -> list[tuple[int, int, int, bytes]]:

@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 from ..errors import InexpressibleError, SecurityDescriptorError
 from ..win32.security import SecurityDescriptor
 from . import layout as lay
+from .findings import Place
 from .model import Hive, Key, Value
 from .names import encode_name, key_hint, key_order, name_hash, utf16_length
 
@@ -40,17 +41,17 @@ def write_hive(hive: Hive) -> bytes:
     """
     if hive.minor not in _MINORS:
         raise InexpressibleError("a hive version that is not written", expected="1.3 to 1.6", got=f"1.{hive.minor}")
-    _uint("a hive's time", hive.last_written, 64, "")
+    _uint("a hive's time", hive.last_written, 64, Place(hive.root.name, None))
     return _Writer(hive).write()
 
 
-def _refuse(message: str, path: str, expected: object, got: object) -> NoReturn:
-    raise InexpressibleError(message, path=path or None, expected=expected, got=got)
+def _refuse(message: str, place: Place, expected: object, got: object) -> NoReturn:
+    raise InexpressibleError(message, path=place.path(), expected=expected, got=got)
 
 
-def _uint(what: str, number: int, bits: int, path: str) -> None:
+def _uint(what: str, number: int, bits: int, place: Place) -> None:
     if not 0 <= number < 1 << bits:
-        _refuse(f"{what} that a hive cannot hold", path, f"an unsigned number of {bits} bits", number)
+        _refuse(f"{what} that a hive cannot hold", place, f"an unsigned number of {bits} bits", number)
 
 
 class _Bins:
@@ -61,19 +62,19 @@ class _Bins:
         self._last_written = last_written
         self._next = 0  # where the next cell goes, in the last bin
 
-    def allocate(self, size: int, path: str) -> int:
+    def allocate(self, size: int, place: Place) -> int:
         """The offset of a new cell of `size` bytes, without its size field, all zero."""
         whole = -(-(lay.CELL.size + size) // lay.CELL_UNIT) * lay.CELL_UNIT
         if self._next + whole > len(self.data):
-            self._open(whole, path)
+            self._open(whole, place)
         offset = self._next
         lay.CELL.pack_into(self.data, offset, -whole)
         self._next += whole
         return offset
 
-    def store(self, content: bytes, path: str) -> int:
+    def store(self, content: bytes, place: Place) -> int:
         """The offset of a new cell with `content`."""
-        offset = self.allocate(len(content), path)
+        offset = self.allocate(len(content), place)
         self.fill(offset, 0, content)
         return offset
 
@@ -88,12 +89,12 @@ class _Bins:
             lay.CELL.pack_into(self.data, self._next, len(self.data) - self._next)
         return self.data
 
-    def _open(self, cell: int, path: str) -> None:
+    def _open(self, cell: int, place: Place) -> None:
         self.finish()
         offset = len(self.data)
         size = -(-(lay.BIN.size + cell) // lay.PAGE) * lay.PAGE
         if offset + size > lay.MAX_BINS:
-            _refuse("more than a hive can hold", path, f"at most {lay.MAX_BINS:,} bytes", offset + size)
+            _refuse("more than a hive can hold", place, f"at most {lay.MAX_BINS:,} bytes", offset + size)
         self.data += bytes(size)
         time = 0 if offset else self._last_written
         lay.BIN.pack_into(self.data, offset, lay.BIN_SIGNATURE, offset, size, time, 0)
@@ -111,19 +112,19 @@ class _Writer:
     def write(self) -> bytes:
         bins = self._bins
         root = None
-        # Of each key: its parent's cell, the cell of the leaf that lists it and where in that, its depth, its path.
-        stack = [(self._hive.root, lay.NIL, lay.NIL, 0, 1, "")]
+        # Of each key: its parent's cell, the cell of the leaf that lists it and where in that, its depth, its parent.
+        stack: list[tuple[Key, int, int, int, int, Place | None]] = [(self._hive.root, lay.NIL, lay.NIL, 0, 1, None)]
         while stack:
             key, parent, leaf, at, depth, above = stack.pop()
-            path = f"{above}\\{key.name}" if above else key.name
+            place = Place(key.name, above)
             if depth > lay.MAX_DEPTH:
-                _refuse("a key too deep", path, f"at most {lay.MAX_DEPTH} levels", depth)
-            offset, places, subkeys = self._key(key, parent, path)
+                _refuse("a key too deep", place, f"at most {lay.MAX_DEPTH} levels", depth)
+            offset, places, subkeys = self._key(key, parent, place)
             if root is None:
                 root = offset
             else:
                 bins.fill(leaf, at, lay.UINT32.pack(offset))
-            below = [(sub, offset, *place, depth + 1, path) for sub, place in zip(subkeys, places, strict=True)]
+            below = [(sub, offset, *listed, depth + 1, place) for sub, listed in zip(subkeys, places, strict=True)]
             stack.extend(reversed(below))
         self._link_security()
         return self._base_block(root or 0, bins.finish())
@@ -137,16 +138,16 @@ class _Writer:
         lay.UINT32.pack_into(base, lay.CHECKSUM_AT, lay.base_checksum(base))
         return bytes(base + bins)
 
-    def _key(self, key: Key, parent: int, path: str) -> tuple[int, list[tuple[int, int]], list[Key]]:
+    def _key(self, key: Key, parent: int, place: Place) -> tuple[int, list[tuple[int, int]], list[Key]]:
         """Write a key with all but its subkeys: its cell, those sorted, and where each one's cell is to be noted."""
-        self._check_key(key, parent == lay.NIL, path)
+        self._check_key(key, parent == lay.NIL, place)
         stored, compressed = encode_name(key.name)
-        offset = self._bins.allocate(lay.KEY.size + len(stored), path)
-        security = self._security_cell(key.security, path)
-        class_cell = self._bins.store(key.class_name, path) if key.class_name else lay.NIL
-        values = self._values(key.values, path)
-        subkeys = _sorted(key.subkeys, path)
-        index, places = self._subkey_lists(subkeys, path)
+        offset = self._bins.allocate(lay.KEY.size + len(stored), place)
+        security = self._security_cell(key.security, place)
+        class_cell = self._bins.store(key.class_name, place) if key.class_name else lay.NIL
+        values = self._values(key.values, place)
+        subkeys = _sorted(key.subkeys, place)
+        index, places = self._subkey_lists(subkeys, place)
         flags = key.flags | (lay.KEY_COMP_NAME if compressed else 0) | (lay.ROOT_FLAGS if parent == lay.NIL else 0)
         cell = lay.KeyCell(
             signature=lay.KEY_SIGNATURE,
@@ -175,40 +176,40 @@ class _Writer:
         self._bins.fill(offset, 0, lay.KEY.pack(*cell) + stored)
         return offset, places, subkeys
 
-    def _check_key(self, key: Key, root: bool, path: str) -> None:
+    def _check_key(self, key: Key, root: bool, place: Place) -> None:
         units = utf16_length(key.name) // 2
         if not 0 < units <= lay.MAX_KEY_NAME:
-            _refuse("the name of a key", path, f"1 to {lay.MAX_KEY_NAME} UTF-16 code units", units)
+            _refuse("the name of a key", place, f"1 to {lay.MAX_KEY_NAME} UTF-16 code units", units)
         if "\\" in key.name:
-            _refuse("the name of a key", path, "no backslash", repr(key.name))
+            _refuse("the name of a key", place, "no backslash", repr(key.name))
         if len(key.class_name) > lay.MAX_CLASS:
-            _refuse("the class name of a key", path, f"at most {lay.MAX_CLASS} bytes", len(key.class_name))
-        _uint("a key's time", key.last_written, 64, path)
-        _uint("flags of a key", key.flags, 16, path)
-        _uint("control bits of a key", key.control, 16, path)
-        _uint("a layer byte", key.layer, 8, path)
+            _refuse("the class name of a key", place, f"at most {lay.MAX_CLASS} bytes", len(key.class_name))
+        _uint("a key's time", key.last_written, 64, place)
+        _uint("flags of a key", key.flags, 16, place)
+        _uint("control bits of a key", key.control, 16, place)
+        _uint("a layer byte", key.layer, 8, place)
         if key.flags & _FLAGS_REFUSED:
-            _refuse("flags of a key", path, f"none of {_FLAGS_REFUSED:#x}", f"{key.flags:#x}")
+            _refuse("flags of a key", place, f"none of {_FLAGS_REFUSED:#x}", f"{key.flags:#x}")
         if key.layer and (root or not self._layered):
-            _refuse("a layer byte", path, "0 but below the root of a differencing hive (1.6)", key.layer)
+            _refuse("a layer byte", place, "0 but below the root of a differencing hive (1.6)", key.layer)
 
     # Subkeys
 
-    def _subkey_lists(self, subkeys: list[Key], path: str) -> tuple[int, list[tuple[int, int]]]:
+    def _subkey_lists(self, subkeys: list[Key], place: Place) -> tuple[int, list[tuple[int, int]]]:
         """The cell of the list of subkeys, and the place of each one's cell: a leaf, and where in it."""
         leaves: list[int] = []
         places: list[tuple[int, int]] = []
         for first in range(0, len(subkeys), LEAF_ELEMENTS):
             part = subkeys[first : first + LEAF_ELEMENTS]
-            leaf = self._bins.store(self._leaf(part), path)
+            leaf = self._bins.store(self._leaf(part), place)
             leaves.append(leaf)
             places += [(leaf, lay.LIST.size + lay.ELEMENT.size * number) for number in range(len(part))]
         if len(leaves) <= 1:
             return leaves[0] if leaves else lay.NIL, places
         if len(leaves) > 0xFFFF:
-            _refuse("more subkeys than a key can have", path, 0xFFFF * LEAF_ELEMENTS, len(subkeys))
+            _refuse("more subkeys than a key can have", place, 0xFFFF * LEAF_ELEMENTS, len(subkeys))
         cells = b"".join(map(lay.UINT32.pack, leaves))
-        return self._bins.store(lay.LIST.pack(lay.ROOT_INDEX, len(leaves)) + cells, path), places
+        return self._bins.store(lay.LIST.pack(lay.ROOT_INDEX, len(leaves)) + cells, place), places
 
     def _leaf(self, subkeys: list[Key]) -> bytes:
         """A leaf whose cells are still to be noted."""
@@ -220,77 +221,77 @@ class _Writer:
 
     # Values
 
-    def _values(self, values: tuple[Value, ...], path: str) -> int:
+    def _values(self, values: tuple[Value, ...], place: Place) -> int:
         """The cell of the list of values."""
         if not values:
             return lay.NIL
         if 4 * len(values) > _MAX_DATA:
-            _refuse("more values than a key can have", path, _MAX_DATA // 4, len(values))
+            _refuse("more values than a key can have", place, _MAX_DATA // 4, len(values))
         seen: set[bytes] = set()
-        offset = self._bins.allocate(4 * len(values), path)
+        offset = self._bins.allocate(4 * len(values), place)
         for number, value in enumerate(values):
             order = key_order(value.name)
             if order in seen:
-                _refuse("two values of one name", path, "names that differ by more than case", repr(value.name))
+                _refuse("two values of one name", place, "names that differ by more than case", repr(value.name))
             seen.add(order)
-            self._bins.fill(offset, 4 * number, lay.UINT32.pack(self._value(value, path)))
+            self._bins.fill(offset, 4 * number, lay.UINT32.pack(self._value(value, place)))
         return offset
 
-    def _value(self, value: Value, path: str) -> int:
+    def _value(self, value: Value, place: Place) -> int:
         units = utf16_length(value.name) // 2
         if units > lay.MAX_VALUE_NAME:
-            _refuse("the name of a value", path, f"at most {lay.MAX_VALUE_NAME} UTF-16 code units", units)
-        _uint("a value's type", value.type, 32, path)
+            _refuse("the name of a value", place, f"at most {lay.MAX_VALUE_NAME} UTF-16 code units", units)
+        _uint("a value's type", value.type, 32, place)
         stored, compressed = encode_name(value.name)
         # Windows marks no name as compressed where there is none.
         flags = lay.VALUE_COMP_NAME if compressed and stored else 0
-        offset = self._bins.allocate(lay.VALUE.size + len(stored), path)
+        offset = self._bins.allocate(lay.VALUE.size + len(stored), place)
         if value.tombstone:
             if not self._layered or value.data or value.type:
-                _refuse("a value's tombstone", path, "no type and no data, in a differencing hive", repr(value.name))
+                _refuse("a value's tombstone", place, "no type and no data, in a differencing hive", repr(value.name))
             size, cell, flags = 0, lay.NIL, flags | lay.VALUE_TOMBSTONE
         else:
-            size, cell = self._data(value.data, path)
+            size, cell = self._data(value.data, place)
         fields = (lay.VALUE_SIGNATURE, len(stored), size, cell, value.type, flags, 0)
         self._bins.fill(offset, 0, lay.VALUE.pack(*fields) + stored)
         return offset
 
-    def _data(self, data: bytes, path: str) -> tuple[int, int]:
+    def _data(self, data: bytes, place: Place) -> tuple[int, int]:
         """The size field and the cell field of a value with `data`."""
         if len(data) <= lay.MAX_INLINE:
             return lay.INLINE | len(data), int.from_bytes(data, "little")
         if self._hive.minor < lay.MINOR_BIG_DATA or len(data) <= lay.SEGMENT:
             if len(data) > _MAX_DATA:
                 expected = f"at most {_MAX_DATA:,} bytes in version 1.{self._hive.minor}"
-                _refuse("the data of a value", path, expected, f"{len(data):,}")
-            return len(data), self._bins.store(data, path)
+                _refuse("the data of a value", place, expected, f"{len(data):,}")
+            return len(data), self._bins.store(data, place)
         if len(data) > _MAX_BIG_DATA:
-            _refuse("the data of a value", path, f"at most {_MAX_BIG_DATA:,} bytes", f"{len(data):,}")
+            _refuse("the data of a value", place, f"at most {_MAX_BIG_DATA:,} bytes", f"{len(data):,}")
         count = lay.segment_count(len(data))
-        offset = self._bins.allocate(lay.BIG_DATA.size, path)
-        segments = self._bins.allocate(4 * count, path)
+        offset = self._bins.allocate(lay.BIG_DATA.size, place)
+        segments = self._bins.allocate(4 * count, place)
         self._bins.fill(offset, 0, lay.BIG_DATA.pack(lay.BIG_DATA_SIGNATURE, count, segments))
         for number in range(count):
             start = number * lay.SEGMENT
             # Windows gives the last one as much room as the others.
-            cell = self._bins.allocate(lay.SEGMENT + lay.SEGMENT_SPARE, path)
+            cell = self._bins.allocate(lay.SEGMENT + lay.SEGMENT_SPARE, place)
             self._bins.fill(cell, 0, data[start : start + lay.SEGMENT])
             self._bins.fill(segments, 4 * number, lay.UINT32.pack(cell))
         return len(data), offset
 
     # Security
 
-    def _security_cell(self, descriptor: bytes, path: str) -> int:
+    def _security_cell(self, descriptor: bytes, place: Place) -> int:
         offset = self._security.get(descriptor)
         if offset is None:
             try:
                 SecurityDescriptor.from_bytes(descriptor)
             except SecurityDescriptorError as error:
-                error.at(path)
+                error.at(place.path())
                 raise
             if lay.SECURITY.size + len(descriptor) > _MAX_DATA:
-                _refuse("a security descriptor", path, f"at most {_MAX_DATA - lay.SECURITY.size:,}", len(descriptor))
-            offset = self._bins.allocate(lay.SECURITY.size + len(descriptor), path)
+                _refuse("a security descriptor", place, f"at most {_MAX_DATA - lay.SECURITY.size:,}", len(descriptor))
+            offset = self._bins.allocate(lay.SECURITY.size + len(descriptor), place)
             self._bins.fill(offset, lay.SECURITY.size, descriptor)
             self._security[descriptor] = offset
         self._references[offset] = self._references.get(offset, 0) + 1
@@ -305,10 +306,10 @@ class _Writer:
             self._bins.fill(offset, 0, lay.SECURITY.pack(*head))
 
 
-def _sorted(subkeys: tuple[Key, ...], path: str) -> list[Key]:
+def _sorted(subkeys: tuple[Key, ...], place: Place) -> list[Key]:
     """`subkeys` as a list of them must be. Raises InexpressibleError for two of one name."""
     ordered = sorted(((key_order(key.name), key) for key in subkeys), key=lambda pair: pair[0])
     for (one, key), (two, _) in pairwise(ordered):
         if one == two:
-            _refuse("two subkeys of one name", path, "names that differ by more than case", repr(key.name))
+            _refuse("two subkeys of one name", place, "names that differ by more than case", repr(key.name))
     return [key for _, key in ordered]
