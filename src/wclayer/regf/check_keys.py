@@ -8,7 +8,8 @@ from . import layout as lay
 from .cells import Cells
 from .check_security import SecurityCheck
 from .check_values import ValueCheck
-from .findings import Findings, Place
+from .findings import Findings
+from .model import Place
 from .names import decode_name, key_order, name_hash, utf16_length
 
 __all__ = ["check_keys"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, cast
 
 from ..errors import InexpressibleError, SecurityDescriptorError
 from ..win32.inherit import KEY_RIGHTS, inherit
@@ -49,7 +49,8 @@ class KeyEdits:
         key = self
         for name in names:
             key = key.subkeys.setdefault(key_order(name), KeyEdits(name))
-            key.make = key.make or make
+            if make and not key.make:
+                key.name, key.make = name, True
         return key
 
     def set(self, value: Value) -> None:
@@ -209,16 +210,16 @@ def _delta_below(found: Key | None, edits: KeyEdits, parent: bytes, time: int, p
         return None if same else node
     if not edits.make:
         return Key(found.name, last_written=time, security=found.security, layer=LayerSemantics.TOMBSTONE)
-    return superseding(_applied(replace(_new(edits, parent, time), name=found.name), edits, time, path, missed))
+    return superseding(_applied(_new(edits, parent, time), edits, time, path, missed))
 
 
 def superseding(key: Key) -> Key:
     """`key`, and all below it but tombstones, as what hides the whole tree of its name below."""
-    subkeys: list[Key] = []
-    for sub in key.subkeys:  # no comprehension: a tree of 512 levels is to fit Python's stack
-        if sub.semantics is LayerSemantics.TOMBSTONE:
-            subkeys.append(sub)
-        else:
-            subkeys.append(superseding(sub))
-    layer = key.layer & ~lay.LAYER_SEMANTICS | LayerSemantics.SUPERSEDE_TREE
-    return replace(key, subkeys=tuple(subkeys), layer=layer)
+
+    def change(key: Key, subkeys: tuple[Key, ...]) -> Key:
+        if key.semantics is LayerSemantics.TOMBSTONE:
+            return key
+        layer = key.layer & ~lay.LAYER_SEMANTICS | LayerSemantics.SUPERSEDE_TREE
+        return replace(key, subkeys=subkeys, layer=layer)
+
+    return cast("Key", key.changed(change))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final
 
 from ..errors import printable
+from .model import Place
 
-__all__ = ["MAX_FINDINGS", "Finding", "Findings", "Place", "Severity"]
+__all__ = ["MAX_FINDINGS", "Finding", "Findings", "Severity"]
 
 MAX_FINDINGS: Final = 1000
 """So many of each severity are kept; a broken hive of many megabytes would have as many more."""
-
-_MAX_NAMES: Final = 16  # of a path in a finding
 
 
 class Severity(Enum):
@@ -43,24 +42,6 @@ class Finding:
         if self.got is not None:
             text += f"; got {self.got}"
         return f"{text} (at byte {self.offset:,})"
-
-
-class Place(NamedTuple):
-    """A key below others. Its path is built for findings alone, as those of all keys could outgrow the hive."""
-
-    name: str
-    above: Place | None
-
-    def path(self) -> str:
-        """The names from below the root, of a deep key the last ones."""
-        names: list[str] = []
-        place = self
-        while place.above is not None and len(names) < _MAX_NAMES:
-            names.append(place.name)
-            place = place.above
-        if place.above is not None:
-            names.append("...")
-        return "\\".join(reversed(names)) or "\\"
 
 
 class Findings:

@@ -6,15 +6,15 @@ are: a REG_SZ may lack its NUL, a class name may be no text, a type any number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from .layout import LAYER_INHERIT_CLASS, LAYER_SEMANTICS, MINOR_LAYERED, MINOR_XP
 from .names import key_order
 
-__all__ = ["DEFAULT_SECURITY", "Hive", "Key", "LayerSemantics", "RegType", "Value", "dword", "sz"]
+__all__ = ["DEFAULT_SECURITY", "Hive", "Key", "LayerSemantics", "Place", "RegType", "Value", "dword", "sz"]
 
 DEFAULT_SECURITY: Final = bytes.fromhex(
     "0100048070000000800000000000000014000000"
@@ -44,6 +44,27 @@ class RegType(IntEnum):
     FULL_RESOURCE_DESCRIPTOR = 9
     RESOURCE_REQUIREMENTS_LIST = 10
     QWORD = 11
+
+
+_MAX_NAMES: Final = 16  # of a path that is shown
+
+
+class Place(NamedTuple):
+    """A key below others. Its path is built for findings alone, as those of all keys could outgrow the hive."""
+
+    name: str
+    above: Place | None
+
+    def path(self) -> str:
+        """The names from below the root, of a deep key the last ones."""
+        names: list[str] = []
+        place = self
+        while place.above is not None and len(names) < _MAX_NAMES:
+            names.append(place.name)
+            place = place.above
+        if place.above is not None:
+            names.append("...")
+        return "\\".join(reversed(names)) or "\\"
 
 
 class LayerSemantics(IntEnum):
@@ -124,7 +145,32 @@ class Key:
             yield path, key
             stack += ((f"{path}\\{sub.name}" if path else sub.name, sub) for sub in reversed(key.subkeys))
 
-    # Both without recursion, as a tree of 512 levels would outgrow Python's stack.
+    def places(self, above: Place | None = None) -> Iterator[tuple[Place, Key]]:
+        """The same with places, of which a path is made only where it is needed: paths can outgrow the hive."""
+        stack = [(Place(self.name, above), self)]
+        while stack:
+            place, key = stack.pop()
+            yield place, key
+            stack += ((Place(sub.name, place), sub) for sub in reversed(key.subkeys))
+
+    # All without recursion, as a tree of 512 levels would outgrow Python's stack.
+
+    def changed(self, change: Callable[[Key, tuple[Key, ...]], Key | None]) -> Key | None:
+        """This key and all below, each what `change` makes of it and its subkeys; None leaves it out."""
+        order: list[tuple[int, Key]] = []
+        stack = [(-1, self)]
+        while stack:
+            above, key = stack.pop()
+            stack += ((len(order), sub) for sub in reversed(key.subkeys))
+            order.append((above, key))
+        subkeys: dict[int, list[Key]] = {}
+        while True:
+            above, key = order.pop()
+            result = change(key, tuple(reversed(subkeys.pop(len(order), ()))))
+            if above < 0:
+                return result
+            if result is not None:
+                subkeys.setdefault(above, []).append(result)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Key):

@@ -15,8 +15,7 @@ from typing import Final, NoReturn
 from ..errors import InexpressibleError, SecurityDescriptorError
 from ..win32.security import SecurityDescriptor
 from . import layout as lay
-from .findings import Place
-from .model import Hive, Key, Value
+from .model import Hive, Key, Place, Value
 from .names import encode_name, key_hint, key_order, name_hash, utf16_length
 
 __all__ = ["LEAF_ELEMENTS", "write_hive"]
