@@ -21,7 +21,7 @@ from ..layers.merged import seen
 from ..stores.host import host_errors, shown
 from ..stores.record import Kind, RecordWriter
 from ..stores.record_reader import RecordReader
-from ..stores.rules import check_entry
+from ..stores.rules import check_entry, name_taken, no_directory_yet
 from ..win32.names import upcase
 
 __all__ = ["Below", "Known", "know"]
@@ -177,11 +177,9 @@ class _Layer:
         above, _, name = entry.path.rpartition("/")
         parent = self._parent(upcase(above)) if above else 0
         if parent is None:
-            raise LayerError(
-                "its directory has not come before it", path=entry.path, expected=f"an entry {above!r} first"
-            )
-        if self._writer.find(parent, name) is not None:
-            raise LayerError("the name is taken, as Windows compares names", path=entry.path)
+            raise no_directory_yet(entry.path, above)
+        if (taken := self._writer.find(parent, name)) is not None:
+            raise name_taken(entry.path, taken.name)
         kind = Kind.DIRECTORY if isinstance(entry, Directory) else Kind.FILE
         self._writer.add(parent, name, kind, entry=_kept(entry), size=entry.size if isinstance(entry, File) else None)
 

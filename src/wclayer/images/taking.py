@@ -12,17 +12,15 @@ import fnmatch
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import BinaryIO, Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
-from ..body import HoledBody
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
 from ..errors import LayerError, NotFoundError
-from ..stores.host import host_errors
 from ..stores.rules import FILES
+from ..stores.spool import EMPTY, Spool, Spooled
 from ..win32.filetime import UNIX_EPOCH, to_unix_ns
 from ..win32.names import decode_wtf8, encode_wtf8, upcase
 from ..win32.reparse import link_target
@@ -35,15 +33,6 @@ _DEVICE: Final = 1
 Pattern: TypeAlias = tuple[Callable[[str], bool], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """Where in the temporary file the allocated bytes of a body are, one range after another."""
-
-    offset: int
-    size: int
-    extents: tuple[tuple[int, int], ...]
-
-
 @dataclass(slots=True)
 class _Node:
     """What is seen at one path; `content` and `streams` are known after the second pass."""
@@ -51,8 +40,8 @@ class _Node:
     layer: int
     entry: Directory | File | HardLink
     known: Directory | File | None = None
-    content: _Content | None = None
-    streams: list[tuple[str, _Content]] = field(default_factory=list)
+    content: Spooled | None = None
+    streams: list[tuple[str, Spooled]] = field(default_factory=list)
     children: dict[str, str] = field(default_factory=dict)  # name in upper case -> path in upper case
 
 
@@ -62,7 +51,7 @@ class TakenFiles:
     path = b""
     left_out = 0
 
-    def __init__(self, nodes: dict[str, _Node], content: BinaryIO, name: str) -> None:
+    def __init__(self, nodes: dict[str, _Node], content: Spool, name: str) -> None:
         self._nodes = nodes
         self._content = content
         self._name = name
@@ -121,7 +110,7 @@ class TakenFiles:
 
     def open(self, host: bytes, _found: os.stat_result, /) -> Body:
         content = self._node(host).content
-        return self._body(content if content is not None else _Content(0, 0, ()))
+        return self._content.open(EMPTY if content is None else content)
 
     def read(self, host: bytes, found: os.stat_result, /) -> bytes:
         return self.open(host, found).read()
@@ -129,7 +118,7 @@ class TakenFiles:
     def streams(self, host: bytes, /) -> Iterator[tuple[AlternateStream, Body]]:
         node = self._node(host)
         for name, content in node.streams:
-            yield AlternateStream(node.entry.path, name, content.size), self._body(content)
+            yield AlternateStream(node.entry.path, name, content.size), self._content.open(content)
 
     def readlink(self, host: bytes, /) -> bytes:
         """The target of a link, as Windows has it."""
@@ -158,18 +147,6 @@ class TakenFiles:
         time = UNIX_EPOCH if known is None or known.last_write_time is None else known.last_write_time
         return _stat(kind, size, self._numbers[key], time)
 
-    def _body(self, content: _Content) -> Body:
-        position = content.offset
-
-        def read(n: int) -> bytes:
-            nonlocal position
-            self._content.seek(position)
-            data = self._content.read(n)
-            position += len(data)
-            return data
-
-        return HoledBody(content.size, content.extents, read)
-
 
 def take(
     layers: Sequence[Source],
@@ -189,11 +166,9 @@ def take(
     and what reading the layers raises.
     """
     patterns = [_parts(path) for path in wanted]
-    place = os.fspath(temporary or tempfile.gettempdir())
-    with host_errors(place):
-        content = cast("BinaryIO", tempfile.TemporaryFile(dir=temporary, prefix="wclayer-"))
+    content = Spool(temporary)
     try:
-        taking = _Taking(layers, patterns, content, name, place, literal=literal)
+        taking = _Taking(layers, patterns, content, name, literal=literal)
         taking.names()
         taking.check(wanted)
         taking.contents()
@@ -208,9 +183,8 @@ class _Taking:
         self,
         layers: Sequence[Source],
         patterns: Sequence[list[str]],
-        content: BinaryIO,
+        content: Spool,
         name: str,
-        temporary: str,
         *,
         literal: bool,
     ) -> None:
@@ -218,9 +192,7 @@ class _Taking:
         self._patterns = [tuple((part.__eq__ if literal else component(part)) for part in parts) for parts in patterns]
         self._wild = [not literal and any(map(is_wild, parts)) for parts in patterns]
         self._content = content
-        self._end = 0
         self._name = name
-        self._temporary = temporary
         self._links: dict[str, tuple[int, str]] = {}  # links of the layers on the way to what is wanted
         self._below: dict[str, set[str]] = {}  # of each directory on the way to a node or link
         self.nodes: dict[str, _Node] = {}
@@ -321,7 +293,7 @@ class _Taking:
             for entry, body in layer.entries():
                 if isinstance(entry, AlternateStream):
                     if receivers and body is not None:
-                        content = self._store(body)
+                        content = self._content.put(body)
                         for node in receivers:
                             node.streams.append((entry.name, content))
                     continue
@@ -332,7 +304,7 @@ class _Taking:
                         further[id(node)] = _target(entry), number, node
                     receivers = []
                 elif isinstance(entry, Directory | File) and receivers:
-                    stored = self._store(body) if body is not None else None
+                    stored = self._content.put(body) if body is not None else None
                     for node in receivers:
                         further.pop(id(node), None)
                         node.known, node.content, node.streams = entry, stored, []
@@ -351,20 +323,6 @@ class _Taking:
         if own is not None and own.layer == number and not isinstance(own.entry, HardLink):
             receivers.append(own)
         return receivers
-
-    def _store(self, body: Body) -> _Content:
-        start = self._end
-        extents: list[tuple[int, int]] = []
-        with host_errors(self._temporary):
-            self._content.seek(start)
-            for offset, data in body.chunks():
-                self._content.write(data)
-                self._end += len(data)
-                if extents and sum(extents[-1]) == offset:
-                    extents[-1] = extents[-1][0], extents[-1][1] + len(data)
-                else:
-                    extents.append((offset, len(data)))
-        return _Content(start, body.size, tuple(extents))
 
 
 def _target(entry: HardLink) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from ..entry import Directory, Entry
+from ..win32.reparse import is_name_surrogate, reparse_tag
 
-__all__ = ["OneLayer", "seen"]
+__all__ = ["OneLayer", "is_real_directory", "seen"]
 
 
 class OneLayer(Protocol):
@@ -21,6 +22,13 @@ class OneLayer(Protocol):
 L = TypeVar("L", bound=OneLayer)
 
 
+def is_real_directory(entry: Entry) -> bool:
+    """Can other entries lie in it, and show those of the layers below: a directory that stands for nothing else?"""
+    if not isinstance(entry, Directory):
+        return False
+    return entry.reparse_data is None or not is_name_surrogate(reparse_tag(entry.reparse_data))
+
+
 def seen(layers: Sequence[L], path: str) -> tuple[L, Entry] | None:
     """What is seen at `path` of `layers`, nearest first, and whose it is; None for nothing."""
     above = [path[:at] for at, char in enumerate(path) if char == "/"]
@@ -31,10 +39,10 @@ def seen(layers: Sequence[L], path: str) -> tuple[L, Entry] | None:
         if layer.has_whiteout(path):
             return None
         for directory in above:
-            # A directory that this layer deletes, or replaces by a file, hides all that is below it.
+            # A directory that this layer deletes, or replaces by a file or a link, hides all that is below it.
             if layer.has_whiteout(directory):
                 return None
             found = layer.lookup(directory)
-            if found is not None and not isinstance(found, Directory):
+            if found is not None and not is_real_directory(found):
                 return None
     return None

@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from ..body import CHUNK
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Lower, Summary, Whiteout
-from ..errors import ConfinementError, LayerError, StorageError
+from ..errors import LayerError, StorageError
 from ..win32.filetime import to_unix_ns
 from ..win32.names import encode_wtf8, upcase, win32_problem
 from ..win32.reparse import is_name_surrogate, reparse_tag
@@ -24,7 +24,17 @@ from .host import host_errors
 from .links import host_target
 from .partial import PartialFolder
 from .record import LAYER_DB, Flag, Kind, RecordWriter, Row, link_extra, times_of
-from .rules import BOOT_FILES, FILES, UTILITY_VM_FILES, check_entry
+from .rules import (
+    BOOT_FILES,
+    FILES,
+    UTILITY_VM_FILES,
+    behind_link,
+    beside_whiteout,
+    check_entry,
+    in_no_directory,
+    name_taken,
+    no_directory_yet,
+)
 
 __all__ = ["HOST_PREFIX", "STREAMS", "PosixSink"]
 
@@ -149,22 +159,10 @@ class PosixSink:
         parent = self._parent(directory, path) if directory else _ROOT
         taken = self._record.find(parent.id, name)
         if taken is not None:
-            raise LayerError(
-                "the name is taken, as Windows compares names",
-                path=path,
-                got=f"{directory}/{taken.name} before" if directory else f"{taken.name} before",
-                hint="leave one of the two out of the tar",
-            )
+            raise name_taken(path, taken.name)
         if not self._base and self._record.has_whiteout(path):
-            raise self._whiteout_beside(path)
+            raise beside_whiteout(path)
         return parent, name
-
-    def _whiteout_beside(self, path: str) -> LayerError:
-        return LayerError(
-            "an entry and a whiteout of the same name in one layer: Windows would remove both",
-            path=path,
-            hint="leave the whiteout out: an entry replaces what is below it",
-        )
 
     def _parent(self, directory: str, path: str) -> _Parent:
         found = self._directories.get(directory)
@@ -172,22 +170,12 @@ class PosixSink:
             above, _, name = directory.rpartition("/")
             row = self._record.find((self._parent(above, path) if above else _ROOT).id, name)
             if row is None:
-                raise LayerError(
-                    "its directory has not come before it",
-                    path=path,
-                    expected=f"an entry {directory!r} first",
-                    hint="order the tar so that directories come before what is in them",
-                )
+                raise no_directory_yet(path, directory)
             if row.kind != Kind.DIRECTORY:
-                raise LayerError("it lies in something that is no directory", path=path, got=directory)
+                raise in_no_directory(path, directory)
             found = self._remember(directory, row.id, self._host_path(row), row.flags & Flag.SURROGATE != 0)
         if found.link:
-            raise ConfinementError(
-                "it lies behind a symlink or junction",
-                path=path,
-                got=directory,
-                hint="Windows' importer refuses that too: give the path without the link",
-            )
+            raise behind_link(path, directory)
         return found
 
     def _remember(self, directory: str, number: int, host: bytes, link: bool) -> _Parent:
@@ -439,7 +427,7 @@ class PosixSink:
         self._owner = None
         path = entry.path
         if self._resolve(path) is not None:
-            raise self._whiteout_beside(path)
+            raise beside_whiteout(path)
         if path.startswith(UTILITY_VM_FILES + "/") and (self._parents is None or self._parents.lookup(path) is None):
             raise LayerError(
                 "whiteout in the utility VM of a path that no parent has",

@@ -1,7 +1,9 @@
 """Which entries may be in a layer, by path and kind alone (hcsshim's importers, layer tar shape).
 
 A base layer is `Files` and optionally `UtilityVM`, `UtilityVM/Files`; any other
-has `Hives` and whiteouts too. The root's other names are Windows' and ours.
+has `Hives` and whiteouts too. The root's other names are Windows' and ours. What
+the entries of one layer must be to each other is said here too: each who takes them
+finds it out in his own way.
 """
 
 from __future__ import annotations
@@ -13,7 +15,19 @@ from ..errors import ConfinementError, LayerError
 from ..win32.attributes import FILE_ATTRIBUTE_DIRECTORY
 from ..win32.names import check_length, upcase
 
-__all__ = ["BOOT_FILES", "FILES", "HIVES", "UTILITY_VM", "UTILITY_VM_FILES", "check_entry"]
+__all__ = [
+    "BOOT_FILES",
+    "FILES",
+    "HIVES",
+    "UTILITY_VM",
+    "UTILITY_VM_FILES",
+    "behind_link",
+    "beside_whiteout",
+    "check_entry",
+    "in_no_directory",
+    "name_taken",
+    "no_directory_yet",
+]
 
 FILES: Final = "Files"
 HIVES: Final = "Hives"
@@ -95,4 +109,49 @@ def _outside(path: str, root: str, base: bool) -> LayerError:
         path=path,
         expected=expected,
         hint="the tar was not made for Windows layers" if "/" not in path else None,
+    )
+
+
+def name_taken(path: str, other: str) -> LayerError:
+    """`path` comes, and the same directory has `other` already, which is the same name to NTFS."""
+    directory, _, _ = path.rpartition("/")
+    return LayerError(
+        "the name is taken, as Windows compares names",
+        path=path,
+        got=f"{directory}/{other} before" if directory else f"{other} before",
+        hint="leave one of the two out of the tar",
+    )
+
+
+def beside_whiteout(path: str) -> LayerError:
+    """`path` has an entry and a whiteout."""
+    return LayerError(
+        "an entry and a whiteout of the same name in one layer: Windows would remove both",
+        path=path,
+        hint="leave the whiteout out: an entry replaces what is below it",
+    )
+
+
+def no_directory_yet(path: str, directory: str) -> LayerError:
+    """`path` comes, and `directory`, which it lies in, has not."""
+    return LayerError(
+        "its directory has not come before it",
+        path=path,
+        expected=f"an entry {directory!r} first",
+        hint="order the tar so that directories come before what is in them",
+    )
+
+
+def in_no_directory(path: str, directory: str) -> LayerError:
+    """`path` comes, and `directory`, which it lies in, is something else."""
+    return LayerError("it lies in something that is no directory", path=path, got=directory)
+
+
+def behind_link(path: str, directory: str) -> ConfinementError:
+    """`path` comes, and `directory`, which it lies in, is a name surrogate."""
+    return ConfinementError(
+        "it lies behind a symlink or junction",
+        path=path,
+        got=directory,
+        hint="Windows' importer refuses that too: give the path without the link",
     )
