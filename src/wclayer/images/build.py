@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from ..entry import Entry, Summary
 from ..errors import HiveError, UsageError, WclayerError
-from ..layers.base import CONFIG, CONFIG_HIVES, MAX_HIVE, check_base_hive
+from ..layers.base import check_base_hive
+from ..layers.hives import CONFIG_HIVES, MAX_HIVE
 from ..layertar.compression import Compressed
 from ..layertar.writer import TarWriter
 from ..regf.minimal import minimal_hive
@@ -215,11 +216,10 @@ class _Build:
                     raise
 
     def _find_hives(self, tree: SourceTree) -> None:
-        names = CONFIG.removeprefix(f"{FILES}/").split("/")
-        for name in CONFIG_HIVES:
-            node = tree.find([*names, name])
+        for hive in CONFIG_HIVES:
+            path = hive.config.removeprefix(f"{FILES}/")
+            node = tree.find(path.split("/"))
             if node is None:
-                path = "/".join([*names, name])
                 tree.add_file(path, b"")
                 self._hives.append(path)
                 continue

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias, TypeVar
 from ..body import BytesBody
 from ..entry import Body, Directory, Entry, File, Lower, Whiteout
 from ..errors import LayerError, NotFoundError
-from ..layers.base import CONFIG, CONFIG_HIVES
+from ..layers.hives import CONFIG_HIVES
 from ..stores.defaults import new_directory, new_file, new_hard_link
 from ..stores.rules import FILES, HIVES
 from ..win32.attributes import (
@@ -37,7 +37,7 @@ from .symlinks import leads_to_directory, posix_target, windows_target
 
 __all__ = ["NewLayer", "Times"]
 
-_HIVE_PATHS: Final = frozenset(upcase(f"{CONFIG}/{name}") for name in CONFIG_HIVES)
+_HIVE_PATHS: Final = frozenset(upcase(hive.config) for hive in CONFIG_HIVES)
 # Nobody but administrators may read the SAM.
 _HIVE_ACCESS: Final = "administrators"
 

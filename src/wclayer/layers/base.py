@@ -25,12 +25,10 @@ from ..stores.posix_source import PosixLayer
 from ..stores.rules import FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES
 from ..win32.filetime import from_unix_ns, to_unix_ns
 from ..win32.names import decode_wtf8, upcase
+from .hives import CONFIG, CONFIG_HIVES, MAX_HIVE
 
-__all__ = ["CONFIG", "CONFIG_HIVES", "MAX_HIVE", "BaseLayer", "check_base_hive", "convert_to_base_layer"]
+__all__ = ["BaseLayer", "check_base_hive", "convert_to_base_layer"]
 
-CONFIG: Final = f"{FILES}/Windows/System32/config"
-CONFIG_HIVES: Final = ("DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM")
-MAX_HIVE: Final = 1 << 30  # bytes; real ones have up to 200 MB
 _BCD: Final = f"{UTILITY_VM_FILES}/EFI/Microsoft/Boot/BCD"
 _NEW: Final = b"wclayer.new"  # in the layer folder's root, which is no part of the layer
 
@@ -78,7 +76,7 @@ def convert_to_base_layer(
     root = Root(folder)
     try:
         with host_errors(os.fspath(path)):
-            places = [_place(root, f"{CONFIG}/{name}", boot=False) for name in CONFIG_HIVES]
+            places = [_place(root, hive.config, boot=False) for hive in CONFIG_HIVES]
             if root.exists(UTILITY_VM_FILES.encode()):
                 places.append(_place(root, _BCD, boot=True))
             result = BaseLayer()

@@ -1,0 +1,297 @@
+"""The hives of layers that lie upon each other: put aside as their entries go by, and merged.
+
+A base layer has whole hives, each layer above what it changes in them (`hives`). A hive
+that was not wholly written is made whole with its transaction logs, where the same
+layer has them. One hive at a time is in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from ..entry import Body, Entry, File, HardLink, Source
+from ..errors import HiveError, LayerError
+from ..regf.delta import MergeReport, changes_nothing, merge_delta, merge_deltas
+from ..regf.layout import MINOR_XP
+from ..regf.model import Hive, Key
+from ..regf.reader import read_hive
+from ..regf.writer import write_hive
+from ..stores.spool import Spool, Spooled
+from ..win32.names import upcase
+from .hives import CONFIG, CONFIG_HIVES, MAX_HIVE, ConfigHive
+
+__all__ = ["RegistryFiles", "gather"]
+
+_LOGS: Final = (".LOG1", ".LOG2")
+_MOST_LINKS: Final = 8  # hard links to hard links
+_CONFIG: Final = upcase(CONFIG)
+_GUIDS: Final = ((112, 128), (128, 144), (148, 164))  # RmId, LogId and TmId in a base block
+# Of `reg` logs (.LOG), and of the transactions of the kernel's transaction manager (TxR), both beside the hive.
+_OWN_LOG: Final = re.compile(
+    r"\.LOG[12]?|\{[0-9A-F-]{36}\}\.(TM\.BLF|TMCONTAINER[0-9]+\.REGTRANS-MS|TXR\.([0-9]+\.REGTRANS-MS|BLF))", re.ASCII
+)
+_SHARED_LOG: Final = re.compile(r"TXR/(\{[0-9A-F-]{36}\})\.(TM|TXR)[.0-9A-Z-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """A file that was put aside: in which layer, under which path, when it was written."""
+
+    layer: int
+    path: str
+    content: Spooled
+    time: int | None
+
+
+class RegistryFiles:
+    """The hives of layers, numbered from 0 at the base. Closed by close(), or as a context manager.
+
+    base: is layer 0 a base layer? temporary: the folder for what is put aside. `warnings` says what a merge met that
+    people may want to know.
+
+    Show it every entry (`see`), base first, then call `finish`. Raises LayerError for differencing hives in a base
+    layer, HiveError for broken hives, with layer and path.
+    """
+
+    def __init__(self, *, base: bool = True, temporary: str | os.PathLike[str] | None = None) -> None:
+        self._base = base
+        self._spool = Spool(temporary)
+        self._files: dict[tuple[int, str], _Put] = {}  # by layer and path in upper case
+        self._links: dict[tuple[int, str], HardLink] = {}
+        self._count = 0  # layers seen
+        self._merged: dict[str, set[str]] = {}  # hives whose bytes are new, with the GUIDs that they had
+        self.warnings: list[str] = []
+
+    def close(self) -> None:
+        self._spool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- putting aside ------------------------------------------------------------
+
+    def see(self, layer: int, entry: Entry, body: Body | None) -> None:
+        """Put aside what is of the registry; the body of anything else is not read."""
+        self._count = max(self._count, layer + 1)
+        if not isinstance(entry, File | HardLink):
+            return
+        key = upcase(entry.path)
+        kind = _WANTED.get(key)
+        if kind is None:
+            return
+        hive, delta = kind
+        base = self._base and layer == 0
+        if delta and base:
+            raise LayerError(
+                "a differencing hive in a base layer, which has nothing below it",
+                path=entry.path,
+                expected=hive.config,
+                hint="layers go from the base up",
+            )
+        if not delta and not base:
+            if key == upcase(hive.config):
+                self._warn(
+                    f"{entry.path} in layer {layer} is no part of the registry: Windows has there the base's and the"
+                    " differencing hives"
+                )
+            return
+        self._files.pop((layer, key), None)
+        self._links.pop((layer, key), None)
+        if isinstance(entry, HardLink):
+            self._links[layer, key] = entry
+        else:
+            self._put(layer, key, entry, body)
+
+    def _put(self, layer: int, key: str, entry: File, body: Body | None, path: str | None = None) -> None:
+        path = path or entry.path
+        if entry.size > MAX_HIVE:
+            raise HiveError("no registry hive", path=path, expected=f"at most {MAX_HIVE:,} bytes", got=entry.size)
+        content = Spooled(0, 0, ()) if body is None else self._spool.put(body)
+        self._files[layer, key] = _Put(layer, path, content, entry.last_write_time)
+
+    def finish(self, layers: Sequence[Source]) -> None:
+        """After the last entry: look again through the layers for hives that are hard links of other files."""
+        for (layer, key), link in self._links.items():
+            target = upcase(link.target)
+            for _ in range(_MOST_LINKS):
+                found = self._find(layers[: layer + 1], target)
+                if found is None:
+                    break
+                entry, body = found
+                if isinstance(entry, File):
+                    self._put(layer, key, entry, body, link.path)
+                    break
+                target = upcase(entry.target)
+            if (layer, key) not in self._files:
+                raise LayerError("a hard link to nothing", path=link.path, got=link.target)
+        self._links.clear()
+
+    def _find(self, layers: Sequence[Source], key: str) -> tuple[File | HardLink, Body | None] | None:
+        """The file at a path, of the nearest layer that has one; its body may be read until the next call."""
+        for layer in reversed(layers):
+            for entry, body in layer.entries():
+                if isinstance(entry, File | HardLink) and upcase(entry.path) == key:
+                    return entry, body
+        return None
+
+    # --- reading ------------------------------------------------------------------
+
+    def hives(self) -> Iterator[ConfigHive]:
+        """Those of which some layer has something."""
+        for hive in CONFIG_HIVES:
+            if self._of(hive):
+                yield hive
+
+    def _of(self, hive: ConfigHive, first: int = 0, end: int | None = None) -> list[_Put]:
+        """The files of a hive, the base's first; of the layers from `first` to before `end`."""
+        found = []
+        for layer in range(first, self._count if end is None else end):
+            path = hive.config if self._base and layer == 0 else hive.delta
+            put = self._files.get((layer, upcase(path)))
+            if put is not None:
+                found.append(put)
+        return found
+
+    def _bytes(self, put: _Put) -> bytes:
+        return self._spool.open(put.content).read()
+
+    def _read(self, put: _Put) -> Hive:
+        data = self._bytes(put)
+        if not data:
+            self._warn(f"{put.path} in layer {put.layer} is empty, and counts as a hive with nothing in it")
+            return Hive(Key("ROOT"))
+        try:
+            return read_hive(data)
+        except HiveError as error:
+            where = "" if error.path is None else f", in the key {error.path}"
+            error.message = f"{error.message}{where} (layer {put.layer})"
+            error.path = put.path
+            raise
+
+    def time(self, hive: ConfigHive) -> int | None:
+        """The FILETIME at which one of the hive's files was last written; None if none says so."""
+        return max((put.time for put in self._of(hive) if put.time is not None), default=None)
+
+    def view(self, hive: ConfigHive, end: int | None = None) -> Hive | None:
+        """The hive as a container sees it, of the layers before `end`; None where there is nothing of it.
+
+        Without a base layer below, as if it had a hive with nothing in it.
+        """
+        files = self._of(hive, 0, end)
+        return self._laid_over(files)[0] if files else None
+
+    def _laid_over(self, files: Sequence[_Put]) -> tuple[Hive, bool]:
+        """The hive that `files` make together, and whether it is another one than the base's."""
+        result, changed = Hive(Key("ROOT")), True
+        if self._is_base(files[0]):
+            result, changed = self._read(files[0]), not files[0].content.size
+            if result.differencing:
+                raise HiveError("a differencing hive, where a base layer has an ordinary one", path=files[0].path)
+            files = files[1:]
+        for put in files:
+            delta = self._read(put)
+            if not changes_nothing(delta):
+                report = MergeReport()
+                result, changed = merge_delta(result, delta, report), True
+                self._note(put, report)
+        return result, changed
+
+    def _is_base(self, put: _Put) -> bool:
+        return self._base and put.layer == 0
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def _note(self, put: _Put, report: MergeReport) -> None:
+        if report.unbacked and self._base:
+            self._warn(
+                f"{put.path} in layer {put.layer}: {report.unbacked:,} keys change what no layer below has, the first"
+                f" {report.unbacked_paths[0]}: it was made on another base"
+            )
+        if report.plain:
+            self._warn(
+                f"{put.path} in layer {put.layer} is an ordinary hive, and was merged as if it changed all its keys"
+            )
+
+    # --- merging ------------------------------------------------------------------
+
+    def merged(self, hive: ConfigHive) -> bytes | None:
+        """The hive of a base layer that all layers together make; None where the base's own file says all of it."""
+        files = self._of(hive)
+        if not files or (len(files) == 1 and self._is_base(files[0]) and files[0].content.size):
+            return None
+        view, changed = self._laid_over(files)
+        if not changed:
+            return None
+        head = self._bytes(files[0])[:512] if self._is_base(files[0]) else b""
+        self._merged[hive.name] = {f"{{{uuid.UUID(bytes_le=head[a:b])}}}".upper() for a, b in _GUIDS if head[a:b]}
+        return write_hive(replace(view, minor=MINOR_XP))
+
+    def combined(self, hive: ConfigHive, first: int) -> bytes | None:
+        """The differencing hive that those of the layers from `first` on make together; None if they have none."""
+        files = self._of(hive, first)
+        if not files:
+            return None
+        result: tuple[Hive, _Put | None] | None = None  # of one that changes something alone, where it is
+        for put in files:
+            delta = self._read(put)
+            if result is None or changes_nothing(result[0]):
+                result = delta, put
+            elif not changes_nothing(delta):
+                report = MergeReport()
+                result = merge_deltas(result[0], delta, report), None
+        if result is None:
+            return None
+        return self._bytes(result[1]) if result[1] is not None else write_hive(result[0])
+
+    def stale(self, path: str) -> bool:
+        """Is `path` a log of a hive that `merged` has made new bytes for? They belong to the old ones."""
+        key = upcase(path)
+        if not key.startswith(_CONFIG + "/"):
+            return False
+        name = key[len(_CONFIG) + 1 :]
+        shared = _SHARED_LOG.fullmatch(name)
+        for hive, guids in self._merged.items():
+            if name.startswith(hive) and _OWN_LOG.fullmatch(name[len(hive) :]):
+                return True
+            if shared is not None and shared[1] in guids:
+                return True
+        return False
+
+
+def _wanted() -> dict[str, tuple[ConfigHive, bool]]:
+    """The paths, in upper case, that are of the registry: of which hive, and whether it is a differencing one."""
+    result = {}
+    for hive in CONFIG_HIVES:
+        for path, delta in ((hive.config, False), (hive.delta, True)):
+            for end in ("", *_LOGS):
+                result[upcase(path + end)] = hive, delta
+    return result
+
+
+_WANTED: Final = _wanted()
+
+
+def gather(
+    layers: Sequence[Source], *, base: bool = True, temporary: str | os.PathLike[str] | None = None
+) -> RegistryFiles:
+    """The hives of `layers`, base first, from one pass over each. Raises what reading them raises."""
+    files = RegistryFiles(base=base, temporary=temporary)
+    try:
+        for number, layer in enumerate(layers):
+            for entry, body in layer.entries():
+                files.see(number, entry, body)
+        files.finish(layers)
+    except BaseException:
+        files.close()
+        raise
+    return files

@@ -1,0 +1,224 @@
+"""The hives of layers upon each other: found, made whole, merged; what does not go together is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.layers.sources import Listed, directories, layer
+from tests.unit.regf.samples import TIME, Broken
+from wclayer.entry import File, HardLink
+from wclayer.errors import HiveError, LayerError
+from wclayer.layers.hives import CONFIG, CONFIG_HIVES
+from wclayer.layers.registry_files import RegistryFiles, gather
+from wclayer.regf.delta import empty_delta
+from wclayer.regf.minimal import minimal_hive
+from wclayer.regf.model import Hive, Key, dword
+from wclayer.regf.reader import read_hive
+from wclayer.regf.writer import write_hive
+
+DEFAULT, SAM, SECURITY, SOFTWARE, SYSTEM = CONFIG_HIVES
+INHERIT = 0x80
+
+
+def hive(*subkeys: Key) -> bytes:
+    return write_hive(Hive(Key("ROOT", (), subkeys, TIME), TIME))
+
+
+def delta(*subkeys: Key) -> bytes:
+    return write_hive(Hive(Key("ROOT", (), subkeys, TIME), TIME, 6))
+
+
+BASE = hive(Key("Acme", (dword("a", 1), dword("b", 1))))
+LOWER = delta(Key("Acme", (dword("b", 2),), layer=INHERIT))
+UPPER = delta(Key("Acme", (dword("c", 3),), layer=INHERIT))
+EMPTY = write_hive(empty_delta(TIME))
+
+
+def stack(base: bytes, *deltas: bytes) -> RegistryFiles:
+    return gather([layer({SOFTWARE.config: base}, time=5)] + [layer({SOFTWARE.delta: one}, time=9) for one in deltas])
+
+
+def numbers(root: Key, name: str = "Acme") -> dict[str, int]:
+    key = root.subkey(name)
+    assert key is not None
+    return {value.name: int.from_bytes(value.data, "little") for value in key.values}
+
+
+def test_the_view_is_that_of_all_layers_or_some() -> None:
+    with stack(BASE, LOWER, UPPER) as files:
+        found = [files.view(SOFTWARE, end) for end in (0, 1, 2, 3, None)]
+        assert [None if one is None else numbers(one.root) for one in found] == [
+            None,
+            {"a": 1, "b": 1},
+            {"a": 1, "b": 2},
+            {"a": 1, "b": 2, "c": 3},
+            {"a": 1, "b": 2, "c": 3},
+        ]
+        assert files.view(SYSTEM) is None
+        assert list(files.hives()) == [SOFTWARE]
+        assert files.time(SOFTWARE) == 9
+        assert files.time(SYSTEM) is None
+        assert files.warnings == []
+
+
+def test_merged() -> None:
+    with stack(BASE, LOWER, UPPER) as files:
+        data = files.merged(SOFTWARE)
+        assert data is not None
+        assert numbers(read_hive(data).root) == {"a": 1, "b": 2, "c": 3}
+        assert (data[24], files.merged(SYSTEM)) == (5, None)
+
+
+@pytest.mark.parametrize("deltas", [(), (EMPTY,), (EMPTY, minimal_hive(TIME))])
+def test_where_nothing_changes_the_base_keeps_its_bytes(deltas: tuple[bytes, ...]) -> None:
+    with stack(BASE, *deltas) as files:
+        assert files.merged(SOFTWARE) is None
+
+
+def test_names_and_case() -> None:
+    base = layer({SOFTWARE.config.upper().replace("FILES", "Files"): BASE})
+    with gather([base, layer({"Hives/SOFTWARE_delta": LOWER})]) as files:
+        view = files.view(SOFTWARE)
+        assert view is not None
+        assert numbers(view.root) == {"a": 1, "b": 2}
+
+
+def test_a_base_without_the_hive_and_an_empty_one() -> None:
+    upper = layer({SOFTWARE.delta: delta(Key("Acme", (dword("x", 1),)))})
+    for base in (layer({"Files/x": b""}), layer({SOFTWARE.config: b""})):
+        with gather([base, upper]) as files:
+            data = files.merged(SOFTWARE)
+            assert data is not None
+            assert numbers(read_hive(data).root) == {"x": 1}
+    with gather([layer({SOFTWARE.config: b""})]) as files:
+        assert files.merged(SOFTWARE) is not None
+        assert files.warnings == [f"{SOFTWARE.config} in layer 0 is empty, and counts as a hive with nothing in it"]
+
+
+def test_combined() -> None:
+    with stack(BASE, LOWER, EMPTY, UPPER) as files:
+        assert files.combined(SOFTWARE, 3) == UPPER
+        assert files.combined(SOFTWARE, 2) == UPPER
+        data = files.combined(SOFTWARE, 1)
+        assert data is not None
+        found = read_hive(data)
+        assert found.differencing
+        assert numbers(found.root) == {"b": 2, "c": 3}
+        assert files.combined(SYSTEM, 1) is None
+    with stack(BASE, EMPTY, EMPTY) as files:
+        assert files.combined(SOFTWARE, 1) == EMPTY
+
+
+def test_a_hive_that_is_a_hard_link() -> None:
+    other = "Files/Windows/other"
+    base = layer(
+        {other: BASE, SYSTEM.config: BASE}, [HardLink(SOFTWARE.config, other), HardLink(SAM.config, SYSTEM.config)]
+    )
+    upper = Listed(
+        *directories("Hives"), HardLink(SOFTWARE.delta, "Hives/x"), (File("Hives/x", size=len(LOWER)), LOWER)
+    )
+    chain = layer({other: BASE}, [HardLink("Files/l", other), HardLink(SOFTWARE.config, "Files/l")])
+    for layers, wanted in (([base, upper], {"a": 1, "b": 2}), ([chain], {"a": 1, "b": 1})):
+        with gather(layers) as files:
+            view = files.view(SOFTWARE)
+            assert view is not None
+            assert numbers(view.root) == wanted
+    with pytest.raises(LayerError, match="a hard link to nothing"):
+        gather([layer({"Files/x": b""}, [HardLink(SOFTWARE.config, "Files/y")])])
+
+
+def test_logs_make_a_hive_whole_that_is_dirty() -> None:
+    broken = Broken(BASE)
+    broken.put("I", 4, 7)
+    with stack(bytes(broken)) as files, pytest.raises(HiveError, match=r"SOFTWARE: .*not wholly written.*\(layer 0\)"):
+        files.view(SOFTWARE)
+
+
+def test_a_broken_hive_is_named() -> None:
+    broken = Broken(LOWER)
+    broken.put("I", broken.key("Acme") + 44, 0)
+    with (
+        stack(BASE, bytes(broken)) as files,
+        pytest.raises(
+            HiveError,
+            match=r"Hives/Software_Delta: a security descriptor in no cell of its own, in the key Acme \(layer 1\)",
+        ),
+    ):
+        files.merged(SOFTWARE)
+
+
+def test_a_differencing_hive_in_a_base_layer() -> None:
+    with pytest.raises(LayerError, match=r"Software_Delta: a differencing hive in a base layer.*from the base up"):
+        gather([layer({SOFTWARE.delta: LOWER})])
+    with stack(LOWER) as files, pytest.raises(HiveError, match="where a base layer has an ordinary one"):
+        files.view(SOFTWARE)
+
+
+def test_what_a_merge_met_is_said_once() -> None:
+    foreign = delta(Key("Other", (), (Key("k", layer=INHERIT),), layer=INHERIT))
+    nothing = "what no layer below has"
+    with stack(BASE, foreign, hive(Key("New"))) as files:
+        files.view(SOFTWARE)
+        files.merged(SOFTWARE)
+        assert files.warnings == [
+            f"Hives/Software_Delta in layer 1: 2 keys change {nothing}, the first Other: it was made on another base",
+            "Hives/Software_Delta in layer 2 is an ordinary hive, and was merged as if it changed all its keys",
+        ]
+
+
+def test_a_hive_among_the_files_of_an_upper_layer_does_not_count() -> None:
+    with gather([layer({SOFTWARE.config: BASE}), layer({SOFTWARE.config: hive(), SOFTWARE.delta: LOWER})]) as files:
+        view = files.view(SOFTWARE)
+        assert view is not None
+        assert numbers(view.root) == {"a": 1, "b": 2}
+        [warning] = files.warnings
+        assert warning.startswith(f"{SOFTWARE.config} in layer 1 is no part of the registry")
+
+
+def test_a_layer_alone_without_its_base() -> None:
+    with gather([layer({SOFTWARE.delta: LOWER})], base=False) as files:
+        view = files.view(SOFTWARE)
+        assert view is not None
+        assert numbers(view.root) == {"b": 2}
+        assert files.warnings == []
+
+
+GUID = "{6A6C1F1B-59D4-11EA-9438-9402E6ABD998}"
+STALE = [
+    "SOFTWARE.LOG",
+    "software.LOG1",
+    "SOFTWARE.LOG2",
+    f"SOFTWARE{GUID}.TM.blf",
+    f"SOFTWARE{GUID}.TMContainer00000000000000000001.regtrans-ms",
+    f"SOFTWARE{GUID}.TxR.0.regtrans-ms",
+    f"SOFTWARE{GUID}.TxR.blf",
+    f"TxR/{GUID}.TxR.1.regtrans-ms",
+    f"TxR/{GUID.lower()}.TM.blf",
+]
+KEPT = [
+    "SOFTWARE",
+    "SYSTEM.LOG1",
+    "SOFTWARE.LOG3",
+    "SOFTWARE.sav",
+    "TxR",
+    "TxR/{" + "0" * 8 + GUID[9:] + ".TxR.blf",
+    "x",
+]
+
+
+def test_logs_of_a_hive_that_was_merged_are_stale() -> None:
+    base = Broken(BASE)
+    base[112:128] = bytes.fromhex("1b1f6c6ad459ea1194389402e6abd998")
+    base.put("I", 4, base.get("I", 4))
+    with stack(bytes(base), LOWER) as files:
+        assert not any(files.stale(f"{CONFIG}/{name}") for name in (*STALE, *KEPT))
+        assert files.merged(SOFTWARE) is not None
+        assert [name for name in (*STALE, *KEPT) if files.stale(f"{CONFIG}/{name}")] == STALE
+        assert not files.stale("Files/SOFTWARE.LOG1")
+
+
+def test_memory_stays_small_while_hives_are_put_aside() -> None:
+    with RegistryFiles() as files:
+        entry = File(SOFTWARE.config, size=1 << 31)
+        with pytest.raises(HiveError, match="at most 1,073,741,824 bytes"):
+            files.see(0, entry, None)
