@@ -19,7 +19,7 @@
     |   +-- RecordError                              layer.db
     |   +-- HiveError                                a registry hive
     |   +-- ImageError                               an OCI image: JSON, blobs, archives
-    |   +-- SpecError                                an image.toml, a Dockerfile
+    |   +-- SpecError                                an image.toml, a Dockerfile, a .reg file
     +-- DigestMismatchError (ValueError)         11  the bytes are not the ones asked for
     +-- NotFoundError (FileNotFoundError)        12
     +-- AlreadyExistsError (FileExistsError)     13
@@ -254,7 +254,7 @@ class ImageError(FormatError):
 
 
 class SpecError(FormatError):
-    """An image.toml, or a Dockerfile, that does not say what an image is to be."""
+    """An image.toml, a Dockerfile or a .reg file that does not say what is to be made."""
 
 
 class DigestMismatchError(WclayerError, ValueError):

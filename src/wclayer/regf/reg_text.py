@@ -1,0 +1,317 @@
+r"""The text of .reg files, "Windows Registry Editor Version 5.00", read into changes.
+
+    Windows Registry Editor Version 5.00
+
+    ; a comment
+    [HKEY_LOCAL_MACHINE\SOFTWARE\Acme]     the key, and those on the way, are to be there
+    [-HKEY_LOCAL_MACHINE\SOFTWARE\Old]     the key goes, with all below it
+    @="text"                               the default value, a REG_SZ; \\ and \" stand for \ and "
+    "name"=dword:0000002a                  REG_DWORD
+    "name"=hex:01,02,\                     REG_BINARY; a comma and a backslash go on in the next line
+      03
+    "name"=hex(7):61,00,00,00,00,00        any type, in hexadecimal, with its raw bytes
+    "name"=-                               the value goes
+
+Read is what Windows' own regedit and reg.exe read, as Wine's tests of both have it.
+What these leave out without a word, a value that they do not understand, is an error
+here. A file is UTF-16 (little-endian) with a byte order mark, as regedit writes it, or
+UTF-8, which Windows takes for its code page where there is no mark. Lines end as in
+any system's files; a line break in a string is a part of it.
+
+Version 4 (`REGEDIT4`) is refused: its text is in the code page of the machine that
+wrote it, which it does not name.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from ..errors import SpecError
+from .edits import KeyEdits
+from .layout import MAX_DEPTH, MAX_KEY_NAME, MAX_VALUE_NAME
+from .model import RegType, Value, dword, sz
+from .names import key_order, utf16_length
+
+__all__ = ["HEADER", "ROOTS", "parse_reg"]
+
+HEADER: Final = "Windows Registry Editor Version 5.00"
+ROOTS: Final = {
+    "HKLM": "HKEY_LOCAL_MACHINE",
+    "HKU": "HKEY_USERS",
+    "HKCR": "HKEY_CLASSES_ROOT",
+    "HKCU": "HKEY_CURRENT_USER",
+    "HKCC": "HKEY_CURRENT_CONFIG",
+}
+"""What every registry path begins with: short and, as Windows' files have it, long."""
+
+_OLD_HEADERS: Final = ("REGEDIT4", "REGEDIT")
+_MAX_LINE: Final = 1 << 26  # characters; as much hexadecimal is a value of 22 MB
+_MAX_KEYS: Final = 1 << 21  # of all that is named and on the way; a line of a kilobyte can name 500
+_MAX_DEPTH: Final = MAX_DEPTH + 2  # a hive's root is two names below the registry's
+_CHUNK: Final = 1 << 16
+_SHOWN: Final = 100  # characters of a line, in errors
+
+_BREAK: Final = re.compile("\r\n?|\n")
+_BLANK: Final = re.compile(r"[ \t]*(?:;.*)?", re.DOTALL)
+_STRING: Final = re.compile(r'(?:[^"\\]++|\\["\\])*+')  # up to its quote, to an escape that is none, to the end
+_ESCAPE: Final = re.compile(r"\\(.)")
+_DWORD: Final = re.compile(r"dword:([0-9A-Fa-f]{1,8})(?![0-9A-Za-z])")
+_HEX: Final = re.compile(r"hex(?:\(([0-9A-Fa-f]{1,8})\))?:")
+_BYTES: Final = re.compile(r"(?:[ \t]*+[0-9A-Fa-f]{1,2}[ \t]*+,)*+(?:[ \t]*+[0-9A-Fa-f]{1,2})?+")
+_SINGLE: Final = re.compile(r"\b[0-9A-Fa-f]\b")  # a byte of one digit
+
+_LONG: Final = {**ROOTS, **{long: long for long in ROOTS.values()}}
+
+
+def parse_reg(data: bytes, *, source: str) -> KeyEdits:
+    r"""The changes that a .reg file makes.
+
+    The subkeys of the result, which itself has no name, are called as the roots of the registry
+    (`HKEY_LOCAL_MACHINE`, also where the file says `HKLM`); below them everything is spelled as the file has it, and
+    stands in the order of the file. source: the file's name, for errors. Memory and work are linear in `data`.
+
+    Raises SpecError, with the line, for what is no such file.
+    """
+    return _Parser(data, source).parse()
+
+
+def _lines(data: bytes) -> Iterator[str]:
+    """The lines of a file, each with its end. Raises UnicodeDecodeError, and ValueError for one that is too long."""
+    if data.startswith(codecs.BOM_UTF16_LE) or data[1:2] == b"\0":
+        start = len(codecs.BOM_UTF16_LE) if data.startswith(codecs.BOM_UTF16_LE) else 0
+        decoder = codecs.getincrementaldecoder("utf-16-le")("surrogatepass")
+    else:
+        start = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+        decoder = codecs.getincrementaldecoder("utf-8")()
+    begun: list[str] = []
+    size = 0
+    held = ""  # a CR, which an LF may follow
+    for at in range(start, len(data), _CHUNK):
+        last = at + _CHUNK >= len(data)
+        broken = None
+        try:
+            text = held + decoder.decode(data[at : at + _CHUNK], last)
+        except UnicodeDecodeError as error:
+            broken = error
+            text = held + error.object[: error.start].decode(error.encoding, decoder.errors)
+        held = "\r" if text.endswith("\r") and not last else ""
+        text = text.removesuffix(held)
+        done = 0
+        for found in _BREAK.finditer(text):
+            yield "".join((*begun, text[done : found.end()]))
+            begun.clear()
+            size, done = 0, found.end()
+        begun.append(text[done:])
+        size += len(text) - done
+        if broken is not None:
+            raise broken
+        if size > _MAX_LINE:
+            raise ValueError
+    if size:
+        yield "".join(begun)
+
+
+def _front(pattern: re.Pattern[str], text: str, at: int) -> str:
+    """What `pattern`, which nothing fits too, finds at `at`."""
+    found = pattern.match(text, at)
+    return "" if found is None else found[0]
+
+
+class _Parser:
+    def __init__(self, data: bytes, source: str) -> None:
+        self._data = data
+        self._source = source
+        self._rest = _lines(data)
+        self._number = 0
+        self._root = KeyEdits()
+        self._keys = 0
+
+    def parse(self) -> KeyEdits:
+        self._header()
+        key: KeyEdits | None = None
+        deleted = False
+        while (line := self._line()) is not None:
+            text = line.strip(" \t\r\n")
+            if not text or text[0] in ";#":
+                continue
+            if text[0] == "[":
+                key, deleted = self._key(text)
+            elif text[0] not in '@"':
+                raise self._error("no line of a .reg file", "[KEY], a value or a comment", text)
+            elif key is None:
+                raise self._error("a value before the first key", "[KEY]", text)
+            elif deleted:
+                raise self._error("a value of a key that is deleted", "[KEY], which makes it anew", text)
+            else:
+                self._value(key, line.lstrip(" \t"))
+        return self._root
+
+    def _error(self, message: str, expected: object = None, got: object = None, line: int | None = None) -> SpecError:
+        number = self._number if line is None else line
+        shown = None if got is None else str(got)[:_SHOWN]
+        return SpecError(f"line {number}: {message}", path=self._source, expected=expected, got=shown)
+
+    def _line(self) -> str | None:
+        """The next line, with its end; None at the end of the file."""
+        self._number += 1
+        try:
+            line = next(self._rest, None)
+        except UnicodeDecodeError as error:
+            encoding = "UTF-8" if error.encoding == "utf-8" else "UTF-16"
+            raise self._error(f"text that is no {encoding}", f"{encoding}, or UTF-16 with a byte order mark") from None
+        except ValueError:
+            raise self._error("a line this long", f"at most {_MAX_LINE:,} characters") from None
+        if line is not None and "\0" in line:
+            raise self._error("a NUL in the text", "a value with one as hex(N)")
+        return line
+
+    def _header(self) -> None:
+        if self._data.startswith(codecs.BOM_UTF16_BE):
+            raise self._error("text in big-endian UTF-16", "little-endian UTF-16, or UTF-8")
+        line = (self._line() or "").strip(" \t\r\n")
+        if line in _OLD_HEADERS:
+            error = self._error("a .reg file of an old version", HEADER, line)
+            error.hint = "its text is in a code page that it does not name: export it anew as version 5.00"
+            raise error
+        if line != HEADER:
+            raise self._error("no .reg file", HEADER, line or "nothing")
+
+    # --- keys ---------------------------------------------------------------------
+
+    def _key(self, text: str) -> tuple[KeyEdits, bool]:
+        """The key in brackets, and whether it is deleted."""
+        end = text.rfind("]")  # a name may have brackets
+        if end < 0:
+            raise self._error("a key without its closing bracket", "[KEY]", text)
+        self._nothing_after(text, end + 1)
+        path = text[1:end]
+        delete = path.startswith("-")
+        names = path.removeprefix("-").rstrip("\\").split("\\")
+        root = _LONG.get(names[0].upper())
+        if root is None:
+            raise self._error("a path with no root", "HKEY_LOCAL_MACHINE\\..., HKEY_USERS\\... and the like", path)
+        names[0] = root
+        if delete and len(names) == 1:
+            raise self._error("a root of the registry cannot be deleted", got=path)
+        if len(names) > _MAX_DEPTH:
+            raise self._error("a key too deep", f"at most {_MAX_DEPTH} names", len(names))
+        key = self._root
+        for name in names:
+            order = key_order(name)
+            below = key.subkeys.get(order)
+            if below is None:
+                below = key.subkeys[order] = self._new(name)
+            key = below
+            key.make = key.make or not delete  # what a deleted key lies in may be there or not
+        if delete:
+            key.remove()
+        return key, delete
+
+    def _new(self, name: str) -> KeyEdits:
+        if not name:
+            raise self._error("a key without a name", "names with one backslash between")
+        if utf16_length(name) > 2 * MAX_KEY_NAME:
+            raise self._error("a key with this long a name", f"at most {MAX_KEY_NAME} UTF-16 code units", name)
+        self._keys += 1
+        if self._keys > _MAX_KEYS:
+            raise self._error("too many keys", f"at most {_MAX_KEYS:,}")
+        return KeyEdits(name)
+
+    # --- values -------------------------------------------------------------------
+
+    def _value(self, key: KeyEdits, line: str) -> None:
+        name, at = "", 1
+        if line[0] == '"':
+            name, at = self._name(line)
+        while line[at : at + 1] in (" ", "\t"):
+            at += 1
+        if line[at : at + 1] != "=":
+            raise self._error("a value without its =", '"name"=data', line.strip())
+        at += 1
+        while line[at : at + 1] in (" ", "\t"):
+            at += 1
+        if line[at : at + 1] == '"':
+            key.set(sz(name, self._string(line, at + 1)))
+        elif line[at : at + 1] == "-":
+            self._nothing_after(line, at + 1)
+            key.unset(name)
+        elif (found := _DWORD.match(line, at)) is not None:
+            self._nothing_after(line, found.end())
+            key.set(dword(name, int(found[1], 16)))
+        elif (found := _HEX.match(line, at)) is not None:
+            kind = RegType.BINARY if found[1] is None else int(found[1], 16)
+            key.set(Value(name, kind, self._bytes(line, found.end())))
+        else:
+            expected = '"text", dword: and 1 to 8 digits, hex: or hex(N): and bytes, or -'
+            raise self._error("data that is none", expected, line[at:].strip() or "nothing")
+
+    def _name(self, line: str) -> tuple[str, int]:
+        """The name in quotes, and where what follows it begins."""
+        name = _front(_STRING, line, 1)
+        end = 1 + len(name)
+        if line[end : end + 1] == "\\":
+            raise self._escape_error(line, end)
+        if line[end : end + 1] != '"' or _BREAK.search(name):
+            raise self._error("a value's name without its closing quote", '"name"=data', line.strip())
+        name = _ESCAPE.sub(r"\1", name)
+        if utf16_length(name) > 2 * MAX_VALUE_NAME:
+            raise self._error("a value with this long a name", f"at most {MAX_VALUE_NAME} UTF-16 code units", name)
+        return name, end + 1
+
+    def _string(self, line: str, at: int) -> str:
+        """The text up to its closing quote, perhaps lines further on."""
+        first = self._number
+        text = io.StringIO(newline="")  # of lines of a few characters each, a list would be many times as large
+        while True:
+            part = _front(_STRING, line, at)
+            text.write(_ESCAPE.sub(r"\1", part))
+            end = at + len(part)
+            if end < len(line):
+                break
+            further = self._line()
+            if further is None:
+                raise self._error("a string without its closing quote", '"text"', line=first)
+            line, at = further, 0
+        if line[end] == "\\":
+            raise self._escape_error(line, end)
+        self._nothing_after(line, end + 1)
+        return text.getvalue()
+
+    def _escape_error(self, line: str, at: int) -> SpecError:
+        got = line[at : at + 2].rstrip("\r\n")
+        return self._error("an escape that .reg files do not have", 'one of \\\\ and \\", or the data as hex(N)', got)
+
+    def _bytes(self, line: str, at: int) -> bytes:
+        """The bytes of a list, which goes on behind a comma and a backslash."""
+        first = self._number
+        result = bytearray()
+        fresh = True  # nothing of the list has been read
+        while True:
+            listed = _front(_BYTES, line, at)
+            end = at + len(listed)
+            result += bytes.fromhex(_SINGLE.sub(r"0\g<0>", listed.replace(",", " ")))
+            rest = line[end:].lstrip(" \t").rstrip("\r\n")
+            if not rest.startswith("\\"):
+                self._nothing_after(line, end)
+                return bytes(result)
+            self._nothing_after(rest, 1)
+            if not listed.endswith(",") and not (fresh and not listed):
+                raise self._error("a backslash that continues no list", "a comma before it", line.strip())
+            fresh = False
+            line, at = self._continuation(first), 0
+
+    def _continuation(self, first: int) -> str:
+        """The next line of a list that began in the line `first`; blank lines and comments between are none."""
+        while (line := self._line()) is not None:
+            if line.strip(" \t\r\n") and line.lstrip(" \t")[0] != ";":
+                return line
+        raise self._error("a list that breaks off", "bytes behind the backslash", "the end of the file", line=first)
+
+    def _nothing_after(self, text: str, at: int) -> None:
+        """Raise SpecError for anything but a comment."""
+        if _BLANK.fullmatch(rest := text[at:].rstrip("\r\n")) is None:
+            raise self._error("something behind it", "the end of the line, or ; and a comment", rest.strip())

@@ -1,0 +1,74 @@
+"""hivexregedit writes .reg texts that say what we meant, and makes hives of ours that hold it.
+
+A program that reads a .reg file as regedit does: each text crosses once in each direction.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.compat.test_hives import ENVIRONMENT, Values, flat
+from tests.compat.tools import missing, tool
+from tests.unit.regf.samples import TIME, crowd, rich, small
+from wclayer.regf.edits import apply_edits
+from wclayer.regf.minimal import minimal_hive
+from wclayer.regf.model import Hive, Key, RegType
+from wclayer.regf.names import key_order
+from wclayer.regf.reg_print import encode_reg, print_reg
+from wclayer.regf.reg_text import parse_reg
+from wclayer.regf.writer import write_hive
+
+PREFIX: Final = "HKEY_LOCAL_MACHINE\\SOFTWARE"
+HIVES: Final = {"small": small(), "rich": rich(), "rich-1.3": rich(3), "crowd": crowd(1501)}
+
+
+def hivexregedit(*arguments: str) -> bytes:
+    # Perl writes characters beyond ASCII as UTF-8 if it is told to.
+    environment = {**ENVIRONMENT, "PERL_UNICODE": "SD"}
+    command = [tool("hivexregedit"), *arguments]
+    return subprocess.run(command, capture_output=True, env=environment, check=True).stdout
+
+
+def content(key: Key) -> dict[str, Values]:
+    """The keys below, each with its values in the order of their names, which is what hivexregedit writes."""
+    return {path: sorted(values) for path, values in flat(Hive(key)).items()}
+
+
+@pytest.mark.parametrize("name", HIVES)
+def test_what_hivexregedit_exports_is_what_was_written(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "hive"
+    path.write_bytes(write_hive(HIVES[name]))
+    text = hivexregedit("--export", "--prefix", PREFIX, str(path), "\\")
+    root = apply_edits(Key(""), parse_reg(text, source="exported"), TIME)
+    found = root.find(PREFIX)
+    assert found is not None
+    assert content(found) == content(HIVES[name].root)
+
+
+@pytest.mark.parametrize("name", HIVES)
+@pytest.mark.filterwarnings("ignore")  # python-registry's own
+def test_hivexregedit_merges_what_is_printed(name: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec("Registry") is None:
+        missing("python-registry")
+    from Registry import Registry  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    path, text = tmp_path / "hive", tmp_path / "x.reg"
+    path.write_bytes(minimal_hive(TIME, minor=3))  # hivex makes no big data, which later versions want
+    text.write_bytes(b"".join(encode_reg(print_reg(HIVES[name].root, PREFIX), utf8=True)))
+    hivexregedit("--merge", "--prefix", PREFIX, str(path), str(text))
+    found: dict[str, Values] = {}
+
+    def walk(key: Any, path: str) -> None:
+        values = [("" if v.name() == "(default)" else v.name(), v.value_type(), v.raw_data()) for v in key.values()]
+        # Of big-endian numbers in the value itself it gives the bytes of another field.
+        found[path] = sorted((n, k, b"\1\2\3\4" if k == RegType.DWORD_BIG_ENDIAN else d) for n, k, d in values)
+        for sub in sorted(key.subkeys(), key=lambda sub: key_order(sub.name())):
+            walk(sub, f"{path}\\{sub.name()}")
+
+    walk(Registry.Registry(str(path)).root(), "")
+    assert found == content(HIVES[name].root)
