@@ -13,12 +13,13 @@ from typing import Any, Final
 import pytest
 
 from tests.compat.test_hives import ENVIRONMENT, Values, flat
-from tests.compat.tools import missing, tool
+from tests.compat.tools import missing, shared, tool
 from tests.unit.regf.samples import TIME, crowd, rich, small
 from wclayer.regf.edits import apply_edits
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import Hive, Key, RegType
 from wclayer.regf.names import key_order
+from wclayer.regf.reader import read_hive
 from wclayer.regf.reg_print import encode_reg, print_reg
 from wclayer.regf.reg_text import parse_reg
 from wclayer.regf.writer import write_hive
@@ -48,6 +49,22 @@ def test_what_hivexregedit_exports_is_what_was_written(name: str, tmp_path: Path
     found = root.find(PREFIX)
     assert found is not None
     assert content(found) == content(HIVES[name].root)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["hivex_rlenvalue", "regipy_BCD", "regipy_SAM", "yarp_BigDataHive", "yarp_ManySubkeysHive", "yarp_UnicodeHive"],
+)
+def test_a_real_hive_is_the_same_in_both_texts(name: str, tmp_path: Path) -> None:
+    data = (shared("data/hives") / name).read_bytes()
+    (tmp_path / "hive").write_bytes(data)
+    hive = read_hive(data)
+    theirs = hivexregedit("--export", "--prefix", PREFIX, str(tmp_path / "hive"), "\\")
+    ours = b"".join(encode_reg(print_reg(hive.root, PREFIX)))
+    for text in (theirs, ours):
+        found = apply_edits(Key(""), parse_reg(text, source="exported"), TIME).find(PREFIX)
+        assert found is not None
+        assert content(found) == content(hive.root)
 
 
 @pytest.mark.parametrize("name", HIVES)

@@ -46,21 +46,27 @@ def print_reg(key: Key, path: str, *, left_out: list[str] | None = None) -> Iter
     """
     left = _LeftOut(left_out)
     yield f"{HEADER}\n"
-    stack = [(key, path, False)]
-    while stack:
-        key, path, anew = stack.pop()
-        if key.semantics in (LayerSemantics.TOMBSTONE, LayerSemantics.SUPERSEDE_TREE) and not anew:
-            yield f"\n[-{path}]\n"
-            anew = True
-        if key.semantics is LayerSemantics.TOMBSTONE:
+    # Levels of keys yet to come, each with the path that they are in: all paths at once could be many times the hive.
+    levels: list[tuple[Iterator[Key], str | None, bool]] = [(iter((key,)), None, False)]
+    while levels:
+        keys, above, anew = levels[-1]
+        found = next(keys, None)
+        if found is None:
+            levels.pop()
             continue
-        if key.semantics is LayerSemantics.SUPERSEDE_LOCAL:
-            left.key(path, "a key that supersedes locally", "one that merges, supersedes a tree, or is deleted")
-        yield f"\n[{path}]\n"
-        yield from _values(key.values, path, left)
-        below = [sub for sub in key.subkeys if left.speakable(sub.name, path)]
-        below.sort(key=_order, reverse=True)
-        stack += [(sub, f"{path}\\{sub.name}", anew) for sub in below]
+        at = path if above is None else f"{above}\\{found.name}"
+        if above is not None and not left.speakable(found.name, at):
+            continue
+        if found.semantics in (LayerSemantics.TOMBSTONE, LayerSemantics.SUPERSEDE_TREE) and not anew:
+            yield f"\n[-{at}]\n"
+            anew = True
+        if found.semantics is LayerSemantics.TOMBSTONE:
+            continue
+        if found.semantics is LayerSemantics.SUPERSEDE_LOCAL:
+            left.key(at, "a key that supersedes locally", "one that merges, supersedes a tree, or is deleted")
+        yield f"\n[{at}]\n"
+        yield from _values(found.values, at, left)
+        levels.append((iter(sorted(found.subkeys, key=_order)), at, anew))
 
 
 def print_edits(edits: KeyEdits, path: str, *, left_out: list[str] | None = None) -> Iterator[str]:
@@ -70,19 +76,24 @@ def print_edits(edits: KeyEdits, path: str, *, left_out: list[str] | None = None
     """
     left = _LeftOut(left_out)
     yield f"{HEADER}\n"
-    stack = [(edits, path)]
-    while stack:
-        key, path = stack.pop()
+    levels: list[tuple[Iterator[KeyEdits], str | None]] = [(iter((edits,)), None)]
+    while levels:
+        keys, above = levels[-1]
+        key = next(keys, None)
+        if key is None:
+            levels.pop()
+            continue
+        at = path if above is None else f"{above}\\{key.name}"
+        if above is not None and not left.speakable(key.name, at):
+            continue
         if key.security is not None:
-            left.key(path, "a key's security", "a change of values and subkeys")
+            left.key(at, "a key's security", "a change of values and subkeys")
         if key.delete:
-            yield f"\n[-{path}]\n"
+            yield f"\n[-{at}]\n"
         if key.make or key.values:
-            yield f"\n[{path}]\n"
-            yield from _values(key.values.values(), path, left)
-        below = [order for order, sub in key.subkeys.items() if left.speakable(sub.name, path)]
-        below.sort(reverse=True)
-        stack += [(key.subkeys[order], f"{path}\\{key.subkeys[order].name}") for order in below]
+            yield f"\n[{at}]\n"
+            yield from _values(key.values.values(), at, left)
+        levels.append((iter([key.subkeys[order] for order in sorted(key.subkeys)]), at))
 
 
 def encode_reg(lines: Iterable[str], *, utf8: bool = False) -> Iterator[bytes]:
@@ -119,9 +130,9 @@ class _LeftOut:
             raise InexpressibleError(f"{message} has no place in a .reg file", path=path, expected=expected)
         self._paths.append(path)
 
-    def speakable(self, name: str, above: str) -> bool:
-        """Can a key below `above` be called so?"""
-        return self._speakable(f"{above}\\{name}", name, _UNSPEAKABLE_IN_KEYS, MAX_KEY_NAME)
+    def speakable(self, name: str, path: str) -> bool:
+        """Can the key at `path` be called so?"""
+        return self._speakable(path, name, _UNSPEAKABLE_IN_KEYS, MAX_KEY_NAME)
 
     def speakable_value(self, name: str, key: str) -> bool:
         """Can a value of `key` be called so?"""
