@@ -7,9 +7,29 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from wclayer.images.spec_keys import IMAGE, TABLES, Key
+from wclayer.images.spec_keys import IMAGE, REGISTRY, TABLES, Key
 
 _TEXT = {"type": "string"}
+_NUMBER = {"type": "integer", "minimum": 0}
+_VALUE: dict[str, Any] = {
+    "anyOf": [
+        _TEXT,
+        {**_NUMBER, "maximum": (1 << 32) - 1},
+        {"type": "array", "items": _TEXT},
+        *(
+            {"type": "object", "additionalProperties": False, "required": [form], "properties": {form: kind, **more}}
+            for form, kind, more in (
+                ("string", _TEXT, {}),
+                ("expand", _TEXT, {}),
+                ("multi", {"type": "array", "items": _TEXT}, {}),
+                ("dword", {**_NUMBER, "maximum": (1 << 32) - 1}, {}),
+                ("qword", _NUMBER, {}),
+                ("binary", _TEXT, {"type": {**_NUMBER, "maximum": (1 << 32) - 1}}),
+                ("delete", {"const": True}, {}),
+            )
+        ),
+    ]
+}
 _KINDS: dict[str, dict[str, Any]] = {
     "text": _TEXT,
     "texts": {"type": "array", "items": _TEXT},
@@ -19,6 +39,8 @@ _KINDS: dict[str, dict[str, Any]] = {
     "time": {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 0}]},
     "ports": {"type": "array", "items": {"type": ["integer", "string"]}},
     "map": {"type": "object", "additionalProperties": _TEXT},
+    "value": _VALUE,
+    "values": {"type": "object", "additionalProperties": _VALUE},
 }
 _NAMES = {
     "texts": "list of text",
@@ -27,6 +49,8 @@ _NAMES = {
     "time": "date and time",
     "ports": "list",
     "map": "table of text",
+    "value": "value",
+    "values": "table of values",
 }
 
 
@@ -58,6 +82,7 @@ def schema() -> str:
         "properties": {
             "image": _table(IMAGE),
             **{name: {"type": "array", "items": _table(keys)} for name, keys in TABLES.items()},
+            "registry": {"type": "object", "additionalProperties": _table(REGISTRY)},
         },
     }
     return json.dumps(value, indent=2) + "\n"
@@ -76,7 +101,11 @@ def table(keys: Mapping[str, Key]) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["tables"]:
-        for title, keys in (("[image]", IMAGE), *((f"[[{name}]]", keys) for name, keys in TABLES.items())):
+        for title, keys in (
+            ("[image]", IMAGE),
+            *((f"[[{name}]]", keys) for name, keys in TABLES.items()),
+            ("[registry.'KEY']", REGISTRY),
+        ):
             print(f"## `{title}`\n\n{table(keys)}\n")
     else:
         print(schema(), end="")

@@ -21,6 +21,8 @@ from ..images.compose import rfc3339
 from ..images.recipe import FilesRule, LayerRecipe, Recipe
 from ..images.spec import MAX_SIZE, check_port, load_recipe
 from ..layertar.compression import Compression
+from ..regf.edits import KeyEdits
+from ..regf.reg_text import parse_reg
 from ..stores.host import host_errors
 from .common import check_image_output, common_options, pairs, size_text, temporary_folder
 from .network import jobs_option, network_options, registries_of
@@ -28,6 +30,7 @@ from .progress import progress_bar
 
 __all__ = ["build"]
 
+MAX_REG = 1 << 28  # bytes
 _DOCKERFILES = ("dockerfile", "containerfile")
 
 
@@ -43,6 +46,14 @@ _DOCKERFILES = ("dockerfile", "containerfile")
     metavar="NAME=PLACE",
     multiple=True,
     help="Of a Dockerfile: a folder or image for COPY --from=NAME, or an image for FROM NAME.",
+)
+@click.option(
+    "--reg",
+    "reg_files",
+    metavar="FILE.reg",
+    multiple=True,
+    type=click.Path(),
+    help="Changes of the registry, as regedit exports them; made in the last layer.",
 )
 @click.option("--entrypoint", metavar="ARG", multiple=True, help="One option an argument, or one JSON array.")
 @click.option("--cmd", metavar="ARG", multiple=True, help="The default arguments; as --entrypoint.")
@@ -79,6 +90,7 @@ def build(
     target: str | None,
     build_arg: tuple[str, ...],
     build_context: tuple[str, ...],
+    reg_files: tuple[str, ...],
     entrypoint: tuple[str, ...],
     cmd: tuple[str, ...],
     env: tuple[str, ...],
@@ -127,6 +139,7 @@ def build(
       wclayer build hello -o oci-archive:hello.tar --compress zstd --acl read-only
       wclayer build app --from oci:base:nanoserver -o oci:out:app --user ContainerUser
       wclayer build -f image.toml -o oci:out:service --label version=1.2
+      wclayer build --from oci:base:nanoserver --reg settings.reg -o oci:out:settings
       wclayer build -f Dockerfile -o oci:out:tool --build-arg VERSION=1.2
       wclayer build --from oci:out:hello -o oci:out:quiet --cmd '["cmd", "/c", "exit 0"]'
     """
@@ -150,6 +163,7 @@ def build(
     recipe = replace(
         recipe,
         config=config,
+        registry=_registry(reg_files),
         annotations={**recipe.annotations, **pairs("--annotation", annotation)},
         base=base or recipe.base,
         os_version=os_version or recipe.os_version,
@@ -216,11 +230,25 @@ def _context(contexts: tuple[str, ...], file: str) -> str:
     return contexts[0] if contexts else os.path.dirname(file) or "."
 
 
-def _read(file: str) -> bytes:
+def _registry(files: tuple[str, ...]) -> KeyEdits | None:
+    """The changes that .reg files make, one after the other."""
+    if not files:
+        return None
+    changes = KeyEdits()
+    for file in files:
+        data = _read(file, MAX_REG)
+        if len(data) > MAX_REG:
+            raise UsageError("a .reg file this large", path=file, expected=f"at most {MAX_REG:,} bytes")
+        changes.update(parse_reg(data, source=file))
+    return changes
+
+
+def _read(file: str, most: int = MAX_SIZE) -> bytes:
+    """The content of a file; of one larger than `most` bytes a little more than that."""
     with host_errors(file):
         try:
             with open(file, "rb") as stream:
-                return stream.read(MAX_SIZE + 1)
+                return stream.read(most + 1)
         except FileNotFoundError:
             raise NotFoundError("no such file", path=file) from None
 
@@ -288,6 +316,7 @@ def _as_json(built: BuiltImage, seconds: float) -> dict[str, Any]:
             for layer in built.layers
         ],
         "made": built.made,
+        "changed": built.changed,
         "left_out": built.left_out,
         "seconds": round(seconds, 3),
         "warnings": built.warnings,
@@ -307,6 +336,8 @@ def _print(built: BuiltImage, output: str, seconds: float, *, err: bool) -> None
         say(f"layer   #{number} {layer.diff_id}: {counts}; {size_text(layer.bytes)}, blob {size}")
     if built.made:
         say(f"made    {len(built.made)} registry hives, which every base layer needs")
+    if built.changed:
+        say(f"registry {', '.join(built.changed)}")
     if built.left_out:
         say(f"left out: {built.left_out} files of macOS's own (.DS_Store, ._*)")
     for warning in built.warnings:

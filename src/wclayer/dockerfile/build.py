@@ -368,7 +368,7 @@ class _Build:
             place = Place(
                 text=f"stage {stage}", transport="oci", path=os.path.join(self._temporary, f"stage-{stage.number}")
             )
-            recipe = replace(self.recipe(stage), compression="none", level=None, history=())
+            recipe = replace(self.recipe(stage), compression="none", level=None, history=(), registry=None)
             build_on(
                 state.image,
                 recipe,

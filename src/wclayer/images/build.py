@@ -9,17 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ..entry import Entry, Summary
-from ..errors import HiveError, UsageError, WclayerError
-from ..layers.base import check_base_hive
-from ..layers.hives import CONFIG_HIVES, MAX_HIVE
+from ..errors import UsageError, WclayerError
 from ..layertar.compression import Compressed
 from ..layertar.writer import TarWriter
-from ..regf.minimal import minimal_hive
 from ..registry.registries import Registries
-from ..stores.rules import FILES
 from ..win32.filetime import from_unix_ns
 from .access import Access
 from .below import Below, know
+from .build_hives import BuildHives, with_registry
 from .choosing import Choice
 from .compose import CREATED_BY, compose_config, compose_manifest, history_entry, rfc3339
 from .descriptors import (
@@ -42,7 +39,7 @@ from .places import Place, parse_place
 from .reading import Image, open_image
 from .recipe import DirectoryRule, JunctionRule, Recipe, SymlinkRule
 from .source_folder import changed
-from .source_tree import Kind, SourceTree, Survey
+from .source_tree import SourceTree, Survey
 from .writing import ImageWriter, create_image
 
 __all__ = ["BuiltImage", "Progress", "build_image", "build_on"]
@@ -55,7 +52,8 @@ _COMPRESSOR: Final = "wclayer.compressor"
 class BuiltImage:
     """What was built: digests `sha256:HEX`, `created` in seconds since 1970, a summary for each new layer, base first.
 
-    made: the paths of the hives that were made. left_out: how many files of macOS's own were passed over.
+    made: the paths of the hives that were made; changed: of those in which the registry was changed. left_out: how many
+    files of macOS's own were passed over.
     """
 
     digest: str = ""
@@ -65,6 +63,7 @@ class BuiltImage:
     base_layers: int = 0
     layers: list[Summary] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     left_out: int = 0
     warnings: list[str] = field(default_factory=list)
 
@@ -132,13 +131,14 @@ def build_on(
     bare: make no hives FROM scratch, and an image of the new layers alone; no Windows takes it.
     """
     place = output if isinstance(output, Place) else parse_place(output)
+    recipe = with_registry(recipe)
     with ExitStack() as stack:
         known = stack.enter_context(KnownBase(base, cache, progress))
         trees: list[SourceTree] = []
         for layer in recipe.layers:
             decided = decide_into(layer, trees, known)
             trees.append(stack.enter_context(SourceTree(decided, recipe.context)))
-        build = _Build(recipe, place, base, known, trees, workers, progress, bare=bare)
+        build = _Build(recipe, place, base, known, trees, workers, progress, bare=bare, temporary=temporary)
         build.check()
         sources = [] if base is None else [base.place]
         with create_image(place, force=force, temporary=temporary, registries=registries, sources=sources) as writer:
@@ -157,6 +157,7 @@ class _Build:
         progress: Progress | None,
         *,
         bare: bool,
+        temporary: str | os.PathLike[str] | None,
     ) -> None:
         self._known = known
         self._bare = bare
@@ -169,7 +170,7 @@ class _Build:
         self._compression = "none" if place.transport == "docker-archive" else recipe.compression
         self._compressor: str | None = None
         self._surveys: list[Survey] = []
-        self._hives: list[str] = []  # those to be made
+        self._hives = BuildHives(recipe, base, trees, temporary, bare=bare)
         self._result = BuiltImage(platform=_platform(recipe, base))
         self._result.base_layers = len(base.layers) if base else 0
 
@@ -187,8 +188,7 @@ class _Build:
             for tree in self._trees:
                 tree.check_output(self._place.path)
         if self._base is None:
-            if not self._bare:
-                self._find_hives(self._trees[0])
+            self._hives.find()
             if self._trees[0].removals:
                 raise UsageError(
                     "a removal in the lowest layer, which has nothing below it", path=self._trees[0].removals[0]
@@ -215,28 +215,6 @@ class _Build:
                     error.at(path)
                     raise
 
-    def _find_hives(self, tree: SourceTree) -> None:
-        for hive in CONFIG_HIVES:
-            path = hive.config.removeprefix(f"{FILES}/")
-            node = tree.find(path.split("/"))
-            if node is None:
-                tree.add_file(path, b"")
-                self._hives.append(path)
-                continue
-            path = f"{FILES}/{node.path}"
-            if node.kind is not Kind.FILE:
-                raise HiveError(f"{node.kind.value}, where a base layer needs a registry hive", path=path)
-            [origin] = node.origins
-            if origin.found.st_size > MAX_HIVE:
-                got = origin.found.st_size
-                raise HiveError("no registry hive", path=path, expected=f"at most {MAX_HIVE:,} bytes", got=got)
-            try:
-                check_base_hive(origin.folder.read(origin.host, origin.found))
-            except HiveError as error:
-                error.at(path)
-                error.hint = "; ".join(filter(None, (error.hint, "leave it out, and a minimal one is made")))
-                raise
-
     # --- writing ----------------------------------------------------------------
 
     def write(self, writer: ImageWriter) -> BuiltImage:
@@ -244,15 +222,16 @@ class _Build:
         created = from_unix_ns(result.created * 10**9)
         latest = None if recipe.created is None else created
         times = Times(created, latest, recipe.times == "epoch")
-        for path in self._hives:
-            self._trees[0].add_file(path, minimal_hive(created))
-        result.made = [f"{FILES}/{path}" for path in self._hives]
+        self._hives.make(created)
         descriptors = self._copy_base(writer)
+        differencing = self._hives.differencing(writer, created)
+        result.made, result.changed = self._hives.made, self._hives.changed
+        result.warnings.extend(self._hives.warnings)
         with ExitStack() as stack:
             known = list(self._known.layers(writer) if self._trees else ())  # base first
             for number, tree in enumerate(self._trees):
                 below = Below(known[::-1]) if known else None
-                layer = NewLayer(tree, below, times, acl=recipe.acl)
+                layer = NewLayer(tree, below, times, acl=recipe.acl, hives=differencing[number])
                 with writer.blob() as blob:
                     steps = self._tar(layer, blob)
                     if number + 1 < len(self._trees):

@@ -7,8 +7,9 @@ hcsshim's walk: whiteouts after their directory, names in byte order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, TypeAlias, TypeVar
 
 from ..body import BytesBody
@@ -84,7 +85,8 @@ class _Place:
 class NewLayer:
     """The entries of a new layer; a base layer if `below` is None.
 
-    acl: the template of what no rule says anything about. `warnings` grows as entries are given.
+    acl: the template of what no rule says anything about. hives: differencing hives by their paths in the layer.
+    `warnings` grows as entries are given.
 
     entries() raises LayerError for what does not go with the layers below, NotFoundError for a removal of what they do
     not have, and what the tree, its links and its bodies raise.
@@ -92,11 +94,20 @@ class NewLayer:
 
     restartable = True
 
-    def __init__(self, tree: SourceTree, below: Lower | None, times: Times, *, acl: str = "default") -> None:
+    def __init__(
+        self,
+        tree: SourceTree,
+        below: Lower | None,
+        times: Times,
+        *,
+        acl: str = "default",
+        hives: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         self._tree = tree
         self._below = below
         self._times = times
         self._access = Access.named(acl)
+        self._hives = hives
         self._first: dict[tuple[int, int, bytes, int], str] = {}  # names given so far of files that have several
         self.warnings: list[str] = []
 
@@ -123,6 +134,8 @@ class NewLayer:
             if not isinstance(hives, Directory):
                 hives = new_directory(HIVES, self._times.made)
             yield hives, None
+            for path, data in sorted(self._hives.items()):
+                yield self._hive(path, data, self._times.made)
 
     # --- places ---------------------------------------------------------------
 
@@ -226,9 +239,10 @@ class NewLayer:
         node = place.node
         time = self._times.of(node.origins)
         if node.data is not None:
-            access = Access.named(_HIVE_ACCESS) if upcase(place.path) in _HIVE_PATHS else place.access
+            if upcase(place.path) in _HIVE_PATHS:
+                return self._hive(place.path, node.data, time)
             entry = new_file(place.path, time, len(node.data))
-            return replace(entry, security_descriptor=access.descriptor(directory=False)), BytesBody(node.data)
+            return replace(entry, security_descriptor=place.access.descriptor(directory=False)), BytesBody(node.data)
         [origin] = node.origins
         entry = new_file(place.path, time, origin.found.st_size)
         descriptor = place.access.descriptor(directory=False)
@@ -242,6 +256,11 @@ class NewLayer:
         if (known := origin.folder.entry(origin.host)) is not None:
             entry = _as_copied(entry, known)
         return entry, origin.folder.open(origin.host, origin.found)
+
+    def _hive(self, path: str, data: bytes, time: int) -> Step:
+        access = Access.named(_HIVE_ACCESS)
+        entry = replace(new_file(path, time, len(data)), security_descriptor=access.descriptor(directory=False))
+        return entry, BytesBody(data)
 
     def _streams(self, place: _Place, entry: Entry) -> Iterator[Step]:
         """The named streams of what comes from a layer."""

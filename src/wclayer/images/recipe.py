@@ -12,6 +12,7 @@ from os import stat_result
 from typing import Any, Literal, Protocol
 
 from ..entry import AlternateStream, Body, Directory, File
+from ..regf.edits import KeyEdits
 
 __all__ = [
     "Config",
@@ -147,6 +148,7 @@ class LayerRecipe:
     """One layer, base or on top; `name` goes into the image's history.
 
     later_wins: of two files of one name the one of the later rule counts, as in Dockerfiles; otherwise it is an error.
+    registry: its changes of the registry, below the names of the registry's roots (`HKEY_LOCAL_MACHINE`).
     """
 
     files: tuple[FilesRule, ...] = ()
@@ -156,6 +158,7 @@ class LayerRecipe:
     remove: tuple[RemoveRule, ...] = ()
     name: str | None = None
     later_wins: bool = False
+    registry: KeyEdits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +195,8 @@ class Recipe:
     """The config's own `config`, to put `config` over; None for the base's."""
     history: tuple[Step, ...] = ()
     """The new entries of the history, one of them for each layer; made from the layers' names, if empty."""
+    registry: KeyEdits | None = None
+    """Further changes of the registry, made after all others in the uppermost new layer."""
     config: Config = Config()
     annotations: Mapping[str, str] = field(default_factory=dict)
     os_version: str | None = None

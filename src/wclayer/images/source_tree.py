@@ -79,7 +79,7 @@ class Node:
     """One name of the tree, at `path` of drive C: ("" is its root).
 
     origins: what the host has there; several for a directory that was merged. rule: what a rule says of this very name.
-    data: the content of a file that was made up.
+    data: the content of a file that was made up, or changed.
     """
 
     path: str
@@ -112,6 +112,7 @@ class SourceTree:
         self._later_wins = recipe.later_wins
         self._listings: OrderedDict[str, list[Node]] = OrderedDict()
         self._top = _Spot("")
+        self._changed: dict[str, bytes] = {}  # contents by paths in upper case
         self.output_folder: bytes | None = None  # where writing the output changes names, and so the time
         self.removals: list[str] = [rule.path for rule in recipe.remove]
         try:
@@ -209,6 +210,11 @@ class SourceTree:
         self._spot(path).data = data
         self._listings.clear()
 
+    def change_file(self, path: str, data: bytes) -> None:
+        """Give the file that is at this path another content."""
+        self._changed[upcase(path)] = data
+        self._listings.clear()
+
     def _spot(self, path: str) -> _Spot:
         spot = self._top
         for name in path.split("/") if path else ():
@@ -227,6 +233,8 @@ class SourceTree:
             self._listings.move_to_end(node.path)
             return known
         merged = self._merge(node)
+        for child in merged.values() if self._changed else ():
+            child.data = self._changed.get(upcase(child.path), child.data)
         result = sorted(merged.values(), key=lambda child: encode_wtf8(child.path))
         self._listings[node.path] = result
         if len(self._listings) > _LISTINGS:

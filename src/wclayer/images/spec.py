@@ -14,7 +14,10 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 from ..errors import SpecError, UsageError, WclayerError
+from ..layers.hives import locate
+from ..regf.edits import KeyEdits
 from .access import Access
+from .acl import parse_descriptor
 from .places import parse_place
 from .recipe import (
     Config,
@@ -28,7 +31,8 @@ from .recipe import (
     SymlinkRule,
 )
 from .source_tree import check_name
-from .spec_keys import ATTRIBUTES, IMAGE, TABLES, Key
+from .spec_keys import ATTRIBUTES, IMAGE, REGISTRY, TABLES, Key
+from .spec_registry import registry_value
 
 __all__ = ["MAX_SIZE", "check_port", "load_recipe"]
 
@@ -36,6 +40,7 @@ MAX_SIZE: Final = 1 << 20  # bytes
 
 _DRIVE: Final = re.compile(r"([A-Za-z]):")
 _PORT: Final = re.compile(r"([0-9]{1,5})(?:/(?:tcp|udp))?", re.ASCII)
+_REGISTRY_EXAMPLE: Final = "[registry.'HKLM\\SOFTWARE\\Acme']"
 _MAX_TIME: Final = 253_402_300_799  # the end of the year 9999
 
 
@@ -80,8 +85,12 @@ class _Table:
             if known.required and key not in value:
                 raise self.error(f"{key} is missing", expected=known.text)
 
-    def error(self, message: str, *, expected: object = None, got: object = None) -> SpecError:
-        return SpecError(f"{self.where}: {message}", path=self.source, expected=expected, got=got)
+    def error(self, message: str, *, expected: object = None, got: object = None, hint: str | None = None) -> SpecError:
+        return SpecError(f"{self.where}: {message}", path=self.source, expected=expected, got=got, hint=hint)
+
+    def wrong(self, error: WclayerError) -> SpecError:
+        """What is wrong with a value of this table."""
+        return self.error(error.message, expected=error.expected, got=error.got, hint=error.hint)
 
     def get(self, key: str) -> Any:
         return self._value.get(key)
@@ -135,6 +144,8 @@ _KINDS: Final = {
     "time": ("a date and time such as 2024-01-31T12:00:00Z, or seconds since 1970", _is_time),
     "ports": ("a list of ports", _is_ports),
     "map": ("a table of texts", _is_map),
+    "value": ("a value of the registry", lambda _: True),  # registry_value looks closer
+    "values": ("a table of values of the registry", lambda value: isinstance(value, dict)),
 }
 
 
@@ -146,8 +157,8 @@ def _nearest(key: str, known: Mapping[str, Any]) -> str:
 class _Spec:
     def __init__(self, value: dict[str, Any], source: str, folder: str) -> None:
         for key in value:
-            if key not in ("image", *TABLES):
-                known = {"image": None, **TABLES}
+            if key not in ("image", "registry", *TABLES):
+                known = {"image": None, "registry": None, **TABLES}
                 raise SpecError("an unknown table", path=source, expected=_nearest(key, known), got=key)
         self._source = source
         self._folder = folder
@@ -163,6 +174,11 @@ class _Spec:
             self._tables[name] = [
                 _Table(one, keys, source, f"[[{name}]] number {number}") for number, one in enumerate(found, 1)
             ]
+
+        registry = value.get("registry", {})
+        if not isinstance(registry, dict):
+            raise SpecError("registry is no table of keys", path=source, expected=_REGISTRY_EXAMPLE)
+        self._registry = {path: _Table(one, REGISTRY, source, f"[registry.'{path}']") for path, one in registry.items()}
 
     def recipe(self) -> Recipe:
         image = self._image
@@ -224,7 +240,7 @@ class _Spec:
     def _recipes(self) -> tuple[LayerRecipe, ...]:
         names: tuple[str | None, ...] = (None,) if self._layers is None else self._layers
         layers = tuple(self._layer(name) for name in names)
-        if self._layers is None and not any(self._tables.values()):
+        if self._layers is None and not any(self._tables.values()) and not self._registry:
             return ()  # a change of the config alone
         for layer in layers:
             if layer == LayerRecipe(name=layer.name):
@@ -258,21 +274,59 @@ class _Spec:
                 for table in self._of("junctions", name)
             ),
             remove=tuple(RemoveRule(path=self._path(table, "path")) for table in self._of("remove", name)),
+            registry=self._registry_of(name),
             name=name,
         )
 
     def _of(self, kind: str, name: str | None) -> list[_Table]:
         """The tables of one kind that go into the layer `name`."""
-        result: list[_Table] = []
-        for table in self._tables[kind]:
-            layer = table.text("layer")
-            if self._layers is None and layer is not None:
-                raise table.error("layer, while [image] has no layers", got=layer)
-            if self._layers is not None and layer not in self._layers:
-                raise table.error("layer", expected=", ".join(self._layers), got=layer or "none")
-            if layer == name:
-                result.append(table)
-        return result
+        return [table for table in self._tables[kind] if self._layer_of(table) == name]
+
+    def _layer_of(self, table: _Table) -> str | None:
+        """The layer that a table goes into."""
+        layer = table.text("layer")
+        if self._layers is None and layer is not None:
+            raise table.error("layer, while [image] has no layers", got=layer)
+        if self._layers is not None and layer not in self._layers:
+            raise table.error("layer", expected=", ".join(self._layers), got=layer or "none")
+        return layer
+
+    def _registry_of(self, name: str | None) -> KeyEdits | None:
+        """The changes of the registry that go into the layer `name`, in the order of the file."""
+        root: KeyEdits | None = None
+        for path, table in self._registry.items():
+            if self._layer_of(table) == name:
+                root = root or KeyEdits()
+                self._registry_key(root, path, table)
+        return root
+
+    def _registry_key(self, root: KeyEdits, path: str, table: _Table) -> None:
+        try:
+            hive, names = locate(path)
+            values = [registry_value(name, given) for name, given in (table.get("values") or {}).items()]
+            if (given := table.get("default")) is not None:
+                values.append(registry_value("", given))
+            key = root.at((*hive.root, *names), make=False)
+        except WclayerError as error:
+            raise table.wrong(error) from None
+        deleted = table.texts("delete-values") or ()
+        if table.get("delete"):
+            key.remove()
+        makes = any(not value.tombstone for value in values) or table.text("sddl") is not None
+        if makes or not (values or deleted or table.get("delete")):
+            root.at((*hive.root, *names), make=True)
+        for value in values:
+            if value.tombstone:
+                key.unset(value.name)
+            else:
+                key.set(value)
+        for one in deleted:
+            key.unset(one)
+        if (sddl := table.text("sddl")) is not None:
+            try:
+                key.security = parse_descriptor(sddl)
+            except WclayerError as error:
+                raise table.wrong(error) from None
 
     def _files(self, table: _Table) -> FilesRule:
         target = table.text("target") or ""
@@ -309,7 +363,7 @@ class _Spec:
         try:
             Access.named("default").changed(security)
         except WclayerError as error:
-            raise table.error(error.message, expected=error.expected, got=error.got) from None
+            raise table.wrong(error) from None
         return security
 
 

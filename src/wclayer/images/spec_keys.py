@@ -12,14 +12,16 @@ from typing import Final
 from ..layertar.compression import LEVELS
 from .acl import TEMPLATES
 
-__all__ = ["ATTRIBUTES", "IMAGE", "TABLES", "Key"]
+__all__ = ["ATTRIBUTES", "IMAGE", "REGISTRY", "TABLES", "Key"]
 
 ATTRIBUTES: Final = {"readonly": 0x1, "hidden": 0x2, "system": 0x4, "not-content-indexed": 0x2000}
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """kind: text, texts, flag, number, time, ports, attributes, or a table of texts (`map`). choices: all values."""
+    """kind: text, texts, flag, number, time, ports, attributes, a table of texts (`map`), a value of the registry
+    (`value`), or a table of these (`values`). choices: all values.
+    """
 
     kind: str
     text: str
@@ -83,4 +85,13 @@ TABLES: Final[dict[str, dict[str, Key]]] = {
         "path": Key("text", "What the layers below have, and this one deletes.", required=True),
         "layer": _LAYER,
     },
+}
+
+REGISTRY: Final[dict[str, Key]] = {
+    "values": Key("values", "The values to set, or to delete, by name."),
+    "default": Key("value", "The default value, which has no name."),
+    "delete-values": Key("texts", "The names of values to delete."),
+    "delete": Key("flag", "Delete the key with all below it first."),
+    "sddl": Key("text", "The security descriptor of the key itself, in SDDL; new keys below it inherit."),
+    "layer": _LAYER,
 }

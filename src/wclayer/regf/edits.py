@@ -71,6 +71,22 @@ class KeyEdits:
         self.values.clear()
         self.subkeys.clear()
 
+    def update(self, later: KeyEdits) -> None:
+        """Make the changes of `later` after these."""
+        stack = [(self, later)]
+        while stack:
+            mine, other = stack.pop()
+            if other.delete:
+                mine.remove()
+            if other.make and not mine.make:
+                mine.name, mine.make = other.name, True
+            for value in other.values.values():
+                mine.unset(value.name)
+                mine.values[key_order(value.name)] = value
+            mine.security = other.security or mine.security
+            for order, below in other.subkeys.items():
+                stack.append((mine.subkeys.setdefault(order, KeyEdits(below.name)), below))
+
 
 @dataclass(slots=True)
 class Missed:

@@ -6,7 +6,7 @@ are: a REG_SZ may lack its NUL, a class name may be no text, a type any number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -14,7 +14,19 @@ from typing import Final, NamedTuple
 from .layout import LAYER_INHERIT_CLASS, LAYER_SEMANTICS, MINOR_LAYERED, MINOR_XP
 from .names import key_order
 
-__all__ = ["DEFAULT_SECURITY", "Hive", "Key", "LayerSemantics", "Place", "RegType", "Value", "dword", "sz"]
+__all__ = [
+    "DEFAULT_SECURITY",
+    "Hive",
+    "Key",
+    "LayerSemantics",
+    "Place",
+    "RegType",
+    "Value",
+    "dword",
+    "multi_sz",
+    "qword",
+    "sz",
+]
 
 DEFAULT_SECURITY: Final = bytes.fromhex(
     "0100048070000000800000000000000014000000"
@@ -211,11 +223,25 @@ class Hive:
         return self.minor == MINOR_LAYERED and self.layered
 
 
-def sz(name: str, text: str) -> Value:
-    """A REG_SZ of `text`, with its NUL."""
-    return Value(name, RegType.SZ, (text + "\0").encode("utf-16-le", "surrogatepass"))
+def sz(name: str, text: str, kind: int = RegType.SZ) -> Value:
+    """A REG_SZ of `text`, with its NUL; or a REG_EXPAND_SZ, which has the same form."""
+    return Value(name, kind, _utf16(text + "\0"))
+
+
+def multi_sz(name: str, texts: Iterable[str]) -> Value:
+    """A REG_MULTI_SZ of `texts`, none of them empty, as an empty one ends the list."""
+    return Value(name, RegType.MULTI_SZ, _utf16("".join(text + "\0" for text in texts) + "\0"))
 
 
 def dword(name: str, number: int) -> Value:
     """A REG_DWORD of `number`, which 32 bits must hold."""
     return Value(name, RegType.DWORD, number.to_bytes(4, "little"))
+
+
+def qword(name: str, number: int) -> Value:
+    """A REG_QWORD of `number`, which 64 bits must hold."""
+    return Value(name, RegType.QWORD, number.to_bytes(8, "little"))
+
+
+def _utf16(text: str) -> bytes:
+    return text.encode("utf-16-le", "surrogatepass")

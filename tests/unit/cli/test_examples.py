@@ -28,6 +28,7 @@ FROM scratch
 ARG VERSION
 COPY hello/hello.cmd C:/tool-$VERSION/
 """
+REG = b'Windows Registry Editor Version 5.00\n\n[HKLM\\SOFTWARE\\Acme]\n"Level"=dword:2\n'
 # What must be there first, for the help of each command.
 BEFORE = {
     "build": ["build hello -o oci:base:nanoserver"],
@@ -87,6 +88,7 @@ def test_the_examples_of_each_help_run(tmp_path: Path, command: str) -> None:
     (place / "hello" / "hello.cmd").write_bytes(b"@echo hello\r\n")
     (place / "image.toml").write_bytes(IMAGE_TOML)
     (place / "Dockerfile").write_bytes(DOCKERFILE)
+    (place / "settings.reg").write_bytes(REG)
     (place / "layer.tar").write_bytes(TAR)
     (place / "layer.tar.gz").write_bytes(gzip.compress(TAR))
     (place / "app.tar.gz").write_bytes(gzip.compress(UPPER))

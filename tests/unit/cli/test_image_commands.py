@@ -69,8 +69,8 @@ def test_build_in_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("build", "--json", "hello", "-o", "oci:out:t")
     found = json.loads(capsys.readouterr().out)
     assert set(found) == {
-        *("digest", "config", "platform", "created", "base_layers", "layers", "made", "left_out", "seconds"),
-        "warnings",
+        *("digest", "config", "platform", "created", "base_layers", "layers", "made", "changed", "left_out"),
+        *("seconds", "warnings"),
     }
     [layer] = found["layers"]
     assert layer["entries"] == {"directories": 4, "files": 6}

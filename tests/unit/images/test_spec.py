@@ -23,7 +23,7 @@ from wclayer.images.recipe import (
     SymlinkRule,
 )
 from wclayer.images.spec import MAX_SIZE, load_recipe
-from wclayer.images.spec_keys import IMAGE, TABLES
+from wclayer.images.spec_keys import IMAGE, REGISTRY, TABLES
 
 DOCS = Path(__file__).parents[3] / "docs"
 HERE = os.path.join("some", "folder")
@@ -103,7 +103,7 @@ def test_the_full_example_has_every_key_but_those_that_exclude_others() -> None:
 
 def test_the_docs_have_every_key() -> None:
     text = (DOCS / "image-toml.md").read_text(encoding="utf-8")
-    for keys in (IMAGE, *TABLES.values()):
+    for keys in (IMAGE, *TABLES.values(), REGISTRY):
         assert table(keys) in text, "run python -m docs.image_schema tables"
 
 
@@ -146,7 +146,7 @@ def test_targets(text: str, path: str, into: bool) -> None:
     ("text", "message"),
     [
         ("a = ", "no TOML"),
-        ("a = 1", "unknown table; expected image, files"),
+        ("a = 1", "unknown table; expected image, registry, files"),
         ("image = 1", r"\[image\] is no table"),
         ('[image]\nentry-point = ["x"]', "unknown key; expected entrypoint.; got entry-point"),
         ('[image]\nos_version = "1"', "expected os-version.; got os_version"),

@@ -1,0 +1,122 @@
+"""The registry of a new image: changes go into the hives of its base layer, or become differencing hives above it.
+
+Windows' own layers have all five differencing hives, those that change nothing empty
+ones; so have these. What a change means depends on what the layers below show: that a
+key is there, what its descriptor is, which control set is the current one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ..errors import UsageError
+from ..layers.hives import CONFIG_HIVES, ConfigHive, control_set, locate, root_path
+from ..regf.delta import empty_delta, merge_delta
+from ..regf.edits import KeyEdits, Missed, apply_edits, delta_of
+from ..regf.layout import MINOR_LAYERED, MINOR_XP
+from ..regf.minimal import minimal_hive
+from ..regf.model import Hive, Key
+from ..regf.names import key_order
+from ..regf.reader import read_hive
+from ..regf.writer import write_hive
+
+__all__ = ["HiveEdits", "by_hive", "changed_hive", "differencing_hives"]
+
+
+@dataclass(slots=True)
+class HiveEdits:
+    """The changes of each hive that has any."""
+
+    hives: dict[ConfigHive, KeyEdits]
+
+    def of(self, hive: ConfigHive, view: Key) -> KeyEdits | None:
+        """Those of one hive, where the layers below show `view`: `CurrentControlSet` is the one that is current there.
+
+        Raises NotFoundError where none is.
+        """
+        edits = self.hives.get(hive)
+        order = key_order("CurrentControlSet")
+        if edits is None or order not in edits.subkeys or hive.name != "SYSTEM":
+            return edits
+        result = KeyEdits(edits.name)
+        result.update(edits)
+        current = result.subkeys.pop(order)
+        current.name = control_set(hive, [current.name], view)[0]
+        result.subkeys.setdefault(key_order(current.name), KeyEdits(current.name)).update(current)
+        return result
+
+
+def by_hive(changes: KeyEdits | None) -> HiveEdits:
+    """Changes below the registry's roots, as those of hives.
+
+    Raises UsageError for keys that are in no hive of a layer.
+    """
+    result: dict[ConfigHive, KeyEdits] = {}
+    stack = [(changes, "")] if changes is not None else []
+    while stack:
+        edits, path = stack.pop()
+        try:
+            hive, names = locate(path)
+        except UsageError:
+            # Above the hives there is nothing to change but what lies in them.
+            if edits.values or edits.delete or edits.security or not edits.subkeys:
+                raise
+            stack += [(sub, f"{path}\\{sub.name}".lstrip("\\")) for sub in reversed(edits.subkeys.values())]
+            continue
+        if edits.delete and not names:
+            raise UsageError("the root of a hive cannot be deleted", path=root_path(hive), expected="a key below it")
+        mine = result.setdefault(hive, KeyEdits())
+        mine.at(names, make=edits.make).update(edits)
+    return HiveEdits(result)
+
+
+def changed_hive(hive: ConfigHive, edits: HiveEdits, data: bytes | None, time: int) -> tuple[bytes, list[str]]:
+    """The hive of a base layer with the changes, and what there was to delete and is not there.
+
+    data: the hive as it is; None for one with nothing in it. time: the FILETIME of what changes.
+    """
+    before = read_hive(data) if data is not None else read_hive(minimal_hive(time))
+    changes = edits.of(hive, before.root)
+    if changes is None:
+        return data if data is not None else minimal_hive(time), []
+    missed = Missed()
+    root = apply_edits(before.root, changes, time, missed)
+    return write_hive(replace(before, root=root, last_written=max(before.last_written, time))), _said(hive, missed)
+
+
+def differencing_hives(
+    layers: Sequence[HiveEdits], view_of: Callable[[ConfigHive], Hive | None], time: int
+) -> tuple[list[dict[str, bytes]], list[str]]:
+    """For each new layer, lowest first, its differencing hives by their paths; and what there was to delete and is not.
+
+    view_of: a hive as the layers below them all show it. time: the FILETIME of what changes. One hive is in memory at
+    a time. Raises NotFoundError for a CurrentControlSet that there is not.
+    """
+    result: list[dict[str, bytes]] = [{} for _ in layers]
+    missed: list[str] = []
+    empty = write_hive(empty_delta(time))
+    for hive in CONFIG_HIVES:
+        view: Hive | None = None
+        for edits, made in zip(layers, result, strict=True):
+            made[hive.delta] = empty
+            if hive not in edits.hives:
+                continue
+            if view is None:
+                view = view_of(hive) or Hive(Key("ROOT"), 0, MINOR_XP)
+            changes = edits.of(hive, view.root)
+            if changes is None:
+                continue
+            unmet = Missed()
+            delta = Hive(delta_of(view.root, changes, time, unmet), time, MINOR_LAYERED)
+            missed += _said(hive, unmet)
+            made[hive.delta] = write_hive(delta)
+            view = merge_delta(view, delta)
+    return result, missed
+
+
+def _said(hive: ConfigHive, missed: Missed) -> list[str]:
+    root = root_path(hive)
+    keys = [f"{root}\\{path}: nothing to delete, there is no such key" for path in missed.keys]
+    values = [f"{root}\\{path}: nothing to delete, there is no such value" for path in missed.values]
+    return keys + values
