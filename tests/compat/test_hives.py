@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import os
 import re
+import struct
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -24,9 +25,11 @@ from tests.compat.tools import missing, shared, tool
 from tests.unit.regf.samples import TIME, crowd, rich, small
 from wclayer.regf.bcd import minimal_bcd
 from wclayer.regf.check import HiveState, check_hive
+from wclayer.regf.log import recover_hive
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import Hive, Key, RegType
 from wclayer.regf.names import key_order
+from wclayer.regf.reader import read_hive
 from wclayer.regf.writer import write_hive
 
 ENVIRONMENT = {**os.environ, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
@@ -297,3 +300,26 @@ def test_real_hives_are_what_they_are(name: str) -> None:
     else:
         assert report.findings == ()
     assert report.differencing == (name == "yarp_System_Delta")
+
+
+@pytest.mark.parametrize("names", [("LOG1", "LOG2"), ("LOG2", "LOG1"), ("LOG2",)])
+@pytest.mark.parametrize("lost", [False, True])
+def test_logs_make_of_a_hive_what_windows_made_of_it(names: tuple[str, ...], lost: bool) -> None:
+    hives = shared("data/hives")
+    dirty = bytearray((hives / "yarp_NewDirtyHive").read_bytes())
+    windows = (hives / "yarp_RecoveredHive_Windows10").read_bytes()
+    logs = [(hives / f"yarp_NewDirtyHive.{name}").read_bytes() for name in names]
+    if lost:
+        dirty[:512] = bytes(512)
+    recovered = recover_hive(bytes(dirty), logs)
+    assert recovered.applied == tuple({"LOG1": 1, "LOG2": 3}[name] for name in names)
+    assert (
+        recovered.notes
+        == (f"log {names.index('LOG2') + 1} gives the base block, as that of the hive is broken",) * lost
+    )
+    # Windows has written once more since: its sequence numbers, and the checksum over them, are others.
+    assert recovered.data[4096:] == windows[4096:]
+    assert {at for at in range(4096) if recovered.data[at] != windows[at]} <= {4, 8, *range(508, 512)}
+    assert struct.unpack_from("<II", recovered.data, 4) == (5, 5)
+    assert check_hive(recovered.data).findings == ()
+    assert read_hive(recovered.data).root == read_hive(windows).root

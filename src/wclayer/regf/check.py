@@ -86,6 +86,6 @@ def require_loadable(data: bytes) -> None:
 
 _HINTS = {
     HiveState.EMPTY: "a minimal hive takes its place",
-    HiveState.DIRTY: "Windows makes it whole from its .LOG1 and .LOG2: load and unload it there once",
+    HiveState.DIRTY: "its .LOG1 and .LOG2 make it whole: wclayer hive recover",
     HiveState.BROKEN: "take the hive from the image or layer anew",
 }

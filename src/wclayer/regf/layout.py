@@ -42,17 +42,21 @@ ROOT_CELL_AT: Final = 36
 BINS_SIZE_AT: Final = 40
 BASE_FLAGS_AT: Final = 144
 CHECKSUM_AT: Final = 508  # over all before it
+RM_ID_AT: Final = 112  # of the GUID of the resource manager: in the hive and its logs the same one, or zeros
 CHECKSUMMED: Final = struct.Struct("<127I")
 
 MAJOR: Final = 1
 FORMAT_MEMORY: Final = 1  # a "direct memory load", the only one there is
 FILE_PRIMARY: Final = 0  # the others are transaction logs
+FILE_LOGS_OLD: Final = (1, 2)  # before Windows 8.1: a bitmap of dirty sectors, and these
+FILE_LOG: Final = 6  # from there on: entries
 MINOR_NT4: Final = 3  # lf leaves, data of any size in one cell; what Windows makes of `reg load` and for the BCD
 MINOR_BIG_DATA: Final = 4  # from here on large data lies in segments
 MINOR_XP: Final = 5  # lh leaves; the hives of the operating system, and offreg's
 MINOR_LAYERED: Final = 6  # differencing hives, with BASE_LAYERED
 
-BASE_LAYERED: Final = 2  # base block flags: keys have a layer byte, values may be tombstones
+BASE_TRANSACTED: Final = 1  # base block flags: KTM has transactions of this hive to finish
+BASE_LAYERED: Final = 2  # keys have a layer byte, values may be tombstones
 
 # Bin: signature, own offset, size, reserved, last written (the first bin alone has it), spare.
 BIN: Final = struct.Struct("<4sII8xQI")
@@ -133,6 +137,18 @@ SEGMENT_SPARE: Final = 4  # bytes behind them in a cell, so that it fills a bin 
 # Security: signature, spare, next, previous, number of keys that use it, size of the descriptor after it.
 SECURITY: Final = struct.Struct("<2sHIIII")
 SECURITY_SIGNATURE: Final = b"sk"
+
+# Transaction log: a copy of the start of the base block, of another file type, then entries without gaps, each a
+# multiple of LOG_UNIT. Entry: signature, size of all of it, BASE_TRANSACTED or 0, sequence number, size of all bins,
+# number of pages, hash of all behind this header, hash of the header before this field; then references to the pages
+# (offset, size), then the pages.
+LOG_UNIT: Final = 512
+LOG_ENTRY: Final = struct.Struct("<4sIIIIIQQ")
+LOG_ENTRY_SIGNATURE: Final = b"HvLE"
+LOG_ENTRY_HASHED: Final = 32  # bytes of the header that the hash at their end covers
+LOG_SEED: Final = (0x7A4E55C5, 0x82EF4D88)  # low and high word of the seed of both hashes, which are Marvin32
+PAGE_REFERENCE: Final = struct.Struct("<II")
+DIRTY_VECTOR_SIGNATURE: Final = b"DIRT"  # in a log of before Windows 8.1
 
 MAX_KEY_NAME: Final = 255  # UTF-16 code units
 MAX_VALUE_NAME: Final = 16383  # UTF-16 code units

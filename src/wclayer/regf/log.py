@@ -1,0 +1,336 @@
+"""Replay the transaction logs of a hive that was not wholly written, as Windows does when it loads it.
+
+Since Windows 8.1 changes go to one of two logs first, .LOG1 and .LOG2 in turn, and into
+the hive up to an hour later; until then the hive is dirty. A log is a sequence of
+entries, each with the pages that one write changed and a number one higher than the
+entry before; what lies behind the last are remnants of earlier use. An entry counts
+if both its hashes do. The rules are those of [REGF], "Format of transaction log files".
+
+Two things are not as in Windows. Where the base block must come from a log, [REGF] has
+Windows use that log alone; here the other is replayed too if its entries lead up to
+that one's: what they repeat is written again by the later ones, and what never reached
+the hive is not lost. And a hive with a broken bin is refused, where Windows puts an
+empty one in its place and loses the keys.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, NoReturn
+
+from ..errors import HiveError
+from . import layout as lay
+from .base_block import check_base_block, check_clean, has_base_block
+from .cells import scan_bins
+from .findings import Finding, Findings, Severity
+
+__all__ = ["Recovered", "recover_hive"]
+
+_HASHED_AT_A_TIME: Final = 1 << 16  # bytes; Python's numbers take nine times as many
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A clean hive: its bytes, how many entries of each log it has taken, and what is to be said of them.
+
+    `applied` and the numbers in `notes` follow the order in which the logs were given, the notes from 1 on.
+    """
+
+    data: bytes
+    applied: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def recover_hive(data: bytes, logs: Sequence[bytes]) -> Recovered:
+    """The hive in `data`, made whole by its transaction logs, in any order; a clean one is given back as it is.
+
+    The bins are those that Windows makes; both sequence numbers are that of the last entry. Work is linear in the
+    size of hive and logs, and the hive grows at most by the size of the logs.
+
+    Raises HiveError where there is no log, where none has an entry that fits the hive, and where the hive is broken
+    even with them. An entry that is broken ends its log, as a write that broke off leaves one; the notes say so.
+    """
+    findings = Findings()
+    base = has_base_block(data, findings)
+    dirty = findings.kept[0] if base is None else check_clean(base, data, findings)
+    if dirty is None:
+        notes = ("the hive is clean, so its logs have nothing that it lacks",) if logs else ()
+        return Recovered(data, (0,) * len(logs), notes)
+    replay = _Replay(data, logs)
+    if base is None or not _has_checksum(data):
+        replay.with_lost_base_block()
+    else:
+        replay.from_sequences(base.primary_sequence, base.secondary_sequence)
+    if replay.last is None:
+        _refuse(dirty, base is not None, replay.notes)
+    recovered = replay.finish(replay.last)
+    _require_whole(recovered, replay.notes)
+    return Recovered(recovered, tuple(replay.applied), tuple(replay.notes))
+
+
+def _refuse(dirty: Finding, is_hive: bool, notes: list[str]) -> NoReturn:
+    what = f"a hive that was not wholly written: {dirty.message}" if is_hive else dirty.message
+    raise HiveError(
+        "; ".join((what, *(notes or ("no log to make it whole",)))),
+        offset=dirty.offset,
+        expected=dirty.expected,
+        got=dirty.got,
+        hint="give its .LOG1 and .LOG2, copied at the same time, or load the hive in Windows once",
+    )
+
+
+def _require_whole(data: bytes, notes: list[str]) -> None:
+    """Raise HiveError for a hive whose bins the logs have not made whole. Its keys are for the check."""
+    findings = Findings()
+    base = has_base_block(data, findings)
+    if base is not None:
+        check_base_block(base, data, findings)
+        scan_bins(data, base.bins_size, findings).take(base.root, lay.ROOT_CELL_AT, "a key", lay.KEY.size)
+    broken = next((finding for finding in findings.kept if finding.severity is Severity.ERROR), None)
+    if broken is not None:
+        raise HiveError(
+            "; ".join((f"a hive that is broken even with its logs: {broken.message}", *notes)),
+            offset=broken.offset,
+            expected=broken.expected,
+            got=broken.got,
+            hint="are these the logs of this hive, copied at the same time?",
+        )
+
+
+def _has_checksum(data: bytes) -> bool:
+    return lay.UINT32.unpack_from(data, lay.CHECKSUM_AT) == (lay.base_checksum(data),)
+
+
+class _Entry(NamedTuple):
+    """An entry of a log that is whole; its pages are read when it is applied."""
+
+    position: int
+    flags: int
+    sequence: int
+    bins_size: int
+    pages: int
+
+
+class _Log(NamedTuple):
+    """A log with entries, each of which follows the one before."""
+
+    number: int  # from 0 on, in the order given
+    data: bytes
+    entries: list[_Entry]
+
+    @property
+    def first(self) -> int:
+        return self.entries[0].sequence
+
+    @property
+    def last(self) -> int:
+        return self.entries[-1].sequence
+
+
+class _Replay:
+    """A hive into which the entries of logs are written."""
+
+    def __init__(self, data: bytes, logs: Sequence[bytes]) -> None:
+        self.notes: list[str] = []
+        self.applied = [0] * len(logs)
+        self._hive = bytearray(data)
+        # A few bytes that claim a hive of 2 GiB must not make it.
+        self._limit = max(len(data), lay.BASE_BLOCK_SIZE) + sum(map(len, logs))
+        self.last: _Entry | None = None  # that was applied
+        self._logs = [log for number, content in enumerate(logs) if (log := self._open(number, content)) is not None]
+
+    def from_sequences(self, begun: int, whole: int) -> None:
+        """Apply what comes after the last whole write of the hive; `begun` is the number of the last that was begun."""
+        logs = []
+        for log in self._of_one_hive(bytes(self._hive[: lay.LOG_UNIT])):
+            later = [entry for entry in log.entries if entry.sequence >= whole]
+            if later:
+                logs.append(log._replace(entries=later))
+            else:
+                self._note(log.number, f"ends with the entry {log.last}, and the hive has those up to {whole}")
+        logs.sort(key=lambda log: log.first)
+        if logs and logs[0].first > whole + 1:
+            self._note(logs[0].number, f"begins with the entry {logs[0].first}, and the hive has those up to {whole}")
+        self._apply(logs)
+        if self.last is not None and self.last.sequence < begun:
+            self.notes.append(f"the entry {self.last.sequence} is the last one, and the hive may have parts of {begun}")
+
+    def with_lost_base_block(self) -> None:
+        """Apply the log with the latest entries, whose copy of the base block is the hive's, after what leads to it."""
+        if not self._logs:
+            return
+        latest = max(self._logs, key=lambda log: log.last)
+        self._note(latest.number, "gives the base block, as that of the hive is broken")
+        self._hive.extend(bytes(max(0, lay.BASE_BLOCK_SIZE - len(self._hive))))
+        self._hive[: lay.LOG_UNIT] = latest.data[: lay.LOG_UNIT]
+        logs = [latest]
+        for log in sorted(self._of_one_hive(latest.data), key=lambda log: log.last, reverse=True):
+            if log.last + 1 == logs[0].first:
+                logs.insert(0, log)
+            elif log.number != latest.number:
+                self._note(log.number, f"ends with the entry {log.last}, and the others begin with {logs[0].first}")
+        self._apply(logs)
+
+    def finish(self, last: _Entry) -> bytes:
+        """The clean hive, whose last entry was `last`."""
+        hive = self._hive
+        (flags,) = lay.UINT32.unpack_from(hive, lay.BASE_FLAGS_AT)
+        flags = flags & ~lay.BASE_TRANSACTED | last.flags & lay.BASE_TRANSACTED
+        for at, number in (
+            (lay.SEQUENCES_AT, last.sequence),
+            (lay.SEQUENCES_AT + 4, last.sequence),
+            (lay.FILE_TYPE_AT, lay.FILE_PRIMARY),
+            (lay.BINS_SIZE_AT, last.bins_size),
+            (lay.BASE_FLAGS_AT, flags),
+        ):
+            lay.UINT32.pack_into(hive, at, number)
+        lay.UINT32.pack_into(hive, lay.CHECKSUM_AT, lay.base_checksum(hive))
+        return bytes(hive)
+
+    def _note(self, number: int, text: str) -> None:
+        self.notes.append(f"log {number + 1} {text}")
+
+    # Reading
+
+    def _open(self, number: int, data: bytes) -> _Log | None:
+        """The log in `data`; None, and a note, for what has no entry."""
+        refused = _no_log(data)
+        entries: list[_Entry] = []
+        if refused is None:
+            _, sequence, *_ = lay.BASE_BLOCK.unpack_from(data)
+            entries, ended = _entries(data, sequence)
+            refused = ended or (None if entries else f"has no entry {sequence}, with which it says to begin")
+        if refused is not None:
+            self._note(number, refused)
+        return _Log(number, data, entries) if entries else None
+
+    def _of_one_hive(self, base: bytes) -> Iterator[_Log]:
+        """The logs of the hive with that base block, as far as the identity of its resource manager tells."""
+        own = _resource_manager(base)
+        for log in self._logs:
+            named = _resource_manager(log.data)
+            if any(own) and any(named) and own != named:
+                self._note(
+                    log.number, f"belongs to another hive: its resource manager is {named.hex()}, not {own.hex()}"
+                )
+            else:
+                yield log
+
+    # Writing
+
+    def _apply(self, logs: list[_Log]) -> None:
+        """Apply the logs one after the other, each of which must go on where the last one ended."""
+        for log in logs:
+            last = self.last
+            if last is not None and log.first != last.sequence + 1:
+                self._note(log.number, f"begins with the entry {log.first}, where {last.sequence + 1} was to come")
+                return
+            for entry in log.entries:
+                end = lay.BASE_BLOCK_SIZE + entry.bins_size
+                if end > self._limit:
+                    self._note(log.number, f"ends at byte {entry.position:,}: a hive of {end:,} bytes out of these")
+                    return
+                self._hive.extend(bytes(max(0, end - len(self._hive))))
+                for place, start, size in _pages(log.data, entry):
+                    position = lay.BASE_BLOCK_SIZE + place
+                    self._hive[position : position + size] = memoryview(log.data)[start : start + size]
+                self.last = entry
+                self.applied[log.number] += 1
+
+
+def _resource_manager(base: bytes) -> bytes:
+    return base[lay.RM_ID_AT : lay.RM_ID_AT + 16]
+
+
+def _no_log(data: bytes) -> str | None:
+    """Why `data` is no log that can be replayed."""
+    if not any(data[: lay.LOG_UNIT]):
+        return "is empty"
+    if len(data) < lay.LOG_UNIT or data[:4] != lay.BASE_SIGNATURE:
+        return "is no transaction log"
+    (kind,) = lay.UINT32.unpack_from(data, lay.FILE_TYPE_AT)
+    if kind in lay.FILE_LOGS_OLD or data[lay.LOG_UNIT : lay.LOG_UNIT + 4] == lay.DIRTY_VECTOR_SIGNATURE:
+        return "has the format of before Windows 8.1, which Windows alone replays"
+    if kind != lay.FILE_LOG:
+        return f"is no transaction log, but a file of the type {kind}"
+    if not _has_checksum(data):
+        return "has a base block whose checksum is wrong"
+    return None
+
+
+def _entries(data: bytes, sequence: int) -> tuple[list[_Entry], str | None]:
+    """The entries from that with the number `sequence` on; and why there are no more, if there should be."""
+    entries: list[_Entry] = []
+    at = lay.LOG_UNIT
+    while data[at : at + 4] == lay.LOG_ENTRY_SIGNATURE:
+        found = _entry(data, at, sequence + len(entries))
+        if found is None:
+            break
+        if isinstance(found, str):
+            return entries, f"ends at byte {at:,}: {found}"
+        entry, size = found
+        entries.append(entry)
+        at += size
+    return entries, None
+
+
+def _entry(data: bytes, at: int, expected: int) -> tuple[_Entry, int] | str | None:
+    """The entry at the position `at` and its size; why it is none; or None for what remains of earlier use."""
+    room = len(data) - at
+    if room < lay.LOG_ENTRY.size:
+        return "an entry cut off"
+    _, size, flags, sequence, bins_size, pages, content_hash, own_hash = lay.LOG_ENTRY.unpack_from(data, at)
+    if own_hash != _marvin32(data, at, at + lay.LOG_ENTRY_HASHED):
+        return "the hash of an entry"
+    if sequence != expected:
+        return None if sequence < expected else f"the entry {sequence}, where {expected} was to come"
+    if size % lay.LOG_UNIT or size < lay.LOG_UNIT:
+        return f"an entry of {size} bytes, no multiple of {lay.LOG_UNIT}"
+    if size > room:
+        return "an entry cut off"
+    if content_hash != _marvin32(data, at + lay.LOG_ENTRY.size, at + size):
+        return "the hash of an entry's pages"
+    if bins_size % lay.PAGE or not 0 < bins_size <= lay.MAX_BINS:
+        return f"hive bins of {bins_size} bytes"
+    entry = _Entry(at, flags, sequence, bins_size, pages)
+    end = lay.LOG_ENTRY.size + pages * lay.PAGE_REFERENCE.size
+    if end <= size:
+        for place, _, length in _pages(data, entry):
+            end += length
+            if place + length > bins_size:
+                return f"a page of {length} bytes at offset {place:#x}, and the hive bins end at {bins_size:#x}"
+    if end > size:
+        return "pages larger than their entry"
+    return entry, size
+
+
+def _pages(data: bytes, entry: _Entry) -> Iterator[tuple[int, int, int]]:
+    """Of each page of an entry: its offset in the bins, its position in the log, its size."""
+    at = entry.position + lay.LOG_ENTRY.size
+    start = at + entry.pages * lay.PAGE_REFERENCE.size
+    for place, size in lay.PAGE_REFERENCE.iter_unpack(memoryview(data)[at:start]):
+        yield place, start, size
+        start += size
+
+
+def _marvin32(data: bytes, start: int, end: int) -> int:
+    """The Marvin32 hash, as logs have it, of data[start:end], which is a multiple of four bytes."""
+    low, high = lay.LOG_SEED
+    for at in range(start, end, _HASHED_AT_A_TIME):
+        words = struct.unpack_from(f"<{min(end - at, _HASHED_AT_A_TIME) // 4}I", data, at)
+        low, high = _mix(low, high, words)
+    low, high = _mix(low, high, (0x80, 0))
+    return high << 32 | low
+
+
+def _mix(low: int, high: int, words: Sequence[int]) -> tuple[int, int]:
+    for word in words:
+        low = (low + word) & 0xFFFFFFFF
+        high ^= low
+        low = ((low << 20 | low >> 12) + high) & 0xFFFFFFFF
+        high = (high << 9 | high >> 23) & 0xFFFFFFFF ^ low
+        low = ((low << 27 | low >> 5) + high) & 0xFFFFFFFF
+        high = (high << 19 | high >> 13) & 0xFFFFFFFF
+    return low, high
