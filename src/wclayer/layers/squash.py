@@ -1,0 +1,175 @@
+"""Squash: layers that lie on each other become one, which shows what they show together.
+
+All of them: a base layer, with no whiteouts and nothing below. The top ones: a
+non-base layer over the rest. The layers are read twice, so that nothing but names is
+kept: once to find out who wins at each path, once for the content of the winners.
+
+The order of the result: directories, each with its streams, as hcsshim walks;
+whiteouts; files, in the order in which the layers bring them; hard links.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from ..entry import AlternateStream, Body, Directory, Entry, File, Source, Whiteout
+from ..errors import LayerError, StorageError, UsageError, WclayerError
+from ..stores.rules import FILES, HIVES, UTILITY_VM, check_entry
+from ..stores.spool import Spool
+from .squash_plan import Contents, Plan
+from .squash_view import Folder, LayerNames, View
+
+__all__ = ["SquashedLayer"]
+
+Step: TypeAlias = tuple[Entry, Body | None]
+
+_ORDER: Final = "give the layers base first, as an image lists them"
+
+
+class SquashedLayer:
+    """The layers from number `first` on of `layers`, base first, as one; those below are read too, for their names.
+
+    first: 0 makes a base layer of all. drop_utility_vm: leave the utility VM out of that. temporary: the folder for
+    what has to be put aside. reading: called with the number of bytes of files that have been read so far, twice over.
+
+    entries() raises LayerError and its kin for layers that could not be imported so, and what reading them raises;
+    StorageError for one that changes between the two readings. `warnings` grows meanwhile.
+    """
+
+    restartable = True
+
+    def __init__(
+        self,
+        layers: Sequence[Source],
+        *,
+        first: int = 0,
+        drop_utility_vm: bool = False,
+        temporary: str | os.PathLike[str] | None = None,
+        reading: Callable[[int], None] | None = None,
+    ) -> None:
+        if not layers:
+            raise UsageError("nothing to squash", expected="at least one layer")
+        if not 0 <= first < len(layers):
+            raise UsageError(
+                "there is no such layer to squash from", expected=f"0 to {len(layers) - 1}, the base being 0", got=first
+            )
+        if drop_utility_vm and first:
+            raise UsageError(
+                "the utility VM cannot be left out of a layer over others, which have it",
+                hint="squash all layers, from the base up",
+            )
+        for number, layer in enumerate(layers):
+            if not layer.restartable:
+                raise UsageError(
+                    f"layer {number} can be read only once, as from a pipe, and squash reads each layer twice",
+                    hint="give the tar as a file",
+                )
+        self._layers = layers
+        self._first = first
+        self._drop_utility_vm = drop_utility_vm
+        self._temporary = temporary
+        self._reading = reading
+        self._read = 0
+        self.warnings: list[str] = []
+
+    @property
+    def base(self) -> bool:
+        """Is it a base layer?"""
+        return self._first == 0
+
+    def entries(self) -> Iterator[Step]:
+        self.warnings.clear()
+        self._read = 0
+        with Spool(self._temporary) as spool:
+            view, rest = self._names(spool)
+            plan = Plan(view, rest, self._first)
+            for path, name in plan.directories():
+                if isinstance(name.entry, Directory):
+                    yield replace(name.entry, path=path), None
+                for stream, content in name.streams or ():
+                    yield AlternateStream(path, stream, content.size), spool.open(content)
+            for path in plan.whiteouts:
+                yield Whiteout(path), None
+            contents = plan.contents()
+            yield from self._files(contents)
+            for link in contents.hard_links():
+                yield link, None
+
+    # --- the first pass -----------------------------------------------------------
+
+    def _names(self, spool: Spool) -> tuple[View, View | None]:
+        """What all layers show, and what those show that are not squashed."""
+        view, rest = View(), None
+        descriptors: dict[bytes, bytes] = {}
+        for number in range(len(self._layers)):
+            if number and number == self._first:
+                rest = view.copy()
+            names = LayerNames(number, view, spool, descriptors)
+            with _in_layer(number):
+                for entry, body in self._entries(number):
+                    self._check(entry, number)
+                    names.add(entry, body)
+                if number == 0 and not isinstance(names.root.find(FILES), Folder):
+                    raise LayerError("no Files/ in a base layer", expected="the directory Files", hint=_ORDER)
+            view.put(names)
+        if self._drop_utility_vm:
+            view.remove(UTILITY_VM)
+        return view, rest
+
+    def _check(self, entry: Entry, number: int) -> None:
+        """May the layer have such an entry, seen from the result?"""
+        root = entry.path.partition("/")[0]
+        if number == 0 and (isinstance(entry, Whiteout) or root == HIVES):
+            raise LayerError(
+                "the lowest layer is no base layer, which has no whiteouts and no Hives/", path=entry.path, hint=_ORDER
+            )
+        if self.base and root == UTILITY_VM and isinstance(entry, Directory | File) and not self._drop_utility_vm:
+            check_entry(entry, base=True)
+
+    def _entries(self, number: int) -> Iterator[Step]:
+        for entry, body in self._layers[number].entries():
+            yield entry, body
+            if body is not None and self._reading is not None:
+                self._read += body.size
+                self._reading(self._read)
+
+    # --- the second pass ----------------------------------------------------------
+
+    def _files(self, contents: Contents) -> Iterator[Step]:
+        for layer, wanted in sorted(contents.files.items()):
+            path: str | None = None  # of the file that streams are of
+            left = len(wanted)
+            for number, (entry, body) in enumerate(self._entries(layer)):
+                if isinstance(entry, AlternateStream):
+                    if path is not None:
+                        yield replace(entry, path=path), body
+                    continue
+                path, name = wanted.get(number, (None, None))
+                if path is None or name is None or name.file is None:
+                    continue
+                if not isinstance(entry, File) or entry.path.rpartition("/")[2] != name.file.name:
+                    raise _changed(layer, entry.path)
+                left -= 1
+                # A DOS name belongs to one name, not to the file.
+                short = entry.short_name if name is name.file else None
+                yield replace(entry, path=path, short_name=short), body
+            if left:
+                raise _changed(layer, None)
+
+
+def _changed(layer: int, path: str | None) -> StorageError:
+    return StorageError(f"layer {layer} has changed while it was read", path=path, hint="squash again")
+
+
+@contextmanager
+def _in_layer(number: int) -> Iterator[None]:
+    """An error says in which layer."""
+    try:
+        yield
+    except WclayerError as error:
+        error.message = f"in layer {number}: {error.message}"
+        raise
