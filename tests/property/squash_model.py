@@ -1,10 +1,9 @@
-"""What layers show together: each path walked down the stack. Nothing of wclayer is in it.
+"""What layers show together: each path, and each key, walked down the stack. Nothing of wclayer is in it.
 
-A layer is a list of items, each a dictionary: `path`; `kind`: dir, surrogate (a symlink or junction of a directory),
-file, link or gone; `meta`, `content`, `streams`; `short` (has it a DOS name?); `target` of a link.
+A layer is a list of items: `path`; `kind`: dir, surrogate (a link that is a directory), file, link, gone; `meta`,
+`content`, `streams`; `short`: has it a DOS name? `target` of a link. A hive is a dictionary, path -> key, which `does`
+0 merge, 1 delete, 2 hide the values below, 3 hide all below; `class`: None is that below; `values`: None is gone.
 """
-
-from __future__ import annotations
 
 from typing import Any
 
@@ -16,45 +15,46 @@ def up(path: str) -> str:
     return "".join(c.upper() if len(c.upper()) == 1 else c for c in path)
 
 
-def see(stack: Stack, path: str, last: int | None = None) -> tuple[int, int, Item] | None:
-    """What is seen at a path: layer, place in it, item; of the highest layer, just its first `last` items count."""
-    above = [up(path[:n]) for n, c in enumerate(path) if c == "/"]
+def see(stack: Stack, path: str, last: int | None = None) -> Item | None:
+    """What is seen at a path, `at` its layer and place; of the highest layer, just its first `last` items count."""
+    above = [up(path[:n]) for n, c in enumerate(f"{path}/") if c == "/"]
     for k in reversed(range(len(stack))):
         items = stack[k][: last if k == len(stack) - 1 else None]
         for n, item in enumerate(items):
             if item["kind"] != "gone" and up(item["path"]) == up(path):
-                return k, n, item
-        if last is None or k < len(stack) - 1:
-            for item in items:
-                hides = [up(path), *above] if item["kind"] == "gone" else above
-                if item["kind"] != "dir" and up(item["path"]) in hides:
-                    return None
+                return {**item, "at": (k, n)}
+        last = None if k < len(stack) - 1 else last
+        if last is None and any(item["kind"] != "dir" and up(item["path"]) in above for item in items):
+            break
     return None
 
 
-def file_at(stack: Stack, k: int, n: int) -> tuple[int, int]:
-    """The file (layer and place) that item n of layer k is a name of: what its target was before it came."""
-    while (item := stack[k][n])["kind"] == "link":
-        k, n, _ = see(stack[: k + 1], item["target"], n) or (-1, -1, {})
-    return k, n
-
-
 def model(stack: Stack) -> dict[str, tuple[Any, ...]]:
-    """By path: of a directory what it is; of a file what it is, its first name, and what a further name says itself."""
-    seen = {up(item["path"]): see(stack, item["path"]) for layer in stack for item in layer}
-    last = {path: found[2]["path"].rpartition("/")[2] for path, found in seen.items() if found}
+    """By path: what it is; of a file also its first name, and what a further name says itself."""
+    seen = {up(item["path"]): found for layer in stack for item in layer if (found := see(stack, item["path"]))}
+    last = {path: item["path"].rpartition("/")[2] for path, item in seen.items()}
     full = {path: "/".join(last[up(path[:n])] for n, c in enumerate(f"{path}/") if c == "/") for path in last}
-    names: dict[tuple[int, int], list[tuple[int, int, str]]] = {}
+    names: dict[tuple[int, int], str] = {}  # the first of each file
     result: dict[str, tuple[Any, ...]] = {}
-    for path, (k, n, item) in ((path, found) for path, found in seen.items() if found):
-        if item["kind"] in ("file", "link"):
-            names.setdefault(file_at(stack, k, n), []).append((k, n, path))
-        else:
-            result[full[path]] = item["kind"], item["meta"], item["streams"]
-    for (k, n), group in names.items():
-        file, first = stack[k][n], min(group)
-        what = file["meta"], file["content"], file["streams"], file["short"] and first[:2] == (k, n)
-        for name in group:
-            said = None if name == first else stack[name[0]][name[1]]["meta"]
-            result[full[name[2]]] = "file", what, full[first[2]], said
+    for path, item in sorted(seen.items(), key=lambda pair: pair[1]["at"]):
+        result[full[path]] = item["kind"], item["meta"], item["streams"]
+        while item["kind"] == "link":  # what its target was before it came
+            item = see(stack[: item["at"][0] + 1], item["target"], item["at"][1]) or {}  # noqa: PLW2901
+        if item["kind"] == "file":
+            first = names.setdefault(item["at"], path)
+            what = item["meta"], item["content"], item["streams"], item["short"] and seen[first]["at"] == item["at"]
+            result[full[path]] = "file", what, full[first], None if first == path else seen[path]["meta"]
     return result
+
+
+def key_at(hives: list[dict[str, Item]], path: str) -> tuple[Any, ...] | None:
+    """What is seen of a key: its spelling, security, class and values; None for nothing."""
+    keys: list[Item] = []
+    for hive in reversed(hives):
+        keys += [hive[path]] if path in hive and hive[path]["does"] != 1 else []
+        if any(hive.get(path[:n], {}).get("does") in (1, 3) for n, c in enumerate(f"{path}\\") if c == "\\"):
+            break
+    named = [key["class"] for key in keys if key["class"] is not None] or [b""]
+    hides = [n for n, key in enumerate(keys) if key["does"] == 2] or [len(keys)]
+    values = {name: data for key in reversed(keys[: hides[0] + 1]) for name, data in key["values"].items()}
+    return (keys[0]["name"], keys[0]["meta"], named[0], values) if keys else None

@@ -5,7 +5,8 @@ non-base layer over the rest. The layers are read twice, so that nothing but nam
 kept: once to find out who wins at each path, once for the content of the winners.
 
 The order of the result: directories, each with its streams, as hcsshim walks;
-whiteouts; files, in the order in which the layers bring them; hard links.
+whiteouts; the hives of the registry that were merged (`squash_hives`); files, in the
+order in which the layers bring them; hard links.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, Source, Whiteout
 from ..errors import LayerError, StorageError, UsageError, WclayerError
 from ..stores.rules import FILES, HIVES, UTILITY_VM, check_entry
 from ..stores.spool import Spool
+from .registry_files import RegistryFiles
+from .squash_hives import BASE_FIRST, SquashedHives
 from .squash_plan import Contents, Plan
 from .squash_view import Folder, LayerNames, View
 
 __all__ = ["SquashedLayer"]
 
 Step: TypeAlias = tuple[Entry, Body | None]
-
-_ORDER: Final = "give the layers base first, as an image lists them"
 
 
 class SquashedLayer:
@@ -84,8 +85,13 @@ class SquashedLayer:
     def entries(self) -> Iterator[Step]:
         self.warnings.clear()
         self._read = 0
-        with Spool(self._temporary) as spool:
-            view, rest = self._names(spool)
+        with (
+            Spool(self._temporary) as spool,
+            RegistryFiles(temporary=self._temporary) as registry,
+        ):
+            hives = SquashedHives(self._layers, self._first, registry, spool)
+            view, rest = self._names(spool, hives)
+            hives.prepare(view)
             plan = Plan(view, rest, self._first)
             for path, name in plan.directories():
                 if isinstance(name.entry, Directory):
@@ -94,6 +100,8 @@ class SquashedLayer:
                     yield AlternateStream(path, stream, content.size), spool.open(content)
             for path in plan.whiteouts:
                 yield Whiteout(path), None
+            yield from hives.entries(view)
+            self.warnings += hives.warnings
             contents = plan.contents()
             yield from self._files(contents)
             for link in contents.hard_links():
@@ -101,7 +109,7 @@ class SquashedLayer:
 
     # --- the first pass -----------------------------------------------------------
 
-    def _names(self, spool: Spool) -> tuple[View, View | None]:
+    def _names(self, spool: Spool, hives: SquashedHives) -> tuple[View, View | None]:
         """What all layers show, and what those show that are not squashed."""
         view, rest = View(), None
         descriptors: dict[bytes, bytes] = {}
@@ -113,9 +121,13 @@ class SquashedLayer:
                 for entry, body in self._entries(number):
                     self._check(entry, number)
                     names.add(entry, body)
+                    hives.see(number, entry, body)
                 if number == 0 and not isinstance(names.root.find(FILES), Folder):
-                    raise LayerError("no Files/ in a base layer", expected="the directory Files", hint=_ORDER)
+                    raise LayerError("no Files/ in a base layer", expected="the directory Files", hint=BASE_FIRST)
+                hives.check(number, names)
             view.put(names)
+            if self.base and number:
+                hives.restore(view, number)
         if self._drop_utility_vm:
             view.remove(UTILITY_VM)
         return view, rest
@@ -125,7 +137,9 @@ class SquashedLayer:
         root = entry.path.partition("/")[0]
         if number == 0 and (isinstance(entry, Whiteout) or root == HIVES):
             raise LayerError(
-                "the lowest layer is no base layer, which has no whiteouts and no Hives/", path=entry.path, hint=_ORDER
+                "the lowest layer is no base layer, which has no whiteouts and no Hives/",
+                path=entry.path,
+                hint=BASE_FIRST,
             )
         if self.base and root == UTILITY_VM and isinstance(entry, Directory | File) and not self._drop_utility_vm:
             check_entry(entry, base=True)

@@ -20,6 +20,7 @@ from ..win32.sddl import parse_sddl
 __all__ = [
     "DIRECTORY_DESCRIPTOR",
     "FILE_DESCRIPTOR",
+    "HIVE_DESCRIPTOR",
     "changed_file",
     "new_directory",
     "new_file",
@@ -31,6 +32,8 @@ DIRECTORY_DESCRIPTOR: Final = parse_sddl(
     "O:BAG:SYD:(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;;FA;;;BA)(A;OICIIO;GA;;;CO)"
     "(A;OICI;0x1200a9;;;BU)(A;CI;LC;;;BU)(A;CI;DC;;;BU)"
 )
+# Nobody but administrators may read the SAM.
+HIVE_DESCRIPTOR: Final = parse_sddl("O:BAG:SYD:P(A;;FA;;;BA)(A;;FA;;;SY)")
 FILE_DESCRIPTOR: Final = parse_sddl("O:BAG:SYD:(A;;FA;;;BA)(A;;FA;;;SY)(A;;0x1200a9;;;BU)")
 
 
