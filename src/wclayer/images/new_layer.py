@@ -16,7 +16,7 @@ from ..body import BytesBody
 from ..entry import Body, Directory, Entry, File, Lower, Whiteout
 from ..errors import LayerError, NotFoundError
 from ..layers.hives import CONFIG_HIVES
-from ..stores.defaults import new_directory, new_file, new_hard_link
+from ..stores.defaults import HIVE_DESCRIPTOR, new_directory, new_file, new_hard_link
 from ..stores.rules import FILES, HIVES
 from ..win32.attributes import (
     FILE_ATTRIBUTE_HIDDEN,
@@ -39,8 +39,6 @@ from .symlinks import leads_to_directory, posix_target, windows_target
 __all__ = ["NewLayer", "Times"]
 
 _HIVE_PATHS: Final = frozenset(upcase(hive.config) for hive in CONFIG_HIVES)
-# Nobody but administrators may read the SAM.
-_HIVE_ACCESS: Final = "administrators"
 
 # Attributes that are the file's own, whatever file system it lies on.
 _COPIED: Final = (
@@ -258,8 +256,7 @@ class NewLayer:
         return entry, origin.folder.open(origin.host, origin.found)
 
     def _hive(self, path: str, data: bytes, time: int) -> Step:
-        access = Access.named(_HIVE_ACCESS)
-        entry = replace(new_file(path, time, len(data)), security_descriptor=access.descriptor(directory=False))
+        entry = replace(new_file(path, time, len(data)), security_descriptor=HIVE_DESCRIPTOR)
         return entry, BytesBody(data)
 
     def _streams(self, place: _Place, entry: Entry) -> Iterator[Step]:

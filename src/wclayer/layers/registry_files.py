@@ -18,6 +18,7 @@ from ..entry import Body, Entry, File, HardLink, Source
 from ..errors import HiveError, LayerError
 from ..regf.delta import MergeReport, changes_nothing, merge_delta, merge_deltas
 from ..regf.layout import MINOR_XP
+from ..regf.log import recover_hive
 from ..regf.model import Hive, Key
 from ..regf.reader import read_hive
 from ..regf.writer import write_hive
@@ -163,13 +164,18 @@ class RegistryFiles:
     def _bytes(self, put: _Put) -> bytes:
         return self._spool.open(put.content).read()
 
-    def _read(self, put: _Put) -> Hive:
+    def _clean(self, put: _Put) -> bytes:
+        """The bytes of a hive, made whole with its logs where it was not wholly written."""
         data = self._bytes(put)
-        if not data:
+        logs = [log for end in _LOGS if (log := self._files.get((put.layer, upcase(put.path) + end))) is not None]
+        return recover_hive(data, [self._bytes(log) for log in logs]).data if logs else data
+
+    def _read(self, put: _Put) -> Hive:
+        if not put.content.size:
             self._warn(f"{put.path} in layer {put.layer} is empty, and counts as a hive with nothing in it")
             return Hive(Key("ROOT"))
         try:
-            return read_hive(data)
+            return read_hive(self._clean(put))
         except HiveError as error:
             where = "" if error.path is None else f", in the key {error.path}"
             error.message = f"{error.message}{where} (layer {put.layer})"
@@ -251,7 +257,7 @@ class RegistryFiles:
                 result = merge_deltas(result[0], delta, report), None
         if result is None:
             return None
-        return self._bytes(result[1]) if result[1] is not None else write_hive(result[0])
+        return self._clean(result[1]) if result[1] is not None else write_hive(result[0])
 
     def stale(self, path: str) -> bool:
         """Is `path` a log of a hive that `merged` has made new bytes for? They belong to the old ones."""

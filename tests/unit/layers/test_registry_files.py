@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.layers.sources import Listed, directories, layer
+from tests.unit.regf.logs import changes, dirty, log
 from tests.unit.regf.samples import TIME, Broken
 from wclayer.entry import File, HardLink
 from wclayer.errors import HiveError, LayerError
@@ -130,7 +131,31 @@ def test_a_hive_that_is_a_hard_link() -> None:
 def test_logs_make_a_hive_whole_that_is_dirty() -> None:
     broken = Broken(BASE)
     broken.put("I", 4, 7)
-    with stack(bytes(broken)) as files, pytest.raises(HiveError, match=r"SOFTWARE: .*not wholly written.*\(layer 0\)"):
+    with (
+        stack(bytes(broken)) as files,
+        pytest.raises(HiveError, match=r"SOFTWARE: .*not wholly written.*\(layer 0\)"),
+    ):
+        files.view(SOFTWARE)
+    before, after = hive(Key("Acme", (dword("a", 1),))), hive(Key("Acme", (dword("a", 2),)))
+    unfinished = dirty(before, 3, 2)
+    whole = {SOFTWARE.config: unfinished, f"{SOFTWARE.config}.LOG1": log(unfinished, changes(before, after, 2))}
+    upper, other = (
+        delta(Key("Acme", (dword("b", 1),), layer=INHERIT)),
+        delta(Key("Acme", (dword("b", 2),), layer=INHERIT)),
+    )
+    unfinished = dirty(upper, 3, 2)
+    above = {SOFTWARE.delta: unfinished, f"{SOFTWARE.delta}.log2": log(unfinished, changes(upper, other, 2))}
+    with gather([layer(whole), layer(above)]) as files:
+        data = files.merged(SOFTWARE)
+        assert data is not None
+        assert numbers(read_hive(data).root) == {"a": 2, "b": 2}
+        combined = files.combined(SOFTWARE, 1)
+        assert combined is not None
+        assert numbers(read_hive(combined).root) == {"b": 2}
+    with (
+        gather([layer({**whole, f"{SOFTWARE.config}.LOG1": b"x"})]) as files,
+        pytest.raises(HiveError, match="layer 0"),
+    ):
         files.view(SOFTWARE)
 
 
