@@ -25,9 +25,10 @@ from tests.compat.tools import missing, shared, tool
 from tests.unit.regf.samples import TIME, crowd, rich, small
 from wclayer.regf.bcd import minimal_bcd
 from wclayer.regf.check import HiveState, check_hive
+from wclayer.regf.delta import MergeReport, merge_delta
 from wclayer.regf.log import recover_hive
 from wclayer.regf.minimal import minimal_hive
-from wclayer.regf.model import Hive, Key, RegType
+from wclayer.regf.model import Hive, Key, RegType, Value, dword, sz
 from wclayer.regf.names import key_order
 from wclayer.regf.reader import read_hive
 from wclayer.regf.writer import write_hive
@@ -69,6 +70,41 @@ def flat(hive: Hive) -> dict[str, Values]:
     return dict(walk(hive.root, ""))
 
 
+# A hive, and what two layers make of it by each rule that there is; the times are all one.
+BELOW = (
+    Key("deleted", (dword("x", 1),), (Key("with all below", (), (), TIME),), TIME),
+    Key("local", (dword("hidden", 1),), (Key("shown", (dword("y", 1),), (), TIME),), TIME),
+    Key("merged", (dword("kept", 1), dword("changed", 1), dword("deleted", 1)), (Key("sub", (), (), TIME),), TIME),
+    Key("tree", (dword("hidden", 1),), (Key("hidden", (), (), TIME),), TIME),
+)
+ABOVE = (
+    Key("deleted", last_written=TIME, layer=1),
+    Key("local", (dword("own", 2),), (), TIME, layer=2),
+    Key("merged", (dword("changed", 2), Value("deleted", 0, tombstone=True), sz("new", "n")), (), TIME, layer=0x80),
+    Key("new", (dword("z", 2),), (Key("below", (), (), TIME),), TIME),
+    Key("tree", (dword("own", 2),), (Key("below", (), (), TIME, layer=3),), TIME, layer=3),
+)
+MERGED: dict[str, Values] = {
+    "": [],
+    "\\again": [("v", 4, b"\3\0\0\0")],
+    "\\local": [("own", 4, b"\2\0\0\0")],
+    "\\local\\shown": [("y", 4, b"\1\0\0\0")],
+    "\\merged": [("kept", 4, b"\1\0\0\0"), ("changed", 4, b"\2\0\0\0"), ("new", 1, text("n"))],
+    "\\new": [("z", 4, b"\2\0\0\0")],
+    "\\tree": [("own", 4, b"\2\0\0\0")],
+    "\\tree\\below": [],
+}
+
+
+def merged() -> Hive:
+    """BELOW with ABOVE over it, and another over both."""
+    again = Key("again", (dword("v", 3),), (), TIME)
+    gone = [Key(name, last_written=TIME, layer=1) for name in ("below", "sub")]
+    upper = (again, Key("new", (), (gone[0],), TIME, layer=0x80), Key("merged", (), (gone[1],), TIME, layer=0x80))
+    lower = merge_delta(Hive(Key("ROOT", (), BELOW, TIME), TIME), Hive(Key("ROOT", (), ABOVE, TIME), TIME, 6))
+    return merge_delta(lower, Hive(Key("ROOT", (), upper, TIME), TIME, 6))
+
+
 HIVES: dict[str, tuple[bytes, dict[str, Values]]] = {
     "minimal": (minimal_hive(TIME), {"": []}),
     "minimal-1.3": (minimal_hive(TIME, minor=3), {"": []}),
@@ -78,6 +114,7 @@ HIVES: dict[str, tuple[bytes, dict[str, Values]]] = {
     "crowd": (write_hive(crowd(1501)), flat(crowd(1501))),
     "rich": (write_hive(rich()), flat(rich())),
     "rich-1.3": (write_hive(rich(3)), flat(rich(3))),
+    "merged": (write_hive(merged()), MERGED),
 }
 
 
@@ -323,3 +360,28 @@ def test_logs_make_of_a_hive_what_windows_made_of_it(names: tuple[str, ...], los
     assert struct.unpack_from("<II", recovered.data, 4) == (5, 5)
     assert check_hive(recovered.data).findings == ()
     assert read_hive(recovered.data).root == read_hive(windows).root
+
+
+def test_a_real_differencing_hive_over_a_hive(tmp_path: Path) -> None:
+    """Only its structure: the hive is not the one below it in the image."""
+    delta = read_hive((shared("data/hives") / "yarp_System_Delta").read_bytes())
+    services = tuple(Key(f"service{number:03}", (dword("Start", 3),), (), TIME) for number in range(300))
+    control = Key("ControlSet001", (), (Key("Services", (), services, TIME), Key("Control", (), (), TIME)), TIME)
+    base = Hive(Key("SYSTEM", (), (control, Key("Select", (dword("Current", 1),), (), TIME)), TIME), TIME)
+    report = MergeReport()
+    found = merge_delta(base, delta, report)
+    data = write_hive(found)
+    assert check_hive(data).findings == ()
+    assert report.unbacked > 400  # it says itself that the base is another
+    there = {path.upper() for path, _ in found.root.walk()}
+    gone = {path.upper() for path, key in delta.root.walk() if key.layer & 3 == 1}
+    assert len(gone) == 2
+    assert not there & gone
+    assert {path.upper() for path, key in delta.root.walk()} - gone <= there
+    assert {path.upper() for path, _ in base.root.walk()} <= there
+    assert not any(value.tombstone for _, key in found.root.walk() for value in key.values)
+    path = tmp_path / "hive"
+    path.write_bytes(data)
+    assert len(re.findall("<node ", run("hivexml", str(path)))) == len(there)
+    assert "orrupt" not in run("regfinfo", str(path))
+    assert path.read_bytes() == data
