@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from .images.reading import open_image
     from .images.recipe import Recipe
     from .images.spec import load_recipe
+    from .images.squashing import squash_image
     from .layers.base import convert_to_base_layer
     from .layers.exporting import export_layer_to_tar
     from .layers.importing import import_layer_from_tar
     from .layers.opening import open_layer
+    from .layers.squashing import squash_layers
     from .registry.credentials import AuthFiles
     from .registry.registries import Registries
 
@@ -70,6 +72,8 @@ __all__ = [
     "make_index",
     "open_image",
     "open_layer",
+    "squash_image",
+    "squash_layers",
 ]
 
 
@@ -104,6 +108,8 @@ _WHERE = {
     "make_index": "images.index",
     "open_image": "images.reading",
     "open_layer": "layers.opening",
+    "squash_image": "images.squashing",
+    "squash_layers": "layers.squashing",
 }
 
 

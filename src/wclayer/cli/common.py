@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 import click
 
 from ..entry import Summary
-from ..errors import NotFoundError, UsageError
+from ..errors import NotFoundError, UsageError, printable
 from ..images.choosing import Choice, parse_platform
 from ..images.one_layer import layer_of
 from ..images.places import Place, parse_place
@@ -208,11 +208,12 @@ def print_summary(verb: str, what: str, summary: Summary, began: float, *, as_js
         return
     counts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in sorted(summary.entries.items()))
     lines = [f"{verb} {what}: {counts or 'nothing'}; {size_text(summary.bytes)} in {seconds:.1f} s"]
-    lines.append(f"diff_id {summary.diff_id} ({size_text(summary.tar_size or 0)})")
+    if summary.diff_id is not None:
+        lines.append(f"diff_id {summary.diff_id} ({size_text(summary.tar_size or 0)})")
     if summary.compression != "none":
         lines.append(f"digest  {summary.digest} ({size_text(summary.blob_size or 0)}, {summary.compression})")
     if summary.own_records:
         counts = ", ".join(f"{count:,} {name}" for name, count in sorted(summary.own_records.items()))
         lines.append(f"what only wclayer restores: {counts}")
-    lines.extend(f"warning: {warning}" for warning in summary.warnings)
+    lines.extend(f"warning: {printable(warning)}" for warning in summary.warnings)
     click.echo("\n".join(lines), err=err)

@@ -24,6 +24,7 @@ from .import_ import import_
 from .index import index
 from .layers import layers
 from .makebaselayer import makebaselayer
+from .squash import squash
 from .status import status
 
 __all__ = ["cli", "main"]
@@ -48,6 +49,7 @@ def cli() -> None:
       wclayer import -i layer.tar.gz nanoserver
       wclayer export -z -o layer.tar.gz nanoserver
       wclayer import -l nanoserver -i app.tar.gz app-layer
+      wclayer squash oci:out:app -o oci:out:one-layer
       wclayer status nanoserver
       wclayer makebaselayer hello
     """
@@ -59,6 +61,7 @@ cli.add_command(layers)
 cli.add_command(index)
 cli.add_command(import_)
 cli.add_command(export)
+cli.add_command(squash)
 cli.add_command(makebaselayer)
 cli.add_command(status)
 cli.add_command(completion)

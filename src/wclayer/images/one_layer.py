@@ -121,6 +121,7 @@ def put_layer(
     *,
     base: bool,
     platform: Platform | None = None,
+    created_by: str = CREATED_BY,
     force: bool = False,
     temporary: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
@@ -129,7 +130,8 @@ def put_layer(
 
     #0 makes a new image where there is none; N equal to the number of layers puts one on top; a smaller N replaces one,
     whatever lies above it. base: whether it is a base layer, which #0 must be, and only that. platform: that of a new
-    image. force: an image that is there may be changed. registries: how to reach one that is in a registry.
+    image. created_by: what its history says. force: an image that is there may be changed. registries: how to reach one
+    that is in a registry.
 
     Raises UsageError, NotFoundError for a number beyond, AlreadyExistsError without `force`, and what is read and
     written raises; then the image is as it was.
@@ -168,14 +170,14 @@ def put_layer(
         )
         layers[number : number + 1] = [new]
         platform = platform or Platform() if image is None else image.platform
-        config = writer.add_bytes(_config(image, platform, number, summary.diff_id or ""), CONFIG)
+        config = writer.add_bytes(_config(image, platform, number, summary.diff_id or "", created_by), CONFIG)
         annotations = {} if image is None else image.manifest_annotations
         root = writer.add_bytes(compose_manifest(config, layers, annotations), MANIFEST, platform=platform)
         writer.commit(root)
         return summary
 
 
-def _config(image: Image | None, platform: Platform, number: int, diff_id: str) -> bytes:
+def _config(image: Image | None, platform: Platform, number: int, diff_id: str, created_by: str) -> bytes:
     """The image's config with another layer, or one more."""
     config: dict[str, Any] = dict(image.config) if image is not None else {**platform.to_json(), "config": {}}
     diff_ids = list(config.get("rootfs", {}).get("diff_ids", ()))
@@ -183,7 +185,7 @@ def _config(image: Image | None, platform: Platform, number: int, diff_id: str) 
     config["rootfs"] = {"type": "layers", "diff_ids": diff_ids}
     history = list(config.get("history") or ())
     places = [at for at, entry in enumerate(history) if not entry.get("empty_layer")]
-    entry = {"created_by": CREATED_BY}
+    entry = {"created_by": created_by}
     if number < len(places):
         history[places[number]] = entry
     elif history or image is None:

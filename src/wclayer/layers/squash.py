@@ -19,14 +19,17 @@ from typing import TypeAlias
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, Source, Whiteout
 from ..errors import LayerError, StorageError, UsageError, WclayerError
+from ..layertar.reader import TarSource
+from ..stores.posix_source import PosixLayer
 from ..stores.rules import FILES, HIVES, UTILITY_VM, check_entry
 from ..stores.spool import Spool
 from .registry_files import RegistryFiles
 from .squash_hives import BASE_FIRST, SquashedHives
 from .squash_plan import Contents, Plan
 from .squash_view import Folder, LayerNames, View
+from .stack import check_parents
 
-__all__ = ["SquashedLayer"]
+__all__ = ["SquashedLayer", "check_range"]
 
 Step: TypeAlias = tuple[Entry, Body | None]
 
@@ -52,23 +55,16 @@ class SquashedLayer:
         temporary: str | os.PathLike[str] | None = None,
         reading: Callable[[int], None] | None = None,
     ) -> None:
-        if not layers:
-            raise UsageError("nothing to squash", expected="at least one layer")
-        if not 0 <= first < len(layers):
-            raise UsageError(
-                "there is no such layer to squash from", expected=f"0 to {len(layers) - 1}, the base being 0", got=first
-            )
-        if drop_utility_vm and first:
-            raise UsageError(
-                "the utility VM cannot be left out of a layer over others, which have it",
-                hint="squash all layers, from the base up",
-            )
+        check_range(len(layers), first, drop_utility_vm=drop_utility_vm)
         for number, layer in enumerate(layers):
             if not layer.restartable:
                 raise UsageError(
                     f"layer {number} can be read only once, as from a pipe, and squash reads each layer twice",
                     hint="give the tar as a file",
                 )
+            if isinstance(layer, PosixLayer) and layer.base != (number == 0):
+                what = "a base layer that is not the lowest" if number else "the lowest layer is no base layer"
+                raise UsageError(what, path=layer.path, hint=BASE_FIRST)
         self._layers = layers
         self._first = first
         self._drop_utility_vm = drop_utility_vm
@@ -109,6 +105,24 @@ class SquashedLayer:
 
     # --- the first pass -----------------------------------------------------------
 
+    def _check_parents(self) -> None:
+        """Layer folders know what they were imported onto, and tars by now what they are."""
+        diff_ids = [
+            layer.summary().diff_id
+            if isinstance(layer, TarSource)
+            else layer.diff_id
+            if isinstance(layer, PosixLayer)
+            else None
+            for layer in self._layers
+        ]
+        for number, layer in enumerate(self._layers):
+            if isinstance(layer, PosixLayer) and number:
+                try:
+                    check_parents(layer, diff_ids[number - 1 :: -1])
+                except UsageError as error:
+                    error.hint = BASE_FIRST
+                    raise
+
     def _names(self, spool: Spool, hives: SquashedHives) -> tuple[View, View | None]:
         """What all layers show, and what those show that are not squashed."""
         view, rest = View(), None
@@ -128,6 +142,7 @@ class SquashedLayer:
             view.put(names)
             if self.base and number:
                 hives.restore(view, number)
+        self._check_parents()
         if self._drop_utility_vm:
             view.remove(UTILITY_VM)
         return view, rest
@@ -173,6 +188,21 @@ class SquashedLayer:
                 yield replace(entry, path=path, short_name=short), body
             if left:
                 raise _changed(layer, None)
+
+
+def check_range(count: int, first: int, *, drop_utility_vm: bool = False) -> None:
+    """Raise UsageError if the layers from `first` on, out of `count`, cannot be squashed."""
+    if count < 1:
+        raise UsageError("nothing to squash", expected="at least one layer")
+    if not 0 <= first < count:
+        raise UsageError(
+            "there is no such layer to squash from", expected=f"0 to {count - 1}, the base being 0", got=first
+        )
+    if drop_utility_vm and first:
+        raise UsageError(
+            "the utility VM cannot be left out of a layer over others, which have it",
+            hint="squash all layers, from the base up",
+        )
 
 
 def _changed(layer: int, path: str | None) -> StorageError:

@@ -51,6 +51,12 @@ BEFORE = {
         "import -l nanoserver -i patch.tar app",
         "build hello -o oci:out:hello",
     ],
+    "squash": [
+        "import -i layer.tar nanoserver",
+        "import -l nanoserver -i patch.tar service",
+        "build hello -o oci:base:nanoserver",
+        "build app --from oci:base:nanoserver -o oci:out:app",
+    ],
     "status": ["import -i layer.tar nanoserver", "import -i layer.tar app"],
     "makebaselayer": [],
     "completion": [],
@@ -93,7 +99,7 @@ def test_the_examples_of_each_help_run(tmp_path: Path, command: str) -> None:
     (place / "layer.tar.gz").write_bytes(gzip.compress(TAR))
     (place / "app.tar.gz").write_bytes(gzip.compress(UPPER))
     (place / "patch.tar").write_bytes(UPPER)
-    if command in ("build", "wclayer"):
+    if command in ("build", "squash", "wclayer"):
         (place / "app").mkdir()
         (place / "app" / "app.exe").write_bytes(b"MZ")
     before = [f"wclayer {line}" for line in BEFORE[command]]
