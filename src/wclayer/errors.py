@@ -77,6 +77,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "WclayerError",
+    "escaped",
     "printable",
 ]
 
@@ -87,13 +88,14 @@ def printable(text: str | bytes) -> str:
     """`text` as one line that is safe to show: non-printing characters escaped, long text cut inside."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
-    shown = _escaped(text)
+    shown = escaped(text)
     if len(shown) > _SHOWN:
         shown = f"{shown[: _SHOWN // 2]}...{shown[-_SHOWN // 2 :]}"
     return shown
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """`text` as one line that is safe to show: non-printing characters escaped."""
     return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
@@ -141,7 +143,7 @@ class WclayerError(Exception):
         self.offset = offset
 
     def __str__(self) -> str:
-        text = _escaped(self.message)
+        text = escaped(self.message)
         if self.path is not None:
             text = f"{printable(self.path) or '(empty name)'}: {text}"
         if self.expected is not None:
@@ -151,7 +153,7 @@ class WclayerError(Exception):
         if self.offset is not None:
             text += f" (at byte {self.offset:,} of the input)"
         if self.hint is not None:
-            text += f" -- {_escaped(self.hint)}"
+            text += f" -- {escaped(self.hint)}"
         return text
 
     def as_dict(self) -> dict[str, Any]:
@@ -159,12 +161,12 @@ class WclayerError(Exception):
         return {
             "code": self.exit_code,
             "class": type(self).__name__,
-            "message": _escaped(self.message),
+            "message": escaped(self.message),
             "path": None if self.path is None else printable(self.path),
             "offset": self.offset,
             "expected": self.expected,
             "got": self.got,
-            "hint": None if self.hint is None else _escaped(self.hint),
+            "hint": None if self.hint is None else escaped(self.hint),
         }
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ from ..errors import NotFoundError, UsageError, printable
 from ..images.acl import TEMPLATES
 from ..images.build import BuiltImage, build_image
 from ..images.compose import rfc3339
+from ..images.hive_edits import MAX_REG
 from ..images.recipe import FilesRule, LayerRecipe, Recipe
 from ..images.spec import MAX_SIZE, check_port, load_recipe
 from ..layertar.compression import Compression
@@ -30,7 +31,6 @@ from .progress import progress_bar
 
 __all__ = ["build"]
 
-MAX_REG = 1 << 28  # bytes
 _DOCKERFILES = ("dockerfile", "containerfile")
 
 

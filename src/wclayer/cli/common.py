@@ -82,17 +82,20 @@ class Counted:
 
 
 @contextlib.contextmanager
-def open_input(path: str | None) -> Iterator[Counted]:
-    """The tar at `path`, or stdin for None and `-`. Raises NotFoundError, UsageError for a terminal."""
+def open_input(path: str | None, what: str = "tar") -> Iterator[Counted]:
+    """The file at `path`, or stdin for None and `-`. Raises NotFoundError, UsageError for a terminal.
+
+    what: the file is to be, for errors.
+    """
     if path is None or path == "-":
         if sys.stdin.isatty():
-            raise UsageError("no tar to read: stdin is a terminal", hint="give it with -i, or through a pipe")
+            raise UsageError(f"no {what} to read: stdin is a terminal", hint="give it with -i, or through a pipe")
         # Unbuffered: another thread reads it, and a buffer's lock would be in the way if we end while it waits.
         yield Counted(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer), None)
         return
     with host_errors(path):
         if os.path.isdir(path):
-            raise UsageError("a folder, where a tar must be", path=path)
+            raise UsageError(f"a folder, where a {what} must be", path=path)
         try:
             stream = open(path, "rb")
         except FileNotFoundError:
@@ -161,11 +164,14 @@ def choice_of(os_version: str | None, platform: str | None) -> Choice | None:
 
 
 @contextlib.contextmanager
-def open_output(path: str | None, *, force: bool) -> Iterator[BinaryIO]:
-    """A binary file to write to: stdout for None and `-`, else `path`, which appears only when it is whole."""
+def open_output(path: str | None, *, force: bool, what: str = "a tar") -> Iterator[BinaryIO]:
+    """A binary file to write to: stdout for None and `-`, else `path`, which appears only when it is whole.
+
+    what: is written, for the error where that is a terminal.
+    """
     if path is None or path == "-":
         if sys.stdout.isatty() and not force:
-            raise UsageError("a tar is not written to a terminal", hint="give -o FILE, redirect, or say --force")
+            raise UsageError(f"{what} is not written to a terminal", hint="give -o FILE, redirect, or say --force")
         yield sys.stdout.buffer
         return
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):

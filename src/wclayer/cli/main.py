@@ -20,6 +20,7 @@ from .build import build
 from .completion import completion
 from .copy import copy
 from .export import export
+from .hive import hive
 from .import_ import import_
 from .index import index
 from .layers import layers
@@ -64,6 +65,7 @@ cli.add_command(export)
 cli.add_command(squash)
 cli.add_command(makebaselayer)
 cli.add_command(status)
+cli.add_command(hive)
 cli.add_command(completion)
 
 

@@ -51,10 +51,11 @@ class TakenFiles:
     path = b""
     left_out = 0
 
-    def __init__(self, nodes: dict[str, _Node], content: Spool, name: str) -> None:
+    def __init__(self, nodes: dict[str, _Node], content: Spool, name: str, root: str) -> None:
         self._nodes = nodes
         self._content = content
         self._name = name
+        self._root = root
         self._numbers = {key: number for number, key in enumerate(nodes, 1)}
 
     def find(self, pattern: str) -> list[str]:
@@ -74,7 +75,7 @@ class TakenFiles:
         """A path as the layers spell it. Raises NotFoundError."""
         node = self._nodes.get("/".join(_parts(path)))
         if node is None and _parts(path):
-            raise NotFoundError("the image has no such file", path=f"{self._name}//{FILES}/{path}")
+            raise NotFoundError("the image has no such file", path=f"{self._name}//{self._root}/{path}")
         return "" if node is None else node.entry.path.partition("/")[2]
 
     def is_directory(self, path: str) -> bool:
@@ -103,7 +104,7 @@ class TakenFiles:
         return _stat(stat.S_IFDIR | 0o755, 0, 0, UNIX_EPOCH)
 
     def shown(self, host: bytes, /) -> str:
-        return f"{self._name}//{FILES}/{decode_wtf8(host)}".rstrip("/")
+        return f"{self._name}//{self._root}/{decode_wtf8(host)}".rstrip("/")
 
     def entry(self, host: bytes, /) -> Directory | File | None:
         return self._node(host).known if host else None
@@ -154,13 +155,14 @@ def take(
     *,
     name: str,
     literal: bool = False,
+    root: str = FILES,
     temporary: str | os.PathLike[str] | None = None,
 ) -> TakenFiles:
     """What the layers, base first, show below each of the paths `wanted` of drive C:.
 
     wanted: paths with `/`; their components may have `*`, `?` and `[...]` as Go's path.Match has them. Case does not
     matter. literal: they have none, whatever their names look like. name: what the image is called in errors.
-    temporary: the folder for the content.
+    root: which folder of a layer they are in, if it is not that of drive C:. temporary: the folder for the content.
 
     Raises NotFoundError for a path without wildcards that is not there, LayerError for one that goes through a link,
     and what reading the layers raises.
@@ -168,11 +170,11 @@ def take(
     patterns = [_parts(path) for path in wanted]
     content = Spool(temporary)
     try:
-        taking = _Taking(layers, patterns, content, name, literal=literal)
+        taking = _Taking(layers, patterns, content, name, root, literal=literal)
         taking.names()
         taking.check(wanted)
         taking.contents()
-        return TakenFiles(taking.nodes, content, name)
+        return TakenFiles(taking.nodes, content, name, root)
     except BaseException:
         content.close()
         raise
@@ -185,6 +187,7 @@ class _Taking:
         patterns: Sequence[list[str]],
         content: Spool,
         name: str,
+        root: str,
         *,
         literal: bool,
     ) -> None:
@@ -193,6 +196,8 @@ class _Taking:
         self._wild = [not literal and any(map(is_wild, parts)) for parts in patterns]
         self._content = content
         self._name = name
+        self._root = root
+        self._top = upcase(root)
         self._links: dict[str, tuple[int, str]] = {}  # links of the layers on the way to what is wanted
         self._below: dict[str, set[str]] = {}  # of each directory on the way to a node or link
         self.nodes: dict[str, _Node] = {}
@@ -206,7 +211,7 @@ class _Taking:
                 if isinstance(entry, AlternateStream):
                     continue
                 root, _, path = entry.path.partition("/")
-                if upcase(root) == upcase(FILES) and path:
+                if upcase(root) == self._top and path:
                     self._see(number, entry, upcase(path))
         for key in list(self.nodes):
             above = key.rpartition("/")[0]
@@ -262,9 +267,9 @@ class _Taking:
             for key, (_, target) in self._links.items():
                 if _leads_to(key.split("/"), pattern):
                     raise LayerError(
-                        "a path through a link", path=f"{self._name}//{FILES}/{path}", got=f"{key} -> {target}"
+                        "a path through a link", path=f"{self._name}//{self._root}/{path}", got=f"{key} -> {target}"
                     )
-            raise NotFoundError("the image has no such file", path=f"{self._name}//{FILES}/{path}")
+            raise NotFoundError("the image has no such file", path=f"{self._name}//{self._root}/{path}")
 
     # --- the second pass ------------------------------------------------------------
 
@@ -319,7 +324,7 @@ class _Taking:
         key = upcase(entry.path)
         receivers = [] if isinstance(entry, Directory) else [node for at, node in needs.get(key, ()) if number <= at]
         root, _, path = key.partition("/")
-        own = self.nodes.get(path) if direct and root == upcase(FILES) and not isinstance(entry, HardLink) else None
+        own = self.nodes.get(path) if direct and root == self._top and not isinstance(entry, HardLink) else None
         if own is not None and own.layer == number and not isinstance(own.entry, HardLink):
             receivers.append(own)
         return receivers

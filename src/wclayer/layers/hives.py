@@ -19,6 +19,7 @@ from typing import Final
 
 from ..errors import NotFoundError, UsageError
 from ..regf.model import Key, RegType
+from ..regf.reg_text import ROOTS
 from ..stores.rules import FILES, HIVES
 from ..win32.names import upcase
 
@@ -50,13 +51,6 @@ CONFIG_HIVES: Final = (
     _hive("SYSTEM", "System", "HKEY_LOCAL_MACHINE", "SYSTEM"),
 )
 
-_ABBREVIATED: Final = {
-    "HKLM": "HKEY_LOCAL_MACHINE",
-    "HKU": "HKEY_USERS",
-    "HKCR": "HKEY_CLASSES_ROOT",
-    "HKCU": "HKEY_CURRENT_USER",
-    "HKCC": "HKEY_CURRENT_CONFIG",
-}
 _CLASSES: Final = ("HKEY_LOCAL_MACHINE", "SOFTWARE", "Classes")  # what is written to HKEY_CLASSES_ROOT is written there
 _NOT_HERE: Final = {
     "HKEY_CURRENT_USER": "it is that of the user who runs; HKEY_USERS\\.DEFAULT is the system's own",
@@ -73,7 +67,7 @@ def locate(path: str) -> tuple[ConfigHive, tuple[str, ...]]:
     """
     names = [name for name in path.split("\\") if name]
     root = upcase(names[0]) if names else ""
-    names[:1] = [_ABBREVIATED.get(root, root)]
+    names[:1] = [ROOTS.get(root, root)]
     if names[0] == "HKEY_CLASSES_ROOT":
         names[:1] = _CLASSES
     for hive in CONFIG_HIVES:

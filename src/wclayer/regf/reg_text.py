@@ -27,10 +27,10 @@ from __future__ import annotations
 import codecs
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from ..errors import SpecError
+from ..errors import SpecError, WclayerError
 from .edits import KeyEdits
 from .layout import MAX_DEPTH, MAX_KEY_NAME, MAX_VALUE_NAME
 from .model import RegType, Value, dword, sz
@@ -67,16 +67,18 @@ _SINGLE: Final = re.compile(r"\b[0-9A-Fa-f]\b")  # a byte of one digit
 _LONG: Final = {**ROOTS, **{long: long for long in ROOTS.values()}}
 
 
-def parse_reg(data: bytes, *, source: str) -> KeyEdits:
+def parse_reg(data: bytes, *, source: str, where: Callable[[Sequence[str]], Sequence[str]] | None = None) -> KeyEdits:
     r"""The changes that a .reg file makes.
 
     The subkeys of the result, which itself has no name, are called as the roots of the registry
     (`HKEY_LOCAL_MACHINE`, also where the file says `HKLM`); below them everything is spelled as the file has it, and
-    stands in the order of the file. source: the file's name, for errors. Memory and work are linear in `data`.
+    stands in the order of the file. where: gives, for the names of a path, those that lead to it from the result, which
+    may be a key's own; what it raises is said of the line. source: the file's name, for errors. Memory and work are
+    linear in `data`.
 
     Raises SpecError, with the line, for what is no such file.
     """
-    return _Parser(data, source).parse()
+    return _Parser(data, source, where).parse()
 
 
 def _lines(data: bytes) -> Iterator[str]:
@@ -122,9 +124,10 @@ def _front(pattern: re.Pattern[str], text: str, at: int) -> str:
 
 
 class _Parser:
-    def __init__(self, data: bytes, source: str) -> None:
+    def __init__(self, data: bytes, source: str, where: Callable[[Sequence[str]], Sequence[str]] | None = None) -> None:
         self._data = data
         self._source = source
+        self._where = where
         self._rest = _lines(data)
         self._number = 0
         self._root = KeyEdits()
@@ -190,15 +193,9 @@ class _Parser:
         self._nothing_after(text, end + 1)
         path = text[1:end]
         delete = path.startswith("-")
-        names = path.removeprefix("-").rstrip("\\").split("\\")
-        root = _LONG.get(names[0].upper())
-        if root is None:
-            raise self._error("a path with no root", "HKEY_LOCAL_MACHINE\\..., HKEY_USERS\\... and the like", path)
-        names[0] = root
-        if delete and len(names) == 1:
-            raise self._error("a root of the registry cannot be deleted", got=path)
-        if len(names) > _MAX_DEPTH:
-            raise self._error("a key too deep", f"at most {_MAX_DEPTH} names", len(names))
+        names = self._names(path.removeprefix("-"))
+        if delete and len(names) <= (self._where is None):
+            raise self._error("a root of the registry or a hive cannot be deleted", got=path)
         key = self._root
         for name in names:
             order = key_order(name)
@@ -211,9 +208,31 @@ class _Parser:
             key.remove()
         return key, delete
 
+    def _names(self, path: str) -> Sequence[str]:
+        """The names that lead to the key at a path of the registry."""
+        names = path.rstrip("\\").split("\\")
+        root = _LONG.get(names[0].upper())
+        if root is None:
+            raise self._error("a path with no root", "HKEY_LOCAL_MACHINE\\..., HKEY_USERS\\... and the like", path)
+        if "" in names:
+            raise self._error("a key without a name", "names with one backslash between", path)
+        if len(names) > _MAX_DEPTH:
+            raise self._error("a key too deep", f"at most {_MAX_DEPTH} names", len(names))
+        names[0] = root
+        if self._where is None:
+            return names
+        try:
+            return self._where(names)
+        except WclayerError as error:
+            raise SpecError(
+                f"line {self._number}: {error.message}",
+                path=self._source,
+                expected=error.expected,
+                got=path[:_SHOWN],
+                hint=error.hint,
+            ) from None
+
     def _new(self, name: str) -> KeyEdits:
-        if not name:
-            raise self._error("a key without a name", "names with one backslash between")
         if utf16_length(name) > 2 * MAX_KEY_NAME:
             raise self._error("a key with this long a name", f"at most {MAX_KEY_NAME} UTF-16 code units", name)
         self._keys += 1

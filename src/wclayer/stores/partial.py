@@ -23,7 +23,7 @@ from .host import host_errors, shown
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["PartialFolder", "check_file", "partial_file"]
+__all__ = ["PartialFolder", "check_file", "partial_file", "replaced_file"]
 
 _MARK: Final = b".partial-"
 _LOCK: Final = b".lock"
@@ -165,6 +165,21 @@ def partial_file(path: str, *, force: bool = False) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             os.unlink(partial)
         raise
+
+
+@contextlib.contextmanager
+def replaced_file(path: str) -> Iterator[BinaryIO]:
+    """A binary file to write to, which takes the place of the file `path`, with its permissions, when the context ends
+    without an error. A symlink stays, and leads to the new file. Raises NotFoundError for no file.
+    """
+    real = os.path.realpath(path)
+    with host_errors(path):
+        mode = stat.S_IMODE(os.stat(real).st_mode)
+    with partial_file(real, force=True) as stream:
+        if sys.platform != "win32":
+            with host_errors(path):
+                os.fchmod(stream.fileno(), mode)
+        yield stream
 
 
 def _unlock(lock: int | None) -> None:

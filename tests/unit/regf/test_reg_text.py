@@ -7,11 +7,12 @@ true on Windows.
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from typing import Final
 
 import pytest
 
-from wclayer.errors import InexpressibleError, SpecError
+from wclayer.errors import InexpressibleError, SpecError, UsageError
 from wclayer.regf.edits import KeyEdits, apply_edits
 from wclayer.regf.model import Key, LayerSemantics, RegType, Value, dword, sz
 from wclayer.regf.names import key_order
@@ -181,7 +182,7 @@ def test_values_are_deleted() -> None:
         ("[]", 3, "a path with no root"),
         ("[-]", 3, "a path with no root"),
         ("[HKLM\\a\\\\b]", 3, "a key without a name"),
-        ("[-HKLM]", 3, "a root of the registry cannot be deleted"),
+        ("[-HKLM]", 3, "a root of the registry or a hive cannot be deleted"),
         (f"[HKLM\\{'x' * 256}]", 3, "this long a name"),
         (f"[HKLM{chr(92)}{chr(92).join('x' * 514)}]", 3, "a key too deep"),
         ("HKEY_LOCAL_MACHINE\\K]", 3, "no line of a .reg file"),
@@ -461,3 +462,26 @@ def test_a_tree_of_512_levels() -> None:
     found = back.find(path)
     assert found is not None
     assert found.values == (sz("a", "b"),)
+
+
+def test_paths_may_stand_for_others() -> None:
+    def where(names: Sequence[str]) -> Sequence[str]:
+        if names[:2] != ["HKEY_LOCAL_MACHINE", "SOFTWARE"]:
+            raise UsageError("a key of another hive", expected="HKLM\\SOFTWARE", hint="none")
+        return names[2:]
+
+    def parse(text: str) -> KeyEdits:
+        return parse_reg(f"{HEADER}\n{text}".encode(), source="x.reg", where=where)
+
+    root = parse('[HKLM\\SOFTWARE]\n"a"="x"\n[HKLM\\SOFTWARE\\B]\n[-HKLM\\SOFTWARE\\C]\n')
+    assert list(root.values.values()) == [sz("a", "x")]
+    assert [(key.name, key.make, key.delete) for key in root.subkeys.values()] == [
+        ("B", True, False),
+        ("C", False, True),
+    ]
+    with pytest.raises(
+        SpecError, match=r"^x.reg: line 3: a key of another hive; .*SOFTWARE; got HKU\\.DEFAULT -- none"
+    ):
+        parse("\n[HKU\\.DEFAULT]")
+    with pytest.raises(SpecError, match="line 2: a root of the registry or a hive cannot be deleted"):
+        parse("[-HKLM\\SOFTWARE]")

@@ -1,0 +1,153 @@
+"""`wclayer hive diff`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Any, Final
+
+import click
+
+from ...errors import UsageError, escaped, printable
+from ...images.hive_diff import Compared, RegChanges, compared
+from ...images.hive_places import parse_hive_place
+from ...regf.compare import Difference, What
+from ...regf.model import Key, Value
+from ...regf.reg_print import encode_reg
+from ...win32.names import from_utf16
+from ..common import open_output
+from .places import accept_dirty_option, hive_options, hive_places, prefix_option, warn
+from .values import data_text, key_json, name_text, security_text, time_text, type_name, value_json
+
+__all__ = ["diff"]
+
+_SHOWN: Final = 10  # of what a .reg file cannot say
+
+
+@click.command("diff", no_args_is_help=True)
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.argument("path", metavar="[KEY]", default="")
+@click.option("--times", is_flag=True, help="Also when keys were last written.")
+@click.option("--reg", "as_reg", is_flag=True, help="Write a .reg file that makes A what B is.")
+@click.option("-o", "--output", "target", metavar="FILE.reg", help="Where --reg writes to; else stdout.")
+@prefix_option
+@click.option("--utf8", is_flag=True, help="With --reg: UTF-8 with LF. Default: as regedit writes it.")
+@click.option("--force", is_flag=True, help="Replace FILE.reg, if there is one; write to a terminal.")
+@accept_dirty_option
+@hive_options
+def diff(
+    a: str,
+    b: str,
+    path: str,
+    times: bool,
+    as_reg: bool,
+    target: str | None,
+    prefix: str | None,
+    utf8: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    debug: bool,  # noqa: ARG001 # main() looks for it
+    **options: Any,
+) -> int:
+    """Compare two hives, or the registries of two images.
+
+    Compared are keys, values, security, class names and flags. Names are compared as Windows does, without regard to
+    case. Lines with a - are of A, those with a + of B. KEY limits it to one key and what is below. Exits with 1 if
+    there are differences.
+
+    \b
+    Examples:
+      wclayer hive diff SOFTWARE SOFTWARE
+      wclayer hive diff SOFTWARE changed Acme
+      wclayer hive diff --json layer other 'HKLM\\SOFTWARE'
+      wclayer hive diff --reg --utf8 SOFTWARE changed > changes.reg
+    """
+    if (target or prefix or utf8) and not as_reg:
+        raise UsageError("-o, --prefix and --utf8 are for --reg")
+    if as_reg and as_json:
+        raise UsageError("--reg and --json", expected="one of them")
+    with ExitStack() as stack:
+        places = stack.enter_context(hive_places(**options))
+        pairs = compared(places, parse_hive_place(a), parse_hive_place(b), path)
+        if as_reg:
+            out = stack.enter_context(open_output(target, force=force, what="a .reg file"))
+            changes = RegChanges(prefix=prefix, times=times)
+            for data in encode_reg(changes.lines(pairs), utf8=utf8):
+                out.write(data)
+            out.flush()
+            count = changes.count
+            if not quiet:
+                _say_unsaid(changes.unsaid, verbose=verbose)
+        elif as_json:
+            count = _print_json(pairs, times=times)
+        else:
+            count = _print(pairs, times=times, whole=verbose, quiet=quiet)
+        warn(places, quiet=quiet)
+    return int(count > 0)
+
+
+def _say_unsaid(unsaid: list[str], *, verbose: bool) -> None:
+    """What is different, and has no place in the .reg file."""
+    for key in unsaid if verbose else unsaid[:_SHOWN]:
+        click.echo(
+            f"warning: not in the .reg file, as none can say it (security, class, flags): {printable(key)}", err=True
+        )
+    if len(unsaid) > _SHOWN and not verbose:
+        click.echo(f"warning: and {len(unsaid) - _SHOWN:,} more", err=True)
+
+
+def _print(pairs: Iterable[Compared], *, times: bool, whole: bool, quiet: bool) -> int:
+    count = 0
+    for pair in pairs:
+        for difference in pair.differences(times=times):
+            count += 1
+            if quiet:
+                return count
+            at = escaped(pair.shown(difference))
+            for sign, side in (("-", difference.old), ("+", difference.new)):
+                for text in () if side is None else _texts(difference.what, side, whole):
+                    click.echo(f"{sign} {at}\\{text}")
+    return count
+
+
+def _texts(what: What, side: Key | Value | bytes | int, whole: bool) -> list[str]:
+    """What one side has, behind the path of the key."""
+    if isinstance(side, Key):
+        return ["", *(text for value in side.values for text in _texts(What.VALUE, value, whole))]
+    if isinstance(side, Value):
+        return [f"  {name_text(side.name)}  {type_name(side.type)}  {data_text(side, whole=whole)}"]
+    if isinstance(side, bytes):
+        text = security_text(side) if what is What.SECURITY else f'"{printable(from_utf16(side))}"'
+    else:
+        text = time_text(side) if what is What.TIME else f"{side:#x}"
+    return [f"  ({what.value})  {text}"]
+
+
+def _print_json(pairs: Iterable[Compared], *, times: bool) -> int:
+    """A list of differences, one a line."""
+    count = 0
+    for pair in pairs:
+        for difference in pair.differences(times=times):
+            click.echo(
+                ("[" if not count else ",\n") + json.dumps(_as_json(difference, pair.shown(difference))), nl=False
+            )
+            count += 1
+    click.echo("]" if count else "[]")
+    return count
+
+
+def _as_json(difference: Difference, path: str) -> dict[str, Any]:
+    def side(one: Key | Value | bytes | int | None) -> Any:
+        if isinstance(one, Key):
+            return key_json(one, path)
+        if isinstance(one, Value):
+            return value_json(one)
+        if isinstance(one, bytes):
+            return security_text(one) if difference.what is What.SECURITY else from_utf16(one)
+        return one
+
+    return {"path": path, "what": difference.what.value, "old": side(difference.old), "new": side(difference.new)}

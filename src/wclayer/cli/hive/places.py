@@ -1,0 +1,98 @@
+"""The options of all commands about hives, and how hives are found by them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, ParamSpec, TypeVar
+
+import click
+
+from ...errors import UsageError, printable
+from ...images.hive_places import HivePlaces
+from ...win32.filetime import from_unix_ns
+from ..common import choice_of, choice_options, common_options, parents_option, temporary_folder
+from ..network import network_options, registries_of
+
+__all__ = ["accept_dirty_option", "epoch_option", "hive_options", "hive_places", "prefix_option", "time_of", "warn"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def hive_options(command: Callable[P, R]) -> Callable[P, R]:
+    """The options with which `hive_places` finds hives, and those of every command."""
+    command = common_options(command)
+    command = network_options(command)
+    command = choice_options(command)
+    return parents_option("For a layer folder or tar.")(command)
+
+
+accept_dirty_option = click.option(
+    "--accept-dirty",
+    is_flag=True,
+    help="Read a hive that was not wholly written as it is, without what its transaction logs have.",
+)
+
+
+prefix_option = click.option(
+    "--prefix",
+    metavar="PATH",
+    help="What the registry path of the hive's root is, if the file's name does not tell it.",
+)
+epoch_option = click.option(
+    "--source-date-epoch",
+    envvar="SOURCE_DATE_EPOCH",
+    show_envvar=True,
+    metavar="SECONDS",
+    help="The time of what is made or changed.",
+)
+
+
+def warn(places: HivePlaces, *, quiet: bool) -> None:
+    """Say what was met on the way."""
+    for warning in () if quiet else places.warnings:
+        click.echo(f"warning: {printable(warning)}", err=True)
+
+
+def time_of(source_date_epoch: str | None) -> int | None:
+    """The FILETIME that --source-date-epoch says; None if it does not. Raises UsageError."""
+    if not source_date_epoch:
+        return None
+    if not re.fullmatch(r"[0-9]{1,12}", source_date_epoch, re.ASCII):
+        raise UsageError("SOURCE_DATE_EPOCH", expected="seconds since 1970", got=source_date_epoch)
+    return from_unix_ns(int(source_date_epoch) * 10**9)
+
+
+@contextmanager
+def hive_places(
+    *,
+    parents: tuple[str, ...],
+    os_version: str | None,
+    platform: str | None,
+    plain_http: bool,
+    authfile: str | None,
+    accept_dirty: bool = False,
+) -> Iterator[HivePlaces]:
+    """What finds hives, as the options say."""
+    with registries_of(plain_http=plain_http, authfile=authfile) as registries:
+        yield HivePlaces(
+            parents=parents,
+            choice=choice_of(os_version, platform),
+            accept_dirty=accept_dirty,
+            temporary=temporary_folder(),
+            registries=registries,
+            stdin=_Stdin(),
+        )
+
+
+class _Stdin:
+    """stdin, unless it is a terminal."""
+
+    def read(self, n: int, /) -> bytes:
+        if sys.stdin.isatty():
+            raise UsageError("no hive to read: stdin is a terminal", hint="give its name, or use a pipe")
+        stream: BinaryIO = sys.stdin.buffer
+        return stream.read(n)

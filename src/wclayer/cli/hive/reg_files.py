@@ -1,0 +1,182 @@
+"""`wclayer hive export` and `wclayer hive import`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+import click
+
+from ...errors import UsageError, printable
+from ...images.hive_edits import MAX_REG, changed_hive, edits_of_reg, root_of
+from ...images.hive_places import parse_hive_place
+from ...regf.edits import Missed
+from ...regf.reg_print import encode_reg, print_reg
+from ...regf.writer import write_hive
+from ...stores.partial import replaced_file
+from ...win32.filetime import from_unix_ns
+from ..common import open_input, open_output, size_text
+from .places import accept_dirty_option, epoch_option, hive_options, hive_places, prefix_option, time_of, warn
+
+__all__ = ["export", "import_"]
+
+_SHOWN: Final = 10  # of what was left out or not there
+
+
+@click.command("export", no_args_is_help=True)
+@click.argument("place", metavar="HIVE")
+@click.argument("path", metavar="[KEY]", default="")
+@click.option("-o", "--output", "target", metavar="FILE.reg", help="A file; else stdout.")
+@prefix_option
+@click.option("--utf8", is_flag=True, help="UTF-8 with LF, for diff and hivexregedit. Default: as regedit writes it.")
+@click.option(
+    "--drop",
+    type=click.Choice(["names"]),
+    help="names: leave out keys and values whose names no .reg file can have, with a warning.",
+)
+@click.option("--force", is_flag=True, help="Replace FILE.reg, if there is one; write to a terminal.")
+@accept_dirty_option
+@hive_options
+def export(
+    place: str,
+    path: str,
+    target: str | None,
+    prefix: str | None,
+    utf8: bool,
+    drop: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    debug: bool,  # noqa: ARG001 # main() looks for it
+    **options: Any,
+) -> None:
+    """Write a key with all below it as a .reg file.
+
+    Version 5.00, in UTF-16 as regedit's own export. Class names, security and times have no place in .reg files.
+
+    \b
+    Examples:
+      wclayer hive export -o software.reg SOFTWARE
+      wclayer hive export --utf8 SOFTWARE Acme > acme.reg
+      wclayer hive export --prefix 'HKEY_LOCAL_MACHINE\\Loaded' -o other.reg other.hiv
+    """
+    to_stdout = target is None or target == "-"
+    if to_stdout and as_json:
+        raise UsageError("--json, while the .reg file itself goes to stdout", hint="give -o FILE")
+    left: list[str] = []
+    with (
+        hive_places(**options) as places,
+        open_output(target, force=force, what="a .reg file") as out,
+    ):
+        seen = places.seen(parse_hive_place(place), path)
+        root = seen.registry_path if seen.place.whole and prefix is None else root_of(seen.place, prefix)
+        lines = print_reg(seen.key, f"{root}\\{seen.path}".rstrip("\\"), left_out=left if drop else None)
+        written = _Written(out)
+        written.write(lines, utf8=utf8)
+        out.flush()
+        warn(places, quiet=quiet)
+    if as_json:
+        click.echo(json.dumps({"keys": written.keys, "size": written.size, "left_out": left}))
+    elif not quiet:
+        for name in left if verbose else left[:_SHOWN]:
+            click.echo(f"warning: left out, as no .reg file can name it: {printable(name)}", err=True)
+        if len(left) > _SHOWN and not verbose:
+            click.echo(f"warning: and {len(left) - _SHOWN:,} more", err=True)
+        click.echo(f"exported {printable(seen.shown)}: {written.keys:,} keys, {size_text(written.size)}", err=to_stdout)
+
+
+@dataclass
+class _Written:
+    """What goes to `out`, counted."""
+
+    out: BinaryIO
+    keys: int = 0
+    size: int = 0
+
+    def write(self, lines: Iterable[str], *, utf8: bool) -> None:
+        for data in encode_reg(self._counted(lines), utf8=utf8):
+            self.size += len(data)
+            self.out.write(data)
+
+    def _counted(self, lines: Iterable[str]) -> Iterator[str]:
+        for line in lines:
+            self.keys += line.startswith("\n[") and not line.startswith("\n[-")
+            yield line
+
+
+@click.command("import", no_args_is_help=True)
+@click.argument("place", metavar="HIVE")
+@click.argument("reg_file", metavar="FILE.reg")
+@click.option("-o", "--output", "target", metavar="OUT", help="The changed hive; HIVE stays as it is.")
+@click.option("--in-place", is_flag=True, help="Change the file HIVE itself, whole or not at all.")
+@prefix_option
+@click.option("--force", is_flag=True, help="Replace OUT, if there is one.")
+@epoch_option
+@accept_dirty_option
+@hive_options
+def import_(
+    place: str,
+    reg_file: str,
+    target: str | None,
+    in_place: bool,
+    prefix: str | None,
+    force: bool,
+    source_date_epoch: str | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    debug: bool,  # noqa: ARG001 # main() looks for it
+    **options: Any,
+) -> None:
+    """Make the changes of a .reg file in a hive, as regedit does.
+
+    FILE.reg is of version 5.00, in UTF-16 or UTF-8; a line that regedit would pass over is an error. Its keys must all
+    be in this hive; HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet is the control set that the hive has as its current.
+    Keys that are made inherit their security. What is changed gets the time SOURCE_DATE_EPOCH, else that of FILE.reg.
+
+    \b
+    Examples:
+      wclayer hive import SOFTWARE acme.reg -o changed
+      wclayer hive import --in-place SOFTWARE acme.reg
+      cat acme.reg | wclayer hive import SOFTWARE - -o piped
+    """
+    time = time_of(source_date_epoch)
+    found = parse_hive_place(place)
+    if in_place == (target is not None):
+        raise UsageError("where to the changed hive?", expected="-o OUT or --in-place")
+    if in_place and (found.place is not None or place == "-"):
+        raise UsageError("--in-place is for a hive in a file of its own", got=place, hint="give -o OUT")
+    to_stdout = target == "-"
+    if to_stdout and as_json:
+        raise UsageError("--json, while the hive itself goes to stdout", hint="give -o FILE")
+    missed = Missed()
+    with hive_places(**options) as places:
+        hive = places.hive(found)
+        with open_input(reg_file, ".reg file") as stream:
+            edits = edits_of_reg(stream.read(MAX_REG + 1), found, hive, source=reg_file, prefix=prefix)
+        if time is None:
+            time = hive.last_written if reg_file == "-" else from_unix_ns(os.stat(reg_file).st_mtime_ns)
+        changed = changed_hive(hive, edits, time, missed, name=place)
+        if not in_place:
+            with open_output(target, force=force, what="a hive") as out:
+                out.write(write_hive(changed))
+                out.flush()
+        elif changed is not hive:
+            with replaced_file(place) as out:
+                out.write(write_hive(changed))
+    if as_json:
+        click.echo(
+            json.dumps({"changed": changed is not hive, "not_there": {"keys": missed.keys, "values": missed.values}})
+        )
+    elif not quiet:
+        gone = [*missed.keys, *missed.values]
+        for name in gone if verbose else ():
+            click.echo(f"not there to be deleted: {printable(name)}", err=to_stdout)
+        rest = f"; {len(gone):,} deletions of what is not there" if gone else ""
+        where = "" if in_place else f", as {printable(str(target))}"
+        what = "imported" if changed is not hive else "nothing to change:"
+        click.echo(f"{what} {printable(reg_file)} into {printable(place)}{where}{rest}", err=to_stdout)

@@ -1,0 +1,164 @@
+"""`wclayer hive show` and `wclayer hive get`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from ...errors import NotFoundError, UsageError, escaped, printable
+from ...images.hive_places import parse_hive_place
+from ...regf.model import Key
+from ...regf.names import key_order
+from ...win32.names import decode_wtf8, from_utf16
+from .places import accept_dirty_option, hive_options, hive_places, warn
+from .values import data_text, key_json, name_text, script_bytes, security_text, time_text, type_name, value_json
+
+__all__ = ["get", "show"]
+
+_INDENT = "  "
+_NAME_WIDTH = 40  # of the names of values, which stand in a column
+
+
+@click.command("show", no_args_is_help=True)
+@click.argument("place", metavar="HIVE")
+@click.argument("path", metavar="[KEY]", default="")
+@click.option("-r", "--recursive", is_flag=True, help="Also what is in the subkeys, and theirs.")
+@accept_dirty_option
+@hive_options
+def show(
+    place: str,
+    path: str,
+    recursive: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    debug: bool,  # noqa: ARG001 # main() looks for it
+    **options: Any,
+) -> None:
+    """Show a key of a hive: its values and subkeys.
+
+    Keys have a backslash at their end, values a type and data, which are cut where they are long (whole with -v, which
+    also gives times, class names and security). Names and data are escaped where a terminal would take them for
+    something else; --json has them as they are, a list of keys.
+
+    \b
+    Examples:
+      wclayer hive show SOFTWARE
+      wclayer hive show -r SOFTWARE Acme
+      wclayer hive show -v SOFTWARE 'Acme\\Settings'
+      wclayer hive show --json SOFTWARE Acme
+      wclayer hive show -r layer//Files/Windows/System32/config/SOFTWARE
+    """
+    with hive_places(**options) as places:
+        seen = places.seen(parse_hive_place(place), path)
+        warn(places, quiet=quiet)
+    walk = _walk(seen.key, seen.name, recursive=recursive)
+    if as_json:
+        _print_json(walk)
+    elif not quiet:
+        for depth, key, at in walk:
+            click.echo(_key_text(key, at if depth == 0 else key.name, depth, verbose=verbose, subkeys=not recursive))
+
+
+def _walk(key: Key, path: str, *, recursive: bool) -> Iterator[tuple[int, Key, str]]:
+    """The key, and all below it, each before its subkeys, with depth and path."""
+    levels: list[tuple[Iterator[Key], str | None]] = [(iter((key,)), None)]
+    while levels:
+        keys, above = levels[-1]
+        found = next(keys, None)
+        if found is None:
+            levels.pop()
+            continue
+        at = path if above is None else f"{above}\\{found.name}" if above else found.name
+        yield len(levels) - 1, found, at
+        if recursive:
+            levels.append((iter(_sorted(found)), at))
+
+
+def _sorted(key: Key) -> list[Key]:
+    return sorted(key.subkeys, key=lambda sub: key_order(sub.name))
+
+
+def _key_text(key: Key, name: str, depth: int, *, verbose: bool, subkeys: bool) -> str:
+    """The lines of a key; those of its subkeys, if they do not come by themselves, just with their names."""
+    indent = _INDENT * depth
+    lines = [f"{indent}{printable(name)}\\"]
+    indent += _INDENT
+    if verbose:
+        lines.append(f"{indent}written {time_text(key.last_written)}  {security_text(key.security)}")
+        if key.class_name:
+            lines.append(f'{indent}class "{printable(from_utf16(key.class_name))}"')
+    rows = [(name_text(value.name), type_name(value.type), data_text(value, whole=verbose)) for value in key.values]
+    name_width = min(_NAME_WIDTH, max((len(row[0]) for row in rows), default=0))
+    type_width = max((len(row[1]) for row in rows), default=0)
+    lines += [f"{indent}{row[0]:<{name_width}}  {row[1]:<{type_width}}  {row[2]}" for row in rows]
+    if subkeys:
+        lines += [f"{indent}{printable(sub.name)}\\" for sub in _sorted(key)]
+    return "\n".join(lines)
+
+
+def _print_json(walk: Iterator[tuple[int, Key, str]]) -> None:
+    """A list of keys, one a line."""
+    before = "["
+    for _, key, at in walk:
+        click.echo(f"{before}{json.dumps(key_json(key, at))}", nl=False)
+        before = ",\n"
+    click.echo("]")
+
+
+@click.command("get", no_args_is_help=True)
+@click.argument("place", metavar="HIVE")
+@click.argument("path", metavar="KEY")
+@click.argument("name", metavar="[VALUE]", default="")
+@click.option("--raw", is_flag=True, help="The bytes as they are in the hive.")
+@accept_dirty_option
+@hive_options
+def get(
+    place: str,
+    path: str,
+    name: str,
+    raw: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,  # noqa: ARG001 # nothing more to say
+    debug: bool,  # noqa: ARG001 # main() looks for it
+    **options: Any,
+) -> None:
+    """Print the data of one value, for scripts.
+
+    Without VALUE, it is the key's default value. Printed are strings as text, numbers in decimal, REG_MULTI_SZ one
+    string a line, all else in hexadecimal. --json has the type and every byte.
+
+    \b
+    Examples:
+      wclayer hive get SOFTWARE Acme Version
+      wclayer hive get SOFTWARE 'Acme\\Settings'
+      wclayer hive get --json SOFTWARE Acme Level
+      wclayer hive get --raw SOFTWARE Acme Blob > blob.bin
+    """
+    if raw and as_json:
+        raise UsageError("--raw and --json", expected="one of them")
+    with hive_places(**options) as places:
+        seen = places.seen(parse_hive_place(place), path)
+        warn(places, quiet=quiet)
+    value = seen.key.value(name)
+    if value is None or value.tombstone:
+        raise NotFoundError("the key has no such value", path=seen.shown, got=name or "(default)")
+    if as_json:
+        click.echo(json.dumps({"path": seen.name, **value_json(value)}))
+        return
+    data = value.data if raw else script_bytes(value, f"{seen.shown}\\\\{name}")
+    if raw and sys.stdout.isatty():
+        raise UsageError("bytes are not written to a terminal", hint="redirect them, or leave out --raw")
+    if quiet:
+        return
+    if sys.stdout.isatty():
+        for line in decode_wtf8(data).split("\n")[:-1]:
+            click.echo(escaped(line))
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)

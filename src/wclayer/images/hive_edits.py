@@ -1,0 +1,97 @@
+"""What a .reg file says of one hive, and the hive with it done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from ..errors import InexpressibleError, SpecError, UsageError
+from ..layers.hives import ConfigHive, control_set, locate, root_path
+from ..regf.edits import KeyEdits, Missed, apply_edits
+from ..regf.model import Hive
+from ..regf.names import key_order
+from ..regf.reg_text import ROOTS, parse_reg
+from .hive_places import HivePlace, config_hive, registry_path
+
+__all__ = ["MAX_REG", "changed_hive", "edits_of_reg", "root_of"]
+
+MAX_REG: Final = 1 << 31  # bytes of a .reg file; the text of a hive has some six times its size
+
+
+def root_of(place: HivePlace, prefix: str | None) -> str:
+    """The registry path of a hive's root: `prefix`, else what its file's name tells. Raises UsageError for neither."""
+    root = prefix or registry_path(place)
+    if root is None:
+        raise UsageError(
+            "the registry path of this hive is not known",
+            path=place.text,
+            hint="give that of its root: --prefix 'HKEY_LOCAL_MACHINE\\NAME'",
+        )
+    names = [name for name in root.split("\\") if name]
+    names[:1] = [ROOTS.get(name.upper(), name) for name in names[:1]]
+    if not names or names[0].upper() not in ROOTS.values():
+        raise UsageError("--prefix", expected="HKEY_LOCAL_MACHINE\\NAME and the like", got=root)
+    return "\\".join(names)
+
+
+def edits_of_reg(data: bytes, place: HivePlace, hive: Hive, *, source: str, prefix: str | None = None) -> KeyEdits:
+    r"""The changes that a .reg file makes in the hive that is at a place, from its root.
+
+    prefix: the registry path of the root, where the file's name does not tell it. `HKEY_CLASSES_ROOT` and
+    `HKLM\SYSTEM\CurrentControlSet` are what they are views of. source: the name of the .reg file.
+
+    Raises SpecError, also for keys of other hives, and UsageError.
+    """
+    if len(data) > MAX_REG:
+        raise SpecError("a .reg file this large", path=source, expected=f"at most {MAX_REG:,} bytes")
+    root = root_of(place, prefix)
+    config = config_hive(place) if prefix is None else _config(root)
+    return parse_reg(data, source=source, where=_below(root) if config is None else _in_config(config, hive))
+
+
+def _config(root: str) -> ConfigHive | None:
+    """Which of the five hives has its root there."""
+    try:
+        config, names = locate(root)
+    except UsageError:
+        return None
+    return None if names else config
+
+
+def _in_config(config: ConfigHive, hive: Hive) -> Callable[[Sequence[str]], Sequence[str]]:
+    def where(names: Sequence[str]) -> Sequence[str]:
+        found, rest = locate("\\".join(names))
+        if found is not config:
+            raise UsageError("a key of another hive", expected=root_path(config))
+        return control_set(config, rest, hive.root)
+
+    return where
+
+
+def _below(root: str) -> Callable[[Sequence[str]], Sequence[str]]:
+    names = root.split("\\")
+    orders = [key_order(name) for name in names]
+
+    def where(given: Sequence[str]) -> Sequence[str]:
+        if [key_order(name) for name in given[: len(names)]] != orders:
+            raise UsageError("a key of another hive", expected=root)
+        return given[len(names) :]
+
+    return where
+
+
+def changed_hive(hive: Hive, edits: KeyEdits, time: int, missed: Missed | None = None, *, name: str) -> Hive:
+    """The hive with the changes made at the FILETIME `time`; the very same one, if they change nothing.
+
+    name: the hive's, for errors. Raises InexpressibleError for a differencing hive.
+    """
+    if hive.differencing:
+        raise InexpressibleError(
+            "a differencing hive, whose changes depend on the hives below it",
+            path=name,
+            expected="an ordinary hive",
+            hint="merge it onto its base first: wclayer hive merge BASE DELTA -o OUT",
+        )
+    root = apply_edits(hive.root, edits, time, missed)
+    return hive if root == hive.root else replace(hive, root=root, last_written=time)

@@ -1,0 +1,341 @@
+r"""Where hives are: in a file, in a layer or an image, or all of those of an image, laid over each other.
+
+    FILE                          a hive; keys are named from its root: Microsoft\Windows
+    PLACE//Files/.../SOFTWARE     a file in an image, layer folder or layer tar, as the layers show it; keys likewise
+    PLACE                         what a container on it has as its registry; keys are named as there: HKLM\SOFTWARE\...
+
+A PLACE is what `places` parses. Of an image, `#N` before a path is layer N by itself;
+where the registry is looked at, it is the last layer that counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from ..entry import Source
+from ..errors import HiveError, LayerError, NotFoundError, UsageError, printable
+from ..layers.hives import CONFIG_HIVES, MAX_HIVE, ConfigHive, control_set, locate, root_path
+from ..layers.opening import open_layer
+from ..layers.registry_files import RegistryFiles, gather
+from ..regf.model import Hive, Key
+from ..regf.reader import read_hive
+from ..regf.reg_text import ROOTS
+from ..registry.registries import Registries
+from ..stores.host import host_errors
+from ..stores.posix_source import PosixLayer
+from ..stores.rules import FILES, HIVES, UTILITY_VM
+from ..win32.names import encode_wtf8, upcase
+from .choosing import Choice
+from .one_layer import layer_of
+from .places import Place, parse_place
+from .reading import open_image
+from .taking import take
+
+__all__ = ["HivePlace", "HivePlaces", "Seen", "config_hive", "key_at", "parse_hive_place", "registry_path"]
+
+_ROOT_NAMES: Final = frozenset((*ROOTS, *ROOTS.values()))
+_TARS: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
+_TAR_MAGIC: Final = b"ustar"
+_TAR_MAGIC_AT: Final = 257
+_LAYER_NAMES: Final = (FILES, "layer.db")
+_PARENTS: Final = "give its parents with -l, nearest first, base last"
+# Where Windows loads other hives, by their file names.
+_OTHERS: Final = {
+    "BCD": "HKEY_LOCAL_MACHINE\\BCD00000000",
+    "COMPONENTS": "HKEY_LOCAL_MACHINE\\COMPONENTS",
+    "DRIVERS": "HKEY_LOCAL_MACHINE\\DRIVERS",
+    "NTUSER.DAT": "HKEY_CURRENT_USER",
+    "USRCLASS.DAT": "HKEY_CURRENT_USER\\Software\\Classes",
+}
+
+
+class Readable(Protocol):
+    """What a hive is read from."""
+
+    def read(self, n: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HivePlace:
+    """What a place of a hive was parsed into; `text` is what it was made of.
+
+    place: the layer or image, None for a file. inside: the path in it, None where it is itself what is named.
+    """
+
+    text: str
+    place: Place | None = None
+    inside: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Is it an image or layers, not one hive?"""
+        return self.place is not None and self.inside is None
+
+
+def parse_hive_place(text: str) -> HivePlace:
+    """Take the place of a hive apart; a plain path is looked at, as two slashes may stand in any. Raises UsageError."""
+    place = parse_place(text)
+    inside = place.inside
+    if place.is_image:
+        if inside is not None:
+            place = replace(place, text=text[: len(text) - len(inside) - 2], inside=None)
+    elif (at := text.find("//", 1)) > 0 and _is_layer(text[:at]):
+        place, inside = parse_place(text[:at]), text[at + 2 :]
+    elif text == "-" or not _is_layer(text):
+        return HivePlace(text)
+    if inside is None:
+        return HivePlace(text, place)
+    parts = [part for part in inside.split("/") if part not in ("", ".")]
+    if len(parts) < 2 or upcase(parts[0]) not in map(upcase, (FILES, HIVES, UTILITY_VM)):
+        expected = f"{FILES}/..., {HIVES}/... or {UTILITY_VM}/..."
+        raise UsageError("no path of a hive in a layer", path=text, expected=expected)
+    return HivePlace(text, place, "/".join(parts))
+
+
+def _is_layer(path: str) -> bool:
+    """Is there a layer folder or tar?"""
+    if os.path.isdir(path):
+        return any(os.path.lexists(os.path.join(path, name)) for name in _LAYER_NAMES)
+    try:
+        with open(path, "rb") as file:
+            front = file.read(_TAR_MAGIC_AT + len(_TAR_MAGIC))
+    except OSError:
+        return False
+    return front.startswith(_TARS) or front[_TAR_MAGIC_AT:] == _TAR_MAGIC
+
+
+def config_hive(place: HivePlace) -> ConfigHive | None:
+    """Which of the five hives of a container a file is, by its name."""
+    name = _file_name(place)
+    for hive in CONFIG_HIVES:
+        if name in (upcase(hive.name), upcase(hive.delta.rpartition("/")[2])):
+            return hive
+    return None
+
+
+def registry_path(place: HivePlace) -> str | None:
+    r"""Where Windows shows a hive of that file name, `HKEY_LOCAL_MACHINE\SOFTWARE` say; None if that is not known."""
+    config = config_hive(place)
+    return _OTHERS.get(_file_name(place)) if config is None else root_path(config)
+
+
+def _file_name(place: HivePlace) -> str:
+    return upcase((place.inside or place.text).replace("\\", "/").rpartition("/")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A key of a hive.
+
+    path: from the hive's root, as the hive spells it. registry_path: of the hive's root, where that is known.
+    """
+
+    place: HivePlace
+    hive: Hive
+    key: Key
+    path: str
+    registry_path: str | None
+
+    @property
+    def name(self) -> str:
+        """The key as it is named at its place."""
+        return f"{self.registry_path}\\{self.path}".rstrip("\\") if self.place.whole else self.path
+
+    @property
+    def shown(self) -> str:
+        """The key as messages name it."""
+        return f"{self.place.text} {self.name}".rstrip()
+
+
+class HivePlaces:
+    """Hives, from wherever they are. `warnings` takes what was met on the way that people may want to know.
+
+    parents: layer folders or tars below one that is named, nearest first. choice: which image of an index.
+    accept_dirty: a hive that was not wholly written is read as it is. temporary: the folder for what is taken out of
+    layers. registries: how to reach images that are in one. stdin: what `-` stands for.
+    """
+
+    def __init__(
+        self,
+        *,
+        parents: Sequence[str] = (),
+        choice: Choice | None = None,
+        accept_dirty: bool = False,
+        temporary: str | None = None,
+        registries: Registries | None = None,
+        stdin: Readable | None = None,
+    ) -> None:
+        self._parents = parents
+        self._choice = choice
+        self._accept_dirty = accept_dirty
+        self._temporary = temporary
+        self._registries = registries
+        self._stdin = stdin
+        self.warnings: list[str] = []
+
+    # --- one hive -----------------------------------------------------------------
+
+    def data(self, place: HivePlace) -> bytes:
+        """The bytes of the hive at a place, whatever they are.
+
+        Raises NotFoundError, UsageError for an image or layer itself, LayerError for a path that leads through a link,
+        HiveError for what is too large to be one, and what reading images and layers raises.
+        """
+        if place.place is None:
+            return self._file(place.text)
+        if place.inside is None:
+            raise UsageError(
+                "an image or layer, where one hive must be",
+                path=place.text,
+                hint=f"name the hive in it: {place.text}//{CONFIG_HIVES[-1].config}",
+            )
+        root, _, path = place.inside.partition("/")
+        with (
+            self._layers(place.place, alone=True) as layers,
+            closing(
+                take(layers, [path], name=place.place.text, literal=True, root=root, temporary=self._temporary)
+            ) as taken,
+        ):
+            host = encode_wtf8(taken.spelled(path))
+            if taken.is_directory(path):
+                raise UsageError("a folder, where a hive must be", path=place.text)
+            if (target := taken.link(path)) is not None:
+                raise UsageError("a link, where a hive must be", path=place.text, got=f"a link to {target}")
+            found = taken.look(host)
+            _check_size(found.st_size, place.text)
+            return taken.read(host, found)
+
+    def hive(self, place: HivePlace) -> Hive:
+        """The hive at a place. Raises HiveError, and as data()."""
+        return self.parsed(self.data(place), place)
+
+    def parsed(self, data: bytes, place: HivePlace) -> Hive:
+        """The hive in bytes that are from a place. Raises HiveError."""
+        try:
+            return read_hive(data, accept_dirty=self._accept_dirty)
+        except HiveError as error:
+            if error.path is not None:
+                error.message += f", in the key {printable(error.path)}"
+            error.path = place.text
+            raise
+
+    def _file(self, path: str) -> bytes:
+        if self._parents:
+            raise UsageError("-l is for a layer folder or tar", got=path)
+        if path == "-" and self._stdin is not None:
+            data = self._stdin.read(MAX_HIVE + 1)
+        else:
+            with host_errors(path):
+                if os.path.isdir(path):
+                    raise UsageError("a folder, where a hive must be", path=path)
+                try:
+                    with open(path, "rb") as file:
+                        data = file.read(MAX_HIVE + 1)
+                except FileNotFoundError:
+                    raise NotFoundError("no such file", path=path) from None
+        _check_size(len(data), path)
+        return data
+
+    # --- keys ---------------------------------------------------------------------
+
+    def seen(self, place: HivePlace, path: str) -> Seen:
+        """The key at a path: of the hive at a place, from its root; of an image or layers, a path of the registry.
+
+        Raises as hive() and registry(), NotFoundError for no such key, UsageError for a path of the other kind.
+        """
+        if not place.whole:
+            hive = self.hive(place)
+            key, spelled = key_at(hive.root, path, place.text)
+            return Seen(place, hive, key, spelled, registry_path(place))
+        config, _ = locate(path)
+        with self.registry(place) as files:
+            return self.in_registry(files, place, config, path)
+
+    def in_registry(self, files: RegistryFiles, place: HivePlace, config: ConfigHive, path: str) -> Seen:
+        """The key at a path of the registry, which is in the hive `config`, of what registry() gave."""
+        names = locate(path)[1]
+        view = files.view(config)
+        if view is None:
+            raise NotFoundError("no layer has this hive", path=place.text, expected=config.config, got=path)
+        names = control_set(config, names, view.root)
+        key, spelled = key_at(view.root, "\\".join(names), place.text)
+        return Seen(place, view, key, spelled, root_path(config))
+
+    @contextmanager
+    def registry(self, place: HivePlace) -> Iterator[RegistryFiles]:
+        """The hives of an image or of layers. Raises UsageError for a layer without the base below it, LayerError,
+        HiveError, and what reading images and layers raises."""
+        if place.place is None or place.inside is not None:
+            raise UsageError("one hive, where an image or layer must be", path=place.text)
+        with self._layers(place.place, alone=False) as layers:
+            if any(isinstance(lowest, PosixLayer) and not lowest.base for lowest in layers[:1]):
+                raise UsageError("a non-base layer without those below it", path=place.text, hint=_PARENTS)
+            try:
+                files = gather(layers, temporary=self._temporary)
+            except LayerError as error:
+                if len(layers) == 1 and not place.place.is_image:
+                    error.hint = _PARENTS
+                raise
+        with files:
+            yield files
+            self.warnings += files.warnings
+
+    # --- layers -------------------------------------------------------------------
+
+    @contextmanager
+    def _layers(self, place: Place, *, alone: bool) -> Iterator[list[Source]]:
+        """The layers at a place, base first. alone: of an image's layer number N, that one; else those up to it."""
+        with ExitStack() as stack:
+            if place.is_image:
+                if self._parents:
+                    raise UsageError("-l is for a layer folder or tar", got=place.text)
+                image = stack.enter_context(
+                    open_image(place, choice=self._choice, temporary=self._temporary, registries=self._registries)
+                )
+                layers = image.layers
+                if place.layer is not None:
+                    last = layer_of(image, place.layer)
+                    layers = (last,) if alone else layers[: last.number + 1]
+                yield [layer.source() for layer in layers]
+                return
+            sources: list[Source] = []
+            for path in (*reversed(self._parents), place.path):
+                layer = open_layer(path)
+                if isinstance(layer, PosixLayer):
+                    stack.enter_context(layer)
+                sources.append(layer)
+            yield sources
+
+
+def _check_size(size: int, path: str) -> None:
+    if size > MAX_HIVE:
+        raise HiveError("a hive this large", path=path, expected=f"at most {MAX_HIVE:,} bytes", got=f"{size:,}")
+
+
+def key_at(root: Key, path: str, name: str) -> tuple[Key, str]:
+    """The key at a path below the root of a hive, and the path as the hive spells it; name: the hive's, for errors.
+
+    Raises NotFoundError, and UsageError for a path of the registry.
+    """
+    key = root
+    spelled: list[str] = []
+    for part in filter(None, path.split("\\")):
+        below = key.subkey(part)
+        if below is None and not spelled and part.upper() in _ROOT_NAMES:
+            raise UsageError(
+                "a path of the registry, in a single hive",
+                path=name,
+                expected="a path from the hive's root, Microsoft\\Windows",
+                got=path,
+                hint="whole images and layers are asked for paths of the registry",
+            )
+        if below is None:
+            above = "\\".join(spelled) or "its root"
+            raise NotFoundError("the hive has no such key", path=name, expected=f"a subkey of {above}", got=path)
+        key = below
+        spelled.append(below.name)
+    return key, "\\".join(spelled)
