@@ -72,6 +72,7 @@ class SquashedLayer:
         self._reading = reading
         self._read = 0
         self.warnings: list[str] = []
+        self._check_parents()
 
     @property
     def base(self) -> bool:
@@ -105,23 +106,22 @@ class SquashedLayer:
 
     # --- the first pass -----------------------------------------------------------
 
-    def _check_parents(self) -> None:
-        """Layer folders know what they were imported onto, and tars by now what they are."""
-        diff_ids = [
-            layer.summary().diff_id
-            if isinstance(layer, TarSource)
-            else layer.diff_id
-            if isinstance(layer, PosixLayer)
-            else None
-            for layer in self._layers
-        ]
+    def _check_parents(self, *, read: bool = False) -> None:
+        """Layer folders know what they were imported onto; tars what they are, once they have been `read`."""
+        diff_ids: list[str | None] = []
         for number, layer in enumerate(self._layers):
-            if isinstance(layer, PosixLayer) and number:
+            found = None
+            if isinstance(layer, PosixLayer):
+                found = layer.diff_id
                 try:
-                    check_parents(layer, diff_ids[number - 1 :: -1])
+                    if number:
+                        check_parents(layer, diff_ids[::-1])
                 except UsageError as error:
                     error.hint = BASE_FIRST
                     raise
+            elif isinstance(layer, TarSource) and read:
+                found = layer.summary().diff_id
+            diff_ids.append(found)
 
     def _names(self, spool: Spool, hives: SquashedHives) -> tuple[View, View | None]:
         """What all layers show, and what those show that are not squashed."""
@@ -142,7 +142,7 @@ class SquashedLayer:
             view.put(names)
             if self.base and number:
                 hives.restore(view, number)
-        self._check_parents()
+        self._check_parents(read=True)
         if self._drop_utility_vm:
             view.remove(UTILITY_VM)
         return view, rest

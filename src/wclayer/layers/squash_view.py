@@ -246,7 +246,7 @@ class LayerNames:
                 "hard link to nothing" if found is None else "hard link to something that is no file",
                 path=entry.path,
                 expected=f"a file {entry.target!r} before it" + (", or in a layer below" if self._layer else ""),
-                hint="order the tar so that the file comes before its links" if found is None else None,
+                hint="are these the layers that it was made on, base first?" if self._layer else None,
             )
         # Of the files that the layer has itself, nobody asks for a target.
         new = Name(name, self._layer, number, replace(entry, path="", target=entry.target if own is None else ""))
