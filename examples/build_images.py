@@ -1,4 +1,4 @@
-"""The main job: a HostProcess image FROM scratch, in one command; a service on top of a Windows base; a Dockerfile."""
+"""The main job: a HostProcess image FROM scratch in one command; a service on a base; a Dockerfile; a squash."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ def main() -> None:
         contexts = ["--build-context", f"base={base}", "--build-context", f"core={base}"]
         run("build", "-f", HERE / "dockerfile/Dockerfile", *contexts, "-o", f"oci:{out}:tool")
         run("copy", "--compress", "zstd", f"oci:{out}:tool", f"oci-archive:{work / 'tool.tar'}:tool")
+
+        # The registry changes on top of a base, and comes into the base's hives when all layers become one.
+        run("build", "--from", f"oci:{out}:service", "--reg", HERE / "on-top/service.reg", "-o", f"oci:{out}:settings")
+        run("squash", f"oci:{out}:settings", "-o", f"oci:{out}:one")
+        run("layers", f"oci:{out}:one")
+        run("hive", "show", "-r", f"oci:{out}:one//Files/Windows/System32/config/SOFTWARE", "Service")
 
         # What was built goes onto its base, and comes back as it was.
         run("import", "-l", work / "base", "-i", f"oci:{out}:service#1", work / "settings")

@@ -39,6 +39,12 @@ if TYPE_CHECKING:
     from .layers.importing import import_layer_from_tar
     from .layers.opening import open_layer
     from .layers.squashing import squash_layers
+    from .regf.check import check_hive
+    from .regf.delta import merge_delta
+    from .regf.log import recover_hive
+    from .regf.model import Hive, Key, RegType, Value
+    from .regf.reader import read_hive
+    from .regf.writer import write_hive
     from .registry.credentials import AuthFiles
     from .registry.registries import Registries
 
@@ -53,16 +59,21 @@ __all__ = [
     "ExtendedAttribute",
     "File",
     "HardLink",
+    "Hive",
+    "Key",
     "RandomSource",
     "Recipe",
+    "RegType",
     "Registries",
     "Source",
     "Summary",
+    "Value",
     "WclayerError",
     "Whiteout",
     "__version__",
     "build_dockerfile",
     "build_image",
+    "check_hive",
     "convert_to_base_layer",
     "copy_image",
     "errors",
@@ -70,10 +81,14 @@ __all__ = [
     "import_layer_from_tar",
     "load_recipe",
     "make_index",
+    "merge_delta",
     "open_image",
     "open_layer",
+    "read_hive",
+    "recover_hive",
     "squash_image",
     "squash_layers",
+    "write_hive",
 ]
 
 
@@ -95,19 +110,25 @@ _WHERE = {
         ),
         "entry",
     ),
+    **dict.fromkeys(("Hive", "Key", "RegType", "Value"), "regf.model"),
     "AuthFiles": "registry.credentials",
     "Recipe": "images.recipe",
     "Registries": "registry.registries",
     "build_dockerfile": "dockerfile.build",
     "build_image": "images.build",
+    "check_hive": "regf.check",
     "convert_to_base_layer": "layers.base",
     "copy_image": "images.copying",
     "export_layer_to_tar": "layers.exporting",
     "import_layer_from_tar": "layers.importing",
     "load_recipe": "images.spec",
     "make_index": "images.index",
+    "merge_delta": "regf.delta",
     "open_image": "images.reading",
     "open_layer": "layers.opening",
+    "read_hive": "regf.reader",
+    "recover_hive": "regf.log",
+    "write_hive": "regf.writer",
     "squash_image": "images.squashing",
     "squash_layers": "layers.squashing",
 }

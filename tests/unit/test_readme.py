@@ -33,7 +33,7 @@ def test_the_tour(tmp_path: Path) -> None:
         assert done.returncode == 0, (command, done.stderr)
     index = json.loads((tmp_path / "out/index.json").read_bytes())
     tags = [one["annotations"]["org.opencontainers.image.ref.name"] for one in index["manifests"]]
-    assert tags == ["hostprocess", "base", "service"]
+    assert tags == ["hostprocess", "base", "service", "one"]
     assert "Files/Service/1.0/service.cmd" in done.stdout.decode()
 
 
