@@ -200,3 +200,49 @@ def test_memory_is_at_most_twelve_times_the_hive(shape: str) -> None:
         finally:
             tracemalloc.stop()
         assert peak <= 11 * len(data)  # beside the hive itself
+
+
+# Hives that no program wrote
+
+
+def bins(cells: bytes) -> bytes:
+    """One hive bin with these cells, and a base block; the root is the first cell."""
+    size = -(-(32 + len(cells)) // 4096) * 4096
+    free = size - 32 - len(cells)
+    end = lay.CELL.pack(free) + bytes(free - 4) if free else b""
+    broken = Broken(write_hive(Hive(Key("R")))[:4096] + lay.BIN.pack(b"hbin", 0, size, 0, 0) + cells + end)
+    broken.put("I", 40, size)
+    return bytes(broken)
+
+
+def test_a_hundred_thousand_levels() -> None:
+    levels, step = 100_000, 88 + 16
+    security = 32 + levels * step
+    parts: list[bytes] = []
+    for level in range(levels):
+        at = 32 + level * step
+        fields = (
+            b"nk",
+            0x20 if level else 0x2C,
+            0,
+            0,
+            0,
+            0,
+            max(0, at - step),
+            int(level < levels - 1),
+            0,
+            at + 88,
+            lay.NIL,
+        )
+        key = lay.KEY.pack(*fields, 0, lay.NIL, security, lay.NIL, 2, 0, 0, 0, 0, 1, 0) + b"k"
+        leaf = lay.LIST.pack(b"lh", 1) + lay.ELEMENT.pack(at + step, ord("K"))
+        parts += [lay.CELL.pack(-88), key.ljust(84, b"\0"), lay.CELL.pack(-16), leaf]
+    head = lay.SECURITY.pack(b"sk", 0, security, security, levels, len(OTHER_SECURITY))
+    cell = head + OTHER_SECURITY
+    size = -(-(4 + len(cell)) // 8) * 8
+    data = bins(b"".join(parts) + lay.CELL.pack(-size) + cell.ljust(size - 4, b"\0"))
+    with pytest.raises(HiveError, match=r"^\.\.\.(\\k){16}: subkeys too deep; expected at most 512 levels"):
+        read_hive(data)
+    reason = check_hive(data).reason
+    assert reason is not None
+    assert reason.message == "subkeys too deep"
