@@ -4,9 +4,10 @@ All of them: a base layer, with no whiteouts and nothing below. The top ones: a
 non-base layer over the rest. The layers are read twice, so that nothing but names is
 kept: once to find out who wins at each path, once for the content of the winners.
 
-The order of the result: directories, each with its streams, as hcsshim walks;
-whiteouts; the hives of the registry that were merged (`squash_hives`); files, in the
-order in which the layers bring them; hard links.
+The order of the result: directories, each with its streams, as hcsshim walks; the
+hives of the registry that were merged (`squash_hives`); files, in the order in which
+the layers bring them; hard links; whiteouts, so that who takes one entry after the
+other, as programs for other systems do, finds the target of each link.
 """
 
 from __future__ import annotations
@@ -95,14 +96,14 @@ class SquashedLayer:
                     yield replace(name.entry, path=path), None
                 for stream, content in name.streams or ():
                     yield AlternateStream(path, stream, content.size), spool.open(content)
-            for path in plan.whiteouts:
-                yield Whiteout(path), None
             yield from hives.entries(view)
             self.warnings += hives.warnings
             contents = plan.contents()
             yield from self._files(contents)
             for link in contents.hard_links():
                 yield link, None
+            for path in plan.whiteouts:
+                yield Whiteout(path), None
 
     # --- the first pass -----------------------------------------------------------
 

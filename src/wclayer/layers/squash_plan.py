@@ -133,15 +133,20 @@ class Plan:
         return result
 
     def _targets(self, files: dict[Name, list[tuple[str, Name]]]) -> Iterator[tuple[Name, dict[str, str]]]:
-        """The names that the rest has of each of these files and the result has no entry for, by those in upper case.
+        """The names of each of these files that a link to it can have for its target, by those in upper case.
 
-        The oldest comes first.
+        They are those that the rest has, the result has no entry for, and are seen yet; or, where there is none, those
+        that are not: Windows' importer looks into the layers below for them. In the utility VM it does not, but into a
+        copy that has lost them. The oldest comes first.
         """
-        found: dict[Name, list[tuple[tuple[int, int], str]]] = {file: [] for file in files}
+        seen: dict[Name, list[tuple[tuple[int, int], str]]] = {file: [] for file in files}
+        hidden: dict[Name, list[tuple[tuple[int, int], str]]] = {file: [] for file in files}
         for path, name in self._rest.walk() if self._rest is not None and files else ():
-            if name.file in found:
+            if name.file in seen:
                 now = self._view.root.find(path)
-                if now is None or now.layer < self._first:
-                    found[name.file].append((name.order, path))
-        for file, names in found.items():
-            yield file, {upcase(path): path for _, path in sorted(names)}
+                if now is name:
+                    seen[name.file].append((name.order, path))
+                elif now is None and path.startswith(f"{FILES}/"):
+                    hidden[name.file].append((name.order, path))
+        for file in files:
+            yield file, {upcase(path): path for _, path in sorted(seen[file] or hidden[file])}

@@ -92,7 +92,7 @@ def test_the_top_layers(source: str, tmp_path: Path) -> None:
     made = squash_image(source, out, first=1, compression="zstd")
     assert paths(out) == [
         ["Files", "Files/dir", "Files/f"],
-        ["Files", "Files/dir", "Files/f", "Files/g", "Files/h", "Files/l"],
+        ["Files", "Files/dir", "Files/g", "Files/h", "Files/l", "Files/f"],
     ]
     before, after = config(source), config(out)
     assert after["rootfs"]["diff_ids"] == [digest(BASE_TAR), made.layer.diff_id]

@@ -216,7 +216,7 @@ def test_one_layer_over_the_rest() -> None:
     one = Listed(FILES, d("Files/d", 2), f("Files/d/n", b"1"), Whiteout("Files/d/x"), Whiteout("Files/k"))
     two = Listed(FILES, d("Files/d", 3), f("Files/d/N", b"2"), f("Files/k", b"k"), Whiteout("Files/e/z"))
     assert shown(squash(rest, one, two, first=1)) == [
-        *("Files/", "Files/d/", "Files/e/", "-Files/d/x", "-Files/e/z", "Files/d/N=2", "Files/k=k")
+        *("Files/", "Files/d/", "Files/e/", "Files/d/N=2", "Files/k=k", "-Files/d/x", "-Files/e/z")
     ]
 
 
@@ -232,7 +232,7 @@ def test_a_directory_made_anew_over_the_rest_hides_what_was_in_it() -> None:
     rest = Listed(FILES, d("Files/d"), f("Files/d/a"), d("Files/d/b"), f("Files/d/b/c"), f("Files/d/n"))
     one, two = Listed(Whiteout("Files/d")), Listed(FILES, d("Files/D"), d("Files/D/B"), f("Files/D/N"))
     assert shown(squash(rest, one, two, first=1)) == [
-        *("Files/", "Files/D/", "Files/D/B/", "-Files/D/B/c", "-Files/D/a", "Files/D/N=")
+        *("Files/", "Files/D/", "Files/D/B/", "Files/D/N=", "-Files/D/B/c", "-Files/D/a")
     ]
     # By way of a file, the same.
     one = Listed(FILES, f("Files/d"))
@@ -247,12 +247,21 @@ def test_no_whiteout_beside_or_below_what_replaces() -> None:
 
 def test_a_link_into_the_rest_stays_one() -> None:
     rest = Listed(FILES, f("Files/a", b"1"), HardLink("Files/b", "Files/a"))
-    for gone in (Listed(), Listed(Whiteout("Files/a"))):  # a deleted name is a target as good
-        link = Listed(FILES, HardLink("Files/c", "Files/A"), HardLink("Files/d", "Files/c"))
-        result = [text for text in shown(squash(rest, link, gone, first=1)) if " -> " in text]
-        assert result == ["Files/c -> Files/a", "Files/d -> Files/a"]
-    link = Listed(FILES, HardLink("Files/c", "Files/B"))
-    assert shown(squash(rest, link, first=1)) == ["Files/", "Files/c -> Files/b"]
+    link = Listed(FILES, HardLink("Files/c", "Files/B"), HardLink("Files/d", "Files/c"))
+    # The target that it was given; for a link to a link, the file's first name.
+    assert shown(squash(rest, link, first=1)) == ["Files/", "Files/c -> Files/b", "Files/d -> Files/a"]
+    # A name that is seen yet, if there is one; else one that was deleted is a target as good.
+    gone = Listed(FILES, HardLink("Files/c", "Files/b"), Whiteout("Files/b"))
+    assert shown(squash(rest, gone, first=1)) == ["Files/", "Files/c -> Files/a", "-Files/b"]
+    gone = Listed(FILES, HardLink("Files/c", "Files/b"), Whiteout("Files/a"), Whiteout("Files/b"))
+    assert shown(squash(rest, gone, first=1)) == ["Files/", "Files/c -> Files/b", "-Files/a", "-Files/b"]
+
+
+def test_in_the_utility_vm_a_deleted_name_is_no_target() -> None:
+    """There Windows' importer changes a copy in place, and looks for the target at the end."""
+    rest = Listed(*UVM, f("UtilityVM/Files/a", b"1"))
+    gone = Listed(*UVM, HardLink("UtilityVM/Files/c", "UtilityVM/Files/a"), Whiteout("UtilityVM/Files/a"))
+    assert shown(squash(rest, gone, first=1))[3:] == ["UtilityVM/Files/c=1", "-UtilityVM/Files/a"]
 
 
 def test_a_link_into_the_rest_takes_another_name_where_its_target_is_replaced() -> None:
@@ -285,7 +294,7 @@ def test_the_utility_vm_is_squashed_as_the_rest() -> None:
         "UtilityVM/Files/l -> Files/a",
     ]
     assert shown(squash(lower, upper, first=1)) == [
-        *("Files/", "UtilityVM/", "UtilityVM/Files/", "-UtilityVM/Files/a", "UtilityVM/Files/b=3")
+        *("Files/", "UtilityVM/", "UtilityVM/Files/", "UtilityVM/Files/b=3", "-UtilityVM/Files/a")
     ]
 
 
@@ -425,7 +434,7 @@ def test_a_deep_tree() -> None:
     result = squash(lower, upper)
     assert len(result) == len(paths) + 2
     partial = squash(lower, Listed(Whiteout(f"{paths[-1]}/f")), upper, first=1)
-    assert shown(partial)[-2:] == [f"-{paths[-1]}/f", f"{paths[-1]}/g=2"]
+    assert shown(partial)[-2:] == [f"{paths[-1]}/g=2", f"-{paths[-1]}/f"]
 
 
 def test_many_streams_of_a_directory() -> None:
@@ -472,7 +481,7 @@ def test_tars_and_folders_give_the_same(stack: list[Path], tmp_path: Path) -> No
     assert results[1:] == results[:1] * 2
     out = io.BytesIO()
     squash_layers(out, stack, first=1, compression="gzip")
-    assert text(out.getvalue()) == ["Files/", "-Files/g", "Files/F=3", "Files/p=4", "Files/l -> Files/g"]
+    assert text(out.getvalue()) == ["Files/", "Files/F=3", "Files/p=4", "Files/l -> Files/g", "-Files/g"]
 
 
 def test_into_a_folder(stack: list[Path], tmp_path: Path) -> None:
