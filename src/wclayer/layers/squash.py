@@ -72,6 +72,7 @@ class SquashedLayer:
         self._temporary = temporary
         self._reading = reading
         self._read = 0
+        self._diff_ids = [layer.diff_id if isinstance(layer, PosixLayer) else None for layer in layers]
         self.warnings: list[str] = []
         self._check_parents()
 
@@ -107,22 +108,22 @@ class SquashedLayer:
 
     # --- the first pass -----------------------------------------------------------
 
-    def _check_parents(self, *, read: bool = False) -> None:
-        """Layer folders know what they were imported onto; tars what they are, once they have been `read`."""
-        diff_ids: list[str | None] = []
+    def _check_parents(self) -> None:
+        """Layer folders know what they were imported onto."""
         for number, layer in enumerate(self._layers):
-            found = None
-            if isinstance(layer, PosixLayer):
-                found = layer.diff_id
+            if isinstance(layer, PosixLayer) and number:
                 try:
-                    if number:
-                        check_parents(layer, diff_ids[::-1])
+                    check_parents(layer, self._diff_ids[number - 1 :: -1])
                 except UsageError as error:
                     error.hint = BASE_FIRST
                     raise
-            elif isinstance(layer, TarSource) and read:
-                found = layer.summary().diff_id
-            diff_ids.append(found)
+
+    def _diff_id(self, number: int) -> str | None:
+        """Of a tar that has just been read, and of a folder that was imported from one."""
+        layer = self._layers[number]
+        if isinstance(layer, TarSource):
+            return layer.summary().diff_id
+        return layer.diff_id if isinstance(layer, PosixLayer) else None
 
     def _names(self, spool: Spool, hives: SquashedHives) -> tuple[View, View | None]:
         """What all layers show, and what those show that are not squashed."""
@@ -143,7 +144,8 @@ class SquashedLayer:
             view.put(names)
             if self.base and number:
                 hives.restore(view, number)
-        self._check_parents(read=True)
+        self._diff_ids = [self._diff_id(number) for number in range(len(self._layers))]
+        self._check_parents()
         if self._drop_utility_vm:
             view.remove(UTILITY_VM)
         return view, rest
@@ -187,7 +189,7 @@ class SquashedLayer:
                 # A DOS name belongs to one name, not to the file.
                 short = entry.short_name if name is name.file else None
                 yield replace(entry, path=path, short_name=short), body
-            if left:
+            if left or self._diff_id(layer) != self._diff_ids[layer]:
                 raise _changed(layer, None)
 
 

@@ -421,6 +421,14 @@ def test_a_layer_that_changes_meanwhile(second: Listed) -> None:
         squash(layer)
 
 
+def test_a_tar_that_changes_meanwhile() -> None:
+    """Though its names are the same."""
+    tars = iter([build([*BASE, M("Files/f", b"1")]), build([*BASE, M("Files/f", b"2")])])
+    layer = TarSource(None, reopen=lambda: io.BytesIO(next(tars)))
+    with pytest.raises(StorageError, match="layer 0 has changed while it was read"):
+        list(SquashedLayer([layer]).entries())
+
+
 # --- depth and size -----------------------------------------------------------------------
 
 
