@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,11 +39,21 @@ VALUES = st.lists(
 ).map(tuple)
 
 
-def keys(subkeys: st.SearchStrategy[tuple[Key, ...]]) -> st.SearchStrategy[Key]:
+def keys(subkeys: st.SearchStrategy[tuple[Key, ...]], layered: bool = False) -> st.SearchStrategy[Key]:
     classes = st.binary(max_size=12)
     flags = st.sampled_from([0, 0x10, 0x1000])
     controls = st.integers(0, 0xFFFF)
-    return st.builds(Key, KEY_NAMES, VALUES, subkeys, TIMES, SECURITY, classes, flags, st.just(0), controls)
+    layers = st.sampled_from([0, 1, 2, 3, 0x80, 0x82, 0x83]) if layered else st.just(0)
+    values = VALUES
+    if layered:
+        gone = st.lists(VALUE_NAMES, max_size=2, unique_by=key_order)
+        values = st.builds(_and_tombstones, VALUES, gone)
+    return st.builds(Key, KEY_NAMES, values, subkeys, TIMES, SECURITY, classes, flags, layers, controls)
+
+
+def _and_tombstones(values: tuple[Value, ...], gone: list[str]) -> tuple[Value, ...]:
+    there = {key_order(value.name) for value in values}
+    return (*values, *(Value(name, 0, tombstone=True) for name in gone if key_order(name) not in there))
 
 
 def several(key: st.SearchStrategy[Key]) -> st.SearchStrategy[tuple[Key, ...]]:
@@ -50,7 +61,12 @@ def several(key: st.SearchStrategy[Key]) -> st.SearchStrategy[tuple[Key, ...]]:
 
 
 TREES = st.recursive(keys(st.just(())), lambda below: keys(several(below)), max_leaves=12)
-HIVES = st.builds(Hive, TREES, TIMES, st.sampled_from([3, 5, 6]))
+HIVES = st.builds(Hive, TREES, TIMES, st.sampled_from([3, 4, 5, 6]))
+DIFFERENCING = st.builds(
+    lambda root, time: Hive(replace(root, layer=0), time, 6),
+    st.recursive(keys(st.just(()), layered=True), lambda below: keys(several(below), layered=True), max_leaves=12),
+    TIMES,
+)
 
 
 def read(data: bytes) -> dict[str, Any]:
@@ -71,14 +87,20 @@ def read(data: bytes) -> dict[str, Any]:
         raw = cell(offset)
         signature, length, size, at, kind, flags = struct.unpack_from("<2sHIIIH", raw)
         assert signature == b"vk"
-        if size >> 31:
+        if at == 0xFFFFFFFF:
+            content = b""
+        elif size >> 31:
             content = raw[8 : 8 + (size & 0x7FFFFFFF)]
         elif size > 16344 and data[24] > 3:
             count, listed = struct.unpack_from("<HI", cell(at), 2)
             content = b"".join(cell(part)[:16344] for part in numbers(listed, count))[:size]
         else:
             content = cell(at)[:size]
-        return text(raw[20 : 20 + length], flags & 1), kind, content
+        name = text(raw[20 : 20 + length], flags & 1)
+        if flags & 2:
+            assert (size, at, kind) == (0, 0xFFFFFFFF, 0)
+            return name, -1, b""
+        return name, kind, content
 
     def leaves(offset: int) -> list[int]:
         raw = cell(offset)
@@ -98,6 +120,7 @@ def read(data: bytes) -> dict[str, Any]:
             "time": fields[2],
             "flags": flags & ~0x2C,
             "control": fields[13] >> 16,
+            "layer": fields[3] >> 8 & 0xFF,
             "class": cell(fields[12])[:class_length] if class_length else b"",
             "security": security[20 : 20 + struct.unpack_from("<I", security, 16)[0]],
             "values": [value(at) for at in numbers(fields[10], fields[9])],
@@ -114,9 +137,10 @@ def plain(key: Key) -> dict[str, Any]:
         "time": key.last_written,
         "flags": key.flags,
         "control": key.control,
+        "layer": key.layer,
         "class": key.class_name,
         "security": key.security,
-        "values": [(value.name, value.type, value.data) for value in key.values],
+        "values": [(value.name, -1 if value.tombstone else value.type, value.data) for value in key.values],
         "subkeys": [plain(sub) for sub in sorted(key.subkeys, key=lambda sub: key_order(sub.name))],
     }
 
@@ -131,6 +155,18 @@ def test_any_tree_comes_back_and_is_sound(hive: Hive) -> None:
     found = read_hive(data)
     assert plain(found.root) == plain(hive.root)
     assert (found.last_written, found.minor) == (hive.last_written, hive.minor)
+    assert write_hive(found) == data
+
+
+@given(DIFFERENCING)
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_any_differencing_hive_comes_back_field_by_field(hive: Hive) -> None:
+    data = write_hive(hive)
+    assert (data[24], data[144]) == (6, 2)
+    assert read(data) == plain(hive.root)
+    found = read_hive(data)
+    assert found.differencing
+    assert plain(found.root) == plain(hive.root)
     assert write_hive(found) == data
 
 
