@@ -66,6 +66,9 @@ def check_base_block(base: BaseBlock, data: bytes, findings: Findings) -> None:
         findings.error(lay.FILE_TYPE_AT, "the type of the file", f"{lay.FILE_PRIMARY}, a hive", base.file_type)
     if base.file_format != lay.FORMAT_MEMORY:
         findings.error(lay.FORMAT_AT, "the format of the file", lay.FORMAT_MEMORY, base.file_format)
+    if base.flags & lay.BASE_LAYERED and base.minor != lay.MINOR_LAYERED:
+        expected = f"none in version 1.{base.minor}"
+        findings.warning(lay.BASE_FLAGS_AT, "the flag of a differencing hive", expected, hex(base.flags))
     there = len(data) - lay.BASE_BLOCK_SIZE
     if not 0 < base.bins_size <= lay.MAX_BINS or base.bins_size % lay.PAGE:
         expected = f"a multiple of {lay.PAGE}, at most {lay.MAX_BINS:,}"

@@ -61,7 +61,7 @@ def check_hive(data: bytes) -> HiveReport:
         check_base_block(base, data, findings)
         differencing = base.differencing
         cells = scan_bins(data, base.bins_size, findings)
-        check_keys(cells, base.root, base.minor, findings)
+        check_keys(cells, base, findings)
     errors = (finding for finding in findings.kept if finding.severity is Severity.ERROR)
     reason = dirty or next(errors, None)
     broken = HiveState.LOADABLE if reason is None else HiveState.BROKEN

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from . import layout as lay
+from .base_block import BaseBlock
 from .cells import Cells
+from .check_layers import check_layer
 from .check_security import SecurityCheck
 from .check_values import ValueCheck
 from .findings import Findings
@@ -40,19 +42,21 @@ class _Key(NamedTuple):
     place: Place
     depth: int
     class_length: int
+    layer: int
 
 
-def check_keys(cells: Cells, root: int, minor: int, findings: Findings) -> None:
-    """Check all keys from that in the cell `root` on. Work is bounded by the number of cells."""
-    _Walk(cells, minor, findings).run(root)
+def check_keys(cells: Cells, base: BaseBlock, findings: Findings) -> None:
+    """Check all keys from the root on, whose cell `base` names. Work is bounded by the number of cells."""
+    _Walk(cells, base, findings).run(base.root)
 
 
 class _Walk:
-    def __init__(self, cells: Cells, minor: int, findings: Findings) -> None:
+    def __init__(self, cells: Cells, base: BaseBlock, findings: Findings) -> None:
         self._cells = cells
         self._findings = findings
         self._security = SecurityCheck(cells, findings)
-        self._values = ValueCheck(cells, findings, minor)
+        self._values = ValueCheck(cells, findings, base)
+        self._differencing = base.differencing
 
     def run(self, root: int) -> None:
         key = self._open(root, lay.ROOT_CELL_AT, None)
@@ -85,7 +89,8 @@ class _Walk:
         findings.place = place
         self._check_place(fields, position, parent)
         findings.place = parent and parent.place
-        return _Key(offset, position, place, 1 if parent is None else parent.depth + 1, fields.class_length)
+        depth = 1 if parent is None else parent.depth + 1
+        return _Key(offset, position, place, depth, fields.class_length, fields.layer)
 
     def _fields(self, position: int) -> lay.KeyCell:
         return lay.KeyCell._make(lay.KEY.unpack_from(self._cells.data, position))
@@ -102,6 +107,9 @@ class _Walk:
                 findings.warning(position + _FLAGS, "a key below the root marked as the root", "no flag 4", hex(flags))
         if flags & _ON_DISK_NEVER:
             findings.warning(position + _FLAGS, "a key that belongs on no disk", "no flag 1 or 2", hex(flags))
+        if flags & lay.KEY_PREDEF_HANDLE:
+            findings.warning(position + _FLAGS, "a key that is a predefined handle", "no flag 0x40", hex(flags))
+        check_layer(fields, position, None if parent is None else parent.layer, findings, self._differencing)
 
     def _look_into(self, key: _Key) -> list[_Key]:
         """Check what belongs to `key`; its subkeys."""

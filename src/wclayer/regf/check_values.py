@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from . import layout as lay
+from .base_block import BaseBlock
 from .cells import Cells
 from .findings import Findings
 from .names import decode_name, key_order, utf16_length
 
 __all__ = ["ValueCheck"]
 
-_NAME_LENGTH, _DATA_SIZE, _DATA = 2, 4, 8  # of the fields in a vk
+_NAME_LENGTH, _DATA_SIZE, _DATA, _TYPE, _FLAGS = 2, 4, 8, 12, 16  # of the fields in a vk
 _SEGMENTS, _SEGMENT_LIST = 2, 4  # of those in a db
 
 
 class ValueCheck:
-    """Checks of values in a hive of version 1.`minor`."""
+    """Checks of values in a hive with the base block `base`."""
 
-    def __init__(self, cells: Cells, findings: Findings, minor: int) -> None:
+    def __init__(self, cells: Cells, findings: Findings, base: BaseBlock) -> None:
         self._cells = cells
         self._findings = findings
-        self._big_data = minor >= lay.MINOR_BIG_DATA
-        self._layered = minor >= lay.MINOR_LAYERED
+        self._big_data = base.minor >= lay.MINOR_BIG_DATA
+        self._differencing = base.differencing
 
     def check(self, offset: int, count: int, at: int) -> tuple[int, int]:
         """Check `count` values whose list is the cell at `offset`, as the field at the position `at` says.
@@ -57,10 +58,12 @@ class ValueCheck:
         if cell is None:
             return None
         position, room = cell
-        signature, length, size, data, _, flags, _ = lay.VALUE.unpack_from(self._cells.data, position)
+        signature, length, size, data, kind, flags, _ = lay.VALUE.unpack_from(self._cells.data, position)
         if signature != lay.VALUE_SIGNATURE:
             self._findings.error(position, "no value", lay.VALUE_SIGNATURE, signature)
             return None
+        if flags & lay.VALUE_TOMBSTONE:
+            self._check_tombstone(position, kind)
         size = self._data(position, size, data, flags)
         compressed = bool(flags & lay.VALUE_COMP_NAME)
         limit = min(room - lay.VALUE.size, lay.MAX_VALUE_NAME * (1 if compressed else 2))
@@ -71,11 +74,19 @@ class ValueCheck:
         start = position + lay.VALUE.size
         return decode_name(self._cells.data[start : start + length], compressed), size
 
+    def _check_tombstone(self, value: int, kind: int) -> None:
+        if not self._differencing:
+            self._findings.warning(
+                value + _FLAGS, "a deleted value, in a hive that is not differencing", "no flag 2", "flag 2"
+            )
+        elif kind:
+            self._findings.warning(value + _TYPE, "the type of a deleted value", 0, kind)
+
     def _data(self, value: int, size: int, offset: int, flags: int) -> int:
         """Check the data of the value at the position `value`; its size in bytes."""
         findings = self._findings
         at = value + _DATA
-        if flags & lay.VALUE_TOMBSTONE and self._layered:
+        if flags & lay.VALUE_TOMBSTONE and self._differencing:
             if size or offset != lay.NIL:
                 findings.warning(at, "data of a deleted value", "none", f"{size} bytes")
             return 0

@@ -1,0 +1,49 @@
+"""Check the layer byte of a key: what it makes, in a differencing hive, of the key of its name in the hives below."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from . import layout as lay
+from .findings import Findings
+from .model import LayerSemantics
+
+__all__ = ["check_layer"]
+
+_LAYER, _SUBKEYS, _VALUES, _CLASS = 13, 20, 36, 74  # of the fields in an nk
+_KNOWN: Final = lay.LAYER_SEMANTICS | lay.LAYER_INHERIT_CLASS
+
+
+def check_layer(fields: lay.KeyCell, position: int, parent: int | None, findings: Findings, differencing: bool) -> None:
+    """Check the layer byte in the nk at a position.
+
+    parent: the layer byte of the key above, None at the root. The rules are those that Windows' own hives keep, and
+    those of "Containerized registry hives in Windows" (Maxim Suhanov, 2020).
+    """
+    layer = fields.layer
+    if not differencing:
+        if layer:
+            findings.warning(position + _LAYER, "a layer byte, in a hive that is not differencing", 0, hex(layer))
+        return
+    if layer & ~_KNOWN:
+        findings.warning(position + _LAYER, "a layer byte", f"no bits but {_KNOWN:#x}", hex(layer))
+    semantics = LayerSemantics(layer & lay.LAYER_SEMANTICS)
+    if parent is None:
+        if layer:
+            findings.warning(position + _LAYER, "a layer byte of the root", 0, hex(layer))
+    elif parent & lay.LAYER_SEMANTICS == LayerSemantics.SUPERSEDE_TREE and semantics not in (
+        LayerSemantics.SUPERSEDE_TREE,
+        LayerSemantics.TOMBSTONE,
+    ):
+        message = "a key that lets the key below through, in one that hides the whole tree"
+        findings.error(position + _LAYER, message, "layer semantics 3 or 1", int(semantics))
+    if semantics is LayerSemantics.TOMBSTONE:
+        for at, count, what in (
+            (_SUBKEYS, fields.subkeys, "subkeys"),
+            (_VALUES, fields.values, "values"),
+            (_CLASS, fields.class_length, "a class name"),
+        ):
+            if count:
+                findings.warning(position + at, f"a deleted key with {what}", "none", count)
+    elif layer & lay.LAYER_INHERIT_CLASS and fields.class_length:
+        findings.warning(position + _CLASS, "a class name, where that below is to show", "none", fields.class_length)
