@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wclayer.errors import AlreadyExistsError, NotFoundError
-from wclayer.stores.partial import PartialFolder, partial_file
+from wclayer.stores.partial import PartialFolder, partial_file, replaced_file
 
 
 def test_makers_at_once_do_not_remove_each_others_work(tmp_path: Path) -> None:
@@ -46,3 +46,23 @@ def test_a_file(tmp_path: Path) -> None:
         pass
     with pytest.raises(NotFoundError, match="make it first"), partial_file(str(tmp_path / "none" / "file")):
         pass
+
+
+def test_a_file_is_replaced_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    os.chmod(tmp_path / "file", 0o640)
+    if os.name != "nt":
+        (tmp_path / "link").symlink_to("file")
+    link = tmp_path / ("file" if os.name == "nt" else "link")
+    with pytest.raises(TypeError), replaced_file(str(link)) as stream:
+        stream.write("half-way")  # type: ignore[arg-type]
+    assert (tmp_path / "file").read_bytes() == b"old"
+    with replaced_file(str(link)) as stream:
+        stream.write(b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    if os.name != "nt":
+        assert link.is_symlink()
+        assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+    with pytest.raises(NotFoundError), replaced_file(str(tmp_path / "none")):
+        pass
+    assert sorted(os.listdir(tmp_path)) == sorted({"file", link.name})

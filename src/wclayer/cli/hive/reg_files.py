@@ -176,7 +176,7 @@ def import_(
         gone = [*missed.keys, *missed.values]
         for name in gone if verbose else ():
             click.echo(f"not there to be deleted: {printable(name)}", err=to_stdout)
-        rest = f"; {len(gone):,} deletions of what is not there" if gone else ""
+        rest = f"; {len(gone):,} deletion{'s' if len(gone) > 1 else ''} of what is not there" if gone else ""
         where = "" if in_place else f", as {printable(str(target))}"
         what = "imported" if changed is not hive else "nothing to change:"
         click.echo(f"{what} {printable(reg_file)} into {printable(place)}{where}{rest}", err=to_stdout)
