@@ -142,8 +142,6 @@ class SquashedLayer:
                     raise LayerError("no Files/ in a base layer", expected="the directory Files", hint=BASE_FIRST)
                 hives.check(number, names)
             view.put(names)
-            if self.base and number:
-                hives.restore(view, number)
         self._diff_ids = [self._diff_id(number) for number in range(len(self._layers))]
         self._check_parents()
         if self._drop_utility_vm:

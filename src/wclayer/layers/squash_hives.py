@@ -30,6 +30,8 @@ __all__ = ["BASE_FIRST", "SquashedHives"]
 
 BASE_FIRST = "give the layers base first, as an image lists them"
 _LOGS = ("", ".LOG", ".LOG1", ".LOG2")
+_WHOLE = frozenset(upcase(hive.config) for hive in CONFIG_HIVES)
+_DELTAS = frozenset(upcase(hive.delta) for hive in CONFIG_HIVES)
 Step: TypeAlias = tuple[Entry, Body | None]
 
 
@@ -65,12 +67,14 @@ class SquashedHives:
                 self._owner.streams.append((entry.name, EMPTY if body is None else self._spool.put(body)))
             return
         self._owner = None
+        if number < self._first:
+            return
         self._registry.see(number, entry, body)
-        if isinstance(entry, File) and _is_hive(entry.path, base=number == 0):
-            self._owner = self._kept[number, upcase(entry.path)] = _Kept(entry)
+        if isinstance(entry, File) and (key := upcase(entry.path)) in (_DELTAS if number else _WHOLE):
+            self._owner = self._kept[number, key] = _Kept(entry)
 
     def check(self, number: int, names: LayerNames) -> None:
-        """All entries of a layer have been seen. Raises LayerError where it can't lie where it does."""
+        """All entries of a layer have been seen. Raises LayerError for one that cannot lie where it does."""
         for hive in CONFIG_HIVES:
             delta = names.root.find(hive.delta)
             if delta is not None and delta.file is None:
@@ -88,7 +92,7 @@ class SquashedHives:
                     path=hive.config,
                     hint=BASE_FIRST,
                 )
-        if number == 0:
+        if number == 0 and self._first == 0:
             self._way = [
                 _copy(folder)
                 for end in range(1, CONFIG.count("/") + 2)
@@ -116,22 +120,23 @@ class SquashedHives:
                 for path, one in zip(links[number], kept, strict=True):
                     self._kept[0, upcase(path)] = one
 
-    def restore(self, view: View, number: int) -> None:
-        """A layer of those that become a base has been put on: the hives of the base are as they were."""
+    def _restore(self, view: View) -> None:
+        """The hives of the base layer take their places again, whatever layers above have there."""
         for hive in CONFIG_HIVES:
             found, wanted = view.root.find(hive.config), self._base.get(hive.config)
             if found is wanted:
                 continue
             if found is None:
-                self._warn(f"{hive.config} is deleted in layer {number}; a base layer must have it, so it stays")
+                self._warn(f"{hive.config} is deleted in a layer above the base, which must have it: it stays")
             elif found.file is None:
-                self._warn(f"{hive.config} is a directory in layer {number}, and is left out: a hive must be there")
+                self._warn(
+                    f"{hive.config} is a directory in layer {found.layer}, and is left out: a hive must be there"
+                )
             view.remove(hive.config)
             if wanted is not None:
-                folder = self._folder(view, number)
-                folder.children[upcase(hive.name)] = wanted
+                self._folder(view).children[upcase(hive.name)] = wanted
 
-    def _folder(self, view: View, number: int) -> Folder:
+    def _folder(self, view: View) -> Folder:
         """The directory of the hives, with those on the way to it put back where a layer has deleted them."""
         folder = view.root
         for before, part in zip(self._way, CONFIG.split("/"), strict=False):
@@ -140,7 +145,7 @@ class SquashedHives:
                 name = folder.children[upcase(part)] = _copy(before)
             if not isinstance(name, Folder):
                 raise LayerError(
-                    f"in layer {number}: no directory, where a base layer has its registry hives",
+                    f"in layer {name.layer}: no directory, where a base layer has its registry hives",
                     path=CONFIG,
                     got=f"a file or link {name.name}",
                 )
@@ -158,6 +163,7 @@ class SquashedHives:
         self._registry.finish(self._layers)
         if self._first:
             return
+        self._restore(view)
         hives = view.remove(HIVES)
         known = {upcase(hive.delta + end).rpartition("/")[2] for hive in CONFIG_HIVES for end in _LOGS}
         left = [name for key, name in hives.children.items() if key not in known] if isinstance(hives, Folder) else []
@@ -236,11 +242,6 @@ class SquashedHives:
             yield entry, BytesBody(data)
         for name, content in kept.streams:
             yield AlternateStream(path, name, content.size), self._spool.open(content)
-
-
-def _is_hive(path: str, *, base: bool) -> bool:
-    key = upcase(path)
-    return any(key == upcase(hive.config if base else hive.delta) for hive in CONFIG_HIVES)
 
 
 def _copy(folder: Folder) -> Folder:

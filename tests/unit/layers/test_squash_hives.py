@@ -152,16 +152,21 @@ def test_what_a_layer_above_has_at_its_path_does_not_count() -> None:
     found = squash(base, upper, warnings=[f"{SOFTWARE.config} in layer 1", f"{SECURITY.config} in layer 1"])
     assert sorted(files(found)) == [SAM.config, SOFTWARE.config]
     assert found[SOFTWARE.config][1] == BASE
-    # A link to it made there is one to that file, all the same.
+    # A link to it made there, or later, is one to that file all the same.
     link = Listed(*directories(CONFIG), (File(SOFTWARE.config, size=1), b"n"), HardLink("Files/l", SOFTWARE.config))
     found = squash(base, link, warnings=[f"{SOFTWARE.config} in layer 1"])
+    assert found["Files/l"][1] == b"n"
+    link = Listed(Directory("Files"), HardLink("Files/l", SOFTWARE.config))
+    found = squash(base, layer({SOFTWARE.config: b"n"}), link, warnings=[f"{SOFTWARE.config} in layer 1"])
     assert found["Files/l"][1] == b"n"
 
 
 @pytest.mark.parametrize("gone", [SOFTWARE.config, CONFIG, "Files/Windows"])
 def test_it_cannot_be_deleted(gone: str) -> None:
     base = layer({SOFTWARE.config: BASE, f"{CONFIG}/other": b"", "Files/Windows/x": b""}, time=5)
-    found = squash(base, Listed(Whiteout(gone.upper().replace("FILES", "Files"))), warnings=["deleted in layer 1"])
+    found = squash(
+        base, Listed(Whiteout(gone.upper().replace("FILES", "Files"))), warnings=["deleted in a layer above"]
+    )
     assert found[SOFTWARE.config][1] == BASE
     assert (f"{CONFIG}/other" in found) == (gone == SOFTWARE.config)
     assert ("Files/Windows/x" in found) == (gone != "Files/Windows")
@@ -188,7 +193,7 @@ def test_its_directories_are_as_the_newest_layer_says() -> None:
     upper = Listed(
         Directory("Files"), Whiteout("Files/Windows/System32"), Directory("Files/Windows", last_write_time=7)
     )
-    found = squash(base, upper, warnings=["deleted in layer 1"])
+    found = squash(base, upper, warnings=["deleted in a layer above"])
     assert found["Files/Windows"][0] == Directory("Files/Windows", last_write_time=7)
 
 
@@ -260,6 +265,12 @@ def test_over_the_rest_files_at_the_paths_of_hives_are_files() -> None:
     base = layer({SOFTWARE.config: BASE})
     found = squash(base, layer({SOFTWARE.config: b"file"}), first=1, warnings=["no part of the registry"])
     assert found[SOFTWARE.config][1] == b"file"
+
+
+def test_over_the_rest_hives_of_the_rest_are_not_looked_at() -> None:
+    base = layer({SOFTWARE.config: b"no hive"})
+    found = squash(base, layer({SAM.delta: b"none either"}), layer({SOFTWARE.delta: delta(a=1)}), first=2)
+    assert files(found) == [SOFTWARE.delta]
 
 
 # --- bad input ----------------------------------------------------------------------------
