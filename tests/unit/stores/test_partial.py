@@ -55,7 +55,7 @@ def test_a_file_is_replaced_where_it_is(tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to("file")
     link = tmp_path / ("file" if os.name == "nt" else "link")
     with pytest.raises(TypeError), replaced_file(str(link)) as stream:
-        stream.write("half-way")  # type: ignore[arg-type]
+        stream.write("half-way")  # type: ignore[call-overload]
     assert (tmp_path / "file").read_bytes() == b"old"
     with replaced_file(str(link)) as stream:
         stream.write(b"new")
