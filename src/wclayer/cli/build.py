@@ -148,7 +148,9 @@ def build(
     dockerfile = recipe_file if recipe_file is not None and _is_dockerfile(recipe_file) else None
     if dockerfile is None and (target is not None or build_arg or build_context):
         raise UsageError("--target, --build-arg and --build-context are for a Dockerfile", hint="say -f Dockerfile")
-    recipe = _recipe(contexts, recipe_file, base) if dockerfile is None else Recipe(layers=())
+    recipe = Recipe(layers=())
+    if dockerfile is None and (contexts or recipe_file is not None or (base is None and not reg_files)):
+        recipe = _recipe(contexts, recipe_file)
     config = recipe.config
     config = replace(
         config,
@@ -209,10 +211,10 @@ def build(
         _print(built, output, time.perf_counter() - began, err=to_stdout)
 
 
-def _recipe(contexts: tuple[str, ...], file: str | None, base: str | None) -> Recipe:
+def _recipe(contexts: tuple[str, ...], file: str | None) -> Recipe:
     if file is None:
-        if not contexts and base is None:
-            raise UsageError("nothing to build", expected="a CONTEXT, -f FILE, or --from PLACE")
+        if not contexts:
+            raise UsageError("nothing to build", expected="a CONTEXT, -f FILE, --from PLACE, or --reg FILE.reg")
         return Recipe(layers=tuple(LayerRecipe(files=(FilesRule(source=context),)) for context in contexts))
     folder = _context(contexts, file)
     return replace(load_recipe(_read(file), source=file, folder=folder), context=folder)

@@ -71,6 +71,11 @@ def test_changes_alone_on_a_base(here: Path) -> None:
     assert acme("oci:out:t") == (sz("a", "two"),)
 
 
+def test_changes_alone_from_scratch(here: Path) -> None:
+    run("build", "--reg", "two.reg", "--created", "0", "-o", "oci:out:t")
+    assert acme("oci:out:t") == (sz("a", "two"),)
+
+
 def test_with_a_dockerfile_the_last_stage_has_them(here: Path) -> None:
     run("build", "-f", "Dockerfile", "c", "--build-context", "b=oci:base:nano", "--reg", "two.reg", "-o", "oci:out:t")
     assert [sorted(one) for one in layers("oci:out:t")] == [[], [*DELTAS, "Hives/System_Delta"]]
