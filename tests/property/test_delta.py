@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.compat.tools import shared
 from tests.unit.regf.samples import OTHER_SECURITY, THIRD_SECURITY
+from wclayer.errors import WclayerError
 from wclayer.regf.check import check_hive
 from wclayer.regf.delta import MergeReport, changes_nothing, empty_delta, merge_delta, merge_deltas
 from wclayer.regf.edits import KeyEdits, apply_edits, delta_of
@@ -230,3 +232,31 @@ def test_the_deepest_trees(levels: int) -> None:
     data = write_hive(merged)
     assert check_hive(data).findings == ()
     assert [place for place, key in merged.root.walk() if len(key.values) == 2] != []
+
+
+SOUND = write_hive(
+    Hive(
+        Key(
+            "ROOT",
+            (),
+            (
+                Key("a", (Value("x", 1, b"long enough"), Value("y", 0, tombstone=True)), (Key("b"),), layer=0x80),
+                Key("c", (), (Key("d", layer=3), Key("e", layer=1)), layer=3),
+            ),
+        ),
+        0,
+        6,
+    )
+)
+
+
+@given(st.lists(st.tuples(st.integers(4096, len(SOUND) - 1), st.integers(0, 255)), min_size=1, max_size=6), BASES)
+def test_no_damage_surprises_a_merge(edits: list[tuple[int, int]], base: Hive) -> None:
+    """What can be read can be merged, and written, or ends in an error of ours."""
+    data = bytearray(SOUND)
+    for at, byte in edits:
+        data[at] = byte
+    with suppress(WclayerError):
+        delta = read_hive(bytes(data))
+        write_hive(merge_deltas(delta, delta))
+        write_hive(merge_delta(base, delta))

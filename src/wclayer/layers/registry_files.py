@@ -11,11 +11,12 @@ import os
 import re
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from ..entry import Body, Entry, File, HardLink, Source
-from ..errors import HiveError, LayerError
+from ..errors import HiveError, LayerError, WclayerError, printable
 from ..regf.delta import MergeReport, changes_nothing, merge_delta, merge_deltas
 from ..regf.layout import MINOR_XP
 from ..regf.log import recover_hive
@@ -174,13 +175,8 @@ class RegistryFiles:
         if not put.content.size:
             self._warn(f"{put.path} in layer {put.layer} is empty, and counts as a hive with nothing in it")
             return Hive(Key("ROOT"))
-        try:
+        with _named(put.path, f" (layer {put.layer})"):
             return read_hive(self._clean(put))
-        except HiveError as error:
-            where = "" if error.path is None else f", in the key {error.path}"
-            error.message = f"{error.message}{where} (layer {put.layer})"
-            error.path = put.path
-            raise
 
     def time(self, hive: ConfigHive) -> int | None:
         """The FILETIME at which one of the hive's files was last written; None if none says so."""
@@ -240,7 +236,8 @@ class RegistryFiles:
             return None
         head = self._bytes(files[0])[:512] if self._is_base(files[0]) else b""
         self._merged[hive.name] = {f"{{{uuid.UUID(bytes_le=head[a:b])}}}".upper() for a, b in _GUIDS if head[a:b]}
-        return write_hive(replace(view, minor=MINOR_XP))
+        with _named(hive.config):
+            return write_hive(replace(view, minor=MINOR_XP))
 
     def combined(self, hive: ConfigHive, first: int) -> bytes | None:
         """The differencing hive that those of the layers from `first` on make together; None if they have none."""
@@ -257,7 +254,8 @@ class RegistryFiles:
                 result = merge_deltas(result[0], delta, report), None
         if result is None:
             return None
-        return self._clean(result[1]) if result[1] is not None else write_hive(result[0])
+        with _named(hive.delta):
+            return self._clean(result[1]) if result[1] is not None else write_hive(result[0])
 
     def stale(self, path: str) -> bool:
         """Is `path` a log of a hive that `merged` has made new bytes for? They belong to the old ones."""
@@ -272,6 +270,18 @@ class RegistryFiles:
             if shared is not None and shared[1] in guids:
                 return True
         return False
+
+
+@contextmanager
+def _named(path: str, note: str = "") -> Iterator[None]:
+    """An error about a key names the hive, and the key in its message."""
+    try:
+        yield
+    except WclayerError as error:
+        where = "" if error.path is None else f", in the key {printable(error.path)}"
+        error.message = f"{error.message}{where}{note}"
+        error.path = path
+        raise
 
 
 def _wanted() -> dict[str, tuple[ConfigHive, bool]]:

@@ -8,7 +8,7 @@ from tests.unit.layers.sources import Listed, directories, layer
 from tests.unit.regf.logs import changes, dirty, log
 from tests.unit.regf.samples import TIME, Broken
 from wclayer.entry import File, HardLink
-from wclayer.errors import HiveError, LayerError
+from wclayer.errors import HiveError, LayerError, SecurityDescriptorError
 from wclayer.layers.hives import CONFIG, CONFIG_HIVES
 from wclayer.layers.registry_files import RegistryFiles, gather
 from wclayer.regf.delta import empty_delta
@@ -170,6 +170,16 @@ def test_a_broken_hive_is_named() -> None:
         ),
     ):
         files.merged(SOFTWARE)
+
+
+def test_what_cannot_be_written_is_named() -> None:
+    broken = Broken(BASE)
+    broken.put("B", broken.security("Acme") + 20, 7)  # the revision of the descriptor
+    with stack(bytes(broken), LOWER) as files:
+        view = files.view(SOFTWARE)
+        assert view is not None
+        with pytest.raises(SecurityDescriptorError, match=r"config/SOFTWARE: .*in the key "):
+            files.merged(SOFTWARE)
 
 
 def test_a_differencing_hive_in_a_base_layer() -> None:
