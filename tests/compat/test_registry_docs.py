@@ -42,9 +42,12 @@ def test_the_main_job_of_the_readme(tmp_path: Path, registry: DockerRegistry) ->
 def test_the_examples_of_the_help(tmp_path: Path, registry: DockerRegistry) -> None:
     (tmp_path / "hello").mkdir()
     run(tmp_path, registry.host, "wclayer build hello -o oci:out:hello")
-    found = subprocess.run([sys.executable, "-m", "wclayer", "copy", "--help"], capture_output=True, check=True)
-    lines = re.findall(r"^ +(wclayer .*docker://.*)$", found.stdout.decode(), re.MULTILINE)
-    assert len(lines) == 2
+    run(tmp_path, registry.host, "wclayer build hello --from oci:out:hello -o oci:out:app")
+    lines = []
+    for name in ("copy", "squash"):
+        found = subprocess.run([sys.executable, "-m", "wclayer", name, "--help"], capture_output=True, check=True)
+        lines += re.findall(r"^ +(wclayer .*docker://.*)$", found.stdout.decode(), re.MULTILINE)
+    assert len(lines) == 3
     for line in lines:
         run(tmp_path, registry.host, line)
     assert (tmp_path / "pulled" / "index.json").exists()
