@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from tests.compat.tools import missing, shared, tool
 from tests.unit.regf.samples import TIME, crowd, rich, small
 from wclayer.regf.edits import apply_edits
 from wclayer.regf.minimal import minimal_hive
-from wclayer.regf.model import Hive, Key, RegType
+from wclayer.regf.model import Hive, Key, LayerSemantics, RegType
 from wclayer.regf.names import key_order
 from wclayer.regf.reader import read_hive
 from wclayer.regf.reg_print import encode_reg, print_reg
@@ -65,6 +66,28 @@ def test_a_real_hive_is_the_same_in_both_texts(name: str, tmp_path: Path) -> Non
         found = apply_edits(Key(""), parse_reg(text, source="exported"), TIME).find(PREFIX)
         assert found is not None
         assert content(found) == content(hive.root)
+
+
+def test_windows_own_differencing_hive_is_printed_as_its_changes() -> None:
+    hive = read_hive((shared("data/hives") / "yarp_System_Delta").read_bytes())
+    edits = parse_reg(b"".join(encode_reg(print_reg(hive.root, PREFIX))), source="exported")
+    for name in PREFIX.split("\\"):
+        edits = edits.subkeys[key_order(name)]
+    counts = dict.fromkeys(("keys", "gone", "anew", "values gone"), 0)
+    pairs = [(hive.root, edits)]
+    while pairs:
+        key, changes = pairs.pop()
+        assert changes.make == (key.semantics is not LayerSemantics.TOMBSTONE)
+        assert list(changes.values.values()) == [replace(v, type=0) if v.tombstone else v for v in key.values]
+        counts["keys"] += 1
+        counts["gone"] += changes.delete and not changes.make
+        counts["anew"] += changes.delete and changes.make
+        counts["values gone"] += sum(value.tombstone for value in key.values)
+        assert len(changes.subkeys) == len(key.subkeys)
+        pairs += [(sub, changes.subkeys[key_order(sub.name)]) for sub in key.subkeys]
+    # Keys that lie in a superseding one do not go once more.
+    assert (counts["keys"], counts["gone"], counts["values gone"]) == (586, 2, 3)
+    assert 0 < counts["anew"] < 62
 
 
 @pytest.mark.parametrize("name", HIVES)

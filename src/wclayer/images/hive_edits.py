@@ -29,8 +29,8 @@ def root_of(place: HivePlace, prefix: str | None) -> str:
             hint="give that of its root: --prefix 'HKEY_LOCAL_MACHINE\\NAME'",
         )
     names = [name for name in root.split("\\") if name]
-    names[:1] = [ROOTS.get(name.upper(), name) for name in names[:1]]
-    if not names or names[0].upper() not in ROOTS.values():
+    names[:1] = [ROOTS.get(name.upper(), name.upper()) for name in names[:1]]
+    if not names or names[0] not in ROOTS.values():
         raise UsageError("--prefix", expected="HKEY_LOCAL_MACHINE\\NAME and the like", got=root)
     return "\\".join(names)
 

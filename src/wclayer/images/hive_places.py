@@ -275,7 +275,7 @@ class HivePlaces:
             if any(isinstance(lowest, PosixLayer) and not lowest.base for lowest in layers[:1]):
                 raise UsageError("a non-base layer without those below it", path=place.text, hint=_PARENTS)
             try:
-                files = gather(layers, temporary=self._temporary)
+                files = gather(layers, temporary=self._temporary, accept_dirty=self._accept_dirty)
             except LayerError as error:
                 if len(layers) == 1 and not place.place.is_image:
                     error.hint = _PARENTS

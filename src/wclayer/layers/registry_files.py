@@ -53,15 +53,18 @@ class _Put:
 class RegistryFiles:
     """The hives of layers, numbered from 0 at the base. Closed by close(), or as a context manager.
 
-    base: is layer 0 a base layer? temporary: the folder for what is put aside. `warnings` says what a merge met that
-    people may want to know.
+    base: is layer 0 a base layer? temporary: the folder for what is put aside. accept_dirty: read hives that were not
+    wholly written as they are, without their logs. `warnings` says what a merge met that people may want to know.
 
     Show it every entry (`see`), base first, then call `finish`. Raises LayerError for differencing hives in a base
     layer, HiveError for broken hives, with layer and path.
     """
 
-    def __init__(self, *, base: bool = True, temporary: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, *, base: bool = True, temporary: str | os.PathLike[str] | None = None, accept_dirty: bool = False
+    ) -> None:
         self._base = base
+        self._accept_dirty = accept_dirty
         self._spool = Spool(temporary)
         self._files: dict[tuple[int, str], _Put] = {}  # by layer and path in upper case
         self._links: dict[tuple[int, str], HardLink] = {}
@@ -168,6 +171,8 @@ class RegistryFiles:
     def _clean(self, put: _Put) -> bytes:
         """The bytes of a hive, made whole with its logs where it was not wholly written."""
         data = self._bytes(put)
+        if self._accept_dirty:
+            return data
         logs = [log for end in _LOGS if (log := self._files.get((put.layer, upcase(put.path) + end))) is not None]
         return recover_hive(data, [self._bytes(log) for log in logs]).data if logs else data
 
@@ -176,7 +181,7 @@ class RegistryFiles:
             self._warn(f"{put.path} in layer {put.layer} is empty, and counts as a hive with nothing in it")
             return Hive(Key("ROOT"))
         with _named(put.path, f" (layer {put.layer})"):
-            return read_hive(self._clean(put))
+            return read_hive(self._clean(put), accept_dirty=self._accept_dirty)
 
     def time(self, hive: ConfigHive) -> int | None:
         """The FILETIME at which one of the hive's files was last written; None if none says so."""
@@ -298,10 +303,14 @@ _WANTED: Final = _wanted()
 
 
 def gather(
-    layers: Sequence[Source], *, base: bool = True, temporary: str | os.PathLike[str] | None = None
+    layers: Sequence[Source],
+    *,
+    base: bool = True,
+    temporary: str | os.PathLike[str] | None = None,
+    accept_dirty: bool = False,
 ) -> RegistryFiles:
     """The hives of `layers`, base first, from one pass over each. Raises what reading them raises."""
-    files = RegistryFiles(base=base, temporary=temporary)
+    files = RegistryFiles(base=base, temporary=temporary, accept_dirty=accept_dirty)
     try:
         for number, layer in enumerate(layers):
             for entry, body in layer.entries():

@@ -1,11 +1,14 @@
-"""wclayer hive, as its users meet it: in files, layers and images."""
+"""wclayer hive: each command, each kind of bad input, the exit codes, and that nothing half made is left."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,8 @@ import pytest
 from tests.images import layout
 from tests.tars import M, build, directory
 from tests.unit.regf.logs import changes, dirty, log
-from tests.unit.regf.samples import OTHER_SECURITY, TIME, Broken
-from wclayer.cli.main import cli
+from tests.unit.regf.samples import OTHER_SECURITY, TIME, Broken, small
+from wclayer.cli.main import cli, main
 from wclayer.errors import (
     AlreadyExistsError,
     HiveError,
@@ -27,124 +30,146 @@ from wclayer.errors import (
     WclayerError,
 )
 from wclayer.regf.minimal import minimal_hive
-from wclayer.regf.model import Hive, Key, Value, dword, multi_sz, qword, sz
+from wclayer.regf.model import Hive, Key, RegType, Value, dword, sz
 from wclayer.regf.reader import read_hive
 from wclayer.regf.writer import write_hive
 
 CONFIG = "Files/Windows/System32/config"
-HOSTILE = "a\x1b[31m\n\u202eb"
-SOFTWARE = Hive(
-    Key(
-        "ROOT",
-        (),
-        (
-            Key(
-                "Acme",
-                (
-                    sz("", "the default"),
-                    sz("Version", "1.0"),
-                    dword("Level", 42),
-                    qword("Big", 1 << 40),
-                    multi_sz("List", ["one", "two"]),
-                    Value("Blob", 3, bytes(range(100))),
-                    Value("Odd", 0x1234, b"x"),
-                    Value("Broken", 4, b"abc"),
-                ),
-                (Key("Settings", (dword("x", 1),), (), TIME, OTHER_SECURITY, b"c\0"),),
-                TIME,
-            ),
-            Key(HOSTILE, (sz(HOSTILE, HOSTILE),), (), TIME),
-        ),
+INHERIT = 0x80
+MULTI = Value("List", RegType.MULTI_SZ, "one\0two\0\0".encode("utf-16-le"))
+VALUES = (
+    sz("Version", "1.0"),
+    sz("", "the default"),
+    dword("Level", 42),
+    Value("Blob", RegType.BINARY, b"\1\2\3"),
+    MULTI,
+    Value("Path", RegType.EXPAND_SZ, "%A%\0".encode("utf-16-le")),
+    Value("Big", RegType.QWORD, (1 << 40).to_bytes(8, "little")),
+    Value("Swapped", RegType.DWORD_BIG_ENDIAN, b"\0\0\1\0"),
+    Value("Odd", RegType.DWORD, b"\1\2\3"),
+    Value("Half", RegType.SZ, b"a\0b"),
+    Value("Unending", RegType.SZ, "no NUL".encode("utf-16-le")),
+    Value("Own", 0x12345, b"\xff"),
+)
+ACME = Key("Acme", VALUES, (Key("Settings", (sz("a", "b"),), (), TIME), Key("empty", (), (), TIME)), TIME)
+SOFTWARE = write_hive(Hive(Key("ROOT", (), (ACME,), TIME), TIME))
+SYSTEM = write_hive(
+    Hive(
+        Key("ROOT", (), (Key("Select", (dword("Current", 2),), (), TIME), Key("ControlSet002", (), (), TIME)), TIME),
         TIME,
-    ),
-    TIME,
+    )
 )
-SYSTEM = Hive(
-    Key("R", (), (Key("Select", (dword("Current", 2),)), Key("ControlSet002", (), (Key("Services"),))), TIME), TIME
+DELTA_KEYS = (
+    Key("Acme", (sz("Version", "2.0"), Value("Blob", 0, tombstone=True)), (), TIME, layer=INHERIT),
+    Key("New", (), (), TIME),
 )
-DELTA = Hive(
-    Key("ROOT", (), (Key("Acme", (sz("Version", "2.0"), Value("Level", 0, tombstone=True)), layer=0x80),), TIME),
-    TIME,
-    6,
-)
+DELTA = write_hive(Hive(Key("ROOT", (), DELTA_KEYS, TIME), TIME, 6))
+MINIMAL = minimal_hive(TIME)
 
 
 def tar(files: dict[str, bytes]) -> bytes:
-    above = {"/".join(path.split("/")[:end]) for path in files for end in range(1, path.count("/") + 1)}
-    return build([*map(directory, sorted(above | {"Files"})), *(M(path, data) for path, data in files.items())])
+    folders = {"/".join(path.split("/")[:end]) for path in files for end in range(1, path.count("/") + 1)}
+    return build([*(directory(path) for path in sorted({"Files", *folders})), *(M(*file) for file in files.items())])
 
 
-BASE = tar({f"{CONFIG}/SOFTWARE": write_hive(SOFTWARE), f"{CONFIG}/SYSTEM": write_hive(SYSTEM)})
-TOP = tar({"Hives/Software_Delta": write_hive(DELTA)})
+def folder(place: Path, files: dict[str, bytes]) -> None:
+    (place / "Files").mkdir(parents=True)
+    for path, data in files.items():
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(data)
+
+
+BASE_FILES = {f"{CONFIG}/SOFTWARE": SOFTWARE, f"{CONFIG}/SYSTEM": SYSTEM, "Files/NTUSER.DAT": MINIMAL}
+UPPER_FILES = {"Hives/Software_Delta": DELTA}
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with hives, a layer tar, a layer folder and an image of two layers."""
+    """A folder with hives, layer folders, layer tars and an image."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    (tmp_path / "SOFTWARE").write_bytes(write_hive(SOFTWARE))
-    (tmp_path / "SYSTEM").write_bytes(write_hive(SYSTEM))
-    (tmp_path / "Software_Delta").write_bytes(write_hive(DELTA))
-    (tmp_path / "base.tar").write_bytes(BASE)
-    (tmp_path / "top.tar").write_bytes(TOP)
-    layout(tmp_path / "img", [BASE, TOP], tag="t")
+    for name, data in (("SOFTWARE", SOFTWARE), ("SYSTEM", SYSTEM), ("other.hiv", MINIMAL), ("Software_Delta", DELTA)):
+        (tmp_path / name).write_bytes(data)
+    folder(tmp_path / "base", BASE_FILES)
+    folder(tmp_path / "upper", UPPER_FILES)
+    tars = [tar(BASE_FILES), tar(UPPER_FILES)]
+    (tmp_path / "base.tar").write_bytes(tars[0])
+    (tmp_path / "upper.tar").write_bytes(tars[1])
+    layout(tmp_path / "img", tars, gzipped=True)
     return tmp_path
 
 
 def run(*arguments: str) -> int:
-    return int(cli.main(["hive", *arguments], prog_name="wclayer", standalone_mode=False) or 0)
+    """The exit code of a command that raises nothing."""
+    result = cli.main(["hive", *arguments], prog_name="wclayer", standalone_mode=False)
+    return result if isinstance(result, int) else 0
 
 
-def out(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    run(*arguments)
-    return capsys.readouterr().out
+def reg(*lines: str) -> bytes:
+    return "\n".join(("Windows Registry Editor Version 5.00", "", *lines, "")).encode()
 
 
-def reg(path: Path, *lines: str) -> None:
-    path.write_text("\n".join(("Windows Registry Editor Version 5.00", "", *lines, "")), encoding="utf-8")
+def acme(path: Path) -> Key:
+    key = read_hive(path.read_bytes()).root.subkey("Acme")
+    assert key is not None
+    return key
 
 
-# --- show, get ------------------------------------------------------------------------
+# --- show -------------------------------------------------------------------------
 
 
-def test_show(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = out(capsys, "show", "SOFTWARE", "acme").splitlines()
-    assert lines[0] == "Acme\\"
-    rows = [line.split(None, 2) for line in lines[1:-1]]
-    assert rows[:5] == [
-        ["(default)", "REG_SZ", '"the default"'],
-        ["Version", "REG_SZ", '"1.0"'],
-        ["Level", "REG_DWORD", "0x0000002a (42)"],
-        ["Big", "REG_QWORD", "0x0000010000000000 (1099511627776)"],
-        ["List", "REG_MULTI_SZ", '["one", "two"]'],
+def test_show_a_key(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("show", "SOFTWARE", "acme") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "Acme\\",
+        '  Version    REG_SZ                "1.0"',
+        '  (default)  REG_SZ                "the default"',
+        "  Level      REG_DWORD             0x0000002a (42)",
+        "  Blob       REG_BINARY            01 02 03",
+        '  List       REG_MULTI_SZ          ["one", "two"]',
+        '  Path       REG_EXPAND_SZ         "%A%"',
+        "  Big        REG_QWORD             0x0000010000000000 (1099511627776)",
+        "  Swapped    REG_DWORD_BIG_ENDIAN  0x00000100 (256)",
+        "  Odd        REG_DWORD             01 02 03",
+        "  Half       REG_SZ                61 00 62",
+        '  Unending   REG_SZ                "no NUL"',
+        "  Own        0x12345               ff",
+        "  empty\\",
+        "  Settings\\",
     ]
-    assert rows[5][2].startswith("00 01 02")
-    assert rows[5][2].endswith("... (100 bytes)")
-    assert (rows[6][1], rows[7][2]) == ("0x1234", "61 62 63")
-    assert lines[-1].strip() == "Settings\\"
-    whole = out(capsys, "show", "-v", "-r", "SOFTWARE", "Acme")
-    assert "61 62 63" in whole
-    assert bytes(range(100)).hex(" ") in whole
-    assert '    class "c"' in whole
-    assert "O:SYG:SYD:(A;CI;KA;;;SY)" in whole
+    assert run("show", "SOFTWARE") == 0
+    assert capsys.readouterr().out == "\\\n  Acme\\\n"
+    assert run("show", "-q", "SOFTWARE") == 0
+    assert capsys.readouterr() == ("", "")
 
 
-def test_names_write_to_no_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in (["show", "-r", "SOFTWARE"], ["show", "-v", "SOFTWARE", HOSTILE]):
-        text = out(capsys, *command)
-        assert not {"\x1b", "\u202e"} & set(text)
-        assert "a\\x1b[31m\\x0a\\u202eb" in text
-    found = json.loads(out(capsys, "show", "--json", "SOFTWARE", HOSTILE))
-    assert found[0]["values"][0]["name"] == HOSTILE
-    with pytest.raises(NotFoundError) as caught:
-        run("show", "SOFTWARE", f"{HOSTILE}\\x")
-    assert "\x1b" not in str(caught.value)
+def test_show_all_below(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("show", "-r", "SOFTWARE") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["\\", "  Acme\\"]
+    assert lines[-3:] == ["    empty\\", "    Settings\\", '      a  REG_SZ  "b"']
+
+
+def test_show_more_of_a_key(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = Key("K", (Value("long", 3, bytes(100)), sz("text", "x" * 300)), (), TIME, OTHER_SECURITY, b"c\0l\0")
+    (here / "hive").write_bytes(write_hive(Hive(Key("ROOT", (), (key,), TIME), TIME)))
+    assert run("show", "hive", "K") == 0
+    shown = capsys.readouterr().out
+    assert "(100 bytes)" in shown
+    assert "..." in shown
+    assert "x" * 101 not in shown
+    assert run("show", "-v", "hive", "K") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:3] == ["  written 2023-11-14T22:13:20.0000000Z  O:SYG:SYD:(A;CI;KA;;;SY)", '  class "cl"']
+    assert lines[3].endswith("  " + "00 " * 99 + "00")
+    assert lines[4].endswith(f'"{"x" * 300}"')
 
 
 def test_show_in_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(out(capsys, "show", "-r", "--json", "SOFTWARE", "Acme"))
-    assert [key["path"] for key in found] == ["Acme", "Acme\\Settings"]
+    assert run("show", "--json", "-r", "SOFTWARE", "Acme") == 0
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    assert [key["path"] for key in found] == ["Acme", "Acme\\empty", "Acme\\Settings"]
+    assert (found[0]["last_written"], found[0]["subkeys"]) == (TIME, ["empty", "Settings"])
     assert found[0]["values"][2] == {
         "name": "Level",
         "type": 4,
@@ -152,276 +177,691 @@ def test_show_in_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "content": 42,
         "data": "2a000000",
     }
-    assert found[1]["class"] == "c"
+    assert [value["content"] for value in found[0]["values"][7:10]] == [256, None, None]
+    assert found[0]["security"].startswith("O:BAG:BAD:")
 
 
-@pytest.mark.parametrize(
-    ("name", "wanted"),
-    [
-        ("Version", "1.0\n"),
-        ("", "the default\n"),
-        ("level", "42\n"),
-        ("List", "one\ntwo\n"),
-        ("Blob", bytes(range(100)).hex() + "\n"),
-    ],
-)
-def test_get(here: Path, name: str, wanted: str) -> None:
-    command = [sys.executable, "-m", "wclayer", "hive", "get", "SOFTWARE", "Acme", *([name] if name else [])]
-    assert subprocess.run(command, capture_output=True, check=True).stdout == wanted.encode()
+def test_no_hostile_name_writes_to_a_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "\x1b]0;x\x07\u202e\ud800\n"
+    key = Key(evil, (sz(evil, evil), Value("list", 7, (evil + "\0\0").encode("utf-16-le", "surrogatepass"))), (), TIME)
+    root = Key("ROOT", (), (replace(key, class_name=evil.encode("utf-16-le", "surrogatepass")),), TIME)
+    (here / "hive").write_bytes(write_hive(Hive(root, TIME)))
+    for command in (["show", "-r", "-v", "hive"], ["diff", "hive", "other.hiv"], ["diff", "-v", "other.hiv", "hive"]):
+        run(*command)
+        out = capsys.readouterr().out
+        assert "\\x1b]0;x\\x07\\u202e\\ud800\\x0a" in out
+        assert not set(evil) - {"\n", "]", "0", ";", "x"} & set(out)
+    with pytest.raises(NotFoundError) as caught:
+        run("get", "hive", evil, "other")
+    assert "\x1b" not in str(caught.value)
 
 
-def test_get_raw_and_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = [sys.executable, "-m", "wclayer", "hive", "get", "--raw", "SOFTWARE", "Acme", "Broken"]
-    assert subprocess.run(command, capture_output=True, check=True).stdout == b"abc"
-    assert json.loads(out(capsys, "get", "--json", "SOFTWARE", "Acme", "Odd"))["type"] == 0x1234
-    with pytest.raises(InexpressibleError, match="no REG_DWORD"):
-        run("get", "SOFTWARE", "Acme", "Broken")
+def test_a_tree_of_512_levels(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = Key("x", (dword("n", 1),), (), TIME)
+    for _ in range(511):
+        key = Key("k", (), (key,), TIME)
+    (here / "hive").write_bytes(write_hive(Hive(key, TIME)))
+    assert run("show", "-r", "hive") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 513
+    assert run("show", "--json", "-r", "hive") == 0
+    assert len(json.loads(capsys.readouterr().out)) == 512
+    assert run("diff", "hive", "other.hiv") == 1
+    assert run("export", "--prefix", "HKLM\\X", "hive", "-o", "x.reg") == 0
+    assert run("import", "other.hiv", "x.reg", "--prefix", "HKLM\\X", "-o", "again") == 0
+    assert run("diff", "hive", "again") == 1  # the security of new keys is inherited
+    assert run("get", "again", "\\".join(["k"] * 510 + ["x"]), "n") == 0
 
 
-# --- where hives are ------------------------------------------------------------------
+# --- places -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["base", "base.tar", "oci:img:t", "oci:img:t#0"])
+def test_a_hive_in_layers(here: Path, capsysbinary: pytest.CaptureFixture[bytes], place: str) -> None:
+    for path in (f"{CONFIG}/SOFTWARE", "Files/WINDOWS/system32/./Config//software"):
+        assert run("get", f"{place}//{path}", "Acme", "Version") == 0
+        assert capsysbinary.readouterr().out == b"1.0\n"
+    assert run("check", "-q", f"{place}//Files/NTUSER.DAT") == 0
+
+
+@pytest.mark.parametrize("place", ["upper", "upper.tar", "oci:img:t", "oci:img:t#1"])
+def test_a_differencing_hive_in_layers(here: Path, capsys: pytest.CaptureFixture[str], place: str) -> None:
+    assert run("show", f"{place}//Hives/Software_Delta", "Acme") == 0
+    assert "  Blob     REG_NONE  (deleted)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("place", "version"),
     [
-        ("SOFTWARE", "1.0"),
-        (f"base.tar//{CONFIG}/software", "1.0"),
-        (f"oci:img:t//{CONFIG}/SOFTWARE", "1.0"),
-        (f"oci:img:t#0//{CONFIG}/SOFTWARE", "1.0"),
-        ("oci:img:t//Hives/software_delta", "2.0"),
-        ("oci:img:t#1//Hives/Software_Delta", "2.0"),
-        ("top.tar//Hives/Software_Delta", "2.0"),
+        (["oci:img:t"], "2.0"),
+        (["oci:img:t#1"], "2.0"),
+        (["oci:img:t#0"], "1.0"),
+        (["base"], "1.0"),
+        (["base.tar"], "1.0"),
+        (["upper", "-l", "base"], "2.0"),
+        (["upper.tar", "-l", "base.tar"], "2.0"),
     ],
 )
-def test_places_of_one_hive(here: Path, capsys: pytest.CaptureFixture[str], place: str, version: str) -> None:
-    assert json.loads(out(capsys, "get", "--json", place, "Acme", "Version"))["content"] == version
+def test_the_registry_of_images_and_layers(
+    here: Path, capsysbinary: pytest.CaptureFixture[bytes], place: list[str], version: str
+) -> None:
+    for key in ("HKLM\\Software\\Acme", "HKEY_LOCAL_MACHINE\\SOFTWARE\\ACME\\"):
+        assert run("get", *place, key, "version") == 0
+        assert capsysbinary.readouterr().out == f"{version}\n".encode()
+    assert run("show", *place, "HKLM\\SYSTEM\\CurrentControlSet") == 0
+    assert capsysbinary.readouterr().out == b"HKEY_LOCAL_MACHINE\\SYSTEM\\ControlSet002\\\n"
+    if version == "2.0":
+        with pytest.raises(NotFoundError, match="no such value"):
+            run("get", *place, "HKLM\\Software\\Acme", "Blob")
+        assert run("show", *place, "HKLM\\Software\\New") == 0
 
 
-def test_the_registry_of_a_whole_image(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for place in (["oci:img:t"], ["-l", "base.tar", "top.tar"]):
-        found = json.loads(out(capsys, "show", "--json", *place, "hklm\\software\\ACME"))[0]
-        assert found["path"] == "HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme"
-        values = {value["name"]: value["content"] for value in found["values"]}
-        assert values["Version"] == "2.0"
-        assert "Level" not in values
-    assert json.loads(out(capsys, "get", "--json", "base.tar", "HKLM\\SOFTWARE\\Acme", "Version"))["content"] == "1.0"
-    assert json.loads(out(capsys, "get", "--json", "oci:img:t#0", "HKLM\\SOFTWARE\\Acme", "Level"))["content"] == 42
-    text = out(capsys, "show", "oci:img:t", "HKLM\\SYSTEM\\CurrentControlSet")
-    assert text.splitlines()[0] == "HKEY_LOCAL_MACHINE\\SYSTEM\\ControlSet002\\"
-
-
-def test_a_layer_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["import", "-q", "-i", "base.tar", "folder"], standalone_mode=False)
-    cli.main(["import", "-q", "-l", "folder", "-i", "top.tar", "upper"], standalone_mode=False)
-    for place in ([f"folder//{CONFIG}/SOFTWARE"], ["folder"]):
-        key = "Acme" if "//" in place[0] else "HKLM\\SOFTWARE\\Acme"
-        assert json.loads(out(capsys, "get", "--json", *place, key, "Version"))["content"] == "1.0"
-    found = json.loads(out(capsys, "get", "--json", "-l", "folder", "upper", "HKLM\\SOFTWARE\\Acme", "Version"))
-    assert found["content"] == "2.0"
+def test_layer_folders_that_were_imported(here: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    for options in (["-i", "base.tar", "one"], ["-l", "one", "-i", "upper.tar", "two"]):
+        cli.main(["import", "-q", *options], standalone_mode=False)
+    for place, key, version in (
+        ([f"one//{CONFIG}/SOFTWARE"], "Acme", b"1.0\n"),
+        (["one"], "HKLM\\SOFTWARE\\Acme", b"1.0\n"),
+        (["-l", "one", "two"], "HKLM\\SOFTWARE\\Acme", b"2.0\n"),
+    ):
+        assert run("get", *place, key, "Version") == 0
+        assert capsysbinary.readouterr().out == version
     with pytest.raises(UsageError, match="a non-base layer without those below it"):
-        run("show", "upper", "HKLM\\SOFTWARE")
+        run("show", "two", "HKLM\\SOFTWARE")
+
+
+def test_a_hive_from_stdin(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SOFTWARE)))
+    assert run("get", "-", "Acme", "Level") == 0
+    assert capsysbinary.readouterr().out == b"42\n"
+
+
+def test_two_slashes_may_stand_in_a_path(here: Path) -> None:
+    (here / "plain").mkdir()
+    (here / "plain" / "hive").write_bytes(SOFTWARE)
+    assert run("check", "-q", "plain//hive") == 0
+    assert run("check", "-q", f"{here}//SOFTWARE") == 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "words"),
+    ("arguments", "error", "message"),
     [
-        (("show", "nothing"), NotFoundError, "nothing: no such file"),
-        (("show", "SOFTWARE", "Acme\\No"), NotFoundError, "no such key; expected a subkey of Acme"),
-        (("get", "SOFTWARE", "Acme", "No"), NotFoundError, "no such value"),
-        (("show", "SOFTWARE", "HKLM\\SOFTWARE\\Acme"), UsageError, "a path of the registry, in a single hive"),
-        (("show", "oci:img:t", "HKLM\\HARDWARE\\x"), UsageError, "volatile"),
-        (("show", "oci:img:t", "HKCU\\x"), UsageError, "of the user who runs"),
-        (("show", "oci:img:t", "Acme"), UsageError, "in no hive of a layer"),
-        (("show", "oci:img:t", "HKLM\\SAM"), NotFoundError, "no layer has this hive"),
-        (("show", f"oci:img:t//{CONFIG}/SAM"), NotFoundError, "no such file"),
-        (("show", f"oci:img:t//{CONFIG}"), UsageError, "a folder, where a hive must be"),
-        (("show", "oci:img:t//x"), UsageError, "no path of a hive in a layer"),
-        (("check", "oci:img:t"), UsageError, "an image or layer, where one hive must be"),
-        (("show", "top.tar", "HKLM\\SOFTWARE"), LayerError, "nothing below it.*give its parents with -l"),
-        (("show", "base.tar", "HKLM\\SYSTEM\\No"), NotFoundError, "no such key"),
-        (("show", "top.tar//Hives/x"), NotFoundError, "no such file"),
-        (("get", "--raw", "--json", "SOFTWARE", "Acme"), UsageError, "--raw and --json"),
-        (("diff", "SOFTWARE", "oci:img:t"), UsageError, "a hive and a whole image"),
-        (("diff", "SOFTWARE", "SYSTEM", "No"), NotFoundError, "neither has this key"),
-        (("diff", "--utf8", "SOFTWARE", "SYSTEM"), UsageError, "for --reg"),
-        (("export", "--json", "SOFTWARE"), UsageError, "--json, while the .reg file"),
-        (("import", "SOFTWARE", "x.reg"), UsageError, "where to the changed hive"),
-        (("import", "SOFTWARE", "x.reg", "-o", "o"), NotFoundError, "x.reg: no such file"),
-        (("import", "--in-place", f"base.tar//{CONFIG}/SOFTWARE", "x.reg"), UsageError, "a file of its own"),
-        (("new", "SOFTWARE"), AlreadyExistsError, "SOFTWARE"),
-        (("new", "o", "--root-name", ""), InexpressibleError, "the name of a key"),
-        (("new", "o", "--source-date-epoch", "x"), UsageError, "SOURCE_DATE_EPOCH"),
-        (("merge", "Software_Delta", "Software_Delta", "-o", "o"), HiveError, "a differencing hive as the base"),
-        (("merge", "SOFTWARE", "base.tar", "-o", "o"), UsageError, "where one hive must be"),
-        (("merge", "--differencing", "SOFTWARE", "Software_Delta", "-o", "o"), UsageError, "--differencing"),
-        (("recover", "SOFTWARE", "a", "-o", "o"), NotFoundError, "a: no such file"),
-        (("recover", "SOFTWARE", "a", "b", "c", "-o", "o"), UsageError, "more than two logs"),
+        (["show", "nowhere"], NotFoundError, "^nowhere: no such file"),
+        (["show", "img"], UsageError, "a folder, where a hive must be"),
+        (["show", "SOFTWARE", "Acme\\Nothing"], NotFoundError, "no such key; expected a subkey of Acme"),
+        (["show", "SOFTWARE", "HKLM\\SOFTWARE\\Acme"], UsageError, "a path of the registry, in a single hive"),
+        (["show", "base//Files", "x"], UsageError, "no path of a hive"),
+        (["show", "base//elsewhere/SOFTWARE"], UsageError, "no path of a hive"),
+        (["show", "oci:img:t//"], UsageError, "no path of a hive"),
+        (["show", "oci:img:t//Files/nothing"], NotFoundError, "no such file"),
+        (["show", f"oci:img:t//{CONFIG}"], UsageError, "a folder, where a hive must be"),
+        (["show", f"oci:img:t#7//{CONFIG}/SOFTWARE"], NotFoundError, "no such layer"),
+        (["show", f"oci:img:t#1//{CONFIG}/SOFTWARE"], NotFoundError, "no such file"),
+        (["show", "oci:img:t"], UsageError, "HKEY_LOCAL_MACHINE.SOFTWARE"),
+        (["show", "oci:img:t", "Acme"], UsageError, "a key that is in no hive of a layer"),
+        (["show", "oci:img:t", "HKCU\\Software"], UsageError, "of the user who runs"),
+        (["show", "oci:img:t", "HKLM\\HARDWARE"], UsageError, "volatile"),
+        (["show", "oci:img:t", "HKLM\\SAM"], NotFoundError, "no layer has this hive"),
+        (["show", "oci:img:t", "HKLM\\SOFTWARE\\Nothing"], NotFoundError, "no such key"),
+        (["show", "oci:img:t", "HKLM\\SOFTWARE", "-l", "base"], UsageError, "-l is for"),
+        (["show", "SOFTWARE", "-l", "base"], UsageError, "-l is for"),
+        (["show", "upper", "HKLM\\SOFTWARE"], UsageError, "without those below it"),
+        (["show", "upper.tar", "HKLM\\SOFTWARE"], LayerError, "give its parents with -l"),
+        (["check", "oci:img:t"], UsageError, "an image or layer, where one hive must be"),
+        (["merge", "base", "SOFTWARE", "-o", "x"], UsageError, "an image or layer, where one hive must be"),
+        (["import", "base", "x.reg", "-o", "x"], UsageError, "an image or layer, where one hive must be"),
+        (["diff", "base", "SOFTWARE"], UsageError, "a hive and a whole image"),
     ],
 )
-def test_refused(here: Path, arguments: tuple[str, ...], error: type[WclayerError], words: str) -> None:
-    before = sorted(os.listdir(here))
-    with pytest.raises(error, match=words):
+def test_places_that_are_none(here: Path, arguments: list[str], error: type[WclayerError], message: str) -> None:
+    with pytest.raises(error, match=message):
         run(*arguments)
-    assert sorted(os.listdir(here)) == before
+    assert not (here / "x").exists()
 
 
-# --- check ----------------------------------------------------------------------------
+def test_a_link_is_no_hive(here: Path) -> None:
+    (here / "base" / "Files" / "link").symlink_to("NTUSER.DAT")
+    with pytest.raises(UsageError, match="a link, where a hive must be"):
+        run("show", "base//Files/link")
+
+
+# --- dirty and broken hives ---------------------------------------------------------
+
+AFTER = write_hive(Hive(Key("ROOT", (), (replace(ACME, values=(dword("Level", 43), *VALUES[3:])),), TIME), TIME))
+DIRTY = dirty(SOFTWARE, 3, 2)
+LOG = log(DIRTY, changes(SOFTWARE, AFTER, 2))
+
+
+def test_a_dirty_hive_says_what_to_do(here: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    (here / "dirty").write_bytes(DIRTY)
+    with pytest.raises(HiveError, match=r"^dirty: a hive that was not wholly written.* wclayer hive recover"):
+        run("get", "dirty", "Acme", "Level")
+    assert run("get", "--accept-dirty", "dirty", "Acme", "Level") == 0
+    assert capsysbinary.readouterr().out == b"42\n"
+
+
+def test_recover(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "dirty").write_bytes(DIRTY)
+    (here / "dirty.LOG1").write_bytes(LOG)
+    (here / "dirty.LOG2").write_bytes(bytes(512))
+    assert run("recover", "dirty", "dirty.LOG1", "dirty.LOG2", "-o", "whole") == 0
+    assert "recovered dirty: entries: 1 of dirty.LOG1, 0 of dirty.LOG2" in capsys.readouterr().out
+    assert acme(here / "whole").values[0] == dword("Level", 43)
+    assert run("check", "-q", "whole") == 0
+    assert run("recover", "--json", "dirty", "dirty.LOG1", "-o", "again") == 0
+    assert json.loads(capsys.readouterr().out)["applied"] == {"dirty.LOG1": 1}
+    with pytest.raises(AlreadyExistsError):
+        run("recover", "dirty", "dirty.LOG1", "-o", "whole")
+    with pytest.raises(UsageError, match="more than two logs"):
+        run("recover", "dirty", "a", "b", "c", "-o", "x")
+    (here / "dirty.LOG1").write_bytes(b"no log at all")
+    with pytest.raises(HiveError, match=r"^dirty: "):
+        run("recover", "dirty", "dirty.LOG1", "-o", "x")
+    assert not list(here.glob("x*"))
+
+
+def test_what_recovering_does_not_heal_is_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A clean hive is as Windows left it, whatever else is wrong; a broken one is not passed off as whole."""
+    (here / "bad").write_bytes(SOFTWARE[:5000])
+    assert run("recover", "bad", "SOFTWARE", "-o", "x") == 1
+    out, err = capsys.readouterr()
+    assert "recovered bad" in out
+    assert "Windows refuses the hive all the same, or drops a part of it: a hive cut off" in err
+    (here / "bad").write_bytes(b"")
+    with pytest.raises(HiveError):
+        run("recover", "bad", "SOFTWARE", "-o", "y")
+    assert not list(here.glob("y*"))
+
+
+def test_a_dirty_hive_in_layers_has_its_logs_there(here: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    software = here / "base" / CONFIG / "SOFTWARE"
+    software.write_bytes(DIRTY)
+    with pytest.raises(HiveError, match="not wholly written"):
+        run("get", "base", "HKLM\\SOFTWARE\\Acme", "Level")
+    for options, number in (([], b"43\n"), (["--accept-dirty"], b"42\n")):
+        software.with_suffix(".LOG1").write_bytes(LOG)
+        assert run("get", *options, "base", "HKLM\\SOFTWARE\\Acme", "Level") == 0
+        assert capsysbinary.readouterr().out == number
+    software.with_suffix(".LOG1").unlink()
+    assert run("get", "--accept-dirty", "base", "HKLM\\SOFTWARE\\Acme", "Level") == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"regf", b"no hive at all", SOFTWARE[:5000], MINIMAL[:4096] + bytes(4096)])
+def test_what_is_no_hive(here: Path, data: bytes) -> None:
+    (here / "bad").write_bytes(data)
+    (here / "x.reg").write_bytes(reg())
+    for command in (
+        ["show", "bad"],
+        ["get", "bad", "Acme"],
+        ["export", "bad", "--prefix", "HKLM\\X", "-o", "x"],
+        ["import", "bad", "x.reg", "--prefix", "HKLM\\X", "-o", "x"],
+        ["import", "bad", "x.reg", "--prefix", "HKLM\\X", "--in-place"],
+        ["diff", "SOFTWARE", "bad"],
+        ["diff", "--reg", "SOFTWARE", "bad", "-o", "x"],
+        ["merge", "SOFTWARE", "bad", "-o", "x"],
+        ["merge", "bad", "Software_Delta", "-o", "x"],
+    ):
+        with pytest.raises(HiveError) as caught:
+            run(*command)
+        assert caught.value.path == "bad"
+    assert run("check", "-q", "bad") == 1
+    assert sorted(path.name for path in here.glob("x*")) == ["x.reg"]
+    assert (here / "bad").read_bytes() == data
+
+
+# --- get --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("version", b"1.0\n"),
+        ("", b"the default\n"),
+        ("Level", b"42\n"),
+        ("Blob", b"010203\n"),
+        ("List", b"one\ntwo\n"),
+        ("Path", b"%A%\n"),
+        ("Big", b"1099511627776\n"),
+        ("Swapped", b"256\n"),
+        ("Unending", b"no NUL\n"),
+        ("Own", b"ff\n"),
+    ],
+)
+def test_get_for_scripts(here: Path, capsysbinary: pytest.CaptureFixture[bytes], name: str, text: bytes) -> None:
+    assert run("get", "SOFTWARE", "Acme", *([name] if name else [])) == 0
+    assert capsysbinary.readouterr().out == text
+    value = acme(here / "SOFTWARE").value(name)
+    assert value is not None
+    assert run("get", "--raw", "SOFTWARE", "Acme", name) == 0
+    assert capsysbinary.readouterr().out == value.data
+    assert run("get", "--json", "SOFTWARE", "Acme", name) == 0
+    found = json.loads(capsysbinary.readouterr().out)
+    assert (found["path"], found["name"], found["type"], found["data"]) == (
+        "Acme",
+        value.name,
+        value.type,
+        value.data.hex(),
+    )
+
+
+def test_get_on_a_terminal(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "hive").write_bytes(write_hive(Hive(Key("ROOT", (sz("a", "x\x1b[2Jy\nz"),), (), TIME), TIME)))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert run("get", "hive", "\\", "a") == 0
+    assert capsys.readouterr().out == "x\\x1b[2Jy\nz\n"
+    for command in (["get", "--raw", "hive", "", "a"], ["export", "SOFTWARE"], ["new", "-"]):
+        with pytest.raises(UsageError, match="not written to a terminal"):
+            run(*command)
+
+
+def test_get_what_is_not_there_or_not_what_it_says(here: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"^SOFTWARE Acme: the key has no such value; got nothing"):
+        run("get", "SOFTWARE", "Acme", "nothing")
+    with pytest.raises(NotFoundError, match=r"got \(default\)"):
+        run("get", "SOFTWARE", "Acme\\empty")
+    for name in ("Odd", "Half"):
+        with pytest.raises(InexpressibleError, match="--raw gives them as they are"):
+            run("get", "SOFTWARE", "Acme", name)
+    with pytest.raises(UsageError, match="--raw and --json"):
+        run("get", "--raw", "--json", "SOFTWARE", "Acme")
+
+
+# --- check ------------------------------------------------------------------------
 
 
 def test_check(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", "SOFTWARE") == 0
     assert capsys.readouterr().out == "SOFTWARE: Windows loads all of it\n"
     assert run("check", "Software_Delta") == 0
-    assert "a differencing hive, " in capsys.readouterr().out
-    broken = Broken(write_hive(SOFTWARE))
-    broken.put("I", broken.key("Settings") + 44, 0)
-    broken.put("I", broken.key("Acme") + 52, 0)
-    (here / "broken").write_bytes(broken)
-    assert run("check", "broken") == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("error: Acme\\Settings: a security descriptor in no cell of its own") for line in lines)
-    assert any(line.startswith("warning: Acme: the largest subkey's name") for line in lines)
-    assert lines[-1].startswith("broken: broken: Windows refuses it, or drops a part of it; ")
-    assert run("check", "--json", "broken") == 1
+    assert capsys.readouterr().out == "Software_Delta: a differencing hive, Windows loads all of it\n"
+    broken = Broken(write_hive(small()))
+    broken.put("I", broken.key("beta") + 16, 0x78)
+    (here / "bad").write_bytes(broken)
+    assert run("check", "bad") == 1
+    out = capsys.readouterr().out
+    assert out.startswith("error: ")
+    assert out.splitlines()[-1].startswith("bad: broken: Windows refuses it, or drops a part of it; 1 error")
+    assert run("check", "--json", "bad") == 1
     found = json.loads(capsys.readouterr().out)
-    assert found["state"] == "broken"
-    assert {finding["severity"] for finding in found["findings"]} == {"error", "warning"}
-    (here / "empty").write_bytes(b"")
-    assert run("check", "empty") == 1
-    assert run("check", "-q", "empty") == 1
-
-
-def test_a_dirty_hive(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before, after = write_hive(SYSTEM), write_hive(Hive(Key("R", (dword("new", 1),), (), TIME), TIME))
-    unfinished = dirty(before, 3, 2)
-    (here / "dirty").write_bytes(unfinished)
-    (here / "dirty.LOG1").write_bytes(log(unfinished, changes(before, after, 2)))
-    with pytest.raises(HiveError, match=r"not wholly written.*wclayer hive recover"):
-        run("show", "dirty")
+    assert (found["state"], found["differencing"]) == ("broken", False)
+    assert {"severity", "offset", "message", "expected", "got", "path"} == set(found["findings"][0])
+    (here / "dirty").write_bytes(DIRTY)
     assert run("check", "dirty") == 1
-    assert "ControlSet002" in out(capsys, "show", "--accept-dirty", "dirty")
-    run("recover", "dirty", "dirty.LOG1", "-o", "whole")
-    assert "entries: 1 of dirty.LOG1" in capsys.readouterr().out
-    assert read_hive((here / "whole").read_bytes()).root.values == (dword("new", 1),)
-    found = json.loads(out(capsys, "recover", "--json", "--force", "dirty", "dirty.LOG1", "-o", "whole"))
-    assert found["applied"] == {"dirty.LOG1": 1}
-    (here / "bad.LOG1").write_bytes(b"x")
-    with pytest.raises(HiveError):
-        run("recover", "dirty", "bad.LOG1", "-o", "none")
-    assert not (here / "none").exists()
+    assert "wclayer hive recover" in capsys.readouterr().out
 
 
-# --- export, import -------------------------------------------------------------------
+# --- export -----------------------------------------------------------------------
 
 
-def test_export_and_import(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("export", "SOFTWARE", "Acme", "-o", "acme.reg")
-    assert "2 keys" in capsys.readouterr().out
-    text = (here / "acme.reg").read_bytes()
-    assert text.startswith(b"\xff\xfe")
-    assert "[HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme\\Settings]\r\n" in text[2:].decode("utf-16-le")
-    (here / "fresh").mkdir()
-    run("new", "fresh/SOFTWARE")
-    run("import", "fresh/SOFTWARE", "acme.reg", "-o", "copy")
-    acme = read_hive((here / "copy").read_bytes()).root.subkey("Acme")
-    assert acme is not None
-    assert acme.values == SOFTWARE.root.subkeys[0].values
-    assert "[HKEY_LOCAL_MACHINE\\Other\\Acme]\n" in out(
-        capsys, "export", "--utf8", "--prefix", "HKLM\\Other", "copy", "Acme"
+def test_export_and_import_give_the_same(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("export", "SOFTWARE", "-o", "all.reg") == 0
+    assert capsys.readouterr().out.startswith("exported SOFTWARE: 4 keys, ")
+    data = (here / "all.reg").read_bytes()
+    assert data.startswith(b"\xff\xfe")
+    text = data[2:].decode("utf-16-le")
+    assert '\r\n\r\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme]\r\n"Version"="1.0"\r\n' in text
+    (here / "fresh").write_bytes(MINIMAL)
+    assert run("import", "fresh", "all.reg", "--prefix", "HKLM\\SOFTWARE", "-o", "made") == 0
+    assert acme(here / "made").values == VALUES
+    assert [sub.name for sub in acme(here / "made").subkeys] == ["empty", "Settings"]
+    assert run("export", "--json", "SOFTWARE", "Acme\\Settings", "-o", "part.reg") == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found == {"keys": 1, "size": (here / "part.reg").stat().st_size, "left_out": []}
+
+
+def test_export_to_stdout(here: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert run("export", "--utf8", "SOFTWARE", "Acme\\Settings") == 0
+    out, err = capsysbinary.readouterr()
+    assert out == reg("[HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme\\Settings]", '"a"="b"')
+    assert err.startswith(b"exported SOFTWARE Acme\\Settings: 1 key, ")
+    with pytest.raises(UsageError, match="--json, while"):
+        run("export", "--json", "SOFTWARE")
+
+
+@pytest.mark.parametrize(
+    ("place", "options", "path"),
+    [
+        ("other.hiv", ["--prefix", "hklm\\Loaded\\"], "HKEY_LOCAL_MACHINE\\Loaded"),
+        ("base//Files/NTUSER.DAT", [], "HKEY_CURRENT_USER"),
+        ("base//Files/NTUSER.DAT", ["--prefix", "HKU\\S-1-5-21"], "HKEY_USERS\\S-1-5-21"),
+        ("upper//Hives/Software_Delta", [], "HKEY_LOCAL_MACHINE\\SOFTWARE"),
+        ("oci:img:t", ["HKU\\.DEFAULT"], None),
+        ("oci:img:t", ["HKLM\\SOFTWARE\\New"], "HKEY_LOCAL_MACHINE\\SOFTWARE\\New"),
+        ("oci:img:t", ["HKLM\\SYSTEM\\CurrentControlSet"], "HKEY_LOCAL_MACHINE\\SYSTEM\\ControlSet002"),
+    ],
+)
+def test_export_under_the_path_of_the_registry(
+    here: Path, capsysbinary: pytest.CaptureFixture[bytes], place: str, options: list[str], path: str | None
+) -> None:
+    if path is None:
+        with pytest.raises(NotFoundError):
+            run("export", "--utf8", place, *options)
+        return
+    assert run("export", "--utf8", place, *options) == 0
+    assert capsysbinary.readouterr().out.decode().splitlines()[2] == f"[{path}]"
+
+
+def test_export_what_has_no_place_in_a_reg_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = (Key("bad\nname", (), (Key("below", (), (), TIME),), TIME), Key("good", (sz("bad\0", "x"),), (), TIME))
+    (here / "SOFTWARE").write_bytes(write_hive(Hive(Key("ROOT", (), keys, TIME), TIME)))
+    with pytest.raises(InexpressibleError, match=r"bad\\x0aname"):
+        run("export", "SOFTWARE", "-o", "x.reg")
+    with pytest.raises(UsageError, match=r"is not known -- .*--prefix"):
+        run("export", "other.hiv", "-o", "x.reg")
+    with pytest.raises(UsageError, match="--prefix; expected HKEY_LOCAL_MACHINE"):
+        run("export", "other.hiv", "--prefix", "SOFTWARE", "-o", "x.reg")
+    assert not list(here.glob("x*"))
+    assert run("export", "SOFTWARE", "--drop", "names", "-o", "x.reg") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: left out, as no .reg file can name it: HKEY_LOCAL_MACHINE\\SOFTWARE\\bad\\x0aname",
+        "warning: left out, as no .reg file can name it: HKEY_LOCAL_MACHINE\\SOFTWARE\\good\\\\bad\\x00",
+    ]
+    with pytest.raises(AlreadyExistsError):
+        run("export", "SOFTWARE", "Acme", "-o", "x.reg")
+    assert run("export", "SOFTWARE", "good", "--force", "--drop", "names", "-o", "x.reg") == 0
+    assert "good" in (here / "x.reg").read_bytes().decode("utf-16")
+
+
+# --- import -----------------------------------------------------------------------
+
+
+def test_import(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (
+        "[HKLM\\SOFTWARE\\Acme]",
+        '"version"="9"',
+        '"Blob"=-',
+        '"nothing"=-',
+        "[-HKEY_LOCAL_MACHINE\\Software\\Acme\\Settings]",
+        "[-HKLM\\SOFTWARE\\Acme\\Nothing]",
+        "[HKCR\\.acme]",
     )
-    with pytest.raises(UsageError, match="registry path of this hive is not known"):
-        run("export", "copy")
-    text_of_image = out(capsys, "export", "--utf8", "oci:img:t", "HKLM\\SOFTWARE\\Acme")
-    assert '"Version"="2.0"\n' in text_of_image
-    assert "Level" not in text_of_image
+    (here / "x.reg").write_bytes(reg(*lines))
+    os.utime(here / "x.reg", (1_600_000_000, 1_600_000_000))
+    assert run("import", "-v", "SOFTWARE", "x.reg", "-o", "changed") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "not there to be deleted: Acme\\Nothing",
+        "not there to be deleted: Acme\\\\nothing",
+        "imported x.reg into SOFTWARE, as changed; 2 deletions of what is not there",
+    ]
+    hive = read_hive((here / "changed").read_bytes())
+    found = acme(here / "changed")
+    assert (found.values[0], [sub.name for sub in found.subkeys]) == (sz("Version", "9"), ["empty"])
+    assert found.value("Blob") is None
+    assert hive.root.find("Classes\\.acme") is not None
+    assert hive.last_written == found.last_written == (1_600_000_000 + 11_644_473_600) * 10_000_000
+    assert (here / "SOFTWARE").read_bytes() == SOFTWARE
+    assert run("check", "-q", "changed") == 0
+
+
+def test_import_gives_the_time_that_is_wanted(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "x.reg").write_bytes(text := reg("[HKLM\\SOFTWARE\\New]"))
+    assert run("import", "SOFTWARE", "x.reg", "-o", "a", "--source-date-epoch", "1") == 0
+    assert read_hive((here / "a").read_bytes()).last_written == 116_444_736_010_000_000
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert run("import", "SOFTWARE", "-", "-o", "b") == 0
+    assert read_hive((here / "b").read_bytes()).last_written == TIME
+    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH"):
+        run("import", "SOFTWARE", "x.reg", "-o", "c", "--source-date-epoch", "now")
 
 
 def test_import_in_place(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    os.chmod(here / "SYSTEM", 0o640)
-    reg(here / "a.reg", "[HKLM\\SYSTEM\\CurrentControlSet\\Services\\x]", '"y"=dword:1', "[-HKLM\\SYSTEM\\No]")
-    run("import", "--in-place", "SYSTEM", "a.reg", "--source-date-epoch", "1700000000")
-    assert "1 deletion of what is not there" in capsys.readouterr().out
-    found = read_hive((here / "SYSTEM").read_bytes())
-    key = found.root.find("ControlSet002\\Services\\x")
-    assert key is not None
-    assert (key.values, key.last_written, found.last_written) == ((dword("y", 1),), TIME, TIME)
-    if os.name != "nt":
-        assert (here / "SYSTEM").stat().st_mode & 0o777 == 0o640
-    before = (here / "SYSTEM").read_bytes()
-    reg(here / "same.reg", "[HKLM\\SYSTEM\\ControlSet002]")
-    run("import", "--in-place", "SYSTEM", "same.reg")
-    assert "nothing to change" in capsys.readouterr().out
-    assert (here / "SYSTEM").read_bytes() == before
-    for line in ("[HKLM\\SOFTWARE\\x]", "[HKCU\\x]", "[HKLM\\SYSTEM\\x", "nonsense"):
-        reg(here / "bad.reg", line)
-        with pytest.raises(SpecError, match="line 3"):
-            run("import", "--in-place", "SYSTEM", "bad.reg")
-    assert (here / "SYSTEM").read_bytes() == before
-    with pytest.raises(InexpressibleError, match="a differencing hive"):
-        run("import", "Software_Delta", "same.reg", "-o", "x", "--prefix", "HKLM\\SYSTEM")
-    assert not (here / "x").exists()
+    (here / "x.reg").write_bytes(reg("[HKLM\\SOFTWARE\\Acme]", '"Level"=dword:7'))
+    os.chmod(here / "SOFTWARE", 0o604)
+    (here / "link").mkdir()
+    (here / "link" / "SOFTWARE").symlink_to("../SOFTWARE")
+    assert run("import", "--json", "--in-place", "link/SOFTWARE", "x.reg") == 0
+    assert json.loads(capsys.readouterr().out) == {"changed": True, "not_there": {"keys": [], "values": []}}
+    assert acme(here / "SOFTWARE").value("Level") == dword("Level", 7)
+    assert (here / "link" / "SOFTWARE").is_symlink()
+    found = (here / "SOFTWARE").stat()
+    assert stat.S_IMODE(found.st_mode) == 0o604
+    assert run("import", "--in-place", "SOFTWARE", "x.reg") == 0
+    assert capsys.readouterr().out == "nothing to change: x.reg into SOFTWARE\n"
+    assert (here / "SOFTWARE").stat().st_mtime_ns == found.st_mtime_ns
 
 
-# --- new, merge, diff -----------------------------------------------------------------
+def test_import_into_the_current_control_set(here: Path) -> None:
+    (here / "x.reg").write_bytes(reg("[HKLM\\SYSTEM\\CurrentControlSet\\Services\\x]"))
+    for place, name in (("SYSTEM", "a"), (f"base//{CONFIG}/system", "b")):
+        assert run("import", place, "x.reg", "-o", name) == 0
+        assert read_hive((here / name).read_bytes()).root.find("ControlSet002\\Services\\x") is not None
+    (here / "SYSTEM").write_bytes(MINIMAL)
+    with pytest.raises(SpecError, match=r"^x.reg: line 3: no CurrentControlSet"):
+        run("import", "SYSTEM", "x.reg", "-o", "c")
 
 
-def test_new(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("new", "x", "--source-date-epoch", "1700000000")
-    assert (here / "x").read_bytes() == minimal_hive(TIME)
-    assert capsys.readouterr().out == "made x: 8.2 kB\n"
-    run("new", "-q", "--version", "1.6", "d")
-    assert read_hive((here / "d").read_bytes()).differencing
-    assert json.loads(out(capsys, "new", "--json", "--force", "--version", "1.3", "x"))["size"] == 8192
-    assert (here / "x").read_bytes()[24] == 3
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[HKLM\\SYSTEM\\Acme]", "line 3: a key of another hive; expected HKEY_LOCAL_MACHINE.SOFTWARE; got HKLM.SYS"),
+        ("[HKCU\\Software]", "line 3: a key that is in no hive of a layer"),
+        ("[-HKLM\\SOFTWARE]", "line 3: a root of the registry or a hive cannot be deleted"),
+        ('[HKLM\\SOFTWARE\\A]\n"a"=?', "line 4: data that is none"),
+        ("\0", "line 3: a NUL"),
+    ],
+)
+def test_import_of_what_does_not_fit(here: Path, text: str, message: str) -> None:
+    (here / "x.reg").write_bytes(reg(text))
+    for target in (["-o", "out"], ["--in-place"]):
+        with pytest.raises(SpecError, match=message):
+            run("import", "SOFTWARE", "x.reg", *target)
+    assert not list(here.glob("out*"))
+    assert (here / "SOFTWARE").read_bytes() == SOFTWARE
 
 
-def test_merge(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("merge", "SOFTWARE", "Software_Delta", "-o", "merged")
-    acme = read_hive((here / "merged").read_bytes()).root.subkey("Acme")
-    assert acme is not None
-    assert acme.value("Version") == sz("Version", "2.0")
-    assert acme.value("Level") is None
-    run("merge", "--differencing", "Software_Delta", "Software_Delta", "-o", "both")
-    assert read_hive((here / "both").read_bytes()).differencing
-    capsys.readouterr()
-    run("merge", "SYSTEM", "Software_Delta", "-o", "wrong")
-    assert "change what the base does not have: Acme" in capsys.readouterr().err
-    run("merge", "SOFTWARE", "SYSTEM", "-o", "plain")
-    assert "an ordinary hive" in capsys.readouterr().err
+def test_import_is_refused(here: Path) -> None:
+    (here / "x.reg").write_bytes(reg("[HKLM\\SOFTWARE\\A]"))
+    for arguments in (["SOFTWARE", "x.reg"], ["SOFTWARE", "x.reg", "-o", "x", "--in-place"]):
+        with pytest.raises(UsageError, match="where to the changed hive"):
+            run("import", *arguments)
+    with pytest.raises(UsageError, match="--in-place is for"):
+        run("import", f"base//{CONFIG}/SOFTWARE", "x.reg", "--in-place")
+    with pytest.raises(UsageError, match=r"not known -- .*--prefix"):
+        run("import", "other.hiv", "x.reg", "-o", "x")
+    with pytest.raises(InexpressibleError, match=r"^Software_Delta: a differencing hive"):
+        run("import", "Software_Delta", "x.reg", "-o", "x")
+    with pytest.raises(NotFoundError, match=r"^nowhere.reg: no such file"):
+        run("import", "SOFTWARE", "nowhere.reg", "-o", "x")
+    with pytest.raises(AlreadyExistsError):
+        run("import", "SOFTWARE", "x.reg", "-o", "other.hiv")
+    assert (here / "other.hiv").read_bytes() == MINIMAL
+    with pytest.raises(UsageError, match="--json, while"):
+        run("import", "--json", "SOFTWARE", "x.reg", "-o", "-")
+    assert sorted(path.name for path in here.glob("x*")) == ["x.reg"]
+    # What is loaded somewhere else may have any of its paths.
+    (here / "y.reg").write_bytes(reg("[HKEY_LOCAL_MACHINE\\loaded\\A]"))
+    assert run("import", "other.hiv", "y.reg", "--prefix", "HKLM\\Loaded", "-o", "x") == 0
+    with pytest.raises(SpecError, match="a key of another hive"):
+        run("import", "other.hiv", "y.reg", "--prefix", "HKLM\\Loaded\\A\\B", "-o", "z")
+
+
+# --- new --------------------------------------------------------------------------
+
+
+def test_new(here: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert run("new", "a") == 0
+    assert (here / "a").read_bytes() == minimal_hive(116444736000000000)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    assert run("new", "--version", "1.3", "--root-name", "NewStoreRoot", "b") == 0
+    assert (here / "b").read_bytes() == minimal_hive(TIME, root_name="NewStoreRoot", minor=3)
+    assert run("new", "--version", "1.6", "c") == 0
+    assert read_hive((here / "c").read_bytes()).differencing
+    capsysbinary.readouterr()
+    assert run("new", "-") == 0
+    assert capsysbinary.readouterr().out == minimal_hive(TIME)
+    with pytest.raises(AlreadyExistsError):
+        run("new", "a")
+    assert run("new", "--force", "--json", "a") == 0
+    assert json.loads(capsysbinary.readouterr().out) == {"size": 8192, "warnings": []}
+    for name in ("", "x" * 256):
+        with pytest.raises(InexpressibleError):
+            run("new", "--root-name", name, "d")
+    assert not (here / "d").exists()
+
+
+# --- diff -------------------------------------------------------------------------
+
+CHANGED_ACME = Key(
+    "ACME",
+    (sz("Version", "2.0"), *VALUES[1:3], *VALUES[4:], sz("Added", "x")),
+    (Key("Settings", (sz("a", "b"),), (), TIME + 1, OTHER_SECURITY), Key("fresh", (dword("n", 1),), (), TIME)),
+    TIME,
+)
+CHANGED = write_hive(Hive(Key("ROOT", (), (CHANGED_ACME,), TIME), TIME))
 
 
 def test_diff(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "changed").write_bytes(CHANGED)
     assert run("diff", "SOFTWARE", "SOFTWARE") == 0
     assert capsys.readouterr().out == ""
-    run("merge", "-q", "SOFTWARE", "Software_Delta", "-o", "merged")
-    assert run("diff", "SOFTWARE", "merged") == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert "- Acme\\  Level  REG_DWORD  0x0000002a (42)" in lines
-    assert '- Acme\\  Version  REG_SZ  "1.0"' in lines
-    assert '+ Acme\\  Version  REG_SZ  "2.0"' in lines
-    assert run("diff", "--json", "base.tar", "oci:img:t", "HKLM\\SOFTWARE") == 1
-    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
-    assert {(one["path"], one["what"]) for one in found} == {("HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme", "value")}
-    assert run("diff", "-q", "SOFTWARE", "SYSTEM") == 1
+    assert run("diff", "SOFTWARE", "changed") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        '+ ACME\\  Added  REG_SZ  "x"',
+        "- ACME\\  Blob  REG_BINARY  01 02 03",
+        '- ACME\\  Version  REG_SZ  "1.0"',
+        '+ ACME\\  Version  REG_SZ  "2.0"',
+        "- ACME\\empty\\",
+        "+ ACME\\fresh\\",
+        "+ ACME\\fresh\\  n  REG_DWORD  0x00000001 (1)",
+        "- ACME\\Settings\\  (security)  O:BAG:BAD:(A;CI;KA;;;SY)(A;CI;KA;;;BA)(A;CI;KR;;;WD)(A;CI;KR;;;RC)",
+        "+ ACME\\Settings\\  (security)  O:SYG:SYD:(A;CI;KA;;;SY)",
+    ]
+    assert run("diff", "-q", "SOFTWARE", "changed") == 1
+    assert capsys.readouterr().out == ""
+    assert run("diff", "--times", "SOFTWARE", "changed", "acme\\settings") == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "- Acme\\Settings\\  (time)  2023-11-14T22:13:20.0000000Z",
+        "+ Acme\\Settings\\  (time)  2023-11-14T22:13:20.0000001Z",
+    ]
 
 
-def test_diff_as_a_reg_file_makes_one_the_other(here: Path) -> None:
-    (here / "SOFTWARE").write_bytes(write_hive(Hive(Key("ROOT", (), SOFTWARE.root.subkeys[:1], TIME), TIME)))
-    (here / "b").mkdir()
-    other = Hive(
-        Key("ROOT", (), (Key("Acme", (sz("Version", "3"),), (Key("New"),), 9), Key("More", (dword("z", 1),))), 9), 9
+def test_diff_in_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "changed").write_bytes(CHANGED)
+    assert run("diff", "--json", "SOFTWARE", "changed") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["path"], one["what"], one["old"] is None, one["new"] is None) for one in found] == [
+        ("ACME", "value", True, False),
+        ("ACME", "value", False, True),
+        ("ACME", "value", False, False),
+        ("ACME\\empty", "key", False, True),
+        ("ACME\\fresh", "key", True, False),
+        ("ACME\\Settings", "security", False, False),
+    ]
+    assert run("diff", "--json", "SOFTWARE", "SOFTWARE") == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_diff_as_a_reg_file_makes_the_first_the_second(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "changed").write_bytes(CHANGED)
+    assert run("diff", "--reg", "SOFTWARE", "changed", "-o", "x.reg") == 1
+    assert capsys.readouterr() == (
+        "",
+        "warning: not in the .reg file, as none can say it (security, class, flags): ACME\\Settings\n",
     )
-    (here / "b" / "SOFTWARE").write_bytes(write_hive(other))
-    assert run("diff", "--reg", "SOFTWARE", "b/SOFTWARE", "-o", "c.reg") == 1
-    run("import", "SOFTWARE", "c.reg", "-o", "made")
-    assert run("diff", "-q", "made", "b/SOFTWARE") == 1  # security of new keys, which no .reg file has
-    found = read_hive((here / "made").read_bytes()).root
-    assert {path: sorted(key.values, key=str) for path, key in found.walk()} == {
-        path: sorted(key.values, key=str) for path, key in other.root.walk()
-    }
+    assert run("import", "SOFTWARE", "x.reg", "-o", "made") == 0
+    capsys.readouterr()
+    assert run("diff", "made", "changed") == 1
+    assert {line.split("  ")[1] for line in capsys.readouterr().out.splitlines()} == {"(security)"}
+    assert run("diff", "--reg", "changed", "SOFTWARE", "acme\\fresh", "--prefix", "HKLM\\X", "--utf8") == 1
+    assert capsys.readouterr().out.encode() == reg("[-HKEY_LOCAL_MACHINE\\X\\ACME\\fresh]")
 
 
-# --- streams --------------------------------------------------------------------------
+def test_diff_where_one_side_has_no_such_key(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for one, other, sign in (("other.hiv", "SOFTWARE", "+"), ("SOFTWARE", "other.hiv", "-")):
+        assert run("diff", one, other, "Acme\\Settings") == 1
+        assert capsys.readouterr().out.splitlines() == [
+            f"{sign} Acme\\Settings\\",
+            f'{sign} Acme\\Settings\\  a  REG_SZ  "b"',
+        ]
+    with pytest.raises(NotFoundError, match="neither has this key"):
+        run("diff", "SOFTWARE", "other.hiv", "Nothing")
+
+
+def test_diff_of_images(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("diff", "oci:img:t#0", "oci:img:t") == 1
+    lines = [
+        "- HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme\\  Blob  REG_BINARY  01 02 03",
+        '- HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme\\  Version  REG_SZ  "1.0"',
+        '+ HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme\\  Version  REG_SZ  "2.0"',
+        "+ HKEY_LOCAL_MACHINE\\SOFTWARE\\New\\",
+    ]
+    assert capsys.readouterr().out.splitlines() == lines
+    assert run("diff", "base", "oci:img:t", "HKLM\\SOFTWARE\\Acme") == 1
+    assert capsys.readouterr().out.splitlines() == lines[:3]
+    assert run("diff", "oci:img:t", "oci:img:t", "HKLM\\SYSTEM\\CurrentControlSet") == 0
+    assert run("diff", "--reg", "--utf8", "base.tar", "oci:img:t") == 1
+    assert capsys.readouterr().out.encode() == reg(
+        "[HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme]",
+        '"Blob"=-',
+        '"Version"="2.0"',
+        "",
+        "[HKEY_LOCAL_MACHINE\\SOFTWARE\\New]",
+    )
+    # A layer without a hive has an empty one.
+    folder(here / "less", {f"{CONFIG}/SOFTWARE": SOFTWARE})
+    assert run("diff", "base", "less") == 1
+    assert capsys.readouterr().out.splitlines()[0] == "- HKEY_LOCAL_MACHINE\\SYSTEM\\ControlSet002\\"
+
+
+def test_diff_is_refused(here: Path) -> None:
+    with pytest.raises(InexpressibleError, match="differencing"):
+        run("diff", "--reg", "Software_Delta", "SOFTWARE", "-o", "x.reg")
+    with pytest.raises(UsageError, match="are for --reg"):
+        run("diff", "SOFTWARE", "SOFTWARE", "-o", "x.reg")
+    with pytest.raises(UsageError, match="--reg and --json"):
+        run("diff", "--reg", "--json", "SOFTWARE", "SOFTWARE")
+    with pytest.raises(UsageError, match="not known"):
+        run("diff", "--reg", "other.hiv", "SOFTWARE", "-o", "x.reg")
+    assert not list(here.glob("x*"))
+
+
+# --- merge ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("base", "delta"), [("SOFTWARE", "Software_Delta"), (f"base.tar//{CONFIG}/SOFTWARE", "upper//Hives/software_DELTA")]
+)
+def test_merge(here: Path, capsys: pytest.CaptureFixture[str], base: str, delta: str) -> None:
+    assert run("merge", base, delta, "-o", "merged") == 0
+    assert capsys.readouterr().out.startswith(f"merged {base} and 1 above it: ")
+    hive = read_hive((here / "merged").read_bytes())
+    assert not hive.differencing
+    assert acme(here / "merged").value("version") == sz("Version", "2.0")
+    assert acme(here / "merged").value("Blob") is None
+    assert run("check", "-q", "merged") == 0
+
+
+def test_merge_says_what_does_not_fit(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("merge", "other.hiv", "Software_Delta", "SYSTEM", "-o", "merged") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: Software_Delta: 1 key changes what the base does not have: Acme",
+        "warning: SYSTEM: an ordinary hive; all its keys were merged",
+    ]
+    with pytest.raises(HiveError, match="give the base layer's hive first"):
+        run("merge", "Software_Delta", "SOFTWARE", "-o", "x")
+    with pytest.raises(UsageError, match="--differencing, with an ordinary hive"):
+        run("merge", "--differencing", "SOFTWARE", "Software_Delta", "-o", "x")
+    with pytest.raises(AlreadyExistsError):
+        run("merge", "SOFTWARE", "Software_Delta", "-o", "SOFTWARE")
+    assert (here / "SOFTWARE").read_bytes() == SOFTWARE
+    assert not (here / "x").exists()
+
+
+def test_merge_of_differencing_hives(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    later = Key("Acme", (sz("Version", "3.0"),), (), TIME, layer=INHERIT)
+    (here / "later").write_bytes(write_hive(Hive(Key("ROOT", (), (later,), TIME), TIME, 6)))
+    assert run("merge", "--differencing", "Software_Delta", "later", "-o", "both") == 0
+    assert read_hive((here / "both").read_bytes()).differencing
+    assert run("merge", "SOFTWARE", "both", "-o", "one") == 0
+    assert run("merge", "SOFTWARE", "Software_Delta", "later", "-o", "two") == 0
+    assert run("diff", "--times", "one", "two") == 0
+    assert acme(here / "one").value("Version") == sz("Version", "3.0")
+
+
+# --- the whole program --------------------------------------------------------------
 
 
 def test_through_pipes(here: Path) -> None:
@@ -436,3 +876,26 @@ def test_through_pipes(here: Path) -> None:
         ["sh", "-c", f"{' '.join(command)} show -r SOFTWARE | head -c 1"], capture_output=True, check=False
     )
     assert early.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["diff", "SOFTWARE", "SOFTWARE"], 0),
+        (["diff", "SOFTWARE", "other.hiv"], 1),
+        (["check", "SOFTWARE"], 0),
+        (["check", "base.tar//Files/Windows/System32/config/SOFTWARE"], 0),
+        (["show", "SOFTWARE", "HKLM\\x"], 2),
+        (["show"], 2),
+        (["show", "nowhere"], 12),
+        (["get", "SOFTWARE", "Acme", "nothing"], 12),
+        (["get", "SOFTWARE", "Acme", "Odd"], 18),
+        (["import", "SOFTWARE", "SOFTWARE", "-o", "x"], 10),
+        (["merge", "Software_Delta", "SOFTWARE", "-o", "x"], 10),
+        (["new", "SOFTWARE"], 13),
+    ],
+)
+def test_exit_codes(here: Path, arguments: list[str], code: int) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["hive", *arguments])
+    assert (caught.value.code or 0) == code

@@ -109,7 +109,8 @@ def merge(
                 warnings.append(f"{one}: an ordinary hive; all its keys were merged")
             if report.unbacked and not differencing:
                 first = report.unbacked_paths[0]
-                warnings.append(f"{one}: {report.unbacked:,} keys change what the base does not have: {first}")
+                keys = "1 key changes" if report.unbacked == 1 else f"{report.unbacked:,} keys change"
+                warnings.append(f"{one}: {keys} what the base does not have: {first}")
         warnings += places.warnings
     what = f"merged {printable(base)} and {len(deltas)} above it"
     _write(write_hive(result), target, what, force=force, as_json=as_json, quiet=quiet, warnings=warnings)

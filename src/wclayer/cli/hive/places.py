@@ -35,8 +35,6 @@ accept_dirty_option = click.option(
     is_flag=True,
     help="Read a hive that was not wholly written as it is, without what its transaction logs have.",
 )
-
-
 prefix_option = click.option(
     "--prefix",
     metavar="PATH",

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from ...errors import HiveError, UsageError, printable
+from ...errors import HiveError, UsageError, escaped, printable
 from ...images.hive_places import parse_hive_place
+from ...regf.check import check_hive
 from ...regf.log import recover_hive
 from ..common import open_output, size_text
 from .places import hive_options, hive_places
@@ -32,12 +33,12 @@ def recover(
     verbose: bool,  # noqa: ARG001 # nothing more to say
     debug: bool,  # noqa: ARG001 # main() looks for it
     **options: Any,
-) -> None:
+) -> int:
     """Make a hive whole that was not wholly written.
 
     Since Windows 8.1 changes go into HIVE.LOG1 and HIVE.LOG2 first, and into the hive up to an hour later. OUT is the
     hive with all of them, as Windows makes it when it loads it. A hive that is clean comes out as it is. The logs must
-    have been copied together with the hive; their order does not matter.
+    have been copied together with the hive; their order does not matter. Exits with 1 if the hive has other errors.
 
     \b
     Examples:
@@ -55,14 +56,28 @@ def recover(
     except HiveError as error:
         error.at(place)
         raise
+    reason = check_hive(recovered.data).reason
     with open_output(target, force=force, what="a hive") as out:
         out.write(recovered.data)
         out.flush()
     applied = dict(zip(logs, recovered.applied, strict=True))
     if as_json:
-        click.echo(json.dumps({"size": len(recovered.data), "applied": applied, "notes": recovered.notes}))
+        click.echo(
+            json.dumps(
+                {
+                    "size": len(recovered.data),
+                    "applied": applied,
+                    "notes": recovered.notes,
+                    "error": None if reason is None else str(reason),
+                }
+            )
+        )
     elif not quiet:
         for note in recovered.notes:
             click.echo(f"note: {printable(note)}", err=to_stdout)
         counts = ", ".join(f"{count:,} of {printable(log)}" for log, count in applied.items())
+        if reason is not None:
+            text = escaped(str(reason))
+            click.echo(f"warning: Windows refuses the hive all the same, or drops a part of it: {text}", err=True)
         click.echo(f"recovered {printable(place)}: entries: {counts}; {size_text(len(recovered.data))}", err=to_stdout)
+    return int(reason is not None)

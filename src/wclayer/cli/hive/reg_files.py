@@ -86,7 +86,8 @@ def export(
             click.echo(f"warning: left out, as no .reg file can name it: {printable(name)}", err=True)
         if len(left) > _SHOWN and not verbose:
             click.echo(f"warning: and {len(left) - _SHOWN:,} more", err=True)
-        click.echo(f"exported {printable(seen.shown)}: {written.keys:,} keys, {size_text(written.size)}", err=to_stdout)
+        keys = "1 key" if written.keys == 1 else f"{written.keys:,} keys"
+        click.echo(f"exported {printable(seen.shown)}: {keys}, {size_text(written.size)}", err=to_stdout)
 
 
 @dataclass
