@@ -68,6 +68,7 @@ class RegistryFiles:
         self._spool = Spool(temporary)
         self._files: dict[tuple[int, str], _Put] = {}  # by layer and path in upper case
         self._links: dict[tuple[int, str], HardLink] = {}
+        self._shadows: dict[ConfigHive, list[str]] = {}  # files of upper layers where the base has a hive
         self._count = 0  # layers seen
         self._merged: dict[str, set[str]] = {}  # hives whose bytes are new, with the GUIDs that they had
         self.warnings: list[str] = []
@@ -103,10 +104,7 @@ class RegistryFiles:
             )
         if not delta and not base:
             if key == upcase(hive.config):
-                self._warn(
-                    f"{entry.path} in layer {layer} is no part of the registry: Windows has there the base's and the"
-                    " differencing hives"
-                )
+                self._shadows.setdefault(hive, []).append(f"{entry.path} in layer {layer}")
             return
         self._files.pop((layer, key), None)
         self._links.pop((layer, key), None)
@@ -192,8 +190,15 @@ class RegistryFiles:
 
         Without a base layer below, as if it had a hive with nothing in it.
         """
+        self._warn_of_shadows(hive)
         files = self._of(hive, 0, end)
         return self._laid_over(files)[0] if files else None
+
+    def _warn_of_shadows(self, hive: ConfigHive) -> None:
+        for file in self._shadows.get(hive, ()):
+            self._warn(
+                f"{file} is no part of the registry: Windows has there the base's hive, and the differencing hives"
+            )
 
     def _laid_over(self, files: Sequence[_Put]) -> tuple[Hive, bool]:
         """The hive that `files` make together, and whether it is another one than the base's."""
@@ -233,6 +238,7 @@ class RegistryFiles:
 
     def merged(self, hive: ConfigHive) -> bytes | None:
         """The hive of a base layer that all layers together make; None where the base's own file says all of it."""
+        self._warn_of_shadows(hive)
         files = self._of(hive)
         if not files or (len(files) == 1 and self._is_base(files[0]) and files[0].content.size):
             return None
