@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from wclayer.regf.minimal import minimal_hive
+from wclayer.regf.model import dword
+from wclayer.regf.reader import read_hive
+
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
@@ -54,6 +58,17 @@ def test_the_library(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert b"app.exe 5002 0x20" in done.stdout
     assert (tmp_path / "out.tar").stat().st_size > 1 << 20
+
+
+def test_hives_in_python(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "hives.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    (tmp_path / "SOFTWARE").write_bytes(minimal_hive(7))
+    subprocess.run([sys.executable, "-c", found[1]], cwd=tmp_path, check=True)
+    acme = read_hive((tmp_path / "changed").read_bytes()).root.subkey("Acme")
+    assert acme is not None
+    assert acme.value("Level") == dword("Level", 2)
 
 
 def test_links_lead_somewhere() -> None:
