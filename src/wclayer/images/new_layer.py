@@ -235,14 +235,15 @@ class NewLayer:
 
     def _file(self, place: _Place) -> Step:
         node = place.node
-        time = self._times.of(node.origins)
-        if node.data is not None:
+        # What the source has is of its own time; what was made up, or changed, is not.
+        time = self._times.of(node.origins if node.data is None else [])
+        if node.data is not None and not node.origins:
             if upcase(place.path) in _HIVE_PATHS:
                 return self._hive(place.path, node.data, time)
             entry = new_file(place.path, time, len(node.data))
             return replace(entry, security_descriptor=place.access.descriptor(directory=False)), BytesBody(node.data)
         [origin] = node.origins
-        entry = new_file(place.path, time, origin.found.st_size)
+        entry = new_file(place.path, time, origin.found.st_size if node.data is None else len(node.data))
         descriptor = place.access.descriptor(directory=False)
         attributes = entry.file_attributes | origin.rule.attributes
         if origin.found.st_nlink > 1 and upcase(place.path) not in _HIVE_PATHS:
@@ -253,7 +254,7 @@ class NewLayer:
         entry = replace(entry, security_descriptor=descriptor, file_attributes=attributes)
         if (known := origin.folder.entry(origin.host)) is not None:
             entry = _as_copied(entry, known)
-        return entry, origin.folder.open(origin.host, origin.found)
+        return entry, origin.folder.open(origin.host, origin.found) if node.data is None else BytesBody(node.data)
 
     def _hive(self, path: str, data: bytes, time: int) -> Step:
         entry = replace(new_file(path, time, len(data)), security_descriptor=HIVE_DESCRIPTOR)

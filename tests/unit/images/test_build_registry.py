@@ -13,6 +13,7 @@ from tests.tars import M, build, directory
 from tests.unit.images.test_build import base, entries, make, recipe
 from wclayer.entry import Directory, File
 from wclayer.errors import HiveError, NotFoundError, SpecError, UsageError
+from wclayer.images.acl import TEMPLATES
 from wclayer.images.build import BuiltImage, build_image
 from wclayer.images.reading import open_image
 from wclayer.images.recipe import LayerRecipe, Recipe
@@ -101,17 +102,20 @@ def test_a_hive_of_the_sources_keeps_what_it_has(tmp_path: Path) -> None:
     key = Key("Acme", (dword("a", 1), Value("odd", 0x1234, b"x")), (), 5, OWN, b"c\0", 0x10, 0, 9)
     own = write_hive(Hive(Key("R", (), (key,), 5), 5, 3))
     context = make(tmp_path / "c", **{"Windows/System32/config/software": own})
-    result, place = built(tmp_path, recipe(context, registry=reg("[HKLM\\Software\\ACME]", '"a"=dword:2')))
+    changes = reg("[HKLM\\Software\\ACME]", '"a"=dword:2')
+    result, place = built(tmp_path, recipe(context, registry=changes, acl="read-only", created=NOON + 60))
+    later = TIME + 60 * 10**7
     assert SOFTWARE.config not in result.made
-    data = made(place, 0).get(SOFTWARE.config) or b""
-    if not data:  # as the source spells it
-        with open_image(place) as image:
-            found = image.layers[0].source().entries()
-            data = next(body.read() for entry, body in found if body and entry.path.endswith("config/software"))
+    with open_image(place) as image:
+        found = image.layers[0].source().entries()
+        [(file, data)] = [(e, body.read()) for e, body in found if body and e.path.endswith("config/software")]
+    # Whose it is, is the sources' affair; when it was written, is not.
+    assert isinstance(file, File)
+    assert (file.security_descriptor, file.last_write_time) == (TEMPLATES["read-only"].file, later)
     hive = read_hive(data)
     assert (hive.minor, hive.root.subkeys) == (
         3,
-        (Key("Acme", (dword("a", 2), key.values[1]), (), TIME, OWN, b"c\0", 0x10, 0, 9),),
+        (Key("Acme", (dword("a", 2), key.values[1]), (), later, OWN, b"c\0", 0x10, 0, 9),),
     )
 
 
