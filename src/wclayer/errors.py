@@ -19,7 +19,7 @@
     |   +-- RecordError                              layer.db
     |   +-- HiveError                                a registry hive
     |   +-- ImageError                               an OCI image: JSON, blobs, archives
-    |   +-- SpecError                                an image.toml, a Dockerfile, a .reg file
+    |   +-- SpecError                                an image.toml, a Dockerfile, a .reg file, a .reg file
     +-- DigestMismatchError (ValueError)         11  the bytes are not the ones asked for
     +-- NotFoundError (FileNotFoundError)        12
     +-- AlreadyExistsError (FileExistsError)     13
