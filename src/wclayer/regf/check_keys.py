@@ -107,7 +107,8 @@ class _Walk:
                 findings.warning(position + _FLAGS, "a key below the root marked as the root", "no flag 4", hex(flags))
         if flags & _ON_DISK_NEVER:
             findings.warning(position + _FLAGS, "a key that belongs on no disk", "no flag 1 or 2", hex(flags))
-        if flags & lay.KEY_PREDEF_HANDLE:
+        if flags & lay.KEY_PREDEF_HANDLE and self._differencing:
+            # In ordinary hives Windows had two, below Perflib. No merge can keep one.
             findings.warning(position + _FLAGS, "a key that is a predefined handle", "no flag 0x40", hex(flags))
         check_layer(fields, position, None if parent is None else parent.layer, findings, self._differencing)
 
@@ -121,7 +122,9 @@ class _Walk:
         elif cell.class_length:
             findings.error(at + _CLASS, "a class name in no cell", f"a cell of {cell.class_length} bytes", "none")
         value_name = value_data = 0
-        if cell.values:
+        if cell.flags & lay.KEY_PREDEF_HANDLE:
+            pass  # the number is none of values
+        elif cell.values:
             value_name, value_data = self._values.check(cell.value_list, cell.values, at + _VALUE_LIST)
         elif cell.value_list != lay.NIL:
             findings.warning(at + _VALUE_LIST, "a list of no values", "none", hex(cell.value_list))

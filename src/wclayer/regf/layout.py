@@ -76,7 +76,7 @@ KEY_HIVE_ENTRY: Final = 0x04  # the root
 KEY_NO_DELETE: Final = 0x08
 KEY_SYM_LINK: Final = 0x10
 KEY_COMP_NAME: Final = 0x20  # the name is Latin-1, else UTF-16
-KEY_PREDEF_HANDLE: Final = 0x40
+KEY_PREDEF_HANDLE: Final = 0x40  # it opens as that handle, which stands where its number of values were
 ROOT_FLAGS: Final = KEY_HIVE_ENTRY | KEY_NO_DELETE
 
 

@@ -109,7 +109,8 @@ class Key:
     `last_written` is a FILETIME, `class_name` UTF-16 without a NUL, `security` a self-relative descriptor.
     `flags` are KEY_ bits of the layout without what follows from name and place (COMP_NAME, those of the root).
     `layer` is the layer byte, 0 but in a differencing hive; `control` the upper 16 bits beside the largest name of a
-    subkey: flags of WOW64, of virtualisation, of debugging.
+    subkey: flags of WOW64, of virtualisation, of debugging. `handle` is what a key with KEY_PREDEF_HANDLE opens as, in
+    place of values of its own, as those of Perflib did until 2023.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Key:
     flags: int = 0
     layer: int = 0
     control: int = 0
+    handle: int = 0
 
     @property
     def semantics(self) -> LayerSemantics:
@@ -201,7 +203,7 @@ class Key:
         return hash(self._own())
 
     def _own(self) -> tuple[object, ...]:
-        numbers = (self.last_written, self.flags, self.layer, self.control)
+        numbers = (self.last_written, self.flags, self.layer, self.control, self.handle)
         return (self.name, self.values, self.security, self.class_name, *numbers)
 
 

@@ -90,6 +90,7 @@ class _Record(NamedTuple):
     flags: int
     layer: int
     control: int
+    handle: int
 
 
 class _Reader:
@@ -166,6 +167,7 @@ class _Reader:
             flags & ~(_FLAGS_DROPPED if number else _ROOT_FLAGS_DROPPED),
             layer if self._layered else 0,
             max_name >> 16,
+            0,
         )
         self._records.append(record)
         self._at = number
@@ -173,10 +175,12 @@ class _Reader:
         if class_length:
             start, _ = self._take(class_cell, position + 48, "a class name", class_length)
             class_name = self._data[start : start + class_length]
+        handle = values if flags & lay.KEY_PREDEF_HANDLE else 0
         self._records[number] = record._replace(
-            values=self._values(value_list, values, position + 40) if values else (),
+            values=self._values(value_list, values, position + 40) if values and not handle else (),
             security=self._descriptor(security, position + 44),
             class_name=class_name,
+            handle=handle,
         )
         return self._subkeys(subkey_list, count, position) if count else []
 

@@ -26,10 +26,8 @@ LEAF_ELEMENTS: Final = 500
 _MINORS: Final = range(lay.MINOR_NT4, lay.MINOR_LAYERED + 1)
 _MAX_DATA: Final = lay.MAX_CELL - lay.CELL.size  # where there is no big data
 _MAX_BIG_DATA: Final = 0xFFFF * lay.SEGMENT
-# What the writer sets itself, and what may lie on no disk or would mislead Windows.
-_FLAGS_REFUSED: Final = (
-    lay.KEY_VOLATILE | lay.KEY_HIVE_EXIT | lay.KEY_HIVE_ENTRY | lay.KEY_COMP_NAME | lay.KEY_PREDEF_HANDLE
-)
+# What the writer sets itself, and what may lie on no disk.
+_FLAGS_REFUSED: Final = lay.KEY_VOLATILE | lay.KEY_HIVE_EXIT | lay.KEY_HIVE_ENTRY | lay.KEY_COMP_NAME
 
 
 def write_hive(hive: Hive) -> bytes:
@@ -160,7 +158,7 @@ class _Writer:
             volatile_subkeys=0,
             subkey_list=index,
             volatile_subkey_list=lay.NIL,
-            values=len(key.values),
+            values=key.handle or len(key.values),
             value_list=values,
             security=security,
             class_cell=class_cell,
@@ -189,6 +187,13 @@ class _Writer:
         _uint("a layer byte", key.layer, 8, place)
         if key.flags & _FLAGS_REFUSED:
             _refuse("flags of a key", place, f"none of {_FLAGS_REFUSED:#x}", f"{key.flags:#x}")
+        _uint("the handle of a key", key.handle, 32, place)
+        if key.flags & lay.KEY_PREDEF_HANDLE:
+            if root or self._layered or key.values:
+                expected = "no values, below the root of a hive that is not differencing"
+                _refuse("a key that is a predefined handle", place, expected, f"{len(key.values)} values")
+        elif key.handle:
+            _refuse("the handle of a key", place, "flag 0x40", f"{key.flags:#x}")
         if key.layer and (root or not self._layered):
             _refuse("a layer byte", place, "0 but below the root of a differencing hive (1.6)", key.layer)
 

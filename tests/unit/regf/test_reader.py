@@ -13,6 +13,7 @@ from tests.unit.regf.test_check import FAULTS
 from wclayer.errors import HiveError
 from wclayer.regf import layout as lay
 from wclayer.regf.check import check_hive
+from wclayer.regf.delta import merge_delta
 from wclayer.regf.findings import Severity
 from wclayer.regf.model import Hive, Key, LayerSemantics, Value, dword
 from wclayer.regf.names import key_order
@@ -65,6 +66,23 @@ def test_what_a_hive_carries_survives() -> None:
     key = Key("odd", (Value("v", 0xFFFF1234, b"\1"),), (), (1 << 64) - 1, OTHER_SECURITY, b"odd", 0x1010, 0, 0xA5C3)
     data = write_hive(Hive(Key("ROOT", (), (key,), 1), 2))
     assert read_hive(data).root.subkeys == (key,)
+
+
+def test_a_predefined_handle_survives() -> None:
+    # As Windows had it below Perflib until 2023: the handle stands where the number of values is, and there is no list.
+    hive = Broken(write_hive(small()))
+    hive.put("H", hive.key("beta") + 2, 0x60)
+    hive.put("I", hive.key("beta") + 36, 0x80000050)
+    assert check_hive(bytes(hive)).findings == ()
+    found = read_hive(bytes(hive))
+    beta = found.root.subkey("beta")
+    assert beta is not None
+    assert (beta.flags, beta.handle, beta.values) == (0x40, 0x80000050, ())
+    assert write_hive(found) == bytes(hive)
+    changed = Key("ROOT", (), (Key("Gamma", (dword("new", 1),), (), TIME, layer=0x80),), TIME)
+    merged = merge_delta(found, Hive(changed, TIME, 6))
+    assert merged.root.subkey("beta") == beta
+    assert check_hive(write_hive(merged)).findings == ()
 
 
 def test_marks_of_a_running_system_are_left_behind() -> None:

@@ -294,7 +294,9 @@ def test_the_size_of_data() -> None:
         (Key("a", last_written=1 << 64), "a key's time"),
         (Key("a", flags=0x04), "flags of a key"),
         (Key("a", flags=0x20), "flags of a key"),
-        (Key("a", flags=0x40), "flags of a key"),
+        (Key("a", flags=0x40), "a key that is a predefined handle"),
+        (Key("a", handle=1), "the handle of a key"),
+        (Key("a", flags=0x40, handle=1 << 32), "the handle of a key"),
         (Key("a", flags=1 << 16), "flags of a key"),
         (Key("a", control=1 << 16), "control bits"),
         (Key("a", layer=256), "a layer byte"),
@@ -306,6 +308,12 @@ def test_numbers_that_no_field_can_hold(key: Key, words: str) -> None:
     error = refused(key, minor=6)
     assert words in error.message
     assert error.path == "a"
+
+
+def test_a_predefined_handle_has_no_values() -> None:
+    assert "a key that is a predefined handle" in str(
+        refused(Key("a", (dword("v", 1),), flags=0x40, handle=0x80000050))
+    )
 
 
 @pytest.mark.parametrize("minor", [0, 2, 7])
