@@ -66,6 +66,11 @@ def check_base_block(base: BaseBlock, data: bytes, findings: Findings) -> None:
         findings.error(lay.FILE_TYPE_AT, "the type of the file", f"{lay.FILE_PRIMARY}, a hive", base.file_type)
     if base.file_format != lay.FORMAT_MEMORY:
         findings.error(lay.FORMAT_AT, "the format of the file", lay.FORMAT_MEMORY, base.file_format)
+    if base.clustering_factor not in lay.CLUSTERING_FACTORS:
+        findings.warning(lay.CLUSTERING_AT, "the clustering factor", lay.CLUSTERING_FACTORS[0], base.clustering_factor)
+    known = lay.BASE_TRANSACTED | lay.BASE_LAYERED
+    if base.flags & ~known:
+        findings.warning(lay.BASE_FLAGS_AT, "the flags of the hive", f"none but {known:#x}", hex(base.flags))
     if base.flags & lay.BASE_LAYERED and base.minor != lay.MINOR_LAYERED:
         expected = f"none in version 1.{base.minor}"
         findings.warning(lay.BASE_FLAGS_AT, "the flag of a differencing hive", expected, hex(base.flags))

@@ -57,6 +57,7 @@ class _Walk:
         self._security = SecurityCheck(cells, findings)
         self._values = ValueCheck(cells, findings, base)
         self._differencing = base.differencing
+        self._minor = base.minor
 
     def run(self, root: int) -> None:
         key = self._open(root, lay.ROOT_CELL_AT, None)
@@ -87,6 +88,8 @@ class _Walk:
         name = decode_name(self._cells.data[start : start + length], compressed)
         place = Place(name, parent and parent.place)
         findings.place = place
+        if "\\" in name:
+            findings.error(start, "a backslash in the name of a key, which no path leads to", "none", repr(name))
         self._check_place(fields, position, parent)
         findings.place = parent and parent.place
         depth = 1 if parent is None else parent.depth + 1
@@ -100,6 +103,8 @@ class _Walk:
         if parent is None:
             if not flags & lay.KEY_HIVE_ENTRY:
                 findings.error(position + _FLAGS, "a root that is not marked as one", "flag 4", hex(flags))
+            if not flags & lay.KEY_NO_DELETE:
+                findings.warning(position + _FLAGS, "a root that can be deleted", "flag 8", hex(flags))
         else:
             if fields.parent != parent.offset:
                 findings.error(position + _PARENT, "the parent of a key", hex(parent.offset), hex(fields.parent))
@@ -201,6 +206,8 @@ class _Walk:
         if signature not in allowed:
             self._findings.error(position, f"not {what}", b" ".join(allowed), signature)
             return None
+        if signature == lay.LEAF_HASHED and self._minor < lay.MINOR_XP:
+            self._findings.warning(position, "a leaf of hashes", f"none in version 1.{self._minor}", signature)
         step = lay.ELEMENT.size if signature in (lay.LEAF_HASHED, lay.LEAF_FAST) else lay.UINT32.size
         fitting = (room - lay.LIST.size) // step
         if count > fitting:

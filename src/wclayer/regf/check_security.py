@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import SecurityDescriptorError
-from ..win32.security import SecurityDescriptor
 from . import layout as lay
 from .cells import Cells
+from .check_descriptor import check_descriptor
 from .findings import Findings
 
 __all__ = ["SecurityCheck"]
@@ -21,6 +20,7 @@ class SecurityCheck:
         self._findings = findings
         self._known: dict[int, tuple[int, int, int, int] | None] = {}  # position, next, previous, counted; None: broken
         self._used: dict[int, int] = {}
+        self._descriptors: set[bytes] = set()
 
     def use(self, offset: int, at: int) -> None:
         """Note that a key, whose field lies at the position `at`, uses the cell at `offset`."""
@@ -76,8 +76,9 @@ class SecurityCheck:
             self._findings.error(position + _SIZE, "a security descriptor larger than its cell", expected, size)
         else:
             start = position + lay.SECURITY.size
-            try:
-                SecurityDescriptor.from_bytes(data[start : start + size])
-            except SecurityDescriptorError as error:
-                self._findings.error(start + (error.offset or 0), error.message, error.expected, error.got)
+            descriptor = data[start : start + size]
+            check_descriptor(descriptor, start, self._findings)
+            if descriptor in self._descriptors:
+                self._findings.warning(start, "a security descriptor that another cell has", "one cell of each", "two")
+            self._descriptors.add(descriptor)
         return position, following, previous, references

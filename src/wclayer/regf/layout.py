@@ -40,11 +40,13 @@ FILE_TYPE_AT: Final = 28
 FORMAT_AT: Final = 32
 ROOT_CELL_AT: Final = 36
 BINS_SIZE_AT: Final = 40
+CLUSTERING_AT: Final = 44
 BASE_FLAGS_AT: Final = 144
 CHECKSUM_AT: Final = 508  # over all before it
 RM_ID_AT: Final = 112  # of the GUID of the resource manager: in the hive and its logs the same one, or zeros
 CHECKSUMMED: Final = struct.Struct("<127I")
 
+CLUSTERING_FACTORS: Final = (1, 8)  # sectors of 512 or, before Windows 8, 4096 bytes
 MAJOR: Final = 1
 FORMAT_MEMORY: Final = 1  # a "direct memory load", the only one there is
 FILE_PRIMARY: Final = 0  # the others are transaction logs

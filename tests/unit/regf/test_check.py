@@ -14,6 +14,7 @@ from wclayer.regf.layout import base_checksum
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import Hive, Key, Value
 from wclayer.regf.writer import write_hive
+from wclayer.win32.sddl import parse_sddl
 
 ERROR, WARNING = Severity.ERROR, Severity.WARNING
 Fault = Callable[[Broken], int]  # makes it, and says where it is to be found
@@ -83,6 +84,14 @@ def number_data(hive: Broken) -> int:
     return hive.value("number") + 8
 
 
+def descriptor(hive: Broken, part: int = 0) -> int:
+    """The position of the descriptor of "beta", or of the part to which the field at an offset in it leads."""
+    start = hive.security("beta") + 20
+    return start + (hive.get("I", start + part) if part else 0)
+
+
+OWNER, GROUP, DACL = 4, 8, 16
+
 # Base block
 
 field("major", "I", lambda _: 20, 2, "the major version")
@@ -97,6 +106,9 @@ field("bins size larger", "I", lambda _: 40, lambda hive: hive.get("I", 40) + 40
 field("root nowhere", "I", lambda _: 36, 0x24, "a key in no cell")
 field("root none", "I", lambda _: 36, 0xFFFFFFFF, "a key in no cell")
 field("root behind the end", "I", lambda _: 36, 0x7FFFFFF8, "a key in no cell")
+
+warned("clustering", "I", lambda _: 44, 2, "the clustering factor")
+warned("flags", "I", lambda _: 144, 0x10, "the flags of the hive")
 
 # Bins and cells
 
@@ -124,11 +136,13 @@ def free_key(hive: Broken) -> int:
 field("key signature", "H", lambda hive: hive.key("beta"), 0x6B6F, "no key")
 field("root signature", "H", lambda hive: hive.key("ROOT"), 0x6B6F, "no key")
 field("root not marked", "H", lambda hive: hive.key("ROOT") + 2, 0x28, "a root that is not marked as one")
+warned("root to be deleted", "H", lambda hive: hive.key("ROOT") + 2, 0x24, "a root that can be deleted")
 warned("another root", "H", lambda hive: hive.key("beta") + 2, 0x24, "marked as the root")
 warned("volatile", "H", lambda hive: hive.key("beta") + 2, 0x21, "belongs on no disk")
 field("parent", "I", lambda hive: hive.key("Deepest") + 16, 0x20, "the parent of a key")
 field("name larger than cell", "H", lambda hive: hive.key("beta") + 72, 0x40, "the name of a key")
 field("name of nothing", "H", lambda hive: hive.key("beta") + 72, 0, "the name of a key")
+field("name with a backslash", "B", lambda hive: hive.key("Deepest") + 76, ord("\\"), "a backslash")
 field("security none", "I", lambda hive: hive.key("beta") + 44, 0xFFFFFFFF, "a security descriptor in no cell")
 field("security elsewhere", "I", lambda hive: hive.key("beta") + 44, 0x20, "a security descriptor in no cell")
 field("class elsewhere", "I", lambda hive: hive.key("Alpha") + 48, 0x24, "a class name in no cell")
@@ -304,12 +318,62 @@ def ring_not_closed(hive: Broken) -> int:
     return last + 4
 
 
-@fault("security descriptor: an ACL whose size does not fit")
-def access_list_size(hive: Broken) -> int:
-    descriptor = hive.security("beta") + 20
-    at = descriptor + hive.get("I", descriptor + 16)
-    hive.put("H", at + 2, 0xFFFF)
-    return at
+@fault("a security descriptor that another cell has", WARNING)
+def one_descriptor_twice(hive: Broken) -> int:
+    source, target = hive.security("beta") + 16, hive.security("Gamma") + 16
+    size = 4 + hive.get("I", source)
+    assert size <= 4 + hive.get("I", target)
+    hive[target : target + size] = hive[source : source + size]
+    return target + 4
+
+
+# What is in a descriptor: O:SYG:SYD:(A;CI;KA;;;SY)
+
+
+def group(hive: Broken) -> int:
+    return descriptor(hive, GROUP)
+
+
+def acl(hive: Broken) -> int:
+    return descriptor(hive, DACL)
+
+
+def entry(hive: Broken) -> int:
+    return acl(hive) + 8
+
+
+field("part outside", "I", lambda hive: descriptor(hive) + DACL, 0x7FFFFFF0, "a part outside it")
+field("no owner", "I", lambda hive: descriptor(hive) + OWNER, 0, "a security descriptor without an owner")
+field("owner of another kind", "B", lambda hive: descriptor(hive, OWNER), 2, "no SID")
+field("group too long", "B", lambda hive: group(hive) + 1, 16, "no SID", group)
+field("group cut off", "B", lambda hive: group(hive) + 1, 15, "a SID is cut off", group)
+field("access list size", "H", lambda hive: acl(hive) + 2, 0xFFFF, "an ACL whose size does not fit", acl)
+field("access list of nothing", "H", lambda hive: acl(hive) + 2, 4, "an ACL whose size does not fit", acl)
+field("access list revision", "B", acl, 5, "the revision of an ACL")
+field("more entries", "H", lambda hive: acl(hive) + 4, 2, "an ACE outside its ACL", lambda hive: entry(hive) + 20)
+field("entry too large", "H", lambda hive: entry(hive) + 2, 0x40, "an ACE whose size does not fit", entry)
+field("entry of nothing", "H", lambda hive: entry(hive) + 2, 0, "an ACE whose size does not fit", entry)
+field("entry of odd size", "H", lambda hive: entry(hive) + 2, 18, "an ACE without a SID", entry)
+field("entry without a SID", "B", lambda hive: entry(hive) + 8, 9, "an ACE without a SID", entry)
+warned("access list not marked", "H", lambda hive: descriptor(hive) + 2, 0x8000, "a DACL that is not marked")
+
+
+@fault("the size of an ACE")
+def odd_size_of_an_entry(hive: Broken) -> int:
+    # Its SID has one number less, and half of that is left.
+    at = entry(hive)
+    hive.put("B", at + 9, 0)
+    hive.put("H", at + 2, 18)
+    return at + 2
+
+
+@fault("a part of a security descriptor at an odd place")
+def part_at_an_odd_place(hive: Broken) -> int:
+    at = descriptor(hive)
+    sid = group(hive)
+    hive[sid - 2 : sid + 10] = hive[sid : sid + 12]
+    hive.put("I", at + GROUP, sid - 2 - at)
+    return at + GROUP
 
 
 def checked(data: bytes) -> HiveReport:
@@ -341,7 +405,7 @@ def test_each_fault_is_found_where_it_is(name: str) -> None:
 
 
 def test_the_faults_are_enough() -> None:
-    assert len(FAULTS) >= 70
+    assert len(FAULTS) >= 100
 
 
 # Before all else: no hive, an empty one, one that was not wholly written
@@ -428,6 +492,34 @@ def test_li_leaves(minor: int) -> None:
     hive.put("I", at + 4, cells[1])
     hive.put("I", at + 8, cells[0])
     assert "before which another" in str(checked(bytes(hive)).reason)
+
+
+def test_leaves_of_hashes_in_a_hive_of_before_them() -> None:
+    hive = Broken(write_hive(small()))
+    hive.put("I", 24, 3)
+    messages = [finding.message for finding in checked(bytes(hive)).findings if finding.severity is WARNING]
+    assert messages == ["a leaf of hashes"] * 2
+    hive.put("I", 24, 4)
+    assert [finding.message for finding in checked(bytes(hive)).findings] == ["a leaf of hashes"] * 2
+
+
+def test_descriptors_that_let_everyone_in_or_nobody() -> None:
+    for sddl in ("O:SYG:SYD:NO_ACCESS_CONTROL", "O:SYG:SYD:", "O:SY", "O:SYG:SYS:(AU;SA;KA;;;WD)"):
+        key = Key("key", security=parse_sddl(sddl))
+        assert checked(write_hive(Hive(Key("ROOT", (), (key,)), TIME))).findings == ()
+
+
+def test_a_sacl_that_is_not_marked() -> None:
+    security = parse_sddl("O:SYG:SYS:(AU;SA;KA;;;WD)")
+    hive = Broken(write_hive(Hive(Key("ROOT", (), (Key("beta", security=security),)), TIME)))
+    hive.put("H", descriptor(hive) + 2, 0x8000)
+    assert [finding.message for finding in checked(bytes(hive)).findings] == ["a SACL that is not marked as there"]
+
+
+def test_hives_of_disks_with_large_sectors() -> None:
+    hive = Broken(minimal_hive(TIME))
+    hive.put("I", 44, 8)
+    assert checked(bytes(hive)).findings == ()
 
 
 def test_order_goes_on_from_leaf_to_leaf() -> None:

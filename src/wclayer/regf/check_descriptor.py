@@ -1,0 +1,74 @@
+"""Check what is inside a security descriptor: what Windows looks at when it loads a hive.
+
+It gives keys whose descriptor it finds malformed another one. Checked is what
+SeValidSecurityDescriptor is documented to look at (revision, self-relative form, the
+owner, alignment, that nothing leads out of the descriptor), and what [MS-DTYP] says of
+ACLs and ACEs.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from ..errors import SecurityDescriptorError
+from ..win32.security import (
+    ACL_REVISION,
+    ACL_REVISION_DS,
+    SE_DACL_PRESENT,
+    SE_SACL_PRESENT,
+    AceType,
+    Acl,
+    SecurityDescriptor,
+)
+from .findings import Findings
+
+__all__ = ["check_descriptor"]
+
+_CONTROL, _OWNER, _SACL, _DACL = 2, 4, 12, 16  # of the fields in a descriptor
+_OFFSETS: Final = struct.Struct("<IIII")  # owner, group, SACL, DACL
+_ALIGNMENT: Final = 4
+_ACL_HEADER: Final = 8
+_ACE_HEADER: Final = struct.Struct("<BBH")  # type, flags, size
+# ACEs that every version of Windows knows, and looks into.
+_BASIC: Final = (AceType.ACCESS_ALLOWED, AceType.ACCESS_DENIED, AceType.SYSTEM_AUDIT, AceType.SYSTEM_ALARM)
+
+
+def check_descriptor(data: bytes, position: int, findings: Findings) -> None:
+    """Check the self-relative descriptor in `data`, which lies at a position of the file."""
+    try:
+        descriptor = SecurityDescriptor.from_bytes(data)
+    except SecurityDescriptorError as error:
+        findings.error(position + (error.offset or 0), error.message, error.expected, error.got)
+        return
+    offsets = _OFFSETS.unpack_from(data, _OWNER)
+    if descriptor.owner is None:
+        findings.error(position + _OWNER, "a security descriptor without an owner", "a SID", "none")
+    for number, offset in enumerate(offsets):
+        if offset % _ALIGNMENT:
+            at = position + _OWNER + 4 * number
+            findings.error(at, "a part of a security descriptor at an odd place", "a multiple of 4", offset)
+    for acl, present, at, name in (
+        (descriptor.sacl, SE_SACL_PRESENT, _SACL, "SACL"),
+        (descriptor.dacl, SE_DACL_PRESENT, _DACL, "DACL"),
+    ):
+        if acl is None:
+            continue
+        if not descriptor.control & present:
+            # Without a DACL a key is open to everyone.
+            got = f"{descriptor.control:#06x}"
+            findings.warning(position + _CONTROL, f"a {name} that is not marked as there", f"{present:#06x} set", got)
+        _check_acl(acl, position + offsets[(at - _OWNER) // 4], findings)
+
+
+def _check_acl(acl: Acl, position: int, findings: Findings) -> None:
+    if not ACL_REVISION <= acl.revision <= ACL_REVISION_DS:
+        findings.error(position, "the revision of an ACL", f"{ACL_REVISION} to {ACL_REVISION_DS}", acl.revision)
+    at = position + _ACL_HEADER
+    for ace in acl.aces:
+        size = len(ace.to_bytes())
+        if size % _ALIGNMENT:
+            findings.error(at + 2, "the size of an ACE", "a multiple of 4", size)
+        if ace.sid is None and ace.type in _BASIC:
+            findings.error(at, "an ACE without a SID", "a mask and a SID", f"{size} bytes")
+        at += size
