@@ -172,7 +172,13 @@ class RegistryFiles:
         if self._accept_dirty:
             return data
         logs = [log for end in _LOGS if (log := self._files.get((put.layer, upcase(put.path) + end))) is not None]
-        return recover_hive(data, [self._bytes(log) for log in logs]).data if logs else data
+        if not logs:
+            return data
+        recovered = recover_hive(data, [self._bytes(log) for log in logs])
+        if any(recovered.applied) and recovered.notes:
+            notes = "; ".join(recovered.notes)
+            self._warn(f"{put.path} in layer {put.layer} was made whole with its logs, but not without doubt: {notes}")
+        return recovered.data
 
     def _read(self, put: _Put) -> Hive:
         if not put.content.size:

@@ -152,6 +152,15 @@ def test_logs_make_a_hive_whole_that_is_dirty() -> None:
         combined = files.combined(SOFTWARE, 1)
         assert combined is not None
         assert numbers(read_hive(combined).root) == {"b": 2}
+        assert files.warnings == [
+            f"{path} in layer {number} was made whole with its logs, but not without doubt: the entry 2 is the last"
+            " one, and the hive may have parts of 3"
+            for number, path in enumerate((SOFTWARE.config, SOFTWARE.delta))
+        ]
+    clean = {SOFTWARE.config: after, f"{SOFTWARE.config}.LOG1": log(unfinished, changes(before, after, 2))}
+    with gather([layer(clean)]) as files:
+        assert files.view(SOFTWARE) is not None
+        assert files.warnings == []
     with (
         gather([layer({**whole, f"{SOFTWARE.config}.LOG1": b"x"})]) as files,
         pytest.raises(HiveError, match="layer 0"),
