@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from .entry import Body
 from .errors import FormatError, StorageError
 
-__all__ = ["CHUNK", "BytesBody", "HoledBody", "StreamBody", "check_extents", "exactly", "read_all"]
+__all__ = ["CHUNK", "BytesBody", "HoledBody", "StreamBody", "check_extents", "exactly", "read_all", "read_up_to"]
 
 CHUNK = 1 << 18  # bytes; large enough to make the calls cheap, small beside any memory
 
@@ -49,6 +49,16 @@ def check_extents(
 def read_all(read: Callable[[int], bytes]) -> bytes:
     """What is left, by reads of CHUNK bytes."""
     return b"".join(iter(lambda: read(CHUNK), b""))
+
+
+def read_up_to(read: Callable[[int], bytes], limit: int) -> bytes:
+    """All that `read` gives, or, of more than `limit` bytes, more than that; a pipe gives a little at a time."""
+    parts: list[bytes] = []
+    size = 0
+    while size <= limit and (data := read(CHUNK)):
+        parts.append(data)
+        size += len(data)
+    return b"".join(parts)
 
 
 def exactly(size: int, body: Body | None, path: str) -> Iterator[bytes]:

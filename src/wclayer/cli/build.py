@@ -14,6 +14,7 @@ from typing import Any, Literal
 import click
 import platformdirs
 
+from ..body import read_up_to
 from ..errors import NotFoundError, UsageError, printable
 from ..images.acl import TEMPLATES
 from ..images.build import BuiltImage, build_image
@@ -250,7 +251,7 @@ def _read(file: str, most: int = MAX_SIZE) -> bytes:
     with host_errors(file):
         try:
             with open(file, "rb") as stream:
-                return stream.read(most + 1)
+                return read_up_to(stream.read, most)
         except FileNotFoundError:
             raise NotFoundError("no such file", path=file) from None
 

@@ -16,6 +16,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from ..body import read_up_to
 from ..entry import Source
 from ..errors import HiveError, LayerError, NotFoundError, UsageError, printable
 from ..layers.hives import CONFIG_HIVES, MAX_HIVE, ConfigHive, control_set, locate, root_path
@@ -227,14 +228,14 @@ class HivePlaces:
         if self._parents:
             raise UsageError("-l is for a layer folder or tar", got=path)
         if path == "-" and self._stdin is not None:
-            data = self._stdin.read(MAX_HIVE + 1)
+            data = read_up_to(self._stdin.read, MAX_HIVE)
         else:
             with host_errors(path):
                 if os.path.isdir(path):
                     raise UsageError("a folder, where a hive must be", path=path)
                 try:
                     with open(path, "rb") as file:
-                        data = file.read(MAX_HIVE + 1)
+                        data = read_up_to(file.read, MAX_HIVE)
                 except FileNotFoundError:
                     raise NotFoundError("no such file", path=path) from None
         _check_size(len(data), path)

@@ -138,7 +138,7 @@ class _Merge:
         values = () if delta.semantics is LOCAL else base.values
         return Key(
             delta.name,
-            _values((*values, *delta.values), tombstones=False),
+            _values(values, delta.values, tombstones=False),
             tuple(subkeys.values()),
             max(base.last_written, delta.last_written),
             delta.security,
@@ -171,12 +171,12 @@ class _Merge:
             order = key_order(sub.name)
             found = subkeys.get(order)
             subkeys[order] = sub if found is None else self.joined(found, sub, Place(sub.name, place))
-        values = upper.values if upper.semantics is LOCAL else (*lower.values, *upper.values)
+        below = () if upper.semantics is LOCAL else lower.values
         inherits = upper.inherits_class and lower.inherits_class
         layer = (LOCAL if local else LayerSemantics.MERGE) | (lay.LAYER_INHERIT_CLASS if inherits else 0)
         return Key(
             upper.name,
-            _values(values, tombstones=not local),
+            _values(below, upper.values, tombstones=not local),
             tuple(subkeys.values()),
             max(lower.last_written, upper.last_written),
             upper.security,
@@ -193,15 +193,21 @@ def _fresh(key: Key, subkeys: tuple[Key, ...]) -> Key | None:
     return replace(key, values=_values(key.values, tombstones=False), subkeys=subkeys, layer=0)
 
 
-def _values(values: Iterable[Value], *, tombstones: bool) -> tuple[Value, ...]:
-    """Each name's last value, in the place of its first; a tombstone as such, or as nothing."""
+def _values(*keys: Iterable[Value], tombstones: bool) -> tuple[Value, ...]:
+    """The values of keys that lie on each other, lowest first; a tombstone as such, or as nothing.
+
+    Of two of one name in one key it is the first that Windows finds.
+    """
     result: dict[bytes, Value] = {}
-    for value in values:
-        order = key_order(value.name)
-        if value.tombstone and not tombstones:
-            result.pop(order, None)
-        else:
-            result[order] = value
+    for values in keys:
+        own: dict[bytes, Value] = {}
+        for value in values:
+            own.setdefault(key_order(value.name), value)
+        for order, value in own.items():
+            if value.tombstone and not tombstones:
+                result.pop(order, None)
+            else:
+                result[order] = value
     return tuple(result.values())
 
 

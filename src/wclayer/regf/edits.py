@@ -113,7 +113,9 @@ def apply_edits(root: Key, edits: KeyEdits, time: int, missed: Missed | None = N
 
 
 def _applied(key: Key, edits: KeyEdits, time: int, path: str, missed: Missed) -> Key:
-    values = {key_order(value.name): value for value in key.values}
+    values: dict[bytes, Value] = {}
+    for value in key.values:  # of two of one name Windows finds the first
+        values.setdefault(key_order(value.name), value)
     for order, value in edits.values.items():
         if not value.tombstone:
             was = values.get(order)
@@ -176,9 +178,13 @@ def delta_of(view: Key, edits: KeyEdits, time: int, missed: Missed | None = None
     missed = missed or Missed()
     if edits.delete:
         raise InexpressibleError("a differencing hive cannot delete the root", expected="a key below the root")
+    if edits.security is not None:
+        raise InexpressibleError(
+            "a differencing hive cannot change the security of the root", expected="a key below the root"
+        )
     root = _delta(view, edits, time, "", missed)
     # The root of Windows' own has no flags and no class; its descriptor hides nothing (registry-hives, 5.3 and 5.4).
-    return replace(root, layer=0, class_name=b"", flags=0, control=0)
+    return replace(root, security=DEFAULT_SECURITY, layer=0, class_name=b"", flags=0, control=0)
 
 
 def _delta(key: Key, edits: KeyEdits, time: int, path: str, missed: Missed) -> Key:
@@ -195,7 +201,13 @@ def _delta(key: Key, edits: KeyEdits, time: int, path: str, missed: Missed) -> K
     subkeys: list[Key] = []
     known = {key_order(sub.name): sub for sub in key.subkeys} if edits.subkeys else {}
     for order, below in edits.subkeys.items():
-        node = _delta_below(known.get(order), below, security, time, f"{path}\\{below.name}".lstrip("\\"), missed)
+        found, where = known.get(order), f"{path}\\{below.name}".lstrip("\\")
+        if found is None or below.delete:
+            node = _delta_below(found, below, security, time, where, missed)
+        else:  # here, as a tree of 512 levels is to fit Python's stack
+            node = _delta(found, below, time, where, missed)
+            if not node.values and not node.subkeys and node.security == found.security:
+                continue
         if node is not None:
             subkeys.append(node)
     changed = bool(values) or security != key.security or any(sub.layer != _TOUCHED for sub in subkeys)
@@ -212,7 +224,7 @@ def _delta(key: Key, edits: KeyEdits, time: int, path: str, missed: Missed) -> K
 
 
 def _delta_below(found: Key | None, edits: KeyEdits, parent: bytes, time: int, path: str, missed: Missed) -> Key | None:
-    """The node of a subkey; None where there is nothing to say."""
+    """The node of a subkey that is not there, or is deleted first; None where there is nothing to say."""
     if found is None:
         if edits.delete:
             missed.key(path)
@@ -220,10 +232,6 @@ def _delta_below(found: Key | None, edits: KeyEdits, parent: bytes, time: int, p
             _miss(edits, path, missed)
             return None
         return _applied(_new(edits, parent, time), edits, time, path, missed)
-    if not edits.delete:
-        node = _delta(found, edits, time, path, missed)
-        same = not node.values and not node.subkeys and node.security == found.security
-        return None if same else node
     if not edits.make:
         return Key(found.name, last_written=time, security=found.security, layer=LayerSemantics.TOMBSTONE)
     return superseding(_applied(_new(edits, parent, time), edits, time, path, missed))

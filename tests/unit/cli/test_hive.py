@@ -899,3 +899,20 @@ def test_exit_codes(here: Path, arguments: list[str], code: int) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["hive", *arguments])
     assert (caught.value.code or 0) == code
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+def test_import_of_all_that_comes_through_a_pipe(here: Path) -> None:
+    keys = "".join(f"[HKEY_LOCAL_MACHINE\\SOFTWARE\\K{number:06}]\n" for number in range(5000))
+    text = f"Windows Registry Editor Version 5.00\n{keys}".encode()
+    command = [sys.executable, "-m", "wclayer", "hive", "import", "fresh/SOFTWARE", "-", "-o", "piped"]
+    (here / "fresh").mkdir()
+    (here / "fresh" / "SOFTWARE").write_bytes(minimal_hive(TIME))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        for at in range(0, len(text), 30_000):
+            process.stdin.write(text[at : at + 30_000])
+            process.stdin.flush()
+        process.stdin.close()
+    assert process.returncode == 0
+    assert len(read_hive((here / "piped").read_bytes()).root.subkeys) == 5000

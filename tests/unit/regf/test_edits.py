@@ -165,3 +165,28 @@ def test_the_root_cannot_be_deleted() -> None:
     assert apply_edits(ROOT, changes, 9) == Key("ROOT", (), (), 9)
     with pytest.raises(InexpressibleError, match="cannot delete the root"):
         delta_of(ROOT, changes, 9)
+
+
+def test_changes_in_the_deepest_of_keys() -> None:
+    key = Key("k")
+    for _ in range(510):
+        key = Key("k", (), (key,))
+    changes = edits(("set", "\\".join(["k"] * 511), dword("v", 1)))
+    for root in (delta_of(Key("ROOT", (), (key,)), changes, 9), apply_edits(Key("ROOT", (), (key,)), changes, 9)):
+        assert [found.values for path, found in root.walk() if found.values] == [(dword("v", 1),)]
+
+
+def test_of_two_values_of_one_name_the_first_stays() -> None:
+    key = Key("k", (sz("aa", "first"), sz("AA", "second")))
+    assert apply_edits(Key("R", (), (key,)), edits(("set", "k", dword("v", 1))), 9).subkeys[0].values == (
+        sz("aa", "first"),
+        dword("v", 1),
+    )
+
+
+def test_the_security_of_the_root_is_the_bases() -> None:
+    changes = edits(("set", "Soft", dword("a", 2)))
+    assert delta_of(Key("ROOT", (), ROOT.subkeys, 1, OTHER_SECURITY), changes, 9).security == DEFAULT_SECURITY
+    changes.security = OTHER_SECURITY
+    with pytest.raises(InexpressibleError, match="security of the root"):
+        delta_of(ROOT, changes, 9)

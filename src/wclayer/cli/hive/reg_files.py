@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 
 import click
 
+from ...body import read_up_to
 from ...errors import UsageError, printable
 from ...images.hive_edits import MAX_REG, changed_hive, edits_of_reg, root_of
 from ...images.hive_places import parse_hive_place
@@ -158,7 +159,7 @@ def import_(
     with hive_places(**options) as places:
         hive = places.hive(found)
         with open_input(reg_file, ".reg file") as stream:
-            edits = edits_of_reg(stream.read(MAX_REG + 1), found, hive, source=reg_file, prefix=prefix)
+            edits = edits_of_reg(read_up_to(stream.read, MAX_REG), found, hive, source=reg_file, prefix=prefix)
         if time is None:
             time = hive.last_written if reg_file == "-" else from_unix_ns(os.stat(reg_file).st_mtime_ns)
         changed = changed_hive(hive, edits, time, missed, name=place)
