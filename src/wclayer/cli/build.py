@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -22,6 +23,7 @@ from ..images.compose import rfc3339
 from ..images.hive_edits import MAX_REG
 from ..images.recipe import FilesRule, LayerRecipe, Recipe
 from ..images.spec import MAX_SIZE, check_port, load_recipe
+from ..layers.hives import locate
 from ..layertar.compression import Compression
 from ..regf.edits import KeyEdits
 from ..regf.reg_text import parse_reg
@@ -242,8 +244,14 @@ def _registry(files: tuple[str, ...]) -> KeyEdits | None:
         data = _read(file, MAX_REG)
         if len(data) > MAX_REG:
             raise UsageError("a .reg file this large", path=file, expected=f"at most {MAX_REG:,} bytes")
-        changes.update(parse_reg(data, source=file))
+        changes.update(parse_reg(data, source=file, where=_in_registry))
     return changes
+
+
+def _in_registry(names: Sequence[str]) -> Sequence[str]:
+    """The names of a key, with one spelling for each hive."""
+    hive, below = locate("\\".join(names))
+    return *hive.root, *below
 
 
 def _read(file: str, most: int = MAX_SIZE) -> bytes:

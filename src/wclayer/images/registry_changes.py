@@ -33,7 +33,8 @@ class HiveEdits:
     def of(self, hive: ConfigHive, view: Key) -> KeyEdits | None:
         """Those of one hive, where the layers below show `view`: `CurrentControlSet` is the one that is current there.
 
-        Raises NotFoundError where none is.
+        Raises NotFoundError where none is, UsageError where that one is changed under its own name too: of the two,
+        nobody could tell which comes first.
         """
         edits = self.hives.get(hive)
         order = key_order("CurrentControlSet")
@@ -43,7 +44,13 @@ class HiveEdits:
         result.update(edits)
         current = result.subkeys.pop(order)
         current.name = control_set(hive, [current.name], view)[0]
-        result.subkeys.setdefault(key_order(current.name), KeyEdits(current.name)).update(current)
+        if key_order(current.name) in result.subkeys:
+            raise UsageError(
+                f"changes of CurrentControlSet and of {current.name}, which are the same here",
+                path=root_path(hive),
+                expected="one of the two names in a layer",
+            )
+        result.subkeys[key_order(current.name)] = current
         return result
 
 

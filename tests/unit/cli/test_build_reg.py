@@ -9,7 +9,7 @@ import pytest
 
 from tests.images import BASE_TAR, layout
 from tests.unit.cli.test_image_commands import run
-from wclayer.errors import NotFoundError, SpecError, UsageError, WclayerError
+from wclayer.errors import NotFoundError, SpecError, WclayerError
 from wclayer.images.reading import open_image
 from wclayer.layers.hives import locate
 from wclayer.layers.registry_files import gather
@@ -93,7 +93,7 @@ def test_with_a_dockerfile_the_last_stage_has_them(here: Path) -> None:
     [
         (None, NotFoundError, "bad.reg: no such file"),
         ("REGEDIT4\n", SpecError, "bad.reg"),
-        (HEAD + "[HKCU\\x]\n", UsageError, "of the user who runs"),
+        (HEAD + "[HKCU\\x]\n", SpecError, "bad.reg: line 3: .*of the user who runs"),
         (HEAD + "[HKLM\\SYSTEM\\CurrentControlSet\\x]\n", NotFoundError, "no CurrentControlSet"),
     ],
 )
@@ -103,3 +103,16 @@ def test_refused(here: Path, content: str | None, error: type[WclayerError], tex
     with pytest.raises(error, match=text):
         run("build", "c", "--reg", "bad.reg", "-o", "oci:out:t")
     assert not (here / "out").exists()
+
+
+def test_two_spellings_of_one_key_keep_the_order_of_lines(here: Path) -> None:
+    lines = '[HKLM\\SOFTWARE\\Acme]\n[HKCR\\Acme]\n"a"="first"\n[HKLM\\SOFTWARE\\Classes\\Acme]\n"a"="last"\n'
+    (here / "order.reg").write_text(HEAD + lines, newline="")
+    run("build", "c", "--reg", "order.reg", "-o", "oci:out:t")
+    hive, _ = locate("HKCR")
+    with open_image("oci:out:t") as image, gather([layer.source() for layer in image.layers]) as files:
+        view = files.view(hive)
+        assert view is not None
+        key = view.root.find("Classes\\Acme")
+        assert key is not None
+        assert key.values == (sz("a", "last"),)

@@ -225,6 +225,13 @@ def test_no_current_control_set(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_the_current_control_set_under_two_names(tmp_path: Path) -> None:
+    place = with_base(tmp_path / "b", {SYSTEM.config: SYSTEM_HIVE})
+    changes = reg("[HKLM\\SYSTEM\\CurrentControlSet\\x]", "[HKLM\\SYSTEM\\ControlSet001\\y]")
+    with pytest.raises(UsageError, match="CurrentControlSet and of ControlSet001"):
+        built(tmp_path, recipe(make(tmp_path / "c"), base=place, registry=changes))
+
+
 def test_a_broken_hive_of_the_base(tmp_path: Path) -> None:
     place = with_base(tmp_path / "b", {SOFTWARE.config: minimal_hive(5)[:5000]})
     with pytest.raises(HiveError, match=r"config/SOFTWARE.*\(layer 0\)"):
