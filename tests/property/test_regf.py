@@ -87,19 +87,17 @@ def read(data: bytes) -> dict[str, Any]:
         raw = cell(offset)
         signature, length, size, at, kind, flags = struct.unpack_from("<2sHIIIH", raw)
         assert signature == b"vk"
-        if at == 0xFFFFFFFF:
-            content = b""
-        elif size >> 31:
+        name = text(raw[20 : 20 + length], flags & 1)
+        if flags & 2:
+            assert (size, at, kind) == (0, 0xFFFFFFFF, 0)
+            return name, -1, b""
+        if size >> 31:
             content = raw[8 : 8 + (size & 0x7FFFFFFF)]
         elif size > 16344 and data[24] > 3:
             count, listed = struct.unpack_from("<HI", cell(at), 2)
             content = b"".join(cell(part)[:16344] for part in numbers(listed, count))[:size]
         else:
             content = cell(at)[:size]
-        name = text(raw[20 : 20 + length], flags & 1)
-        if flags & 2:
-            assert (size, at, kind) == (0, 0xFFFFFFFF, 0)
-            return name, -1, b""
         return name, kind, content
 
     def leaves(offset: int) -> list[int]:
@@ -170,7 +168,10 @@ def test_any_differencing_hive_comes_back_field_by_field(hive: Hive) -> None:
     assert write_hive(found) == data
 
 
-@pytest.mark.parametrize("hive", [rich(3), rich(5), rich(6), crowd(2345, 3), crowd(2345)])
+NO_CELL = Hive(Key("ROOT", (Value("data as the number of no cell", 4, b"\xff" * 4), Value("", 3))))
+
+
+@pytest.mark.parametrize("hive", [rich(3), rich(5), rich(6), crowd(2345, 3), crowd(2345), NO_CELL])
 def test_large_trees_come_back(hive: Hive) -> None:
     assert read(write_hive(hive)) == plain(hive.root)
 
