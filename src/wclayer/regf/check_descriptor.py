@@ -65,6 +65,9 @@ def _check_acl(acl: Acl, position: int, findings: Findings) -> None:
     if not ACL_REVISION <= acl.revision <= ACL_REVISION_DS:
         findings.error(position, "the revision of an ACL", f"{ACL_REVISION} to {ACL_REVISION_DS}", acl.revision)
     at = position + _ACL_HEADER
+    if len(acl.slack) % 2:
+        # RtlValidAcl, as ReactOS has it, refuses these.
+        findings.error(position + 2, "the size of an ACL", "a multiple of 2", len(acl.to_bytes()))
     for ace in acl.aces:
         size = len(ace.to_bytes())
         if size % _ALIGNMENT:

@@ -112,7 +112,7 @@ class _Walk:
                 findings.warning(position + _FLAGS, "a key below the root marked as the root", "no flag 4", hex(flags))
         if flags & _ON_DISK_NEVER:
             findings.warning(position + _FLAGS, "a key that belongs on no disk", "no flag 1 or 2", hex(flags))
-        if flags & lay.KEY_PREDEF_HANDLE and self._differencing:
+        if flags & lay.KEY_PREDEF_HANDLE and (self._differencing or parent is None):
             # In ordinary hives Windows had two, below Perflib. No merge can keep one.
             findings.warning(position + _FLAGS, "a key that is a predefined handle", "no flag 0x40", hex(flags))
         check_layer(fields, position, None if parent is None else parent.layer, findings, self._differencing)

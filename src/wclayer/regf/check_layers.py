@@ -38,12 +38,12 @@ def check_layer(fields: lay.KeyCell, position: int, parent: int | None, findings
         message = "a key that lets the key below through, in one that hides the whole tree"
         findings.error(position + _LAYER, message, "layer semantics 3 or 1", int(semantics))
     if semantics is LayerSemantics.TOMBSTONE:
-        for at, count, what in (
-            (_SUBKEYS, fields.subkeys, "subkeys"),
-            (_VALUES, fields.values, "values"),
-            (_CLASS, fields.class_length, "a class name"),
-        ):
-            if count:
-                findings.warning(position + at, f"a deleted key with {what}", "none", count)
+        # Nobody ever finds what is in it.
+        if fields.subkeys:
+            findings.error(position + _SUBKEYS, "a deleted key with subkeys", "none", fields.subkeys)
+        if fields.values:
+            findings.error(position + _VALUES, "a deleted key with values", "none", fields.values)
+        if fields.class_length:
+            findings.warning(position + _CLASS, "a deleted key with a class name", "none", fields.class_length)
     elif layer & lay.LAYER_INHERIT_CLASS and fields.class_length:
         findings.warning(position + _CLASS, "a class name, where that below is to show", "none", fields.class_length)

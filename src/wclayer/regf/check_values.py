@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from . import layout as lay
 from .base_block import BaseBlock
 from .cells import Cells
@@ -12,6 +14,7 @@ __all__ = ["ValueCheck"]
 
 _NAME_LENGTH, _DATA_SIZE, _DATA, _TYPE, _FLAGS = 2, 4, 8, 12, 16  # of the fields in a vk
 _SEGMENTS, _SEGMENT_LIST = 2, 4  # of those in a db
+_KNOWN_FLAGS: Final = lay.VALUE_COMP_NAME | lay.VALUE_TOMBSTONE
 
 
 class ValueCheck:
@@ -62,6 +65,8 @@ class ValueCheck:
         if signature != lay.VALUE_SIGNATURE:
             self._findings.error(position, "no value", lay.VALUE_SIGNATURE, signature)
             return None
+        if flags & ~_KNOWN_FLAGS:
+            self._findings.warning(position + _FLAGS, "the flags of a value", f"none but {_KNOWN_FLAGS:#x}", hex(flags))
         if flags & lay.VALUE_TOMBSTONE:
             self._check_tombstone(position, kind)
         size = self._data(position, size, data, flags)

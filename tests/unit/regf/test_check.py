@@ -139,6 +139,7 @@ field("root not marked", "H", lambda hive: hive.key("ROOT") + 2, 0x28, "a root t
 warned("root to be deleted", "H", lambda hive: hive.key("ROOT") + 2, 0x24, "a root that can be deleted")
 warned("another root", "H", lambda hive: hive.key("beta") + 2, 0x24, "marked as the root")
 warned("volatile", "H", lambda hive: hive.key("beta") + 2, 0x21, "belongs on no disk")
+warned("root that is a handle", "H", lambda hive: hive.key("ROOT") + 2, 0x6C, "a key that is a predefined handle")
 field("parent", "I", lambda hive: hive.key("Deepest") + 16, 0x20, "the parent of a key")
 field("name larger than cell", "H", lambda hive: hive.key("beta") + 72, 0x40, "the name of a key")
 field("name of nothing", "H", lambda hive: hive.key("beta") + 72, 0, "the name of a key")
@@ -235,6 +236,7 @@ field(
     "a cell for data of no bytes",
     number_data,
 )
+warned("flags of a value", "H", lambda hive: hive.value("number") + 16, 0x8001, "the flags of a value")
 warned("list of no values", "I", lambda hive: hive.key("beta") + 40, 0x20, "a list of no values")
 
 
@@ -364,6 +366,15 @@ def odd_size_of_an_entry(hive: Broken) -> int:
     at = entry(hive)
     hive.put("B", at + 9, 0)
     hive.put("H", at + 2, 18)
+    return at + 2
+
+
+@fault("the size of an ACL")
+def odd_size_of_an_access_list(hive: Broken) -> int:
+    # It has no entries, and a byte less than it had.
+    at = acl(hive)
+    hive.put("H", at + 4, 0)
+    hive.put("H", at + 2, 27)
     return at + 2
 
 

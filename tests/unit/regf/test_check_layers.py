@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.regf.samples import TIME, Broken, small
-from wclayer.regf.check import check_hive
+from wclayer.regf.check import HiveState, check_hive
 from wclayer.regf.findings import Severity
 from wclayer.regf.model import Hive, Key, Value, dword
 from wclayer.regf.writer import write_hive
@@ -72,10 +72,10 @@ FAULTS: dict[str, tuple[Fault, Severity, str]] = {
         WARNING,
         "a deleted key with a class name",
     ),
-    "deleted with values": (moved((36, 40, 60, 64), "merged", "removed"), WARNING, "a deleted key with values"),
+    "deleted with values": (moved((36, 40, 60, 64), "merged", "removed"), ERROR, "a deleted key with values"),
     "deleted with subkeys": (
         lambda hive: put("B", lambda h: h.key("merged") + 13, 1)(hive) + 7,
-        WARNING,
+        ERROR,
         "a deleted key with subkeys",
     ),
     "deleted value with a type": (
@@ -106,17 +106,21 @@ def test_each_fault_is_found_where_it_lies(name: str) -> None:
     fault, severity, words = FAULTS[name]
     hive = Broken(write_hive(LAYERED))
     at = fault(hive)
-    findings = check_hive(bytes(hive)).findings
-    assert (at, severity) in [(finding.offset, finding.severity) for finding in findings if words in str(finding)]
+    report = check_hive(bytes(hive))
+    assert (at, severity) in [(found.offset, found.severity) for found in report.findings if words in str(found)]
+    assert (report.state is HiveState.LOADABLE) == (severity is WARNING)
 
 
-def test_marks_of_layers_in_an_ordinary_hive() -> None:
-    hive = Broken(write_hive(small()))
+@pytest.mark.parametrize(("minor", "flags"), [(5, 2), (5, 0), (6, 0)])
+def test_marks_of_layers_in_an_ordinary_hive(minor: int, flags: int) -> None:
+    hive = Broken(write_hive(small(minor)))
     hive.put("B", hive.key("beta") + 13, 1)
     hive.put("H", hive.value("number") + 16, 3)
-    hive.put("I", 144, 2)
-    assert [str(finding).partition(";")[0] for finding in check_hive(bytes(hive)).findings] == [
-        "the flag of a differencing hive",
+    hive.put("I", 144, flags)
+    report = check_hive(bytes(hive))
+    assert (report.state, report.differencing) == (HiveState.LOADABLE, False)
+    assert [str(finding).partition(";")[0] for finding in report.findings] == [
+        *(["the flag of a differencing hive"] if flags else []),
         "beta: a layer byte, in a hive that is not differencing",
         "Alpha: a deleted value, in a hive that is not differencing",
     ]

@@ -130,6 +130,7 @@ READABLE = {
     "entry of nothing",
     "entry of odd size",
     "odd_size_of_an_entry",
+    "odd_size_of_an_access_list",
     "entry without a SID",
     "name with a backslash",
     "ring to nowhere",
