@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.regf.samples import OTHER_SECURITY, THIRD_SECURITY, crowd, rich, small
-from wclayer.errors import HiveError
+from tests.unit.regf.test_check_layers import LAYERED
+from wclayer.errors import HiveError, InexpressibleError
 from wclayer.regf.check import HiveState, check_hive, require_loadable
 from wclayer.regf.layout import base_checksum
 from wclayer.regf.model import DEFAULT_SECURITY, Hive, Key, Value
@@ -43,12 +44,16 @@ def keys(subkeys: st.SearchStrategy[tuple[Key, ...]], layered: bool = False) -> 
     classes = st.binary(max_size=12)
     flags = st.sampled_from([0, 0x10, 0x1000])
     controls = st.integers(0, 0xFFFF)
-    layers = st.sampled_from([0, 1, 2, 3, 0x80, 0x82, 0x83]) if layered else st.just(0)
+    layers = st.sampled_from([0, 1, 2, 3, 0x80, 0x82, 0x83, 0x04, 0x43]) if layered else st.just(0)
     values = VALUES
     if layered:
         gone = st.lists(VALUE_NAMES, max_size=2, unique_by=key_order)
         values = st.builds(_and_tombstones, VALUES, gone)
-    return st.builds(Key, KEY_NAMES, values, subkeys, TIMES, SECURITY, classes, flags, layers, controls)
+    key = st.builds(Key, KEY_NAMES, values, subkeys, TIMES, SECURITY, classes, flags, layers, controls)
+    if layered:
+        return key
+    handles = st.integers(0, (1 << 32) - 1)
+    return key | st.builds(lambda key, handle: replace(key, values=(), flags=0x40, handle=handle), key, handles)
 
 
 def _and_tombstones(values: tuple[Value, ...], gone: list[str]) -> tuple[Value, ...]:
@@ -60,13 +65,29 @@ def several(key: st.SearchStrategy[Key]) -> st.SearchStrategy[tuple[Key, ...]]:
     return st.lists(key, max_size=5, unique_by=lambda sub: key_order(sub.name)).map(tuple)
 
 
-TREES = st.recursive(keys(st.just(())), lambda below: keys(several(below)), max_leaves=12)
-HIVES = st.builds(Hive, TREES, TIMES, st.sampled_from([3, 4, 5, 6]))
-DIFFERENCING = st.builds(
-    lambda root, time: Hive(replace(root, layer=0), time, 6),
-    st.recursive(keys(st.just(()), layered=True), lambda below: keys(several(below), layered=True), max_leaves=12),
-    TIMES,
+TREES = st.recursive(keys(st.just(())), lambda below: keys(several(below)), max_leaves=12).map(
+    lambda root: replace(root, flags=root.flags & ~0x40, handle=0)
 )
+HIVES = st.builds(Hive, TREES, TIMES, st.sampled_from([3, 4, 5, 6]), st.just(False))
+# Their keys keep the rules of differencing hives no more often than chance will have it.
+LAYERED_TREES = st.recursive(
+    keys(st.just(()), layered=True), lambda below: keys(several(below), layered=True), max_leaves=12
+).map(lambda root: replace(root, layer=0))
+
+
+def ruled(key: Key, in_tree: bool = False) -> Key:
+    """`key` as the rules have it: what is deleted has nothing, what is in a tree that hides hides too, one class."""
+    semantics = key.layer & 3
+    if in_tree and semantics != 1:
+        semantics = 3
+    inherits = key.layer & 0x80
+    if semantics == 1:
+        return replace(key, layer=inherits | 1, values=(), subkeys=(), class_name=b"")
+    subkeys = tuple(ruled(sub, semantics == 3) for sub in key.subkeys)
+    return replace(key, layer=inherits | semantics, subkeys=subkeys, class_name=b"" if inherits else key.class_name)
+
+
+DIFFERENCING = st.builds(Hive, LAYERED_TREES.map(ruled), TIMES, st.just(6))
 
 
 def read(data: bytes) -> dict[str, Any]:
@@ -121,7 +142,8 @@ def read(data: bytes) -> dict[str, Any]:
             "layer": fields[3] >> 8 & 0xFF,
             "class": cell(fields[12])[:class_length] if class_length else b"",
             "security": security[20 : 20 + struct.unpack_from("<I", security, 16)[0]],
-            "values": [value(at) for at in numbers(fields[10], fields[9])],
+            "handle": fields[9] if flags & 0x40 else 0,
+            "values": [] if flags & 0x40 else [value(at) for at in numbers(fields[10], fields[9])],
             "subkeys": [key(at) for at in leaves(fields[7])] if fields[5] else [],
         }
 
@@ -138,6 +160,7 @@ def plain(key: Key) -> dict[str, Any]:
         "layer": key.layer,
         "class": key.class_name,
         "security": key.security,
+        "handle": key.handle,
         "values": [(value.name, -1 if value.tombstone else value.type, value.data) for value in key.values],
         "subkeys": [plain(sub) for sub in sorted(key.subkeys, key=lambda sub: key_order(sub.name))],
     }
@@ -152,7 +175,7 @@ def test_any_tree_comes_back_and_is_sound(hive: Hive) -> None:
     assert (report.state, report.findings) == (HiveState.LOADABLE, ())
     found = read_hive(data)
     assert plain(found.root) == plain(hive.root)
-    assert (found.last_written, found.minor) == (hive.last_written, hive.minor)
+    assert (found.last_written, found.minor, found.layered) == (hive.last_written, hive.minor, False)
     assert write_hive(found) == data
 
 
@@ -162,10 +185,22 @@ def test_any_differencing_hive_comes_back_field_by_field(hive: Hive) -> None:
     data = write_hive(hive)
     assert (data[24], data[144]) == (6, 2)
     assert read(data) == plain(hive.root)
+    report = check_hive(data)
+    assert (report.state, report.findings, report.differencing) == (HiveState.LOADABLE, (), True)
     found = read_hive(data)
     assert found.differencing
     assert plain(found.root) == plain(hive.root)
     assert write_hive(found) == data
+
+
+@given(LAYERED_TREES)
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_what_breaks_the_rules_is_not_written_and_all_else_is_sound(root: Key) -> None:
+    if ruled(root) != root:
+        with pytest.raises(InexpressibleError):
+            write_hive(Hive(root, 0, 6))
+    else:
+        assert check_hive(write_hive(Hive(root, 0, 6))).findings == ()
 
 
 NO_CELL = Hive(Key("ROOT", (Value("data as the number of no cell", 4, b"\xff" * 4), Value("", 3))))
@@ -176,7 +211,7 @@ def test_large_trees_come_back(hive: Hive) -> None:
     assert read(write_hive(hive)) == plain(hive.root)
 
 
-WRITTEN = [write_hive(hive) for hive in (small(3), small(5), small(6), crowd(600))]
+WRITTEN = [write_hive(hive) for hive in (small(3), small(5), small(6), crowd(600), LAYERED)]
 EDITS = st.lists(
     st.tuples(
         st.integers(0, 1 << 20),

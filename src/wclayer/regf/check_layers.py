@@ -8,10 +8,15 @@ from . import layout as lay
 from .findings import Findings
 from .model import LayerSemantics
 
-__all__ = ["check_layer"]
+__all__ = ["IN_A_TREE", "LAYER_KNOWN", "LET_THROUGH", "check_layer"]
+
+LAYER_KNOWN: Final = lay.LAYER_SEMANTICS | lay.LAYER_INHERIT_CLASS
+"""The bits of a layer byte that have a meaning."""
+IN_A_TREE: Final = (LayerSemantics.SUPERSEDE_TREE, LayerSemantics.TOMBSTONE)
+"""What a subkey of one that hides the whole tree may be."""
+LET_THROUGH: Final = "a key that lets the key below through, in one that hides the whole tree"
 
 _LAYER, _SUBKEYS, _VALUES, _CLASS = 13, 20, 36, 74  # of the fields in an nk
-_KNOWN: Final = lay.LAYER_SEMANTICS | lay.LAYER_INHERIT_CLASS
 
 
 def check_layer(fields: lay.KeyCell, position: int, parent: int | None, findings: Findings, differencing: bool) -> None:
@@ -25,18 +30,14 @@ def check_layer(fields: lay.KeyCell, position: int, parent: int | None, findings
         if layer:
             findings.warning(position + _LAYER, "a layer byte, in a hive that is not differencing", 0, hex(layer))
         return
-    if layer & ~_KNOWN:
-        findings.warning(position + _LAYER, "a layer byte", f"no bits but {_KNOWN:#x}", hex(layer))
+    if layer & ~LAYER_KNOWN:
+        findings.warning(position + _LAYER, "a layer byte", f"no bits but {LAYER_KNOWN:#x}", hex(layer))
     semantics = LayerSemantics(layer & lay.LAYER_SEMANTICS)
     if parent is None:
         if layer:
             findings.warning(position + _LAYER, "a layer byte of the root", 0, hex(layer))
-    elif parent & lay.LAYER_SEMANTICS == LayerSemantics.SUPERSEDE_TREE and semantics not in (
-        LayerSemantics.SUPERSEDE_TREE,
-        LayerSemantics.TOMBSTONE,
-    ):
-        message = "a key that lets the key below through, in one that hides the whole tree"
-        findings.error(position + _LAYER, message, "layer semantics 3 or 1", int(semantics))
+    elif parent & lay.LAYER_SEMANTICS == LayerSemantics.SUPERSEDE_TREE and semantics not in IN_A_TREE:
+        findings.error(position + _LAYER, LET_THROUGH, "layer semantics 3 or 1", int(semantics))
     if semantics is LayerSemantics.TOMBSTONE:
         # Nobody ever finds what is in it.
         if fields.subkeys:

@@ -64,8 +64,8 @@ def changes_nothing(delta: Hive) -> bool:
 def merge_delta(base: Hive, delta: Hive, report: MergeReport | None = None) -> Hive:
     """The ordinary hive of version 1.5 that `delta` over `base` looks like.
 
-    An ordinary hive as `delta`, which some tools write, is merged key by key, class names as below. Several layers are
-    merged one after the other, from the lowest on, as hcsshim has offreg's ORMergeHives do it.
+    An ordinary hive as `delta`, which some tools write, is merged key by key; where it has no class name, that below
+    stays. Several layers are merged one by one, from the lowest on, as hcsshim has offreg's ORMergeHives do it.
 
     Raises HiveError for a differencing hive as base, and for keys that no merge can keep: of another hive, or handles.
     """
@@ -99,14 +99,41 @@ def merge_deltas(lower: Hive, upper: Hive, report: MergeReport | None = None) ->
 
 
 def _as_delta(hive: Hive) -> Hive:
-    """An ordinary hive as a differencing one: each key merged, its class name that of the key below."""
+    """A differencing hive by the rules; an ordinary one as such: each key merged, with the class below if it has none.
+
+    Other programs may break the rules, and the writer keeps them.
+    """
     if hive.differencing:
-        return hive
+        return replace(hive, root=_ruled(replace(hive.root, layer=0), in_tree=False))
     return Hive(_touching(hive.root), hive.last_written, lay.MINOR_LAYERED)
 
 
 def _touching(key: Key) -> Key:
-    return cast("Key", key.changed(lambda key, subkeys: replace(key, subkeys=subkeys, layer=lay.LAYER_INHERIT_CLASS)))
+    def change(key: Key, subkeys: tuple[Key, ...]) -> Key:
+        return replace(key, subkeys=subkeys, layer=0 if key.class_name else lay.LAYER_INHERIT_CLASS)
+
+    return cast("Key", key.changed(change))
+
+
+def _ruled(key: Key, *, in_tree: bool) -> Key:
+    """`key` without what nothing shows anyway; a key that keeps the rules is itself. in_tree: is one above a TREE?"""
+    layer = key.layer & (lay.LAYER_SEMANTICS | lay.LAYER_INHERIT_CLASS)
+    if key.semantics is TOMBSTONE:
+        if layer != key.layer or key.values or key.subkeys or key.class_name:
+            return replace(key, values=(), subkeys=(), class_name=b"", layer=layer)
+        return key
+    if in_tree:
+        layer |= TREE
+    in_tree = layer & lay.LAYER_SEMANTICS == TREE
+    subkeys: list[Key] = []
+    same = True
+    for sub in key.subkeys:  # as a comprehension it would be two levels of Python's stack
+        subkeys.append(_ruled(sub, in_tree=in_tree))
+        same = same and subkeys[-1] is sub
+    class_name = b"" if key.inherits_class else key.class_name
+    if same and layer == key.layer and class_name == key.class_name:
+        return key
+    return replace(key, subkeys=tuple(subkeys), layer=layer, class_name=class_name)
 
 
 class _Merge:

@@ -13,9 +13,11 @@ from itertools import pairwise
 from typing import Final, NoReturn
 
 from ..errors import InexpressibleError, SecurityDescriptorError
-from ..win32.security import SecurityDescriptor
 from . import layout as lay
-from .model import Hive, Key, Place, Value
+from .check_descriptor import check_descriptor
+from .check_layers import IN_A_TREE, LAYER_KNOWN, LET_THROUGH
+from .findings import Findings, Severity
+from .model import Hive, Key, LayerSemantics, Place, Value
 from .names import encode_name, key_hint, key_order, name_hash, utf16_length
 
 __all__ = ["LEAF_ELEMENTS", "write_hive"]
@@ -49,6 +51,33 @@ def _refuse(message: str, place: Place, expected: object, got: object) -> NoRetu
 def _uint(what: str, number: int, bits: int, place: Place) -> None:
     if not 0 <= number < 1 << bits:
         _refuse(f"{what} that a hive cannot hold", place, f"an unsigned number of {bits} bits", number)
+
+
+def _check_descriptor(descriptor: bytes, place: Place) -> None:
+    """Refuse a descriptor that Windows would replace. What else it may be is not the writer's to say."""
+    findings = Findings()
+    check_descriptor(descriptor, 0, findings)
+    for found in findings.kept:
+        if found.severity is Severity.ERROR:
+            raise SecurityDescriptorError(
+                found.message, path=place.path(), offset=found.offset, expected=found.expected, got=found.got
+            )
+
+
+def _check_layer(key: Key, place: Place) -> None:
+    """Refuse what the check finds in a differencing hive: what is lost or has no meaning."""
+    if key.layer & ~LAYER_KNOWN:
+        _refuse("a layer byte", place, f"no bits but {LAYER_KNOWN:#x}", f"{key.layer:#x}")
+    if key.semantics is LayerSemantics.TOMBSTONE:
+        for count, what in ((key.subkeys, "subkeys"), (key.values, "values"), (key.class_name, "a class name")):
+            if count:
+                _refuse(f"a deleted key with {what}", place, "none", len(count))
+    elif key.inherits_class and key.class_name:
+        _refuse("a class name, where that below is to show", place, "none", f"{len(key.class_name)} bytes")
+    if key.semantics is LayerSemantics.SUPERSEDE_TREE:
+        for sub in key.subkeys:
+            if sub.semantics not in IN_A_TREE:
+                _refuse(LET_THROUGH, Place(sub.name, place), "layer semantics 3 or 1", int(sub.semantics))
 
 
 class _Bins:
@@ -196,6 +225,8 @@ class _Writer:
             _refuse("the handle of a key", place, "flag 0x40", f"{key.flags:#x}")
         if key.layer and (root or not self._layered):
             _refuse("a layer byte", place, "0 but below the root of a differencing hive (1.6)", key.layer)
+        if self._layered:
+            _check_layer(key, place)
 
     # Subkeys
 
@@ -288,11 +319,7 @@ class _Writer:
     def _security_cell(self, descriptor: bytes, place: Place) -> int:
         offset = self._security.get(descriptor)
         if offset is None:
-            try:
-                SecurityDescriptor.from_bytes(descriptor)
-            except SecurityDescriptorError as error:
-                error.at(place.path())
-                raise
+            _check_descriptor(descriptor, place)
             if lay.SECURITY.size + len(descriptor) > _MAX_DATA:
                 _refuse("a security descriptor", place, f"at most {_MAX_DATA - lay.SECURITY.size:,}", len(descriptor))
             offset = self._bins.allocate(lay.SECURITY.size + len(descriptor), place)

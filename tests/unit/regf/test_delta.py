@@ -6,8 +6,10 @@ import pytest
 
 from tests.unit.regf.samples import OTHER_SECURITY, THIRD_SECURITY
 from wclayer.errors import HiveError
+from wclayer.regf.check import check_hive
 from wclayer.regf.delta import MergeReport, empty_delta, merge_delta, merge_deltas
 from wclayer.regf.model import DEFAULT_SECURITY, Hive, Key, Value, dword
+from wclayer.regf.writer import write_hive
 
 MERGE, TOMBSTONE, LOCAL, TREE, INHERIT = 0, 1, 2, 3, 0x80
 
@@ -132,6 +134,17 @@ def test_an_ordinary_hive_as_the_upper_one() -> None:
     assert (found.root.name, report.plain, report.unbacked) == ("BASE", 1, 0)
 
 
+def test_a_class_in_an_ordinary_hive_is_lost_in_no_grouping() -> None:
+    plain = Hive(Key("X", (), (Key("k", class_name=b"n\0"), Key("l"), Key("new", class_name=b"n\0"))), 6, 5)
+    below = base(Key("k", class_name=b"b\0"), Key("l", class_name=b"b\0"))
+    wanted = [("k", b"n\0"), ("l", b"b\0"), ("new", b"n\0")]
+    for pair in ((plain, empty_delta(0)), (empty_delta(0), plain), (plain, plain)):
+        both = merge_deltas(*pair)
+        assert check_hive(write_hive(both)).findings == ()
+        for found in (merge_delta(below, both), merge_delta(merge_delta(below, pair[0]), pair[1])):
+            assert [(key.name, key.class_name) for key in found.root.subkeys] == wanted
+
+
 @pytest.mark.parametrize(
     ("below", "above", "words"),
     [
@@ -204,6 +217,61 @@ def test_the_class_name_is_inherited_only_if_both_say_so() -> None:
     assert joined(lower, Key("k", class_name=b"u\0")) == Key("k", class_name=b"u\0")
     assert joined(Key("k", layer=INHERIT), Key("k", layer=INHERIT)).inherits_class
     assert not joined(Key("k", layer=INHERIT), Key("k")).inherits_class
+
+
+ODD = delta(
+    Key("class", class_name=b"c\0", layer=INHERIT),
+    Key("deleted", (dword("v", 1),), (Key("s"),), 7, OTHER_SECURITY, b"c\0", layer=TOMBSTONE | INHERIT),
+    Key("known", layer=0x44 | LOCAL),
+    Key("tree", (), (Key("t", (), (Key("u", layer=INHERIT), Key("v", layer=TOMBSTONE))),), layer=TREE),
+)
+SAID = (
+    Key("class", layer=INHERIT),
+    Key("deleted", (), (), 7, OTHER_SECURITY, layer=TOMBSTONE | INHERIT),
+    Key("known", layer=LOCAL),
+    Key(
+        "tree",
+        (),
+        (Key("t", (), (Key("u", layer=TREE | INHERIT), Key("v", layer=TOMBSTONE)), layer=TREE),),
+        layer=TREE,
+    ),
+)
+
+
+@pytest.mark.parametrize("pair", [(ODD, empty_delta(0)), (empty_delta(0), ODD), (ODD, ODD)])
+def test_what_breaks_the_rules_comes_out_as_what_it_says(pair: tuple[Hive, Hive]) -> None:
+    found = merge_deltas(*pair)
+    assert found.root.subkeys == SAID
+    assert check_hive(write_hive(found)).findings == ()
+
+
+def test_what_breaks_the_rules_over_a_base() -> None:
+    below = Key("class", class_name=b"below"), Key("deleted"), Key("tree", (), (Key("t", (), (Key("w"),)),))
+    assert merge_delta(base(*below), ODD).root.subkeys == (
+        Key("class", class_name=b"below"),
+        Key("tree", (), (Key("t", (), (Key("u"),)),)),
+        Key("known"),
+    )
+
+
+@pytest.mark.parametrize("layer", [TOMBSTONE, LOCAL, TREE, INHERIT])
+def test_a_layer_byte_of_the_root_says_nothing(layer: int) -> None:
+    odd = Hive(Key("DELTA", (dword("more", 2),), (Key("k", layer=INHERIT),), 9, layer=layer), 9, 6)
+    for pair in ((odd, empty_delta(0)), (empty_delta(0), odd)):
+        found = merge_deltas(*pair)
+        assert (found.root.layer, found.root.values) == (0, odd.root.values)
+        assert found.root.subkeys == odd.root.subkeys
+    merged = merge_delta(base(Key("k", class_name=b"c\0"), Key("l")), odd)
+    assert merged.root.values == (dword("root", 1), dword("more", 2))
+    assert merged.root.subkeys == (Key("k", class_name=b"c\0"), Key("l"))
+
+
+def test_what_breaks_the_rules_in_the_deepest_tree() -> None:
+    key = Key("end", (), (Key("v", layer=TOMBSTONE),))
+    for level in range(509):
+        key = Key(f"level {level}", (), (key,), layer=TREE if level % 2 else MERGE)
+    for found in (merge_deltas(delta(key), empty_delta(0)), merge_deltas(empty_delta(0), delta(key))):
+        assert check_hive(write_hive(found)).findings == ()
 
 
 def test_an_empty_one() -> None:

@@ -13,6 +13,7 @@ from wclayer.regf.check import check_hive
 from wclayer.regf.model import DEFAULT_SECURITY, Hive, Key, Value, dword, sz
 from wclayer.regf.names import key_hint, key_order, name_hash
 from wclayer.regf.writer import LEAF_ELEMENTS, write_hive
+from wclayer.win32.sddl import parse_sddl
 
 
 def written(*subkeys: Key, values: tuple[Value, ...] = (), minor: int = 5) -> Broken:
@@ -246,6 +247,38 @@ def test_layer_bytes_and_tombstones_are_for_differencing_hives_alone() -> None:
     assert "tombstone" in str(refused(values=(Value("a", 0, b"x", tombstone=True),), minor=6))
     with pytest.raises(InexpressibleError, match="a layer byte"):
         write_hive(Hive(Key("ROOT", layer=1), minor=6))
+
+
+def layered(*subkeys: Key) -> str:
+    return str(refused(*subkeys, minor=6))
+
+
+def test_a_differencing_hive_keeps_the_rules_of_one() -> None:
+    for layer in (0x04, 0x40, 0x87):
+        assert "a layer byte" in layered(Key("a", layer=layer))
+    for lost in (Key("a", (dword("v", 1),), layer=1), Key("a", (), (Key("b", layer=1),), layer=1)):
+        assert "a deleted key" in layered(lost)
+    assert "a deleted key" in layered(Key("a", class_name=b"c\0", layer=0x81))
+    assert "a class name, where that below is to show" in layered(Key("a", class_name=b"c\0", layer=0x80))
+    for layer in (0, 2, 0x80):
+        inside = Key("t", (), (Key("u", (), (Key("in", layer=layer),), layer=3),), layer=3)
+        assert layered(inside).startswith("t\\u\\in: a key that lets the key below through")
+
+
+DESCRIPTORS = {
+    "without an owner": parse_sddl("G:SYD:(A;CI;KA;;;SY)"),
+    "the revision of an ACL": parse_sddl("O:SYG:SYD:(A;CI;KA;;;SY)").replace(b"\x02\0\x1c\0", b"\x05\0\x1c\0"),
+    "an ACE without a SID": parse_sddl("O:SYG:SYD:(A;CI;KA;;;SY)")[:-12] + b"\x09" + bytes(11),
+    "an ACL whose size does not fit": parse_sddl("O:SYG:SYD:(A;CI;KA;;;SY)")[:-1],
+}
+
+
+@pytest.mark.parametrize("words", DESCRIPTORS)
+def test_descriptors_that_windows_would_replace(words: str) -> None:
+    with pytest.raises(SecurityDescriptorError, match=words) as caught:
+        written(Key("a", (), (Key("b", security=DESCRIPTORS[words]),)))
+    assert caught.value.path == "a\\b"
+    assert caught.value.expected is not None
 
 
 # Limits
