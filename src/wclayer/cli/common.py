@@ -82,14 +82,14 @@ class Counted:
 
 
 @contextlib.contextmanager
-def open_input(path: str | None, what: str = "tar") -> Iterator[Counted]:
+def open_input(path: str | None, what: str = "tar", how: str = "give it with -i") -> Iterator[Counted]:
     """The file at `path`, or stdin for None and `-`. Raises NotFoundError, UsageError for a terminal.
 
-    what: the file is to be, for errors.
+    what: the file is to be, how: to name it, for errors.
     """
     if path is None or path == "-":
         if sys.stdin.isatty():
-            raise UsageError(f"no {what} to read: stdin is a terminal", hint="give it with -i, or through a pipe")
+            raise UsageError(f"no {what} to read: stdin is a terminal", hint=f"{how}, or through a pipe")
         # Unbuffered: another thread reads it, and a buffer's lock would be in the way if we end while it waits.
         yield Counted(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer), None)
         return

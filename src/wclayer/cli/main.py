@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -10,12 +12,13 @@ import time
 import traceback
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
 from .. import __version__
 from ..errors import WclayerError
+from ..stores.host import translate
 from .build import build
 from .completion import completion
 from .copy import copy
@@ -34,9 +37,22 @@ _INTERNAL = 70
 _INTERRUPTED = 130
 _TERMINATED = 143
 _BROKEN_PIPE = 141
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _ReaderGoneError(Exception):
+    """The reader of our output has gone away."""
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error  # as click makes of the other an exit with 1
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="wclayer")
 def cli() -> None:
     """Make, take apart and put together the layers of Windows containers, on any operating system.
@@ -77,6 +93,31 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line in `args` (sys.argv's, if None) and exit with the code that docs/exit-codes.md gives."""
     arguments = list(sys.argv[1:] if args is None else args)
     signal.signal(signal.SIGTERM, _terminated)
+    stdout = sys.stdout
+    sys.stdout = _any_text(stdout)
+    try:
+        code = _run(arguments)
+    finally:
+        sys.stdout = stdout
+    sys.exit(code)
+
+
+def _any_text(stdout: TextIO) -> TextIO:
+    """`stdout`, which takes all text and all that it is given.
+
+    A pipe or file of Windows has a code page, which has letters for few names. Under PYTHONUNBUFFERED a write may write
+    less than it is given, without a word.
+    """
+    if not isinstance(stdout, io.TextIOWrapper):
+        return stdout
+    if isinstance(stdout.buffer, io.RawIOBase):
+        return open(stdout.fileno(), "w", encoding=stdout.encoding, errors="backslashreplace", closefd=False)
+    stdout.reconfigure(errors="backslashreplace")
+    return stdout
+
+
+def _run(arguments: list[str]) -> int:
+    """The exit code."""
     debug = "--debug" in arguments
     began = time.perf_counter()
     try:
@@ -90,9 +131,13 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         code = _INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, _ReaderGoneError):
         code = _silent()
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
+            code = _report(translate(error, "stdout"), as_json="--json" in arguments, debug=debug)
+            _discard(sys.stdout)
+            return code
         if debug:
             traceback.print_exc()
         click.echo(
@@ -103,7 +148,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = _INTERNAL
     if debug:
         click.echo(f"wclayer: {time.perf_counter() - began:.3f} s, {time.process_time():.3f} s of processor", err=True)
-    sys.exit(code)
+    return code
 
 
 def _report(error: WclayerError, *, as_json: bool, debug: bool) -> int:
@@ -122,9 +167,14 @@ def _report(error: WclayerError, *, as_json: bool, debug: bool) -> int:
 
 
 def _silent() -> int:
-    """The reader of our output has gone away: say nothing, and keep Python from trying to flush once more."""
+    """The reader of our output has gone away: say nothing."""
+    _discard(sys.stdout, sys.stderr)
+    return _BROKEN_PIPE
+
+
+def _discard(*streams: TextIO) -> None:
+    """Keep Python from trying once more to flush what these hold."""
     null = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in streams:
         os.dup2(null, stream.fileno())
     os.close(null)
-    return _BROKEN_PIPE

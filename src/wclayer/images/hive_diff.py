@@ -10,6 +10,7 @@ from ..layers.hives import ConfigHive, control_set, locate, root_path
 from ..regf.compare import Difference, compare, edits_of
 from ..regf.model import Hive, Key
 from ..regf.reg_print import print_edits
+from ..regf.reg_text import HEADER
 from .hive_edits import root_of
 from .hive_places import HivePlace, HivePlaces, key_at
 
@@ -97,7 +98,7 @@ class RegChanges:
     """The lines of a .reg file that makes of the old keys the new ones.
 
     prefix: the registry path of the root of single hives, where their names do not tell it. count: of the differences;
-    unsaid: the keys of those that no .reg file can say, as security and class names.
+    unsaid: the keys of those that no .reg file can say, as security and class names, each once.
     """
 
     prefix: str | None = None
@@ -107,7 +108,8 @@ class RegChanges:
 
     def lines(self, pairs: Iterable[Compared]) -> Iterator[str]:
         """The lines (see `reg_print`). Raises InexpressibleError, also for differencing hives."""
-        for number, pair in enumerate(pairs):
+        yield f"{HEADER}\n"
+        for pair in pairs:
             if pair.differencing:
                 raise InexpressibleError(
                     "changes from one differencing hive to another",
@@ -117,10 +119,9 @@ class RegChanges:
                 )
             root = root_of(pair.place, self.prefix) if pair.config is None else root_path(pair.config)
             edits, unsaid = edits_of(self._counted(pair))
-            self.unsaid += [pair.shown(one) for one in unsaid]
+            self.unsaid += dict.fromkeys(pair.shown(one) for one in unsaid)
             lines = print_edits(edits, f"{root}\\{pair.path}".rstrip("\\"))
-            if number:
-                next(lines)  # one header is enough
+            next(lines)  # one header is enough
             yield from lines
 
     def _counted(self, pair: Compared) -> Iterator[Difference]:

@@ -84,7 +84,7 @@ def parse_hive_place(text: str) -> HivePlace:
     if place.is_image:
         if inside is not None:
             place = replace(place, text=text[: len(text) - len(inside) - 2], inside=None)
-    elif (at := text.find("//", 1)) > 0 and _is_layer(text[:at]):
+    elif (at := _end_of_layer(text)) is not None:
         place, inside = parse_place(text[:at]), text[at + 2 :]
     elif text == "-" or not _is_layer(text):
         return HivePlace(text)
@@ -95,6 +95,14 @@ def parse_hive_place(text: str) -> HivePlace:
         expected = f"{FILES}/..., {HIVES}/... or {UTILITY_VM}/..."
         raise UsageError("no path of a hive in a layer", path=text, expected=expected)
     return HivePlace(text, place, "/".join(parts))
+
+
+def _end_of_layer(path: str) -> int | None:
+    """Where the two slashes are before which there is a layer, if any are."""
+    at = path.find("//", 1)
+    while at > 0 and not _is_layer(path[:at]):
+        at = path.find("//", at + 1)
+    return at if at > 0 else None
 
 
 def _is_layer(path: str) -> bool:
@@ -176,6 +184,7 @@ class HivePlaces:
         self._temporary = temporary
         self._registries = registries
         self._stdin = stdin
+        self._stdin_read = False
         self.warnings: list[str] = []
 
     # --- one hive -----------------------------------------------------------------
@@ -228,6 +237,9 @@ class HivePlaces:
         if self._parents:
             raise UsageError("-l is for a layer folder or tar", got=path)
         if path == "-" and self._stdin is not None:
+            if self._stdin_read:
+                raise UsageError("stdin, for more than one file", got=path, hint="give all but one by their names")
+            self._stdin_read = True
             data = read_up_to(self._stdin.read, MAX_HIVE)
         else:
             with host_errors(path):
@@ -252,6 +264,9 @@ class HivePlaces:
             hive = self.hive(place)
             key, spelled = key_at(hive.root, path, place.text)
             return Seen(place, hive, key, spelled, registry_path(place))
+        if not path.strip("\\"):
+            expected = ", ".join(map(root_path, CONFIG_HIVES))
+            raise UsageError("which key of the registry?", path=place.text, expected=f"one in {expected}")
         config, _ = locate(path)
         with self.registry(place) as files:
             return self.in_registry(files, place, config, path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from .edits import KeyEdits
 from .model import Key, Value
@@ -18,6 +18,7 @@ from .names import key_order
 __all__ = ["Difference", "What", "compare", "edits_of"]
 
 Pairs: TypeAlias = Iterator[tuple[str, Key | None, Key | None]]
+Named = TypeVar("Named", Key, Value)
 
 
 class What(Enum):
@@ -32,6 +33,7 @@ class What(Enum):
     LAYER = "layer"
     """What it makes, in differencing hives, of the key below."""
     CONTROL = "control"
+    HANDLE = "handle"
     TIME = "time"
 
 
@@ -39,7 +41,7 @@ class What(Enum):
 class Difference:
     """`names` lead to the key from the root; `old` and `new` are its two sides, None where there is none.
 
-    They are keys (KEY), values (VALUE), bytes (SECURITY, CLASS) or numbers as in a Key (FLAGS, LAYER, CONTROL, TIME).
+    They are keys (KEY), values (VALUE), bytes (SECURITY, CLASS) or numbers as in a Key (all others).
     """
 
     names: tuple[str, ...]
@@ -87,6 +89,7 @@ def _own(was: Key, now: Key, at: tuple[str, ...], *, times: bool) -> Iterator[Di
         (What.FLAGS, was.flags, now.flags),
         (What.LAYER, was.layer, now.layer),
         (What.CONTROL, was.control, now.control),
+        (What.HANDLE, was.handle, now.handle),
     ):
         if one != other:
             yield Difference(at, what, one, other)
@@ -94,8 +97,7 @@ def _own(was: Key, now: Key, at: tuple[str, ...], *, times: bool) -> Iterator[Di
         yield Difference(at, What.TIME, was.last_written, now.last_written)
     if was.values == now.values:
         return
-    old = {key_order(value.name): value for value in was.values}
-    new = {key_order(value.name): value for value in now.values}
+    old, new = _by_name(was.values), _by_name(now.values)
     for order in sorted({*old, *new}):
         first, second = old.get(order), new.get(order)
         if first is None or second is None or _content(first) != _content(second):
@@ -108,11 +110,17 @@ def _content(value: Value) -> tuple[int, bytes, bool]:
 
 def _pairs(was: Iterable[Key], now: Iterable[Key]) -> Pairs:
     """The subkeys of both, by their names, each with its name and the one of that name."""
-    old = {key_order(key.name): key for key in was}
-    new = {key_order(key.name): key for key in now}
+    old, new = _by_name(was), _by_name(now)
     for order in sorted({*old, *new}):
         one, other = old.get(order), new.get(order)
         yield (other or old[order]).name, one, other
+
+
+def _by_name(found: Iterable[Named]) -> dict[bytes, Named]:
+    result: dict[bytes, Named] = {}
+    for one in found:  # of two of one name Windows finds the first
+        result.setdefault(key_order(one.name), one)
+    return result
 
 
 def edits_of(differences: Iterable[Difference], *, security: bool = False) -> tuple[KeyEdits, list[Difference]]:
@@ -131,7 +139,7 @@ def edits_of(differences: Iterable[Difference], *, security: bool = False) -> tu
             for value in new.values:
                 key.set(value)
             key.security = new.security if security else None
-            if new.class_name or new.flags or new.layer or new.control:
+            if new.class_name or new.flags or new.layer or new.control or new.handle:
                 unsaid.append(one)
         elif isinstance(old, Key):
             _remove(root, one.names)

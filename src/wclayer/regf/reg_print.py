@@ -45,6 +45,7 @@ def print_reg(key: Key, path: str, *, left_out: list[str] | None = None) -> Iter
     Raises InexpressibleError.
     """
     left = _LeftOut(left_out)
+    _check_path(path)
     yield f"{HEADER}\n"
     # Levels of keys yet to come, each with the path that they are in: all paths at once could be many times the hive.
     levels: list[tuple[Iterator[Key], str | None, bool]] = [(iter((key,)), None, False)]
@@ -75,6 +76,7 @@ def print_edits(edits: KeyEdits, path: str, *, left_out: list[str] | None = None
     As print_reg does it; a change of a descriptor is what no text can say.
     """
     left = _LeftOut(left_out)
+    _check_path(path)
     yield f"{HEADER}\n"
     levels: list[tuple[Iterator[KeyEdits], str | None]] = [(iter((edits,)), None)]
     while levels:
@@ -113,6 +115,14 @@ def encode_reg(lines: Iterable[str], *, utf8: bool = False) -> Iterator[bytes]:
             raise InexpressibleError(
                 "an unpaired surrogate in UTF-8", path=line.strip(), hint="a .reg file in UTF-16 can hold it"
             ) from None
+
+
+def _check_path(path: str) -> None:
+    """Raise InexpressibleError for the path of a key that no .reg file can name."""
+    if _UNSPEAKABLE.search(path) is not None:
+        raise InexpressibleError(
+            "the name has no place in a .reg file", path=path, expected="names with no line break and no NUL"
+        )
 
 
 def _order(key: Key) -> bytes:

@@ -212,6 +212,28 @@ def test_a_tree_of_512_levels(here: Path, capsys: pytest.CaptureFixture[str]) ->
     assert run("get", "again", "\\".join(["k"] * 510 + ["x"]), "n") == 0
 
 
+def test_show_what_a_differencing_hive_hides(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    below = Key("below", (), (), TIME, layer=3)
+    keys = (
+        Key("gone", (), (), TIME, layer=1),
+        Key("local", (sz("a", "b"),), (), TIME, layer=INHERIT | 2),
+        Key("merged", (), (), TIME, layer=INHERIT),
+        Key("tree", (), (below,), TIME, layer=3),
+    )
+    (here / "delta").write_bytes(write_hive(Hive(Key("ROOT", (), keys, TIME), TIME, 6)))
+    lines = ["  gone\\  (deleted)", "  local\\  (supersedes local)", "  merged\\", "  tree\\  (supersedes tree)"]
+    assert run("show", "delta") == 0
+    assert capsys.readouterr().out.splitlines() == ["\\", *lines]
+    assert run("show", "-r", "delta") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        *("\\", *lines[:2], '    a  REG_SZ  "b"', *lines[2:], "    below\\  (supersedes tree)")
+    ]
+    assert run("show", "--json", "delta", "local") == 0
+    assert json.loads(capsys.readouterr().out)[0]["layer"] == INHERIT | 2
+    assert run("diff", "other.hiv", "delta", "gone") == 1
+    assert capsys.readouterr().out == "+ gone\\  (deleted)\n"
+
+
 # --- places -----------------------------------------------------------------------
 
 
@@ -298,7 +320,11 @@ def test_two_slashes_may_stand_in_a_path(here: Path) -> None:
         (["show", f"oci:img:t//{CONFIG}"], UsageError, "a folder, where a hive must be"),
         (["show", f"oci:img:t#7//{CONFIG}/SOFTWARE"], NotFoundError, "no such layer"),
         (["show", f"oci:img:t#1//{CONFIG}/SOFTWARE"], NotFoundError, "no such file"),
-        (["show", "oci:img:t"], UsageError, "HKEY_LOCAL_MACHINE.SOFTWARE"),
+        (
+            ["show", "oci:img:t"],
+            UsageError,
+            r"^oci:img:t: which key of the registry\?; expected one in HKEY_USERS..DEFAULT, HKEY_LOCAL_MACHINE.SAM",
+        ),
         (["show", "oci:img:t", "Acme"], UsageError, "a key that is in no hive of a layer"),
         (["show", "oci:img:t", "HKCU\\Software"], UsageError, "of the user who runs"),
         (["show", "oci:img:t", "HKLM\\HARDWARE"], UsageError, "volatile"),
@@ -324,6 +350,38 @@ def test_a_link_is_no_hive(here: Path) -> None:
     (here / "base" / "Files" / "link").symlink_to("NTUSER.DAT")
     with pytest.raises(UsageError, match="a link, where a hive must be"):
         run("show", "base//Files/link")
+
+
+def test_two_slashes_before_a_layer_and_after_it(here: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    for place in (f"{here}//base", f"{here}//base.tar", ".//.//base", f"{here}//base.tar///"):
+        assert run("get", f"{place}//{CONFIG}/SOFTWARE", "Acme", "Version") == 0
+        assert capsysbinary.readouterr().out == b"1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["diff", "-", "-"], "stdin, for more than one file"),
+        (["merge", "-", "-", "-o", "x"], "stdin, for more than one file"),
+        (["recover", "-", "-", "-o", "x"], "stdin, for more than one file"),
+        (["import", "-", "-", "-o", "x", "--prefix", "HKLM\\X"], "both from stdin"),
+    ],
+)
+def test_stdin_is_read_once(here: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SOFTWARE)))
+    with pytest.raises(UsageError, match=message):
+        run(*arguments)
+    assert not (here / "x").exists()
+
+
+def test_a_terminal_is_no_input(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(UsageError, match="no hive to read: stdin is a terminal -- give its name, or use a pipe"):
+        run("show", "-")
+    with pytest.raises(UsageError, match=r"no .reg file to read: stdin is a terminal -- give its name, or through a"):
+        run("import", "SOFTWARE", "-", "-o", "x")
 
 
 # --- dirty and broken hives ---------------------------------------------------------
@@ -563,6 +621,22 @@ def test_export_what_has_no_place_in_a_reg_file(here: Path, capsys: pytest.Captu
     assert "good" in (here / "x.reg").read_bytes().decode("utf-16")
 
 
+def test_no_line_of_a_reg_file_comes_from_a_name(here: Path) -> None:
+    """Also that of a key above the one that is exported, or that is asked for."""
+    evil = "a]\n[HKEY_LOCAL_MACHINE\\SOFTWARE"
+    above = Key(evil.partition("\\")[0], (), (Key("b", (sz("c", "d"),), (), TIME),), TIME)
+    (here / "SOFTWARE").write_bytes(write_hive(Hive(Key("ROOT", (), (above,), TIME), TIME)))
+    for command in (
+        ["export", "SOFTWARE", f"{above.name}\\b", "-o", "x.reg"],
+        ["export", "SOFTWARE", f"{above.name}\\b", "--drop", "names", "-o", "x.reg"],
+        ["export", "other.hiv", "--prefix", f"HKLM\\{above.name}", "-o", "x.reg"],
+        ["diff", "--reg", "SOFTWARE", "other.hiv", f"{above.name}\\b", "-o", "x.reg"],
+    ):
+        with pytest.raises(InexpressibleError, match=r"a\]\\x0a\[.*: the name has no place in a .reg file"):
+            run(*command)
+    assert not list(here.glob("x*"))
+
+
 # --- import -----------------------------------------------------------------------
 
 
@@ -759,7 +833,7 @@ def test_diff_as_a_reg_file_makes_the_first_the_second(here: Path, capsys: pytes
     assert run("diff", "--reg", "SOFTWARE", "changed", "-o", "x.reg") == 1
     assert capsys.readouterr() == (
         "",
-        "warning: not in the .reg file, as none can say it (security, class, flags): ACME\\Settings\n",
+        "warning: not in the .reg file, as none can say it (security, class, flags, time): ACME\\Settings\n",
     )
     assert run("import", "SOFTWARE", "x.reg", "-o", "made") == 0
     capsys.readouterr()
@@ -804,6 +878,29 @@ def test_diff_of_images(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder(here / "less", {f"{CONFIG}/SOFTWARE": SOFTWARE})
     assert run("diff", "base", "less") == 1
     assert capsys.readouterr().out.splitlines()[0] == "- HKEY_LOCAL_MACHINE\\SYSTEM\\ControlSet002\\"
+
+
+def test_diff_as_a_reg_file_of_what_is_the_same(here: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    folder(here / "none", {})
+    for one, other in (("SOFTWARE", "SOFTWARE"), ("oci:img:t", "oci:img:t"), ("none", "none")):
+        assert run("diff", "--reg", "--utf8", one, other) == 0
+        assert capsysbinary.readouterr() == (b"Windows Registry Editor Version 5.00\n", b"")
+
+
+def test_what_a_reg_file_leaves_out_is_said_once_of_each_key(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = tuple(Key(f"k{n:02}", (), (), TIME, OTHER_SECURITY, b"c\0", 0x1000) for n in range(12))
+    (here / "a").write_bytes(write_hive(Hive(Key("ROOT", (), keys, TIME), TIME)))
+    plain = tuple(Key(key.name, (), (), TIME + 1) for key in keys)
+    (here / "b").write_bytes(write_hive(Hive(Key("ROOT", (), plain, TIME, OTHER_SECURITY), TIME)))
+    command = ["diff", "--reg", "--times", "--prefix", "HKLM\\X", "a", "b", "-o", "x.reg", "--force"]
+    assert run(*command) == 1
+    lines = capsys.readouterr().err.splitlines()
+    text = "warning: not in the .reg file, as none can say it (security, class, flags, time): "
+    assert lines == [f"{text}\\", *(f"{text}k{n:02}" for n in range(9)), "warning: and 3 more"]
+    assert run(*command, "-v") == 1
+    assert len(capsys.readouterr().err.splitlines()) == 13
+    assert run(*command, "-q") == 1
+    assert capsys.readouterr() == ("", "")
 
 
 def test_diff_is_refused(here: Path) -> None:
@@ -876,6 +973,53 @@ def test_through_pipes(here: Path) -> None:
         ["sh", "-c", f"{' '.join(command)} show -r SOFTWARE | head -c 1"], capture_output=True, check=False
     )
     assert early.stderr == b""
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-8"])
+def test_names_that_a_pipe_has_no_letters_for(here: Path, encoding: str) -> None:
+    """As stdout is on Windows, where it is no terminal."""
+    (here / "hive").write_bytes(write_hive(Hive(Key("ROOT", (sz("ä世", "界"),), (), TIME), TIME)))
+    command = [sys.executable, "-m", "wclayer", "hive"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for rest, text in ((["show", "hive"], '\\\n  ä世  REG_SZ  "界"\n'), (["diff", "hive", "other.hiv"], "")):
+        done = subprocess.run([*command, *rest], capture_output=True, check=False, env=environment)
+        assert (done.returncode, done.stderr) == (int(rest[0] == "diff"), b"")
+        out = done.stdout.replace(b"\r\n", b"\n")
+        assert out.startswith(text.encode(encoding, "backslashreplace"))
+        assert "ä世".encode(encoding, "backslashreplace") in out
+    done = subprocess.run([*command, "get", "hive", "", "ä世"], capture_output=True, check=True, env=environment)
+    assert done.stdout == "界\n".encode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+@pytest.mark.parametrize(
+    "command",
+    ["show -r -v hive", "show --json -r hive", "export --prefix HKLM hive", "diff hive other.hiv", "get hive k v"],
+)
+def test_a_reader_that_goes_away(here: Path, command: str) -> None:
+    keys = tuple(Key(f"k{n:05}", (sz("v", "x" * 100),), (), TIME) for n in range(3000))
+    keys += (Key("k", (sz("v", "x" * 300_000),), (), TIME),)
+    (here / "hive").write_bytes(write_hive(Hive(Key("ROOT", (), keys, TIME), TIME)))
+    line = f"{{ {sys.executable} -m wclayer hive {command}; echo $? >&2; }} | head -c 1"
+    for unbuffered in ("", "1"):
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(["sh", "-c", line], capture_output=True, check=False, env=environment)
+        assert done.stderr == b"141\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.parametrize(
+    "command", ["show SOFTWARE", "new -", "export SOFTWARE", "get SOFTWARE Acme Level", "new --force x"]
+)
+def test_an_output_that_is_full(here: Path, command: str) -> None:
+    arguments = [sys.executable, "-m", "wclayer", "hive", *command.split()]
+    for unbuffered in ("", "1"):
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, check=False, env=environment)
+        assert done.returncode == 15
+        assert done.stderr.startswith(b"wclayer: stdout: No space left on device -- make room")
+        assert done.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,21 @@ def test_a_tombstone_is_not_a_value_of_the_same_content() -> None:
     assert [one.what for one in compare(old, new)] == [What.VALUE]
 
 
+def test_of_two_values_of_one_name_the_first_counts() -> None:
+    twice = Key("", (sz("a", "1"), sz("A", "2")))
+    assert list(compare(twice, Key("", (sz("a", "1"),)))) == []
+    assert [one.new for one in compare(Key(""), twice)] == [sz("a", "1")]
+
+
+def test_handles_are_compared_and_not_said() -> None:
+    old, new = Key("", (), (Key("k", handle=1),)), Key("", (), (Key("k", handle=2),))
+    difference = Difference(("k",), What.HANDLE, 1, 2)
+    assert list(compare(old, new)) == [difference]
+    assert edits_of([difference])[1] == [difference]
+    made = list(compare(Key(""), new))
+    assert edits_of(made)[1] == made
+
+
 def test_changes_name_what_goes_by_its_topmost_key() -> None:
     old = Key("", (), (Key("a", (sz("v", "w"),), (Key("b", (), (Key("c"),)),)),))
     edits, unsaid = edits_of(compare(old, Key("")))

@@ -18,7 +18,7 @@ from ...regf.reg_print import encode_reg
 from ...win32.names import from_utf16
 from ..common import open_output
 from .places import accept_dirty_option, hive_options, hive_places, prefix_option, warn
-from .values import data_text, key_json, name_text, security_text, time_text, type_name, value_json
+from .values import data_text, key_json, mark_text, name_text, security_text, time_text, type_name, value_json
 
 __all__ = ["diff"]
 
@@ -93,8 +93,9 @@ def diff(
 def _say_unsaid(unsaid: list[str], *, verbose: bool) -> None:
     """What is different, and has no place in the .reg file."""
     for key in unsaid if verbose else unsaid[:_SHOWN]:
+        shown = printable(key) or "\\"
         click.echo(
-            f"warning: not in the .reg file, as none can say it (security, class, flags): {printable(key)}", err=True
+            f"warning: not in the .reg file, as none can say it (security, class, flags, time): {shown}", err=True
         )
     if len(unsaid) > _SHOWN and not verbose:
         click.echo(f"warning: and {len(unsaid) - _SHOWN:,} more", err=True)
@@ -117,7 +118,11 @@ def _print(pairs: Iterable[Compared], *, times: bool, whole: bool, quiet: bool) 
 def _texts(what: What, side: Key | Value | bytes | int, whole: bool) -> list[str]:
     """What one side has, behind the path of the key."""
     if isinstance(side, Key):
-        return ["", *(text for value in side.values for text in _texts(What.VALUE, value, whole))]
+        mark = mark_text(side)
+        return [
+            f"  {mark}" if mark else "",
+            *(text for value in side.values for text in _texts(What.VALUE, value, whole)),
+        ]
     if isinstance(side, Value):
         return [f"  {name_text(side.name)}  {type_name(side.type)}  {data_text(side, whole=whole)}"]
     if isinstance(side, bytes):

@@ -116,7 +116,7 @@ class _Written:
 @click.option("-o", "--output", "target", metavar="OUT", help="The changed hive; HIVE stays as it is.")
 @click.option("--in-place", is_flag=True, help="Change the file HIVE itself, whole or not at all.")
 @prefix_option
-@click.option("--force", is_flag=True, help="Replace OUT, if there is one.")
+@click.option("--force", is_flag=True, help="Replace OUT, if there is one; write to a terminal.")
 @epoch_option
 @accept_dirty_option
 @hive_options
@@ -152,13 +152,15 @@ def import_(
         raise UsageError("where to the changed hive?", expected="-o OUT or --in-place")
     if in_place and (found.place is not None or place == "-"):
         raise UsageError("--in-place is for a hive in a file of its own", got=place, hint="give -o OUT")
+    if place == reg_file == "-":
+        raise UsageError("hive and .reg file, both from stdin", hint="give one of them by its name")
     to_stdout = target == "-"
     if to_stdout and as_json:
         raise UsageError("--json, while the hive itself goes to stdout", hint="give -o FILE")
     missed = Missed()
     with hive_places(**options) as places:
         hive = places.hive(found)
-        with open_input(reg_file, ".reg file") as stream:
+        with open_input(reg_file, ".reg file", "give its name") as stream:
             edits = edits_of_reg(read_up_to(stream.read, MAX_REG), found, hive, source=reg_file, prefix=prefix)
         if time is None:
             time = hive.last_written if reg_file == "-" else from_unix_ns(os.stat(reg_file).st_mtime_ns)

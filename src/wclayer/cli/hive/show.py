@@ -15,7 +15,17 @@ from ...regf.model import Key
 from ...regf.names import key_order
 from ...win32.names import decode_wtf8, from_utf16
 from .places import accept_dirty_option, hive_options, hive_places, warn
-from .values import data_text, key_json, name_text, script_bytes, security_text, time_text, type_name, value_json
+from .values import (
+    data_text,
+    key_json,
+    mark_text,
+    name_text,
+    script_bytes,
+    security_text,
+    time_text,
+    type_name,
+    value_json,
+)
 
 __all__ = ["get", "show"]
 
@@ -42,8 +52,8 @@ def show(
     """Show a key of a hive: its values and subkeys.
 
     Keys have a backslash at their end, values a type and data, which are cut where they are long (whole with -v, which
-    also gives times, class names and security). Names and data are escaped where a terminal would take them for
-    something else; --json has them as they are, a list of keys.
+    also gives times, class names and security). In a differencing hive, keys say what they hide below. Names and data
+    are escaped where a terminal would take them for something else; --json has them as they are, a list of keys.
 
     \b
     Examples:
@@ -86,7 +96,7 @@ def _sorted(key: Key) -> list[Key]:
 def _key_text(key: Key, name: str, depth: int, *, verbose: bool, subkeys: bool) -> str:
     """The lines of a key; those of its subkeys, if they do not come by themselves, just with their names."""
     indent = _INDENT * depth
-    lines = [f"{indent}{printable(name)}\\"]
+    lines = [_marked(f"{indent}{printable(name)}\\", key)]
     indent += _INDENT
     if verbose:
         lines.append(f"{indent}written {time_text(key.last_written)}  {security_text(key.security)}")
@@ -97,8 +107,13 @@ def _key_text(key: Key, name: str, depth: int, *, verbose: bool, subkeys: bool) 
     type_width = max((len(row[1]) for row in rows), default=0)
     lines += [f"{indent}{row[0]:<{name_width}}  {row[1]:<{type_width}}  {row[2]}" for row in rows]
     if subkeys:
-        lines += [f"{indent}{printable(sub.name)}\\" for sub in _sorted(key)]
+        lines += [_marked(f"{indent}{printable(sub.name)}\\", sub) for sub in _sorted(key)]
     return "\n".join(lines)
+
+
+def _marked(line: str, key: Key) -> str:
+    mark = mark_text(key)
+    return f"{line}  {mark}" if mark else line
 
 
 def _print_json(walk: Iterator[tuple[int, Key, str]]) -> None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ...errors import FormatError, InexpressibleError, escaped, printable
-from ...regf.model import Key, RegType, Value
+from ...regf.model import Key, LayerSemantics, RegType, Value
 from ...win32.filetime import UNIX_EPOCH
 from ...win32.names import encode_wtf8, from_utf16
 from ...win32.sddl import format_sddl
@@ -20,6 +20,7 @@ __all__ = [
     "content",
     "data_text",
     "key_json",
+    "mark_text",
     "name_text",
     "script_bytes",
     "security_text",
@@ -30,6 +31,11 @@ __all__ = [
 
 _STRINGS: Final = (RegType.SZ, RegType.EXPAND_SZ, RegType.LINK)
 _SIZES: Final = {RegType.DWORD: 4, RegType.DWORD_BIG_ENDIAN: 4, RegType.QWORD: 8}
+_MARKS: Final = {
+    LayerSemantics.TOMBSTONE: "(deleted)",
+    LayerSemantics.SUPERSEDE_LOCAL: "(supersedes local)",
+    LayerSemantics.SUPERSEDE_TREE: "(supersedes tree)",
+}
 _SHOWN_BYTES: Final = 32
 _SHOWN_STRINGS: Final = 20
 
@@ -69,6 +75,11 @@ def content(value: Value) -> str | int | list[str] | None:
 def name_text(name: str) -> str:
     """A value's name."""
     return printable(name) if name else "(default)"
+
+
+def mark_text(key: Key) -> str:
+    """What a key of a differencing hive does to the one below, where that is more than to add to it."""
+    return _MARKS.get(key.semantics, "")
 
 
 def data_text(value: Value, *, whole: bool = False) -> str:
@@ -155,6 +166,7 @@ def key_json(key: Key, path: str) -> dict[str, Any]:
         "flags": key.flags,
         "control": key.control,
         "layer": key.layer,
+        "handle": key.handle,
         "values": [value_json(value) for value in key.values],
         "subkeys": [sub.name for sub in key.subkeys],
     }
