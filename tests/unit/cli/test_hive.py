@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -10,20 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.hives import (
-    CONFIG,
-    SOFTWARE,
-    hives_in,
-    run,
-)
+from tests.unit.cli.hives import CONFIG, DIRTY, LOG, SOFTWARE, hives_in, reg, run
 from tests.unit.regf.samples import TIME
 from wclayer.cli.main import cli, main
-from wclayer.errors import (
-    LayerError,
-    NotFoundError,
-    UsageError,
-    WclayerError,
-)
+from wclayer.errors import LayerError, NotFoundError, UsageError, WclayerError
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import Hive, Key, sz
 from wclayer.regf.reader import read_hive
@@ -36,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return hives_in(tmp_path, monkeypatch)
 
 
-# --- places ------------------------------------------------------------------------
+# --- places -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("place", ["base", "base.tar", "oci:img:t", "oci:img:t#0"])
@@ -186,7 +177,7 @@ def test_a_terminal_is_no_input(here: Path, monkeypatch: pytest.MonkeyPatch) -> 
         run("import", "SOFTWARE", "-", "-o", "x")
 
 
-# --- the whole program -------------------------------------------------------------
+# --- the whole program --------------------------------------------------------------
 
 
 def test_through_pipes(here: Path) -> None:
@@ -288,3 +279,53 @@ def test_import_of_all_that_comes_through_a_pipe(here: Path) -> None:
         process.stdin.close()
     assert process.returncode == 0
     assert len(read_hive((here / "piped").read_bytes()).root.subkeys) == 5000
+
+
+def test_quiet_says_nothing_but_errors(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "x.reg").write_bytes(reg("[HKLM\\SOFTWARE\\A]", '"nothing"=-'))
+    (here / "dirty").write_bytes(DIRTY)
+    (here / "dirty.LOG1").write_bytes(LOG)
+    for arguments, code in (
+        (["show", "-r", "SOFTWARE"], 0),
+        (["get", "SOFTWARE", "Acme", "Level"], 0),
+        (["get", "--raw", "SOFTWARE", "Acme", "Level"], 0),
+        (["check", "dirty"], 1),
+        (["export", "SOFTWARE", "-o", "a.reg"], 0),
+        (["import", "SOFTWARE", "x.reg", "-o", "b"], 0),
+        (["import", "SOFTWARE", "x.reg", "--in-place"], 0),
+        (["new", "c"], 0),
+        (["diff", "SOFTWARE", "other.hiv"], 1),
+        (["diff", "--reg", "b", "SYSTEM", "--prefix", "HKLM\\X", "-o", "d.reg"], 1),
+        (["merge", "other.hiv", "Software_Delta", "SYSTEM", "-o", "e"], 0),
+        (["recover", "dirty", "dirty.LOG1", "-o", "f"], 0),
+    ):
+        assert run(arguments[0], "-q", *arguments[1:]) == code
+        assert capsys.readouterr() == ("", "")
+    assert {path.name for path in here.iterdir()} >= {"a.reg", "b", "c", "d.reg", "e", "f"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "kind", "path"),
+    [
+        (["show", "nowhere"], 12, "NotFoundError", "nowhere"),
+        (["import", "Software_Delta", "new.reg", "-o", "x"], 18, "InexpressibleError", "Software_Delta"),
+        (["check", "base"], 2, "UsageError", "base"),
+        (["diff", "SOFTWARE", "bad"], 10, "HiveError", "bad"),
+        (["import", "SOFTWARE", "bad", "-o", "x"], 10, "SpecError", "bad"),
+        (["new", "SOFTWARE"], 13, "AlreadyExistsError", "SOFTWARE"),
+        (["recover", "bad", "SOFTWARE", "-o", "x"], 10, "HiveError", "bad"),
+    ],
+)
+def test_errors_in_json(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, kind: str, path: str
+) -> None:
+    (here / "bad").write_bytes(b"bad")
+    (here / "new.reg").write_bytes(reg("[HKLM\\SOFTWARE\\A]"))
+    with pytest.raises(SystemExit) as caught:
+        main(["hive", *arguments, "--json"])
+    assert caught.value.code == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    found = json.loads(err)
+    assert (found["code"], found["class"], found["path"]) == (code, kind, path)
+    assert not (here / "x").exists()

@@ -7,21 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.hives import (
-    CONFIG,
-    SOFTWARE,
-    VALUES,
-    folder,
-    hives_in,
-    reg,
-    run,
-)
+from tests.unit.cli.hives import CONFIG, SOFTWARE, VALUES, folder, hives_in, reg, run
 from tests.unit.regf.samples import OTHER_SECURITY, TIME
-from wclayer.errors import (
-    InexpressibleError,
-    NotFoundError,
-    UsageError,
-)
+from wclayer.errors import InexpressibleError, NotFoundError, UsageError
 from wclayer.regf.model import Hive, Key, dword, sz
 from wclayer.regf.writer import write_hive
 

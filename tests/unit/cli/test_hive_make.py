@@ -7,25 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.hives import (
-    CONFIG,
-    DIRTY,
-    INHERIT,
-    LOG,
-    MINIMAL,
-    SOFTWARE,
-    acme,
-    hives_in,
-    reg,
-    run,
-)
+from tests.unit.cli.hives import CONFIG, DIRTY, INHERIT, LOG, MINIMAL, SOFTWARE, acme, hives_in, reg, run
 from tests.unit.regf.samples import TIME
-from wclayer.errors import (
-    AlreadyExistsError,
-    HiveError,
-    InexpressibleError,
-    UsageError,
-)
+from wclayer.errors import AlreadyExistsError, HiveError, InexpressibleError, UsageError
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import Hive, Key, dword, sz
 from wclayer.regf.reader import read_hive
@@ -38,7 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return hives_in(tmp_path, monkeypatch)
 
 
-# --- new ---------------------------------------------------------------------------
+# --- new --------------------------------------------------------------------------
 
 
 def test_new(here: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -62,7 +46,7 @@ def test_new(here: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.C
     assert not (here / "d").exists()
 
 
-# --- merge -------------------------------------------------------------------------
+# --- merge ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -105,7 +89,7 @@ def test_merge_of_differencing_hives(here: Path, capsys: pytest.CaptureFixture[s
     assert acme(here / "one").value("Version") == sz("Version", "3.0")
 
 
-# --- dirty and broken hives --------------------------------------------------------
+# --- dirty and broken hives ---------------------------------------------------------
 
 
 def test_a_dirty_hive_says_what_to_do(here: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -11,24 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.hives import (
-    CONFIG,
-    MINIMAL,
-    SOFTWARE,
-    VALUES,
-    acme,
-    hives_in,
-    reg,
-    run,
-)
+from tests.unit.cli.hives import CONFIG, DIRTY, MINIMAL, SOFTWARE, VALUES, acme, hives_in, reg, run
 from tests.unit.regf.samples import TIME
-from wclayer.errors import (
-    AlreadyExistsError,
-    InexpressibleError,
-    NotFoundError,
-    SpecError,
-    UsageError,
-)
+from wclayer.errors import AlreadyExistsError, HiveError, InexpressibleError, NotFoundError, SpecError, UsageError
 from wclayer.regf.model import Hive, Key, dword, sz
 from wclayer.regf.reader import read_hive
 from wclayer.regf.writer import write_hive
@@ -40,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return hives_in(tmp_path, monkeypatch)
 
 
-# --- export ------------------------------------------------------------------------
+# --- export -----------------------------------------------------------------------
 
 
 def test_export_and_import_give_the_same(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +114,7 @@ def test_no_line_of_a_reg_file_comes_from_a_name(here: Path) -> None:
     assert not list(here.glob("x*"))
 
 
-# --- import ------------------------------------------------------------------------
+# --- import -----------------------------------------------------------------------
 
 
 def test_import(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,3 +227,41 @@ def test_import_is_refused(here: Path) -> None:
     assert run("import", "other.hiv", "y.reg", "--prefix", "HKLM\\Loaded", "-o", "x") == 0
     with pytest.raises(SpecError, match="a key of another hive"):
         run("import", "other.hiv", "y.reg", "--prefix", "HKLM\\Loaded\\A\\B", "-o", "z")
+
+
+@pytest.mark.parametrize("kind", [OSError(errno.ENOSPC, "No space left on device"), SystemExit(143)])
+def test_a_hive_is_changed_whole_or_not_at_all(
+    here: Path, monkeypatch: pytest.MonkeyPatch, kind: BaseException
+) -> None:
+    """Also where its link leads; and with other hard links of it left alone."""
+
+    def fails(_: Hive) -> bytes:
+        raise kind
+
+    (here / "x.reg").write_bytes(reg("[HKLM\\SOFTWARE\\A]"))
+    (here / "links").mkdir()
+    (here / "links" / "SOFTWARE").symlink_to("../SOFTWARE")
+    os.link(here / "SOFTWARE", here / "other name")
+    before = sorted(here.rglob("*"))
+    with monkeypatch.context() as patched:
+        patched.setattr("wclayer.cli.hive.reg_files.write_hive", fails)
+        for arguments in (["links/SOFTWARE", "--in-place"], ["SOFTWARE", "-o", "out"]):
+            with pytest.raises(type(kind)):
+                run("import", arguments[0], "x.reg", *arguments[1:])
+    assert sorted(here.rglob("*")) == before
+    assert (here / "SOFTWARE").read_bytes() == SOFTWARE
+    assert run("import", "links/SOFTWARE", "x.reg", "--in-place") == 0
+    assert read_hive((here / "SOFTWARE").read_bytes()).root.subkey("A") is not None
+    assert (here / "other name").read_bytes() == SOFTWARE
+    assert sorted(here.rglob("*")) == before
+
+
+def test_import_in_place_of_a_dirty_hive(here: Path) -> None:
+    (here / "SOFTWARE").write_bytes(DIRTY)
+    (here / "x.reg").write_bytes(reg("[HKLM\\SOFTWARE\\A]"))
+    with pytest.raises(HiveError, match="not wholly written"):
+        run("import", "SOFTWARE", "x.reg", "--in-place")
+    assert (here / "SOFTWARE").read_bytes() == DIRTY
+    assert run("import", "--accept-dirty", "SOFTWARE", "x.reg", "--in-place") == 0
+    assert run("check", "-q", "SOFTWARE") == 0
+    assert acme(here / "SOFTWARE").values == VALUES

@@ -10,19 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cli.hives import (
-    DIRTY,
-    INHERIT,
-    acme,
-    hives_in,
-    run,
-)
+from tests.unit.cli.hives import DIRTY, INHERIT, acme, hives_in, run
 from tests.unit.regf.samples import OTHER_SECURITY, TIME, Broken, small
-from wclayer.errors import (
-    InexpressibleError,
-    NotFoundError,
-    UsageError,
-)
+from wclayer.errors import InexpressibleError, NotFoundError, UsageError
 from wclayer.regf.model import Hive, Key, Value, dword, sz
 from wclayer.regf.writer import write_hive
 
@@ -33,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return hives_in(tmp_path, monkeypatch)
 
 
-# --- show --------------------------------------------------------------------------
+# --- show -------------------------------------------------------------------------
 
 
 def test_show_a_key(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,7 +142,7 @@ def test_show_what_a_differencing_hive_hides(here: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out == "+ gone\\  (deleted)\n"
 
 
-# --- get ---------------------------------------------------------------------------
+# --- get --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -209,7 +199,7 @@ def test_get_what_is_not_there_or_not_what_it_says(here: Path) -> None:
         run("get", "--raw", "--json", "SOFTWARE", "Acme")
 
 
-# --- check -------------------------------------------------------------------------
+# --- check ------------------------------------------------------------------------
 
 
 def test_check(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
