@@ -13,7 +13,7 @@ from tests.strategies import TIMES, Item, files, items_of, layers, seen, tar_of
 from tests.tarcheck import assert_fields
 from wclayer import export_layer_to_tar, import_layer_from_tar, open_layer
 from wclayer.entry import Directory, File, HardLink, Whiteout
-from wclayer.stores.posix_source import PosixLayer
+from wclayer.stores.folder_source import LayerFolder
 from wclayer.win32.names import encode_wtf8, upcase
 
 ROUND_TRIP = settings(
@@ -141,7 +141,7 @@ def test_random_access(items: list[Item]) -> None:
     with tempfile.TemporaryDirectory() as name:
         import_layer_from_tar(io.BytesIO(tar_of(items)), Path(name, "a"))
         layer = open_layer(Path(name, "a"))
-        assert isinstance(layer, PosixLayer)
+        assert isinstance(layer, LayerFolder)
         with layer:
             for entry, content, _ in items_of(tar_of(items)):
                 if isinstance(entry, Directory | File):

@@ -18,7 +18,7 @@ from ..images.places import parse_place
 from ..images.reading import open_image
 from ..layers.exporting import export_layer_to_tar
 from ..layertar.compression import Compression
-from ..stores.posix_source import PosixLayer
+from ..stores.folders import open_folder
 from .common import (
     choice_of,
     common_options,
@@ -156,5 +156,5 @@ def export(
 
 
 def _is_base(folder: str) -> bool:
-    with PosixLayer(folder) as layer:
+    with open_folder(folder) as layer:
         return layer.base

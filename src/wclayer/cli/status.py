@@ -7,7 +7,7 @@ import json
 import click
 
 from ..errors import printable
-from ..stores.posix_source import PosixLayer
+from ..stores.folders import open_folder
 from .common import common_options
 
 __all__ = ["status"]
@@ -38,7 +38,7 @@ def status(
       wclayer status --verify-content --exit-code --json nanoserver
     """
     found: dict[str, list[str]] = {"new": [], "changed": [], "gone": []}
-    with PosixLayer(folder, verify_content=verify_content) as layer:
+    with open_folder(folder, verify_content=verify_content) as layer:
         for state, path in layer.status():
             found[state].append(path)
     if as_json:

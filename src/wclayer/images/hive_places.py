@@ -26,8 +26,8 @@ from ..regf.model import Hive, Key
 from ..regf.reader import read_hive
 from ..regf.reg_text import ROOTS
 from ..registry.registries import Registries
+from ..stores.folder_source import LayerFolder
 from ..stores.host import host_errors
-from ..stores.posix_source import PosixLayer
 from ..stores.rules import FILES, HIVES, UTILITY_VM
 from ..win32.names import encode_wtf8, upcase
 from .choosing import Choice
@@ -288,7 +288,7 @@ class HivePlaces:
         if place.place is None or place.inside is not None:
             raise UsageError("one hive, where an image or layer must be", path=place.text)
         with self._layers(place.place, alone=False) as layers:
-            if any(isinstance(lowest, PosixLayer) and not lowest.base for lowest in layers[:1]):
+            if any(isinstance(lowest, LayerFolder) and not lowest.base for lowest in layers[:1]):
                 raise UsageError("a non-base layer without those below it", path=place.text, hint=_PARENTS)
             try:
                 files = gather(layers, temporary=self._temporary, accept_dirty=self._accept_dirty)
@@ -321,7 +321,7 @@ class HivePlaces:
             sources: list[Source] = []
             for path in (*reversed(self._parents), place.path):
                 layer = open_layer(path)
-                if isinstance(layer, PosixLayer):
+                if isinstance(layer, LayerFolder):
                     stack.enter_context(layer)
                 sources.append(layer)
             yield sources

@@ -20,8 +20,8 @@ from ..regf.bcd import minimal_bcd
 from ..regf.check import check_hive, require_loadable
 from ..regf.minimal import minimal_hive
 from ..stores.confine import Root
+from ..stores.folders import open_folder
 from ..stores.host import host_errors
-from ..stores.posix_source import PosixLayer
 from ..stores.rules import FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES
 from ..win32.filetime import from_unix_ns, to_unix_ns
 from ..win32.names import decode_wtf8, upcase
@@ -91,7 +91,7 @@ def convert_to_base_layer(
 
 
 def _check_kind(path: str | os.PathLike[str]) -> None:
-    with PosixLayer(path, non_base=False) as layer:
+    with open_folder(path, non_base=False) as layer:
         if not layer.base or any(upcase(entry.path).endswith("_DELTA") for entry in layer.children(HIVES)):
             raise UsageError(
                 "a non-base layer, which needs no hives of its own",

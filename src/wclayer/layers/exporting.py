@@ -15,8 +15,9 @@ from ..entry import Entry, Summary
 from ..errors import DigestMismatchError, UsageError, WclayerError
 from ..layertar.compression import Compressed, Compression
 from ..layertar.writer import TarWriter
+from ..stores.folder_source import Framed, LayerFolder
+from ..stores.folders import open_folder
 from ..stores.host import host_errors
-from ..stores.posix_source import Framed, PosixLayer
 from .stack import Stack, check_parents
 
 __all__ = ["export_layer_to_tar"]
@@ -53,7 +54,7 @@ def export_layer_to_tar(
     if modes and framing == "original":
         raise UsageError("modes in the original framing, which has its own", hint="say --framing canonical")
     non_base = True if parents else None
-    with Stack(parents) as stack, PosixLayer(path, non_base=non_base, verify_content=verify_content) as layer:
+    with Stack(parents) as stack, open_folder(path, non_base=non_base, verify_content=verify_content) as layer:
         if parents:
             if layer.base:
                 raise UsageError("parents for a base layer, which has none", path=layer.path)
@@ -83,7 +84,7 @@ def export_layer_to_tar(
     return summary
 
 
-def _canonical(layer: PosixLayer) -> Generator[Framed, None, None]:
+def _canonical(layer: LayerFolder) -> Generator[Framed, None, None]:
     for entry, body in layer.entries():
         yield Framed(entry, body)
 

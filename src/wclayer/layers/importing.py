@@ -10,7 +10,7 @@ from typing import BinaryIO
 from ..entry import Entry, Summary
 from ..errors import DigestMismatchError, UsageError, WclayerError
 from ..layertar.reader import TarSource
-from ..stores.posix import PosixSink
+from ..stores.folders import new_folder
 from .stack import Stack
 
 __all__ = ["import_layer_from_tar", "parse_digest"]
@@ -48,7 +48,7 @@ def import_layer_from_tar(
     """
     expected = None if diff_id is None else parse_digest(diff_id)
     with Stack(parents) as stack:
-        sink = PosixSink(path, parents=stack if parents else None, parent_diff_ids=stack.diff_ids, force=force)
+        sink = new_folder(path, parents=stack if parents else None, parent_diff_ids=stack.diff_ids, force=force)
         source = TarSource(stream, framing=sink.add_framing)
         with sink:
             for entry, body in source.entries():

@@ -7,13 +7,14 @@ from typing import BinaryIO
 
 from ..errors import NotFoundError
 from ..layertar.reader import TarSource
+from ..stores.folder_source import LayerFolder
+from ..stores.folders import open_folder
 from ..stores.host import host_errors
-from ..stores.posix_source import PosixLayer
 
 __all__ = ["open_layer"]
 
 
-def open_layer(layer: str | os.PathLike[str] | BinaryIO) -> PosixLayer | TarSource:
+def open_layer(layer: str | os.PathLike[str] | BinaryIO) -> LayerFolder | TarSource:
     """The layer in a layer folder, a layer tar (plain, gzip or zstd), or a binary file object with such a tar.
 
     A folder gives a `RandomSource`, which is a context manager; a tar given by its path gives a `Source` that can be
@@ -23,7 +24,7 @@ def open_layer(layer: str | os.PathLike[str] | BinaryIO) -> PosixLayer | TarSour
         return TarSource(layer)
     path = os.fspath(layer)
     if os.path.isdir(path):
-        return PosixLayer(path)
+        return open_folder(path)
     if not os.path.exists(path):
         raise NotFoundError("no such layer folder or tar", path=path)
 

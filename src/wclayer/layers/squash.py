@@ -21,7 +21,7 @@ from typing import TypeAlias
 from ..entry import AlternateStream, Body, Directory, Entry, File, Source, Whiteout
 from ..errors import LayerError, StorageError, UsageError, WclayerError
 from ..layertar.reader import TarSource
-from ..stores.posix_source import PosixLayer
+from ..stores.folder_source import LayerFolder
 from ..stores.rules import FILES, HIVES, UTILITY_VM, check_entry
 from ..stores.spool import Spool
 from .registry_files import RegistryFiles
@@ -63,7 +63,7 @@ class SquashedLayer:
                     f"layer {number} can be read only once, as from a pipe, and squash reads each layer twice",
                     hint="give the tar as a file",
                 )
-            if isinstance(layer, PosixLayer) and layer.base != (number == 0):
+            if isinstance(layer, LayerFolder) and layer.base != (number == 0):
                 what = "a base layer that is not the lowest" if number else "the lowest layer is no base layer"
                 raise UsageError(what, path=layer.path, hint=BASE_FIRST)
         self._layers = layers
@@ -72,7 +72,7 @@ class SquashedLayer:
         self._temporary = temporary
         self._reading = reading
         self._read = 0
-        self._diff_ids = [layer.diff_id if isinstance(layer, PosixLayer) else None for layer in layers]
+        self._diff_ids = [layer.diff_id if isinstance(layer, LayerFolder) else None for layer in layers]
         self.warnings: list[str] = []
         self._check_parents()
 
@@ -111,7 +111,7 @@ class SquashedLayer:
     def _check_parents(self) -> None:
         """Layer folders know what they were imported onto."""
         for number, layer in enumerate(self._layers):
-            if isinstance(layer, PosixLayer) and number:
+            if isinstance(layer, LayerFolder) and number:
                 try:
                     check_parents(layer, self._diff_ids[number - 1 :: -1])
                 except UsageError as error:
@@ -123,7 +123,7 @@ class SquashedLayer:
         layer = self._layers[number]
         if isinstance(layer, TarSource):
             return layer.summary().diff_id
-        return layer.diff_id if isinstance(layer, PosixLayer) else None
+        return layer.diff_id if isinstance(layer, LayerFolder) else None
 
     def _names(self, spool: Spool, hives: SquashedHives) -> tuple[View, View | None]:
         """What all layers show, and what those show that are not squashed."""

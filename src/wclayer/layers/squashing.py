@@ -12,9 +12,8 @@ from ..entry import Entry, Source, Summary
 from ..errors import UsageError, WclayerError
 from ..layertar.compression import Compressed, Compression
 from ..layertar.writer import TarWriter
+from ..stores.folders import new_folder, open_folder
 from ..stores.host import host_errors
-from ..stores.posix import PosixSink
-from ..stores.posix_source import PosixLayer
 from .opening import open_layer
 from .squash import SquashedLayer
 
@@ -98,7 +97,7 @@ def squash_to_folder(
             reading=reading,
         )
         so_far = Summary()
-        with PosixSink(path, force=force) as sink:
+        with new_folder(path, force=force) as sink:
             for entry, body in squashed.entries():
                 try:
                     sink.add(entry, body)
@@ -129,7 +128,7 @@ def _opened(layer: AnyLayer, number: int, count: int) -> Iterator[Source]:
     path = os.fspath(layer)
     if os.path.isdir(path):
         few = max(1, _DESCRIPTORS // count)
-        with PosixLayer(path, non_base=True if number else None, descriptors=few) as folder:
+        with open_folder(path, non_base=True if number else None, descriptors=few) as folder:
             yield folder
         return
     tar = open_layer(path)

@@ -12,7 +12,8 @@ from typing import Self
 
 from ..entry import Body, Entry
 from ..errors import NotFoundError, UsageError
-from ..stores.posix_source import PosixLayer
+from ..stores.folder_source import LayerFolder
+from ..stores.folders import open_folder
 from .merged import seen
 
 __all__ = ["Stack"]
@@ -28,12 +29,12 @@ class Stack:
     """
 
     def __init__(self, parents: Sequence[str | os.PathLike[str]]) -> None:
-        self.layers: list[PosixLayer] = []
+        self.layers: list[LayerFolder] = []
         try:
             for number, path in enumerate(parents):
                 non_base = None if number == len(parents) - 1 else True
                 few = max(1, 64 // len(parents))  # up to 127 layers are open at once
-                self.layers.append(PosixLayer(path, non_base=non_base, descriptors=few))
+                self.layers.append(open_folder(path, non_base=non_base, descriptors=few))
             self._check_order()
         except BaseException:
             self.close()
@@ -80,7 +81,7 @@ class Stack:
         return found[0].open(path, stream)
 
 
-def check_parents(layer: PosixLayer, given: Sequence[str | None]) -> None:
+def check_parents(layer: LayerFolder, given: Sequence[str | None]) -> None:
     """Raise UsageError if `layer` is known to have been imported onto others than those of `given`, nearest first."""
     recorded = layer.parent_diff_ids
     if recorded is None:

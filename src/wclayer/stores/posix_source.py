@@ -1,331 +1,171 @@
-"""Reading a layer folder: its entries in hcsshim's order, or in that of the tar it came from.
+"""Reading a layer folder on any file system.
 
-hcsshim's: depth first, names of a directory in byte order, whiteouts after their
-directory, the first of a file's names with its data. `posix_tree` says what each
-object of the folder is.
+A file that is new gets defaults, one that changed keeps its security and attributes
+with new content and times, one that is gone is gone. *Changed*: its size differs from
+the record, or its mtime differs and its SHA-256 does too; so copying the folder changes
+nothing. Directories never count as changed. Defaults depend on nothing but the tree.
 """
 
 from __future__ import annotations
 
+import os
 import stat
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator
+from contextlib import closing
 
-from ..entry import AlternateStream, Body, Directory, Entry, HardLink, Whiteout
-from ..errors import FormatError, RecordError
-from ..layertar.framing import Piece, PieceKind, read_framing
-from ..win32.names import check_component, encode_wtf8, upcase
+from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink
+from ..errors import FormatError, InexpressibleError, NotFoundError, RecordError
+from ..win32.filetime import from_unix_ns
+from .defaults import changed_file, new_directory, new_file, new_hard_link, resized
 from .folder_body import FolderBody
-from .host import host_errors
-from .posix_tree import Links, Node, PosixTree, fits
-from .record import Kind, Row, hard_link
-from .record_reader import RecordReader
-from .rules import FILES, HIVES, UTILITY_VM
+from .folder_source import LayerFolder
+from .folder_tree import Links, Node
+from .host import shown
+from .links import host_target, windows_link
+from .posix import STREAMS
+from .record import Kind, Row, hard_link, host_time
 
-__all__ = ["Framed", "PosixLayer"]
-
-_MAX_CACHE: Final = 4096  # directories
-
-
-@dataclass(slots=True)
-class Framed:
-    """A step of an export in the tar's own order: an entry as it is now, and the tar's bytes for it if they still hold.
-
-    Without a piece, the entry is to be written anew; without an entry, the piece stands for itself.
-    """
-
-    entry: Entry | None = None
-    body: Body | None = None
-    piece: Piece | None = None
+__all__ = ["PosixLayer"]
 
 
-@dataclass(slots=True)
-class _Recorded:
-    """A row of the record, and what has become of it."""
+class PosixLayer(LayerFolder):
+    """A layer folder on any file system (see FolderTree)."""
 
-    row: Row | None  # None: a stream that moved with its file to another name
-    path: str
-    entry: Entry | None = None  # as it is now; None: gone
-    body: Body | None = None
-    untouched: bool = False  # the tar's bytes for it still hold
-    changed: bool = False  # the user has edited it
-    below: bool = False  # gone with its directory
+    def _entry(self, node: Node, links: Links | None) -> tuple[Entry, Body | None]:
+        mode = node.found.st_mode
+        if stat.S_ISDIR(mode):
+            return self._directory(node), None
+        if stat.S_ISLNK(mode):
+            return self._symlink(node, links), None
+        if stat.S_ISREG(mode):
+            return self._file(node, links)
+        raise InexpressibleError(
+            "a special file, which no Windows layer can hold",
+            path=node.path,
+            hint="remove it from the folder",
+        )
 
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A directory of the record: where it is, and whether it is still there."""
-
-    path: str
-    host: bytes
-    there: bool
-
-
-class PosixLayer(PosixTree):
-    """The layer folder `path` as a source with random access. Closed by close(), or as a context manager."""
-
-    restartable = True
-    edited = False  # has framed(), once exhausted, met anything that is not as the tar had it?
-
-    # --- hcsshim's order ------------------------------------------------------
-
-    def entries(self) -> Iterator[tuple[Entry, Body | None]]:
-        links = Links()
-        whiteouts = self._whiteouts()
-        roots = (FILES, UTILITY_VM) if self.base else (FILES, HIVES, UTILITY_VM)
-        with host_errors(self.path):
-            nodes = {node.path: node for node in self._children("", b"", 0)}
-            for root in roots:
-                yield from (self._gone(path) for path in whiteouts.pop("", ()))
-                if root in nodes:
-                    yield from self._walk(nodes[root], links, whiteouts)
-
-    def _walk(self, node: Node, links: Links, whiteouts: dict[str, list[str]]) -> Iterator[tuple[Entry, Body | None]]:
-        stack: list[Iterator[Node]] = [iter((node,))]
-        while stack:
-            node = next(stack[-1], None)  # type: ignore[assignment]
-            if node is None:
-                stack.pop()  # type: ignore[unreachable]
-                continue
-            entry, body = self._entry(node, links)
-            try:
-                yield entry, body
-                if not isinstance(entry, HardLink):
-                    yield from self._streams(node)
-            finally:
-                if isinstance(body, FolderBody):
-                    body.close()
+    def _directory(self, node: Node) -> Directory:
+        if node.row is not None and self._record is not None:
+            entry = self._record.entry(node.row, node.path)
             if isinstance(entry, Directory):
-                for path in whiteouts.pop(upcase(entry.path), ()):
-                    yield self._gone(path)
-                if stat.S_ISDIR(node.found.st_mode):
-                    stack.append(iter(self._sorted(node)))
+                return entry
+        return new_directory(node.path, _mtime(node))
 
-    def _gone(self, path: str) -> tuple[Entry, None]:
-        return Whiteout(path), None
+    def _symlink(self, node: Node, links: Links | None) -> Directory | File | HardLink:
+        target = self._root.readlink(node.host)
+        if node.row is not None and self._record is not None:
+            root = self._root_row(node.row)
+            entry = self._record.entry(root, node.path)
+            if entry.reparse_data is not None and host_target(node.path, entry.reparse_data) == target:
+                if links is not None and isinstance(entry, File) and (link := self._link(node, root, links)):
+                    return link
+                return entry
+            node.changed = True
+        make = new_directory if self._leads_to_directory(node, target) else new_file
+        return make(node.path, _mtime(node), reparse_data=windows_link(node.path, target))
 
-    def _whiteouts(self) -> dict[str, list[str]]:
-        """The whiteouts by the upper case of the deepest directory above them that this layer has."""
-        result: dict[str, list[str]] = {}
-        if self._record is None:
-            return result
-        for path in self._record.whiteouts():
-            directory = path.rpartition("/")[0]
-            while directory and not isinstance(self.lookup(directory), Directory):
-                directory = directory.rpartition("/")[0]
-            result.setdefault(upcase(directory), []).append(path)
-        for paths in result.values():
-            paths.sort(key=encode_wtf8)
-        return result
+    def _leads_to_directory(self, node: Node, target: bytes) -> bool:
+        """windows_link() has made sure that the target lies inside, so the host may follow it."""
+        directory = os.path.join(os.fsencode(self.path), os.path.dirname(node.host))
+        return os.path.isdir(os.path.join(directory, target))
 
-    # --- the tar's own order --------------------------------------------------
-
-    @property
-    def has_framing(self) -> bool:
-        """Does the record know the tar that the layer came from, byte for byte?"""
-        return self._record is not None and any(True for _ in self._record.framing())
-
-    def framed(self) -> Generator[Framed, None, None]:
-        """The layer in the order of the tar it came from, what is new before that tar's end.
-
-        Raises RecordError for framing that does not fit the record.
-        """
-        record = self._record
-        if record is None:
-            raise RecordError("no layer.db, and so no framing", path=self.path)
-        self.edited = False
-        with host_errors(self.path):
-            links = Links()
-            rows = self._recorded(record, links)
-            whiteouts = record.whiteouts()
-            ended = False
-            for piece in read_framing(record.framing()):
-                if piece.kind == PieceKind.ROW:
-                    yield from self._framed_row(rows, piece)
-                elif piece.kind == PieceKind.WHITEOUT:
-                    path = next(whiteouts, None)
-                    if path is None:
-                        raise self._misfit("more whiteouts than the record")
-                    yield Framed(Whiteout(path), piece=piece)
-                else:
-                    if piece.kind == PieceKind.END and not ended:
-                        ended = True
-                        yield from self._rest(rows)
-                        for entry, body in self._new(links):
-                            self.edited = True
-                            yield Framed(entry, body)
-                    yield Framed(piece=piece)
-            if not ended or next(whiteouts, None) is not None:
-                raise self._misfit("fewer entries than the record")
-
-    def _framed_row(self, rows: Iterator[_Recorded], piece: Piece) -> Iterator[Framed]:
-        for was in rows:
-            if was.entry is None or not was.untouched:
-                self.edited = True
-            if was.entry is not None:
-                yield Framed(was.entry, was.body, piece if was.untouched else None)
-            if was.row is not None:
-                return
-        raise self._misfit("more entries than the record")
-
-    def _rest(self, rows: Iterator[_Recorded]) -> Iterator[Framed]:
-        for was in rows:
-            if was.row is not None:
-                raise self._misfit("fewer entries than the record")
-            yield Framed(was.entry, was.body)
-
-    def _misfit(self, what: str) -> RecordError:
-        return RecordError(f"layer.db: the framing has {what}", path=self.path, hint="export with --framing canonical")
-
-    def _recorded(self, record: RecordReader, links: Links) -> Iterator[_Recorded]:
-        """What has become of each row, in the order of import."""
-        places: dict[int, _Place] = {}
-        owner: _Recorded | None = None
-        for number, row in enumerate(record.rows(), 1):
-            if row.id != number:
-                raise self._misfit("other entries than the record")
-            if row.kind == Kind.STREAM:
-                yield self._recorded_stream(record, row, owner)
-                continue
-            parent = self._place(record, row.parent, row.id, places)
-            was, node, host = self._become(record, row, parent, links)
-            if row.kind == Kind.DIRECTORY:
-                if len(places) >= _MAX_CACHE:
-                    places.clear()
-                there = node is not None and stat.S_ISDIR(node.found.st_mode)
-                places[row.id] = _Place(was.path, host, there)
-            elif row.kind == Kind.LINK and not isinstance(was.entry, HardLink | None) and node is not None:
-                # It takes the place of a first name that is gone, and its streams.
-                yield was
-                for entry, body in self._streams(node):
-                    yield _Recorded(None, was.path, entry, body)
-                continue
-            owner = was
-            try:
-                yield was
-            finally:
-                if isinstance(was.body, FolderBody):
-                    was.body.close()
-
-    def _place(self, record: RecordReader, number: int, child: int, places: dict[int, _Place]) -> _Place:
-        """The directory of row `number`, in which row `child` lies."""
-        above: list[Row] = []
-        while number and number not in places:
-            if number >= child:
-                raise RecordError("layer.db: an entry before its directory", path=self.path, got=child)
-            row = record.get(number)
-            if row.kind != Kind.DIRECTORY:
-                raise RecordError("layer.db: an entry in something that is no directory", path=self.path, got=child)
-            above.append(row)
-            child, number = number, row.parent
-        place = places[number] if number else _Place("", b"", True)
-        for row in reversed(above):
-            path, host = self._name(record, row, place)
-            node = self._known(row, path, host) if place.there else None
-            place = places[row.id] = _Place(path, host, node is not None and stat.S_ISDIR(node.found.st_mode))
-        return place
-
-    def _name(self, record: RecordReader, row: Row, parent: _Place) -> tuple[str, bytes]:
-        try:
-            check_component(row.name)
-        except FormatError as error:
-            error.at(f"{parent.path}/{row.name}")
-            raise
-        own = record.more(row).get("host_name") or encode_wtf8(row.name)
-        if not parent.path:
-            return row.name, own
-        return f"{parent.path}/{row.name}", b"%b/%b" % (parent.host, own)
-
-    def _known(self, row: Row, path: str, host: bytes) -> Node | None:
-        """What the folder has for `row`, if it is still of that kind."""
-        try:
-            found = self._root.lstat(host)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return Node(path, host, found, row) if fits(row, found) else None
-
-    def _become(
-        self, record: RecordReader, row: Row, parent: _Place, links: Links
-    ) -> tuple[_Recorded, Node | None, bytes]:
-        path, host = self._name(record, row, parent)
-        if not parent.there:
-            return _Recorded(row, path, below=True), None, host
-        node = self._known(row, path, host)
-        if node is None:
-            return _Recorded(row, path), None, host
-        entry, body = self._entry(node, links)
-        expected: Entry
-        if row.kind == Kind.LINK:
-            target = self._path(record, self._root_row(row))
-            expected = hard_link(path, target, row.attributes, row.times)
-        elif row.kind == Kind.PARENT_LINK and isinstance(row.target, str):
-            expected = record.link(row, path, row.target)
+    def _file(self, node: Node, links: Links | None) -> tuple[File | HardLink, Body | None]:
+        row, found = node.row, node.found
+        host, size = node.host, found.st_size
+        extents: tuple[tuple[int, int], ...] | None = None
+        root = None if row is None else self._root_row(row)
+        # Several names of one inode need to be looked at once.
+        if links is not None and (first := links.seen(found)) is not None:
+            return self._further_name(node, root, first), None
+        if root is None or self._record is None:
+            entry = new_file(node.path, _mtime(node), size)
         else:
-            expected = record.entry(row, path)
-        changed = node.changed or (stat.S_ISLNK(node.found.st_mode) and entry != expected)
-        return _Recorded(row, path, entry, body, not changed and entry == expected, changed), node, host
+            recorded = self._record.entry(root, node.path)
+            if not isinstance(recorded, File):
+                raise RecordError("layer.db: a file that is none", path=node.path)
+            entry = recorded
+            extents = self._record.extents(root)
+            if (backup := self._boot_original(node, entry)) is not None:
+                host, size = backup
+                if size != entry.size:
+                    entry, extents = resized(entry, size), None
+            elif self._changed(node.path, node.host, node.found, root, extents):
+                node.changed, extents = True, None
+                entry = changed_file(entry, _mtime(node), size)
+            elif links is not None and (link := self._link(node, root, links)):
+                return link, None
+        if links is not None:
+            links.note(found, node.path)
+        return entry, FolderBody(self._root, host, size, extents, node.path)
 
-    def _path(self, record: RecordReader, row: Row) -> str:
-        """The path that a row had in the tar."""
-        names = [row.name]
-        while row.parent:
-            if row.parent >= row.id:
-                raise RecordError("layer.db: an entry before its directory", path=self.path, got=row.id)
-            row = record.get(row.parent)
-            names.append(row.name)
-        return "/".join(reversed(names))
+    def _further_name(self, node: Node, root: Row | None, first: str) -> HardLink:
+        """A further name of a file whose first name has been given."""
+        if node.row is None or root is None:
+            return new_hard_link(node.path, first, _mtime(node))
+        row = node.row if node.row.kind == Kind.LINK else root
+        return hard_link(node.path, first, row.attributes, row.times)
 
-    def _recorded_stream(self, record: RecordReader, row: Row, owner: _Recorded | None) -> _Recorded:
-        if owner is None or owner.row is None or owner.row.id != row.parent:
-            raise RecordError("layer.db: a stream that does not follow its owner", path=self.path, got=row.name)
-        path = f"{owner.path}{row.name}"
-        if owner.entry is None or isinstance(owner.entry, HardLink):
-            return _Recorded(row, path, below=True)
-        body = self._stream_body(owner.path, row)
-        changed = self._changed(path, body.host, self._root.lstat(body.host), row, record.extents(row))
-        entry = AlternateStream(owner.path, row.name[1:], body.size)
-        return _Recorded(row, path, entry, body, not changed, changed)
+    def _changed(
+        self,
+        path: str,
+        host: bytes,
+        found: os.stat_result,
+        row: Row,
+        extents: tuple[tuple[int, int], ...] | None,
+    ) -> bool:
+        """Has the file other content than when it was imported?"""
+        if found.st_size != row.size:
+            return True
+        if row.sha256 is None or (host_time(found.st_mtime_ns) == row.mtime and not self._verify_content):
+            return False
+        return not self._same_content(path, host, row, extents)
 
-    def _new(self, links: Links) -> Iterator[tuple[Entry, Body | None]]:
-        """What the record does not know, in hcsshim's order."""
-        for node in self._unknown():
-            entry, body = self._entry(node, links)
-            try:
-                yield entry, body
-            finally:
-                if isinstance(body, FolderBody):
-                    body.close()
+    def _streams(self, node: Node) -> Iterator[tuple[AlternateStream, FolderBody]]:
+        if node.row is None or self._record is None:
+            return
+        root = self._root_row(node.row)
+        for row in self._record.streams(root):
+            with closing(self._stream_body(node.path, row)) as body:
+                yield AlternateStream(node.path, row.name[1:], body.size), body
 
-    def _unknown(self, *, deep: bool = True) -> Iterator[Node]:
-        """The objects of the folder without a row; `deep`: also what lies in such."""
-        roots = (FILES, UTILITY_VM) if self.base else (FILES, HIVES, UTILITY_VM)
-        nodes = {node.path: node for node in self._children("", b"", 0)}
-        stack = [iter([nodes[root] for root in roots if root in nodes])]
-        while stack:
-            node = next(stack[-1], None)
-            if node is None:
-                stack.pop()
-                continue
-            if node.row is None:
-                yield node
-            if stat.S_ISDIR(node.found.st_mode) and (deep or node.row is not None):
-                stack.append(iter(self._sorted(node)))
+    def _open_stream(self, node: Node, name: str) -> FolderBody | None:
+        owner = None if node.row is None else self._root_row(node.row)
+        row = self._record.find(owner.id, f":{name}") if self._record and owner else None
+        return None if row is None else self._stream_body(node.path, row)
 
-    # --- hand edits -----------------------------------------------------------
+    def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:  # noqa: ARG002
+        body = self._stream_body(path, row)
+        extents = self._record.extents(row) if self._record else None
+        return body, self._changed(f"{path}{row.name}", body.host, self._root.lstat(body.host), row, extents)
 
-    def status(self) -> Iterator[tuple[str, str]]:
-        """What was edited by hand since the import, as (`changed`, `gone` or `new`, path).
+    def _further_streams(
+        self,
+        path: str,  # noqa: ARG002
+        host: bytes,  # noqa: ARG002
+        known: set[str],  # noqa: ARG002
+    ) -> Iterator[tuple[AlternateStream, FolderBody]]:
+        return iter(())  # nobody can add one
 
-        A directory that is gone or new stands, with a `/` at its end, for all that is in it. Without a record, all is
-        new.
-        """
-        with host_errors(self.path):
-            if self._record is not None:
-                for was in self._recorded(self._record, Links()):
-                    if was.changed:
-                        yield "changed", was.path
-                    elif was.entry is None and not was.below and was.row is not None:
-                        yield "gone", was.path + "/" * (was.row.kind == Kind.DIRECTORY)
-            for node in self._unknown(deep=False):
-                yield "new", node.path + "/" * stat.S_ISDIR(node.found.st_mode)
+    def _stream_body(self, path: str, row: Row) -> FolderBody:
+        host = b"%b/%d" % (STREAMS, row.id)
+        name = f"{path}{row.name}"
+        try:
+            size = self._root.lstat(host).st_size
+        except FileNotFoundError:
+            raise NotFoundError(
+                "the stream's data are gone from the folder",
+                path=name,
+                expected=shown(host),
+                hint="import the layer again",
+            ) from None
+        extents = self._record.extents(row) if self._record and size == row.size else None
+        return FolderBody(self._root, host, size, extents, name)
+
+
+def _mtime(node: Node) -> int:
+    try:
+        return from_unix_ns(node.found.st_mtime_ns)
+    except FormatError as error:
+        error.at(node.path)
+        raise

@@ -107,6 +107,11 @@ class RecordReader:
         ):
             yield row_of(found)
 
+    def streams(self, owner: Row) -> Iterator[Row]:
+        """The rows of an entry's named streams, in the order of import."""
+        if owner.flags & Flag.STREAMS:
+            yield from (row for row in self.children(owner.id) if row.kind == Kind.STREAM)
+
     def find(self, parent: int, name: str) -> Row | None:
         sql = SELECT + " WHERE parent = ? AND key = ?"
         for found in self._query(sql, (parent, name_key(name))):

@@ -20,7 +20,7 @@ from wclayer.cli.main import cli
 from wclayer.errors import AlreadyExistsError, LayerError, NotFoundError, UsageError, WclayerError
 from wclayer.images.reading import open_image
 from wclayer.layertar.reader import TarSource
-from wclayer.stores.posix_source import PosixLayer
+from wclayer.stores.folders import open_folder
 
 GONE_TAR = build([directory("Files"), M("Files/.wh.f"), M("Files/h", b"h")])
 ALL = ["Files", "Files/dir", "Files/g", "Files/h"]
@@ -106,7 +106,7 @@ def test_an_image_into_a_tar_and_a_folder(here: Path) -> None:
     (here / "empty").mkdir()
     run("squash", "base", "app", "patch.tar", "-o", "empty")
     for name in ("folder", "empty"):
-        with PosixLayer(here / name) as layer:
+        with open_folder(here / name) as layer:
             assert layer.base
             assert sorted(entry.path for entry, _ in layer.entries()) == ALL
 
@@ -200,7 +200,7 @@ def test_refused(here: Path, arguments: list[str], error: type[WclayerError], wo
 
 def test_force(here: Path) -> None:
     run("squash", "base.tar", "app.tar", "-o", "patch", "--force")
-    with PosixLayer(here / "patch") as layer:
+    with open_folder(here / "patch") as layer:
         assert layer.base
     run("squash", "base.tar", "app.tar", "-o", "base.tar", "--force")
     assert tar((here / "base.tar").read_bytes()) == ["Files", "Files/dir", "Files/f", "Files/g"]

@@ -16,7 +16,7 @@ from wclayer.layers import base
 from wclayer.regf.bcd import minimal_bcd
 from wclayer.regf.check import require_loadable
 from wclayer.regf.minimal import minimal_hive
-from wclayer.stores.posix_source import PosixLayer
+from wclayer.stores.folders import open_folder
 
 NAMES = ["DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM"]
 CONFIG = "Files/Windows/System32/config"
@@ -72,7 +72,7 @@ def test_the_result_is_a_layer(folder: Path, tmp_path: Path) -> None:
     export_layer_to_tar(tar, folder)
     import_layer_from_tar(io.BytesIO(tar.getvalue()), tmp_path / "again")
     assert convert_to_base_layer(tmp_path / "again").made == []
-    with PosixLayer(tmp_path / "again") as layer:
+    with open_folder(tmp_path / "again") as layer:
         entry = layer.lookup(f"{CONFIG}/system")
         assert isinstance(entry, File)
         assert entry.size == 8192
@@ -169,7 +169,7 @@ def test_a_recorded_junction_is_refused(tmp_path: Path) -> None:
         "Files/Windows", type="2", link="C:\\Files/App", pax={"MSWINDOWS.mountpoint": "1", "MSWINDOWS.fileattr": "1040"}
     )
     import_layer_from_tar(io.BytesIO(build([*BASE, junction])), tmp_path / "layer")
-    with PosixLayer(tmp_path / "layer") as layer:
+    with open_folder(tmp_path / "layer") as layer:
         assert isinstance(layer.lookup("Files/Windows"), Directory)
     with pytest.raises(ConfinementError) as caught:
         convert_to_base_layer(tmp_path / "layer")

@@ -18,7 +18,7 @@ from wclayer.errors import ConfinementError, LayerError, NotFoundError, StorageE
 from wclayer.layers.squash import SquashedLayer
 from wclayer.layers.squashing import squash_layers, squash_to_folder
 from wclayer.layertar.reader import TarSource
-from wclayer.stores.posix_source import PosixLayer
+from wclayer.stores.folders import open_folder
 from wclayer.win32.reparse import build_link
 
 LINK = build_link("C:\\x", False)
@@ -495,7 +495,7 @@ def test_tars_and_folders_give_the_same(stack: list[Path], tmp_path: Path) -> No
 def test_into_a_folder(stack: list[Path], tmp_path: Path) -> None:
     summary = squash_to_folder(tmp_path / "one", stack)
     assert summary.entries == {"directories": 2, "files": 3}
-    with PosixLayer(tmp_path / "one") as layer:
+    with open_folder(tmp_path / "one") as layer:
         assert layer.base
     out, direct = io.BytesIO(), io.BytesIO()
     export_layer_to_tar(out, tmp_path / "one")

@@ -17,7 +17,7 @@ from tests.tars import BASE, M, build, directory
 from wclayer import export_layer_to_tar, import_layer_from_tar
 from wclayer.entry import AlternateStream, Directory, File, HardLink, Whiteout
 from wclayer.errors import DigestMismatchError, RecordError, UsageError
-from wclayer.stores.posix_source import PosixLayer
+from wclayer.stores.folders import open_folder
 
 SD = "AQAAgBQAAAAkAAAAAAAAAAAAAAABAgAAAAAABSAAAAAgAgAAAQIAAAAAAAUgAAAAIAIAAA=="
 TAR = build(
@@ -42,7 +42,7 @@ def layer(tmp_path: Path) -> Path:
 
 
 def status(folder: Path, *, verify_content: bool = False) -> list[tuple[str, str]]:
-    with PosixLayer(folder, verify_content=verify_content) as layer:
+    with open_folder(folder, verify_content=verify_content) as layer:
         return list(layer.status())
 
 

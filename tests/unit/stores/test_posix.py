@@ -31,11 +31,10 @@ from wclayer.errors import (
     WclayerError,
 )
 from wclayer.layers.stack import Stack
-from wclayer.stores import confine, posix
+from wclayer.stores import confine, folder_sink
 from wclayer.stores.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from wclayer.stores.folders import new_folder, open_folder
 from wclayer.stores.partial import PartialFolder
-from wclayer.stores.posix import PosixSink
-from wclayer.stores.posix_source import PosixLayer
 from wclayer.win32.reparse import build_link
 
 FILES = Directory("Files", creation_time=1, last_write_time=116444736000000000)
@@ -149,7 +148,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_short_body_is_an_error(tmp_path: Path) -> None:
-    with PosixSink(tmp_path / "layer") as sink:
+    with new_folder(tmp_path / "layer") as sink:
         sink.add(FILES)
         with pytest.raises(StorageError):
             sink.add(File("Files/f", size=5), BytesBody(b"1234"))
@@ -296,7 +295,7 @@ def test_names_that_the_host_cannot_hold(tmp_path: Path) -> None:
     found = os.listdir(os.fsencode(tmp_path / "layer" / "Files"))
     assert "x" * 255 in map(os.fsdecode, found)
     assert sum(name.startswith(b"~wclayer.") for name in found) == 3
-    with PosixLayer(tmp_path / "layer") as layer:
+    with open_folder(tmp_path / "layer") as layer:
         assert layer.lookup("Files/" + "字" * 255) is not None
         assert layer.open("Files/~wclayer.1").read() == b"x"
 
@@ -588,7 +587,7 @@ def test_a_name_in_the_record_does_not_lead_outside(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "layer/layer.db") as db:
         db.execute("UPDATE extra SET data = ? WHERE what = 'host_name'", (b"../../secret",))
     db.close()
-    with PosixLayer(tmp_path / "layer") as layer, pytest.raises(WclayerError):
+    with open_folder(tmp_path / "layer") as layer, pytest.raises(WclayerError):
         layer.open("Files/" + "字" * 100).read()
 
 
@@ -631,7 +630,7 @@ def test_no_path_leaves_the_root(tmp_path: Path, openat: bool) -> None:
 def test_hosts_without_openat_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     members = [M("Files/dir/f", b"x"), M("Files/g", type="1", link="Files/dir/f"), M("Files/s", type="2", link="g")]
     put(tmp_path / "with", *members)
-    monkeypatch.setattr(posix, "Root", lambda path, **_: confine.Root(path, openat=False))
+    monkeypatch.setattr(folder_sink, "Root", lambda path, **_: confine.Root(path, openat=False))
     put(tmp_path / "without", *members)
     assert exported(tmp_path / "without") == exported(tmp_path / "with")
 

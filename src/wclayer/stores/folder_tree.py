@@ -1,10 +1,7 @@
 """The tree of a layer folder as it is now, with what layer.db remembers of it: one object at a time.
 
-The tree wins: a file that is new gets defaults, one that changed keeps its
-security and attributes with new content and times, one that is gone is gone.
-*Changed*: its size differs from the record, or its mtime differs and its SHA-256
-does too; so copying the folder changes nothing. Directories never count as
-changed. Defaults depend on nothing but the tree.
+The tree wins over the record. What all kinds of store have in common is here; what an
+object of the file system is as an entry is the store's (`posix_source`, `ntfs3g_source`).
 """
 
 from __future__ import annotations
@@ -12,25 +9,22 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
-from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink
-from ..errors import FormatError, InexpressibleError, LayerError, NotFoundError, RecordError
-from ..win32.filetime import from_unix_ns
+from ..entry import AlternateStream, Body, Entry, File, HardLink
+from ..errors import FormatError, LayerError, NotFoundError, RecordError
 from ..win32.names import check_component, decode_wtf8, encode_wtf8, upcase
 from .confine import Root
-from .defaults import changed_file, new_directory, new_file, new_hard_link, resized
 from .folder_body import FolderBody
 from .host import host_errors, shown
-from .links import host_target, windows_link
-from .posix import STREAMS
-from .record import LAYER_DB, Flag, Kind, Row, hard_link, host_time
+from .record import LAYER_DB, Flag, Kind, Row, hard_link
 from .record_reader import RecordReader
 from .rules import BOOT_FILES, FILES, HIVES
 
-__all__ = ["Links", "Node", "PosixTree", "fits"]
+__all__ = ["FolderTree", "Links", "Node", "fits"]
 
 _BOOT_KEYS: Final = {upcase(path): name for path, name in BOOT_FILES.items()}
 # What Windows' own processing leaves in the root of a layer folder.
@@ -53,7 +47,7 @@ class Node:
     changed: bool = False  # its content, as far as that has been looked at
 
 
-class PosixTree:
+class FolderTree(ABC):
     """The layer folder `path`, with random access. Closed by close(), or as a context manager.
 
     non_base: what a folder without a layer.db is; None to tell it by its Hives. verify_content: read every file to tell
@@ -178,79 +172,28 @@ class PosixTree:
 
     # --- one entry ------------------------------------------------------------
 
+    @abstractmethod
     def _entry(self, node: Node, links: Links | None) -> tuple[Entry, Body | None]:
-        mode = node.found.st_mode
-        if stat.S_ISDIR(mode):
-            return self._directory(node), None
-        if stat.S_ISLNK(mode):
-            return self._symlink(node, links), None
-        if stat.S_ISREG(mode):
-            return self._file(node, links)
-        raise InexpressibleError(
-            "a special file, which no Windows layer can hold",
-            path=node.path,
-            hint="remove it from the folder",
-        )
+        """The entry that an object is now; of several names of a file, all but the first in `links` are links.
 
-    def _directory(self, node: Node) -> Directory:
-        if node.row is not None and self._record is not None:
-            entry = self._record.entry(node.row, node.path)
-            if isinstance(entry, Directory):
-                return entry
-        return new_directory(node.path, _mtime(node))
+        Sets `node.changed` where it differs from the record. Raises InexpressibleError for what no layer can hold.
+        """
 
-    def _symlink(self, node: Node, links: Links | None) -> Directory | File | HardLink:
-        target = self._root.readlink(node.host)
-        if node.row is not None and self._record is not None:
-            root = self._root_row(node.row)
-            entry = self._record.entry(root, node.path)
-            if entry.reparse_data is not None and host_target(node.path, entry.reparse_data) == target:
-                if links is not None and isinstance(entry, File) and (link := self._link(node, root, links)):
-                    return link
-                return entry
-        make = new_directory if self._leads_to_directory(node, target) else new_file
-        return make(node.path, _mtime(node), reparse_data=windows_link(node.path, target))
+    @abstractmethod
+    def _streams(self, node: Node) -> Iterator[tuple[AlternateStream, FolderBody]]:
+        """The named streams of an object; each body is closed when the next one comes."""
 
-    def _leads_to_directory(self, node: Node, target: bytes) -> bool:
-        """windows_link() has made sure that the target lies inside, so the host may follow it."""
-        directory = os.path.join(os.fsencode(self.path), os.path.dirname(node.host))
-        return os.path.isdir(os.path.join(directory, target))
+    @abstractmethod
+    def _open_stream(self, node: Node, name: str) -> FolderBody | None:
+        """The body of a named stream; None for none of that name."""
 
-    def _file(self, node: Node, links: Links | None) -> tuple[File | HardLink, Body | None]:
-        row, found = node.row, node.found
-        host, size = node.host, found.st_size
-        extents: tuple[tuple[int, int], ...] | None = None
-        root = None if row is None else self._root_row(row)
-        # Several names of one inode need to be looked at once.
-        if links is not None and (first := links.seen(found)) is not None:
-            return self._further_name(node, root, first), None
-        if root is None or self._record is None:
-            entry = new_file(node.path, _mtime(node), size)
-        else:
-            recorded = self._record.entry(root, node.path)
-            if not isinstance(recorded, File):
-                raise RecordError("layer.db: a file that is none", path=node.path)
-            entry = recorded
-            extents = self._record.extents(root)
-            if (backup := self._boot_original(node, entry)) is not None:
-                host, size = backup
-                if size != entry.size:
-                    entry, extents = resized(entry, size), None
-            elif self._changed(node.path, node.host, node.found, root, extents):
-                node.changed, extents = True, None
-                entry = changed_file(entry, _mtime(node), size)
-            elif links is not None and (link := self._link(node, root, links)):
-                return link, None
-        if links is not None:
-            links.note(found, node.path)
-        return entry, FolderBody(self._root, host, size, extents, node.path)
+    @abstractmethod
+    def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:
+        """What has become of the stream of `row`, of the object at `path` and `host`: its body, and has it changed?"""
 
-    def _further_name(self, node: Node, root: Row | None, first: str) -> HardLink:
-        """A further name of a file whose first name has been given."""
-        if node.row is None or root is None:
-            return new_hard_link(node.path, first, _mtime(node))
-        row = node.row if node.row.kind == Kind.LINK else root
-        return hard_link(node.path, first, row.attributes, row.times)
+    @abstractmethod
+    def _further_streams(self, path: str, host: bytes, known: set[str]) -> Iterator[tuple[AlternateStream, FolderBody]]:
+        """The named streams of an object besides those in `known`."""
 
     def _link(self, node: Node, root: Row, links: Links) -> HardLink | None:
         """The link that the record says this unchanged file is; None for a first name, and for what has no other."""
@@ -274,25 +217,14 @@ class PosixTree:
             raise RecordError("layer.db: a link to something that is no file", path=row.name, got=root.name)
         return root
 
-    def _changed(
-        self,
-        path: str,
-        host: bytes,
-        found: os.stat_result,
-        row: Row,
-        extents: tuple[tuple[int, int], ...] | None,
-    ) -> bool:
-        """Has the file other content than when it was imported?"""
-        if found.st_size != row.size:
-            return True
-        if row.sha256 is None or (host_time(found.st_mtime_ns) == row.mtime and not self._verify_content):
-            return False
+    def _same_content(self, path: str, host: bytes, row: Row, extents: tuple[tuple[int, int], ...] | None) -> bool:
+        """Has a file, of the size that the record says, still the content that it says?"""
         body = FolderBody(self._root, host, row.size, extents, path)
         digest = hashlib.sha256()
         try:
             for _, chunk in body.chunks():
                 digest.update(chunk)
-            return digest.digest() != row.sha256 or not body.holes_are_zero()
+            return digest.digest() == row.sha256 and body.holes_are_zero()
         finally:
             body.close()
 
@@ -307,35 +239,6 @@ class PosixTree:
             return name, self._root.lstat(name).st_size
         except FileNotFoundError:
             return None
-
-    def _streams(self, node: Node) -> Iterator[tuple[Entry, Body | None]]:
-        if node.row is None or self._record is None:
-            return
-        root = self._root_row(node.row)
-        if not root.flags & Flag.STREAMS:
-            return
-        for row in self._record.children(root.id):
-            if row.kind == Kind.STREAM:
-                body = self._stream_body(node.path, row)
-                try:
-                    yield AlternateStream(node.path, row.name[1:], body.size), body
-                finally:
-                    body.close()
-
-    def _stream_body(self, path: str, row: Row) -> FolderBody:
-        host = b"%b/%d" % (STREAMS, row.id)
-        name = f"{path}{row.name}"
-        try:
-            size = self._root.lstat(host).st_size
-        except FileNotFoundError:
-            raise NotFoundError(
-                "the stream's data are gone from the folder",
-                path=name,
-                expected=shown(host),
-                hint="import the layer again",
-            ) from None
-        extents = self._record.extents(row) if self._record and size == row.size else None
-        return FolderBody(self._root, host, size, extents, name)
 
     # --- random access --------------------------------------------------------
 
@@ -402,14 +305,14 @@ class PosixTree:
     def open(self, path: str, stream: str = "", /) -> Body:
         with host_errors(path):
             node = self._find(path)
-            if node is None or (not stream and not stat.S_ISREG(node.found.st_mode)):
+            if node is None:
                 raise NotFoundError("no such file in the layer", path=path)
+            body: Body | None
             if stream:
-                owner = None if node.row is None else self._root_row(node.row)
-                row = self._record.find(owner.id, f":{stream}") if self._record and owner else None
-                if row is None:
+                body = self._open_stream(node, stream)
+                if body is None:
                     raise NotFoundError("no such stream in the layer", path=f"{path}:{stream}")
-                return self._stream_body(path, row)
+                return body
             body = self._entry(node, None)[1]
             if body is None:
                 raise NotFoundError("no such file in the layer", path=path)
@@ -450,11 +353,3 @@ def fits(row: Row, found: os.stat_result) -> bool:
     return stat.S_ISDIR(found.st_mode) == (row.kind == Kind.DIRECTORY) and not (
         row.flags & Flag.SYMLINK and row.kind == Kind.DIRECTORY
     )
-
-
-def _mtime(node: Node) -> int:
-    try:
-        return from_unix_ns(node.found.st_mtime_ns)
-    except FormatError as error:
-        error.at(node.path)
-        raise
