@@ -67,5 +67,6 @@ def import_layer_from_tar(
                     expected=expected,
                     got=summary.diff_id,
                 )
-            sink.commit({"diff_id": summary.diff_id, "tar_size": summary.tar_size})
+            made = sink.commit({"diff_id": summary.diff_id, "tar_size": summary.tar_size})
+    summary.warnings += made.warnings
     return summary

@@ -99,6 +99,11 @@ class Root:
                 raise ConfinementError("a folder on the way is a link, or no folder", path=shown(path))
         return os.path.join(full, name), None
 
+    def by_descriptor(self, path: bytes) -> bytes:
+        """`path` ("" is the root) for calls that take a path alone; good until the next call. Of Linux, with openat."""
+        name, fd = self._at(path) if path else (b".", self._fd)
+        return b"/proc/self/fd/%d/%b" % (fd, name) if fd is not None else name
+
     def mkdir(self, path: bytes) -> None:
         name, fd = self._at(path)
         os.mkdir(name, dir_fd=fd)

@@ -109,6 +109,8 @@ class FolderSink(ABC):
             with host_errors(os.fspath(target)):
                 self._root = Root(self._partial.path, descriptors=_DESCRIPTORS)
             self._record = RecordWriter(os.path.join(self._partial.path, LAYER_DB))
+            with host_errors(os.fspath(target)):
+                self._begin()
         except BaseException:
             self._partial.abort()
             raise
@@ -402,6 +404,9 @@ class FolderSink(ABC):
             raise LayerError("two whiteouts of one name", path=path)
 
     # --- what a store does ------------------------------------------------------
+
+    def _begin(self) -> None:  # noqa: B027 # most stores have nothing to do
+        """Before the first entry, when the folder is there."""
 
     @abstractmethod
     def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:

@@ -108,6 +108,11 @@ class FolderTree(ABC):
         return value if isinstance(value, str) else None
 
     @property
+    def store(self) -> str | None:
+        """The kind of store that made it; None without a record."""
+        return str(self._record.values.get("store", "posix")) if self._record else None
+
+    @property
     def parent_diff_ids(self) -> tuple[str | None, ...] | None:
         """Those of the layers it was imported onto, nearest first; None where nothing is known."""
         value = self._record.values.get("parents") if self._record else None
@@ -326,9 +331,10 @@ class Links:
         self.recorded: dict[int, str] = {}  # by the id of the file's row
         self._inodes: dict[tuple[int, int], tuple[str, int]] = {}  # -> first name, names still to come
 
-    def note(self, found: os.stat_result, path: str) -> None:
-        if found.st_nlink > 1:
-            self._inodes[found.st_dev, found.st_ino] = (path, found.st_nlink - 1)
+    def note(self, found: os.stat_result, path: str, names: int) -> None:
+        """The first of a file's `names`."""
+        if names > 1:
+            self._inodes[found.st_dev, found.st_ino] = (path, names - 1)
 
     def seen(self, found: os.stat_result) -> str | None:
         """The first name of the same inode, if one has been given."""

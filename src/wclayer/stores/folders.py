@@ -1,12 +1,20 @@
-"""Which kind of store a layer folder is on, or is to be on."""
+"""Which kind of store a layer folder is on, or is to be on.
+
+On an NTFS volume that ntfs-3g has mounted, the volume holds Windows' metadata; anywhere
+else, and in a folder that was made elsewhere and copied there, layer.db does.
+"""
 
 from __future__ import annotations
 
 import os
 
 from ..entry import Lower
+from ..errors import UnsupportedError
 from .folder_sink import FolderSink
 from .folder_source import LayerFolder
+from .ntfs3g_sink import Ntfs3gSink
+from .ntfs3g_source import Ntfs3gLayer
+from .ntfs3g_volume import volume_of
 from .posix import PosixSink
 from .posix_source import PosixLayer
 
@@ -20,8 +28,27 @@ def open_folder(
     verify_content: bool = False,
     descriptors: int = 64,
 ) -> LayerFolder:
-    """The layer folder `path` as a source with random access, a context manager; see FolderTree."""
-    return PosixLayer(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
+    """The layer folder `path` as a source with random access, a context manager; see FolderTree.
+
+    Raises UnsupportedError for a layer whose metadata are those of the NTFS volume that it was copied from.
+    """
+    layer = PosixLayer(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
+    try:
+        volume = volume_of(os.fsencode(layer.path))
+        if layer.store not in (None, Ntfs3gSink.store) or (volume is None and layer.store is None):
+            return layer
+        if volume is None:
+            raise UnsupportedError(
+                "a layer folder that was made on an NTFS volume, which holds half of what it is",
+                path=layer.path,
+                expected="an NTFS volume, mounted by ntfs-3g",
+                hint="export it from where it was made",
+            )
+    except BaseException:
+        layer.close()
+        raise
+    layer.close()
+    return Ntfs3gLayer(path, volume=volume, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
 
 
 def new_folder(
@@ -31,5 +58,11 @@ def new_folder(
     parent_diff_ids: tuple[str | None, ...] = (),
     force: bool = False,
 ) -> FolderSink:
-    """A sink that makes the layer folder `target`; see FolderSink."""
-    return PosixSink(target, parents=parents, parent_diff_ids=parent_diff_ids, force=force)
+    """A sink that makes the layer folder `target`; see FolderSink.
+
+    Raises UnsupportedError for an NTFS volume that is mounted so that it could not hold all of a layer.
+    """
+    above = os.path.dirname(os.path.abspath(os.fsencode(target)))
+    on_ntfs = os.path.isdir(above) and volume_of(above, writing=True) is not None
+    sink = Ntfs3gSink if on_ntfs else PosixSink
+    return sink(target, parents=parents, parent_diff_ids=parent_diff_ids, force=force)

@@ -96,7 +96,7 @@ class PosixLayer(LayerFolder):
             elif links is not None and (link := self._link(node, root, links)):
                 return link, None
         if links is not None:
-            links.note(found, node.path)
+            links.note(found, node.path, found.st_nlink)
         return entry, FolderBody(self._root, host, size, extents, node.path)
 
     def _further_name(self, node: Node, root: Row | None, first: str) -> HardLink:

@@ -28,6 +28,7 @@ __all__ = [
     "Kind",
     "RecordWriter",
     "Row",
+    "Times",
     "hard_link",
     "host_time",
     "link_extra",

@@ -1,0 +1,325 @@
+"""What an object of an NTFS volume is to Windows, read and written by ntfs-3g's extended attributes.
+
+    system.ntfs_attrib        uint32: FILE_ATTRIBUTE_*
+    system.ntfs_times         4 FILETIMEs: creation, last write, last access, change; the last cannot be set
+    system.ntfs_acl           the security descriptor, self-relative
+    system.ntfs_ea            FILE_FULL_EA_INFORMATION, each entry, the last too, pointing to its end
+    system.ntfs_reparse_data  REPARSE_DATA_BUFFER
+    system.ntfs_object_id     64 bytes; what is not given is zero
+    system.ntfs_dos_name      the short name, UTF-8; not for a file of several names (EMLINK)
+    ntfs.streams.list         the named streams' names, with NULs between them
+
+(ntfs-3g 2022.10.3, and the wiki of tuxera/ntfs-3g.) The driver shows reparse points that
+it does not know as symlinks, and files with the attribute SYSTEM that look like Interix's
+as pipes, sockets, devices and symlinks; their metadata can be read all the same. Where an
+object becomes such a one, the kernel's next look at it fails once with EIO.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+import struct
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ..entry import Directory, ExtendedAttribute, File
+from ..errors import FormatError
+from ..win32.attributes import (
+    FILE_ATTRIBUTE_DIRECTORY,
+    FILE_ATTRIBUTE_NORMAL,
+    FILE_ATTRIBUTE_REPARSE_POINT,
+    FILE_ATTRIBUTE_SYSTEM,
+)
+from ..win32.ea import build_ea_list, parse_ea_list
+from ..win32.names import decode_wtf8, encode_wtf8, upcase
+from ..win32.security import SecurityDescriptor
+from .confine import Root
+from .defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from .record import Times
+
+__all__ = ["Live", "NtfsFiles", "entry_of", "get_attribute", "has_changed", "merged", "unheld_attributes"]
+
+_MAX: Final = 1 << 16  # bytes of an extended attribute: Linux's XATTR_SIZE_MAX
+_TIMES: Final = struct.Struct("<4Q")
+_ATTRIBUTES: Final = struct.Struct("<I")
+_EA_HEADER: Final = struct.Struct("<IBBH")
+
+# READONLY, HIDDEN, SYSTEM, ARCHIVE, TEMPORARY, OFFLINE, NOT_CONTENT_INDEXED; of directories COMPRESSED too.
+_SETTABLE: Final = 0x1 | 0x2 | 0x4 | 0x20 | 0x100 | 0x1000 | 0x2000
+_SETTABLE_DIRECTORY: Final = _SETTABLE | 0x800
+# What the driver drops, but Windows may have set: COMPRESSED, ENCRYPTED, INTEGRITY_STREAM, VIRTUAL, NO_SCRUB_DATA,
+# RECALL_ON_OPEN, PINNED, UNPINNED, RECALL_ON_DATA_ACCESS. (SPARSE_FILE and REPARSE_POINT follow from what a file is.)
+_WINDOWS_OWN: Final = 0x800 | 0x4000 | 0x8000 | 0x10000 | 0x20000 | 0x40000 | 0x80000 | 0x100000 | 0x400000
+
+# What the driver answers for a value that it will not take; anything else is an error of the volume.
+_REFUSED: Final = frozenset(
+    {errno.EINVAL, errno.E2BIG, errno.ERANGE, errno.EOPNOTSUPP, errno.EEXIST, errno.EMLINK, errno.ENAMETOOLONG}
+)
+_SILENT: Final = frozenset({errno.ENODATA, errno.EOPNOTSUPP})
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def get_attribute(
+    path: bytes, name: bytes, absent: frozenset[int] = _SILENT, buffer: ctypes.Array[ctypes.c_char] | None = None
+) -> bytes | None:
+    """An extended attribute of a host path, links not followed; None where the answer is an error of `absent`.
+
+    os.getxattr() would ask with a small buffer first, which ntfs-3g answers with EIO where a value is larger.
+    """
+    buffer = buffer or ctypes.create_string_buffer(_MAX)
+    number = 0
+    for _ in range(2):  # EIO, once: see above
+        size: int = _libc().lgetxattr(path, name, buffer, _MAX)
+        if size >= 0:
+            return ctypes.string_at(buffer, size)
+        number = ctypes.get_errno()
+        if number != errno.EIO:
+            break
+    if number in absent:
+        return None
+    raise OSError(number, os.strerror(number))
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the volume holds of an object. Times are creation, last access, last write, change."""
+
+    attributes: int
+    times: Times
+    descriptor: bytes | None = None
+    extended_attributes: tuple[ExtendedAttribute, ...] = ()
+    reparse_data: bytes | None = None
+    object_id: bytes | None = None
+    short_name: str | None = None
+
+    @property
+    def is_directory(self) -> bool:
+        return bool(self.attributes & FILE_ATTRIBUTE_DIRECTORY)
+
+
+class NtfsFiles:
+    """The objects below `root`, which lies on an ntfs-3g mount, by their host paths. OSError passes through."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._buffer = ctypes.create_string_buffer(_MAX)
+
+    # --- one attribute ----------------------------------------------------------
+
+    def get(self, host: bytes, name: bytes, absent: frozenset[int] = _SILENT) -> bytes | None:
+        """The value of an extended attribute; None where the driver answers with an error of `absent`."""
+        return get_attribute(self._root.by_descriptor(host), name, absent, self._buffer)
+
+    def put(self, host: bytes, name: bytes, value: bytes) -> None:
+        path = self._root.by_descriptor(host)
+        if _libc().lsetxattr(path, name, value, len(value), 0):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
+    def _held(self, host: bytes, name: bytes, value: bytes) -> bool:
+        """Set it; False if the driver will not have this value."""
+        try:
+            self.put(host, name, value)
+        except OSError as error:
+            if error.errno in _REFUSED:
+                return False
+            raise
+        return True
+
+    # --- reading ----------------------------------------------------------------
+
+    def basics(self, host: bytes) -> tuple[int, Times]:
+        """Attributes and times."""
+        attributes = self.get(host, b"system.ntfs_attrib", frozenset()) or b""
+        times = self.get(host, b"system.ntfs_times", frozenset()) or b""
+        try:
+            (number,) = _ATTRIBUTES.unpack(attributes)
+            creation, write, access, change = _TIMES.unpack(times)
+        except struct.error:
+            raise OSError(errno.EIO, "ntfs-3g gave attributes or times of another size") from None
+        return number, (creation, access, write, change)
+
+    def live(self, host: bytes) -> Live:
+        """All that the volume holds. Raises MetadataError for what cannot be right."""
+        attributes, times = self.basics(host)
+        reparse = self.get(host, b"system.ntfs_reparse_data") if attributes & FILE_ATTRIBUTE_REPARSE_POINT else None
+        short = self.get(host, b"system.ntfs_dos_name", _SILENT | {errno.EMLINK, errno.EPERM})
+        name = host.rpartition(b"/")[2]
+        return Live(
+            attributes,
+            times,
+            self.get(host, b"system.ntfs_acl") or None,
+            parse_ea_list(self.get(host, b"system.ntfs_ea") or b""),
+            reparse or None,
+            self.get(host, b"system.ntfs_object_id") or None,
+            # A name that is itself a valid short one has no other.
+            decode_wtf8(short) if short and short != name else None,
+        )
+
+    def streams(self, host: bytes) -> list[str]:
+        """The names of the named streams, in the order of the volume."""
+        found = self.get(host, b"ntfs.streams.list") or b""
+        return [decode_wtf8(name) for name in found.split(b"\0") if name]
+
+    # --- writing ----------------------------------------------------------------
+
+    def dress(self, host: bytes, entry: Directory | File) -> set[str]:
+        """Give a new object all metadata of `entry`; the names of the fields that the driver does not hold."""
+        unheld: set[str] = set()
+        if not self._set_descriptor(host, entry):
+            unheld.add("descriptor")
+        short_name = None if entry.short_name is None else encode_wtf8(entry.short_name)
+        for field, name, value in (
+            ("extended attributes", b"system.ntfs_ea", _ea_list(entry)),
+            ("object ID", b"system.ntfs_object_id", entry.object_id),
+            # Before any further name, which is in the way.
+            ("short name", b"system.ntfs_dos_name", short_name),
+            ("attributes", b"system.ntfs_attrib", _ATTRIBUTES.pack(entry.file_attributes)),
+            ("reparse data", b"system.ntfs_reparse_data", entry.reparse_data),
+        ):
+            if value is not None and not self._held(host, name, value):
+                unheld.add(field)
+        if entry.reparse_data is not None or entry.file_attributes & FILE_ATTRIBUTE_SYSTEM:
+            with suppress(OSError):
+                self._root.lstat(host)  # it may be shown as something else now: see above
+        self.set_times(host, (entry.creation_time, entry.last_access_time, entry.last_write_time, entry.change_time))
+        return unheld
+
+    def set_times(self, host: bytes, times: Times) -> None:
+        """Set creation, last access and last write; where one is not known, to the last write, or any that is."""
+        creation, access, write, change = times
+        some = next((time for time in (write, creation, access, change) if time is not None), None)
+        if some is not None:
+            values = (some if time is None else time for time in (creation, write, access))
+            self.put(host, b"system.ntfs_times", struct.pack("<3Q", *values))
+
+    def copy(self, source: bytes, target: bytes) -> None:
+        """Give the new file `target` what `source` has but for its times and content: it is to take its place."""
+        live = self.live(source)
+        fields = entry_of("", replace(live, reparse_data=None), 0)
+        if isinstance(fields, File):
+            self.dress(target, replace(fields, last_access_time=None, last_write_time=None, change_time=None))
+
+    def _set_descriptor(self, host: bytes, entry: Directory | File) -> bool:
+        default = DIRECTORY_DESCRIPTOR if isinstance(entry, Directory) else FILE_DESCRIPTOR
+        given = entry.security_descriptor
+        if given is None:
+            self.put(host, b"system.ntfs_acl", default)  # the driver's own gives everything to everyone
+            return True
+        if self._held(host, b"system.ntfs_acl", given):
+            return True
+        stand_in = _with_owner(given, default)
+        if stand_in is None or not self._held(host, b"system.ntfs_acl", stand_in):
+            self.put(host, b"system.ntfs_acl", default)
+        return False
+
+
+def _with_owner(data: bytes, default: bytes) -> bytes | None:
+    """The descriptor with an owner and a group, which the driver wants, and without slack; None for a broken one."""
+    try:
+        given, other = SecurityDescriptor.from_bytes(data), SecurityDescriptor.from_bytes(default)
+        return replace(given, owner=given.owner or other.owner, group=given.group or other.group).to_bytes()
+    except FormatError:
+        return None
+
+
+def _ea_list(entry: Directory | File) -> bytes | None:
+    """The list as the driver wants it: the last entry points to its end, not nowhere."""
+    data = bytearray(build_ea_list(entry.extended_attributes))
+    position = 0
+    while data:
+        following = _EA_HEADER.unpack_from(data, position)[0]
+        if not following:
+            _ATTRIBUTES.pack_into(data, position, len(data) - position)
+            return bytes(data)
+        position += following
+    return None
+
+
+def unheld_attributes(entry: Directory | File) -> int:
+    """The attributes of `entry` that the driver drops without a word."""
+    mine = _SETTABLE_DIRECTORY if isinstance(entry, Directory) else _SETTABLE
+    return entry.file_attributes & _WINDOWS_OWN & ~mine
+
+
+# --- the record and the volume ----------------------------------------------------
+
+
+def entry_of(path: str, live: Live, size: int) -> Directory | File:
+    """The entry that an object is which the record does not know."""
+    creation, access, write, change = live.times
+    common: dict[str, Any] = {
+        "file_attributes": live.attributes,
+        "creation_time": creation,
+        "last_access_time": access,
+        "last_write_time": write,
+        "change_time": change,
+        "security_descriptor": live.descriptor,
+        "extended_attributes": live.extended_attributes,
+        "reparse_data": live.reparse_data,
+        "object_id": live.object_id,
+        "short_name": live.short_name,
+    }
+    if live.is_directory:
+        return Directory(path, **common)
+    return File(path, size=size, data_stream=size > 0, **common)
+
+
+def has_changed(attributes: int, live: tuple[int, Times], times: Times, *, directory: bool) -> bool:
+    """Do live attributes, creation or last write time differ from recorded ones, as far as the driver holds them?
+
+    An access time alone says nothing; the change time cannot be set.
+    """
+    return _attributes(attributes, live[0], directory=directory) != attributes or any(
+        mine is not None and mine != now for mine, now in ((times[0], live[1][0]), (times[2], live[1][2]))
+    )
+
+
+def merged(recorded: Directory | File, live: Live, unheld: set[str]) -> Directory | File:
+    """`recorded` with all that is otherwise on the volume now; itself, where nothing is.
+
+    unheld: the fields that the volume never held. Sizes are the caller's.
+    """
+    changes: dict[str, Any] = {}
+    attributes = _attributes(recorded.file_attributes, live.attributes, directory=isinstance(recorded, Directory))
+    if attributes != recorded.file_attributes:
+        changes["file_attributes"] = attributes
+    if recorded.creation_time not in (None, live.times[0]):
+        changes["creation_time"] = live.times[0]
+    if recorded.last_write_time not in (None, live.times[2]):
+        changes["last_write_time"] = live.times[2]
+    if "descriptor" not in unheld and recorded.security_descriptor not in (None, live.descriptor):
+        changes["security_descriptor"] = live.descriptor
+    if "extended attributes" not in unheld and recorded.extended_attributes != live.extended_attributes:
+        changes["extended_attributes"] = live.extended_attributes
+    if "reparse data" not in unheld and recorded.reparse_data != live.reparse_data:
+        changes["reparse_data"] = live.reparse_data
+    if "object ID" not in unheld and _padded(recorded.object_id) != live.object_id:
+        changes["object_id"] = live.object_id
+    # The short name of a file with several names is not to be had.
+    if live.short_name is not None and upcase(live.short_name) != upcase(recorded.short_name or ""):
+        changes["short_name"] = live.short_name
+    if not changes:
+        return recorded
+    return replace(recorded, last_access_time=live.times[1], change_time=live.times[3], **changes)
+
+
+def _padded(object_id: bytes | None) -> bytes | None:
+    return None if object_id is None else object_id.ljust(64, b"\0")
+
+
+def _attributes(recorded: int, live: int, *, directory: bool) -> int:
+    """The recorded attributes, but for those that are otherwise on the volume."""
+    held = _SETTABLE_DIRECTORY if directory else _SETTABLE
+    if not (recorded ^ live) & held and not live & ~recorded & _WINDOWS_OWN:
+        return recorded
+    result = (live & (held | _WINDOWS_OWN)) | (recorded & ~held & ~FILE_ATTRIBUTE_NORMAL)
+    return result or FILE_ATTRIBUTE_NORMAL

@@ -1,0 +1,111 @@
+"""What ntfs-3g does not show of a file, read from the volume itself by the programs that come with it.
+
+- `ntfscat`: the data of a file that the driver shows as a symlink, socket or device: a reparse
+  point with data, or what looks like one of Interix's special files.
+- `ntfsinfo`: which ranges of a sparse file are allocated.
+
+Both read the device of a mounted volume, to which the driver writes without delay.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Final
+
+from ..body import CHUNK
+from ..errors import StorageError, UnsupportedError
+from .host import host_errors
+
+__all__ = ["RawVolume"]
+
+_CLUSTER: Final = re.compile(rb"\tCluster Size: (\d+)")
+_ATTRIBUTE: Final = re.compile(rb"Dumping attribute (\$\w+) ")
+_NAME: Final = re.compile(rb"\tAttribute name:\t+ '(.*)'")
+_RUN: Final = re.compile(rb"\t\t\t0x([0-9a-f]+)\t+(\S+)\t+0x([0-9a-f]+)")
+# The programs' own locale is a parameter of theirs: names are shown in it.
+_ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
+
+
+class RawVolume:
+    """The volume on `device`, a host path; None where that is not known. The driver may have it mounted.
+
+    Methods raise UnsupportedError where the program or the device is missing, StorageError if it fails.
+    """
+
+    def __init__(self, device: bytes | None) -> None:
+        self._device = device
+        self._cluster = 0
+
+    def data(self, inode: int, path: str) -> Iterator[bytes]:
+        """The unnamed data of the file with that number, in pieces; `path` is the entry's, for errors."""
+        with self._running(path, "ntfscat", "--inode", str(inode)) as stream:
+            while chunk := stream.read(CHUNK):
+                yield chunk
+
+    def extents(self, inode: int, size: int, path: str, stream: str = "") -> tuple[tuple[int, int], ...] | None:
+        """The allocated (offset, length) of a file's data, or of a named stream's; None where it has no holes."""
+        if not self._cluster:
+            with self._running(path, "ntfsinfo", "--mft") as lines:
+                self._cluster = next((int(found[1]) for line in lines if (found := _CLUSTER.match(line))), 0)
+        result: list[tuple[int, int]] = []
+        holes = False
+        with self._running(path, "ntfsinfo", "--verbose", "--inode", str(inode)) as lines:
+            for start, length, hole in _runs(lines, stream.encode("utf-8", "surrogatepass")):
+                offset, end = start * self._cluster, min((start + length) * self._cluster, size)
+                if hole:
+                    holes = True
+                elif offset < end:
+                    if result and sum(result[-1]) == offset:
+                        offset = result.pop()[0]
+                    result.append((offset, end - offset))
+        return tuple(result) if holes else None
+
+    @contextmanager
+    def _running(self, path: str, program: str, *arguments: str) -> Iterator[BinaryIO]:
+        """The output of a program about the volume."""
+        found = shutil.which(program)
+        if found is None or self._device is None:
+            raise UnsupportedError(
+                "ntfs-3g does not show all of this file",
+                path=path,
+                expected="the device that the volume is on" if found else f"the program {program}, to read it",
+                hint="name the disk as disk:IMAGE//DIR" if found else "install ntfs-3g's programs",
+            )
+        with host_errors(path):
+            process = subprocess.Popen(  # noqa: S603 # a program that comes with ntfs-3g
+                [found, "--force", *arguments, self._device],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=_ENVIRONMENT,
+            )
+        assert process.stdout is not None  # noqa: S101 # for mypy
+        with process:
+            try:
+                yield process.stdout  # type: ignore[misc]
+            except BaseException:
+                process.kill()
+                raise
+            _, said = process.communicate()
+        if process.returncode:
+            lines = said.decode("utf-8", "replace").strip().splitlines()
+            raise StorageError(
+                f"{program} cannot read it from the volume: {lines[-1] if lines else process.returncode}", path=path
+            )
+
+
+def _runs(lines: BinaryIO, stream: bytes) -> Iterator[tuple[int, int, bool]]:
+    """The (first cluster, clusters, is a hole) of one $DATA attribute in what ntfsinfo prints, in their order."""
+    inside, name = False, b""
+    for line in lines:
+        if (attribute := _ATTRIBUTE.match(line)) is not None:
+            inside, name = attribute[1] == b"$DATA", b""
+        elif inside and (found := _NAME.match(line)) is not None:
+            name = found[1]
+        elif inside and name == stream and (run := _RUN.match(line)) is not None:
+            yield int(run[1], 16), int(run[3], 16), not run[2].startswith(b"0x")

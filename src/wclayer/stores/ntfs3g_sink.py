@@ -1,0 +1,131 @@
+"""Making a layer folder on an NTFS volume that ntfs-3g has mounted: the volume holds what Windows is to see.
+
+layer.db has all of it too. That is how export tells what somebody has changed since,
+and what the driver cannot hold is only there: change times, some attributes, a
+descriptor without an owner (see `ntfs3g`). What Windows would miss is counted in a
+warning.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from ..entry import AlternateStream, Body, Directory, Entry, File, Lower, Summary
+from ..errors import InexpressibleError, LayerError
+from ..win32.names import encode_wtf8
+from ..win32.reparse import is_name_surrogate, reparse_tag, tag_name
+from .defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from .folder_sink import FolderSink, Made, Parent
+from .ntfs3g import NtfsFiles, unheld_attributes
+from .ntfs3g_volume import check_names
+from .record import LAYER_DB, Row
+
+__all__ = ["UNHELD", "Ntfs3gSink"]
+
+UNHELD: Final = "unheld"  # in the record's extra: the fields that the volume does not hold, with commas
+
+
+class Ntfs3gSink(FolderSink):
+    """Make a layer folder on an ntfs-3g mount (see FolderSink)."""
+
+    store = "ntfs3g"
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        parents: Lower | None = None,
+        parent_diff_ids: tuple[str | None, ...] = (),
+        force: bool = False,
+    ) -> None:
+        self._unheld: Counter[str] = Counter()
+        self._opaque: dict[bytes, int] = {}  # directories whose content the driver does not show, and their tags
+        super().__init__(target, parents=parents, parent_diff_ids=parent_diff_ids, force=force)
+
+    def _begin(self) -> None:
+        check_names(self._root)
+        self._files = NtfsFiles(self._root)
+        # What the driver gives to new files lets everyone write.
+        self._files.put(b"", b"system.ntfs_acl", DIRECTORY_DESCRIPTOR)
+        self._files.put(LAYER_DB, b"system.ntfs_acl", FILE_DESCRIPTOR)
+
+    def add(self, entry: Entry, body: Body | None = None, /) -> None:
+        try:
+            super().add(entry, body)
+        except FileExistsError as error:
+            raise LayerError(
+                "the name is the short (DOS) name of another entry",
+                path=entry.path,
+                hint="leave one of the two out of the tar",
+            ) from error
+
+    def commit(self, values: Mapping[str, str | int | None] | None = None) -> Summary:
+        summary = super().commit(values)
+        if self._unheld:
+            counts = ", ".join(f"{count:,} {field}" for field, count in sorted(self._unheld.items()))
+            summary.warnings.append(f"not on the volume, as ntfs-3g cannot hold it, but in layer.db: {counts}")
+        return summary
+
+    def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:
+        tag = self._opaque.get(parent.host)
+        if tag is not None:
+            raise InexpressibleError(
+                "it lies in a directory that is a reparse point, whose content ntfs-3g does not show",
+                path=f"{os.fsdecode(parent.host)}/{name}",
+                got=tag_name(tag),
+                hint="import the layer into a folder that is not on NTFS",
+            )
+        host = encode_wtf8(name)
+        return (b"%b/%b" % (parent.host, host) if parent.host else host), {}
+
+    def _make_directory(self, entry: Directory, host: bytes, extra: dict[str, bytes]) -> int:
+        self._root.mkdir(host)
+        self._dress(entry, host, extra)
+        if entry.reparse_data is not None and not is_name_surrogate(tag := reparse_tag(entry.reparse_data)):
+            self._opaque[host] = tag
+        return 0
+
+    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
+        made = self._write(host, entry.path, entry, body, extra)
+        self._dress(entry, host, extra)
+        return made
+
+    def _make_stream(self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]) -> Made:
+        host = b"%b:%b" % (owner, encode_wtf8(entry.name))
+        return self._write(host, f"{entry.path}:{entry.name}", entry, body, extra)
+
+    def _write(
+        self, host: bytes, path: str, entry: File | AlternateStream, body: Body | None, extra: dict[str, bytes]
+    ) -> Made:
+        fd = self._root.create(host)
+        try:
+            return Made(0, self._fill(fd, path, entry, body, extra))
+        finally:
+            os.close(fd)
+
+    def _dress(self, entry: Directory | File, host: bytes, extra: dict[str, bytes]) -> None:
+        unheld = self._files.dress(host, entry)
+        if unheld:
+            extra[UNHELD] = ",".join(sorted(unheld)).encode()
+        if unheld_attributes(entry):
+            unheld.add("attributes")
+        if entry.backup_streams:
+            unheld.add("backup streams")
+        self._unheld.update(unheld)
+
+    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:  # noqa: ARG002
+        self._root.link(source, host)
+
+    def _finish_directory(self, host: bytes, row: Row) -> None:
+        self._files.set_times(host, row.times)
+
+    def _copy(self, source: bytes, target: bytes) -> None:
+        if stat.S_ISREG(self._root.lstat(source).st_mode):
+            super()._copy(source, target)
+        else:  # an empty file with the attribute SYSTEM is shown as a pipe
+            os.close(self._root.create(target))
+        self._files.put(target, b"system.ntfs_acl", FILE_DESCRIPTOR)

@@ -1,0 +1,238 @@
+"""Reading a layer folder on an NTFS volume that ntfs-3g has mounted, whoever made it.
+
+What the volume says counts. Where the record knows an object, each field that is still
+what import wrote has the recorded value, so that what the driver cannot hold comes back
+too; where something of a file has changed, its change and access times are the volume's.
+*Changed*: any metadata that the driver holds differ from the record, or the size; content
+behind an unchanged last write time only with verify_content, for that of streams always.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Final
+
+from ..body import StreamBody
+from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink
+from ..errors import InexpressibleError
+from ..win32.attributes import FILE_ATTRIBUTE_ENCRYPTED, FILE_ATTRIBUTE_SPARSE_FILE
+from ..win32.names import encode_wtf8, upcase
+from ..win32.reparse import is_name_surrogate, reparse_tag, tag_name
+from .defaults import resized
+from .folder_body import FolderBody
+from .folder_source import LayerFolder
+from .folder_tree import Links, Node
+from .ntfs3g import Live, NtfsFiles, entry_of, has_changed, merged
+from .ntfs3g_raw import RawVolume
+from .ntfs3g_sink import UNHELD
+from .ntfs3g_volume import Volume
+from .record import Kind, Row, hard_link
+
+__all__ = ["Ntfs3gLayer"]
+
+_EXPORT: Final = "let Windows export this layer (hcsshim's wclayer, or ctr)"
+_WCIFS: Final = "of a container's layer that Windows has processed (wcifs), with its data elsewhere"
+# By their tags, what the file system's filters would have to make a file of.
+_FILTERED: Final = {
+    **dict.fromkeys((0x80000018, 0x90001018, 0xA0000027, 0xA0001027, 0xA000001F), _WCIFS),
+    0x80000017: "compressed by the Windows Overlay Filter (compact /exe)",
+    0x80000013: "deduplicated, with its data in the volume's own store",
+    0x80000007: "of a single-instance store, with its data elsewhere",
+    0xC0000004: "migrated by hierarchical storage management",
+    0x80000006: "migrated by hierarchical storage management",
+    0x80000008: "mounted from a WIM file, with its data there",
+    0x9000001C: "projected (ProjFS), with its data elsewhere",
+    0xA0000022: "a tombstone of ProjFS",
+}
+
+
+class Ntfs3gLayer(LayerFolder):
+    """A layer folder on the NTFS `volume` (see FolderTree)."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        volume: Volume,
+        non_base: bool | None = None,
+        verify_content: bool = False,
+        descriptors: int = 64,
+    ) -> None:
+        super().__init__(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
+        self._files = NtfsFiles(self._root)
+        self._raw = RawVolume(volume.device)
+
+    # --- one entry ------------------------------------------------------------
+
+    def _entry(self, node: Node, links: Links | None) -> tuple[Entry, Body | None]:
+        root = None if node.row is None else self._root_row(node.row)
+        if links is not None and (first := links.seen(node.found)) is not None:
+            return self._further_name(node, root, first), None
+        live = self._files.live(node.host)
+        recorded = self._recorded_entry(root, node.path, live)
+        if recorded is None or root is None:
+            root = None
+            _refuse(node.path, live)
+            entry = entry_of(node.path, live, 0)
+        else:
+            entry = merged(recorded, live, self._unheld(root))
+            if entry.reparse_data != recorded.reparse_data or live.attributes & FILE_ATTRIBUTE_ENCRYPTED:
+                _refuse(node.path, live)
+        if isinstance(entry, Directory):
+            node.changed = recorded is not None and entry != recorded
+            return entry, None
+        if isinstance(recorded, File) and (backup := self._boot_original(node, recorded)) is not None:
+            host, size = backup
+            whole = size == recorded.size
+            extents = self._record.extents(root) if whole and root and self._record else None
+            file = recorded if whole else resized(recorded, size)
+            return file, FolderBody(self._root, host, size, extents, node.path)
+        file, body = self._with_data(node, live, entry, recorded, root)
+        node.changed = recorded is not None and file != recorded
+        if links is not None:
+            if not node.changed and root is not None and (link := self._link(node, root, links)):
+                return link, None
+            links.note(node.found, node.path, node.found.st_nlink - (live.short_name is not None))
+        return file, body
+
+    def _recorded_entry(self, root: Row | None, path: str, live: Live) -> Directory | File | None:
+        if root is None or self._record is None or (root.kind == Kind.DIRECTORY) != live.is_directory:
+            return None
+        return self._record.entry(root, path)
+
+    def _unheld(self, row: Row) -> set[str]:
+        text = self._record.more(row).get(UNHELD, b"") if self._record else b""
+        return set(text.decode("ascii", "replace").split(","))
+
+    def _with_data(
+        self, node: Node, live: Live, entry: File, recorded: Directory | File | None, root: Row | None
+    ) -> tuple[File, Body | None]:
+        """The file with its size, and its content."""
+        if not stat.S_ISREG(node.found.st_mode):
+            return self._hidden_data(node, entry, recorded)
+        size = node.found.st_size
+        same = isinstance(recorded, File) and size == recorded.size
+        if same and recorded is not None:
+            same = entry.last_write_time == recorded.last_write_time
+        extents = self._record.extents(root) if same and root is not None and self._record is not None else None
+        if same and self._verify_content and root is not None and root.sha256 is not None:
+            same = self._same_content(node.path, node.host, root, extents)
+        if not same:
+            extents = None
+            if live.attributes & FILE_ATTRIBUTE_SPARSE_FILE:
+                extents = self._raw.extents(node.found.st_ino, size, node.path)
+            entry = replace(
+                entry if recorded is not None and size == entry.size else resized(entry, size),
+                last_access_time=live.times[1],
+                last_write_time=live.times[2],
+                change_time=live.times[3],
+            )
+        return entry, FolderBody(self._root, node.host, size, extents, node.path)
+
+    def _hidden_data(self, node: Node, entry: File, recorded: Directory | File | None) -> tuple[File, Body | None]:
+        """The content of a file that the driver shows as something else."""
+        if stat.S_ISFIFO(node.found.st_mode) or (
+            entry.reparse_data is not None and is_name_surrogate(reparse_tag(entry.reparse_data))
+        ):
+            return resized(entry, 0) if entry.size else entry, None
+        inode = node.found.st_ino
+        if isinstance(recorded, File) and entry.last_write_time == recorded.last_write_time:
+            size = recorded.size
+        else:
+            size = sum(map(len, self._raw.data(inode, node.path)))
+        if not size:
+            return resized(entry, 0) if entry.size else entry, None
+        file = entry if size == entry.size else resized(entry, size)
+        return file, StreamBody(size, _reader(self._raw.data(inode, node.path)), path=node.path)
+
+    def _further_name(self, node: Node, root: Row | None, first: str) -> HardLink:
+        """A further name of a file whose first name has been given."""
+        live = self._files.basics(node.host)
+        if node.row is not None and root is not None:
+            row = node.row if node.row.kind == Kind.LINK else root
+            if not has_changed(root.attributes, live, root.times, directory=False):
+                return hard_link(node.path, first, row.attributes, row.times)
+        return hard_link(node.path, first, *live)
+
+    # --- streams ----------------------------------------------------------------
+
+    def _streams(self, node: Node) -> Iterator[tuple[AlternateStream, FolderBody]]:
+        rows: dict[str, Row] = {}
+        if node.row is not None and self._record is not None:
+            rows = {row.name[1:]: row for row in self._record.streams(self._root_row(node.row))}
+        found = self._files.streams(node.host)
+        for name in (*(name for name in rows if name in found), *(name for name in found if name not in rows)):
+            with closing(self._stream(node.path, node.host, name, rows.get(name))) as body:
+                yield AlternateStream(node.path, name, body.size), body
+
+    def _open_stream(self, node: Node, name: str) -> FolderBody | None:
+        for found in self._files.streams(node.host):
+            if upcase(found) == upcase(name):
+                return self._stream(node.path, node.host, found, None)
+        return None
+
+    def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:
+        name = row.name[1:]
+        if name not in self._files.streams(host):
+            return None
+        body = self._stream(path, host, name, row)
+        extents = self._record.extents(row) if self._record is not None else None
+        # Writing to a stream need not change the file's times.
+        return body, body.size != row.size or not self._same_content(f"{path}{row.name}", body.host, row, extents)
+
+    def _further_streams(self, path: str, host: bytes, known: set[str]) -> Iterator[tuple[AlternateStream, FolderBody]]:
+        for name in self._files.streams(host):
+            if name not in known:
+                with closing(self._stream(path, host, name, None)) as body:
+                    yield AlternateStream(path, name, body.size), body
+
+    def _stream(self, path: str, host: bytes, name: str, row: Row | None) -> FolderBody:
+        place = b"%b:%b" % (host, encode_wtf8(name))
+        size = self._root.lstat(place).st_size
+        extents: tuple[tuple[int, int], ...] | None = None
+        if row is not None and self._record is not None and row.size == size:
+            extents = self._record.extents(row)
+        elif self._files.basics(host)[0] & FILE_ATTRIBUTE_SPARSE_FILE:
+            extents = self._raw.extents(self._root.lstat(host).st_ino, size, path, name)
+        return FolderBody(self._root, place, size, extents, f"{path}:{name}")
+
+
+def _reader(pieces: Iterator[bytes]) -> Callable[[int], bytes]:
+    """What gives up to n bytes of `pieces` at a time."""
+    rest = b""
+
+    def read(n: int) -> bytes:
+        nonlocal rest
+        if not rest:
+            rest = next(pieces, b"")
+        part, rest = rest[:n], rest[n:]
+        return part
+
+    return read
+
+
+def _refuse(path: str, live: Live) -> None:
+    """Raise InexpressibleError for what another volume could make nothing of."""
+    tag = None if live.reparse_data is None else reparse_tag(live.reparse_data)
+    if live.attributes & FILE_ATTRIBUTE_ENCRYPTED:
+        raise InexpressibleError(
+            "a file that is encrypted (EFS), which nobody could read elsewhere", path=path, hint="decrypt it on Windows"
+        )
+    if tag in _FILTERED:
+        raise InexpressibleError(
+            f"a file {_FILTERED[tag]}: outside of this volume it would be garbage",
+            path=path,
+            got=tag_name(tag),
+            hint=_EXPORT if "wcifs" in _FILTERED[tag] else "restore it on Windows to an ordinary file",
+        )
+    if tag is not None and live.is_directory and not is_name_surrogate(tag):
+        raise InexpressibleError(
+            "a directory that is a reparse point, whose content ntfs-3g does not show",
+            path=path,
+            got=tag_name(tag),
+            hint=_EXPORT,
+        )

@@ -1,0 +1,133 @@
+"""Is a folder on an NTFS volume that ntfs-3g has mounted, and mounted as a layer needs it?
+
+ntfs-3g is told from other drivers by its extended attributes, and most of its options by
+what it does: only the kernel's own are in the list of mounts.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ..errors import AccessError, UnsupportedError
+from .confine import Root
+from .host import shown
+from .ntfs3g import get_attribute
+
+__all__ = ["MOUNT_OPTIONS", "Volume", "check_names", "volume_of"]
+
+MOUNT_OPTIONS: Final = "efs_raw,noatime,streams_interface=windows"
+_FASTER: Final = "big_writes"  # four times as fast
+
+_MOUNTS: Final = b"/proc/self/mountinfo"
+_HINT: Final = f"mount it with: ntfs-3g -o {MOUNT_OPTIONS},{_FASTER} DEVICE DIR; or name the disk as disk:IMAGE//DIR"
+_ABSENT: Final = frozenset({errno.ENODATA, errno.EOPNOTSUPP})
+_ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
+# Where the mounts of another process's namespace are reached.
+_NAMESPACE: Final = re.compile(rb"(/proc/[0-9]+)/root/")
+_PROBE: Final = b"wclayer.probe."
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """An NTFS volume: the host path of the device or image that it is on, where that is known."""
+
+    device: bytes | None
+
+
+def volume_of(folder: bytes, *, writing: bool = False) -> Volume | None:
+    """The NTFS volume that the host's `folder` is on; None on other file systems.
+
+    Raises UnsupportedError where another driver than ntfs-3g or wrong options would lose something, AccessError for a
+    volume to write to that is mounted read-only.
+    """
+    if not os.path.exists(_MOUNTS):
+        return None  # no Linux
+    try:
+        ours = _get(folder, b"system.ntfs_times") is not None
+        other = not ours and _get(folder, b"system.ntfs_attrib") is not None
+    except OSError:
+        return None  # a file system without extended attributes
+    if ours:
+        return _checked(folder, writing)
+    if other:
+        raise UnsupportedError(
+            "an NTFS volume that the kernel's own driver has mounted, which hides half of Windows' metadata",
+            path=shown(folder),
+            expected="ntfs-3g",
+            hint=_HINT,
+        )
+    return None
+
+
+def _get(folder: bytes, name: bytes) -> bytes | None:
+    return get_attribute(os.path.join(folder, b"."), name, _ABSENT)
+
+
+def _checked(folder: bytes, writing: bool) -> Volume:
+    device, options = _mount(folder)
+    wrong: list[str] = []
+    if _get(folder, b"ntfs.streams.list") is None:
+        wrong.append("without streams_interface=windows")
+    try:
+        _get(folder, b"system.ntfs_efsinfo")
+    except PermissionError:
+        wrong.append("without efs_raw")
+    if "default_permissions" in options:
+        wrong.append("with permissions, or a mask")
+    if not {"noatime", "ro"} & options:
+        wrong.append("without noatime")
+    if wrong:
+        raise UnsupportedError(
+            "an NTFS volume that is mounted with options that a layer cannot live with",
+            path=shown(folder),
+            expected=MOUNT_OPTIONS,
+            got=", ".join(wrong),
+            hint=_HINT,
+        )
+    if writing and "ro" in options:
+        raise AccessError(
+            "the NTFS volume is mounted read-only",
+            path=shown(folder),
+            hint="mount it for writing; one that is dirty or hibernated needs Windows to shut down properly, or chkdsk",
+        )
+    return Volume(device)
+
+
+def _mount(folder: bytes) -> tuple[bytes | None, set[str]]:
+    """The device of the mount that `folder` is on, and the options that the kernel knows of it."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        with open(f"/proc/self/fdinfo/{fd}", "rb") as lines:
+            number = next((line.split()[1] for line in lines if line.startswith(b"mnt_id:")), b"")
+    finally:
+        os.close(fd)
+    found = _NAMESPACE.match(folder)
+    with open(found[1] + b"/mountinfo" if found else _MOUNTS, "rb") as lines:
+        for line in lines:
+            before, _, after = line.rstrip(b"\n").partition(b" - ")
+            fields = before.split(b" ")
+            if fields[0] == number:
+                _, device, more = after.split(b" ")[:3]
+                path = _ESCAPED.sub(lambda code: bytes([int(code[1], 8)]), device)
+                options = {*fields[5].decode().split(","), *more.decode().split(",")}
+                return path if path.startswith(b"/") else None, options
+    return None, {"noatime"}  # a mount that is not to be seen from here
+
+
+def check_names(root: Root) -> None:
+    """Raise UnsupportedError if the new folder `root` cannot have all the names that NTFS can (windows_names)."""
+    try:
+        root.mkdir(_PROBE)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise UnsupportedError(
+            "an NTFS volume that is mounted with windows_names, which refuses names that layers have",
+            path=shown(root.path),
+            hint=_HINT,
+        ) from None
+    root.rmdir(_PROBE)
