@@ -19,7 +19,8 @@
     |   +-- RecordError                              layer.db
     |   +-- HiveError                                a registry hive
     |   +-- ImageError                               an OCI image: JSON, blobs, archives
-    |   +-- SpecError                                an image.toml, a Dockerfile, a .reg file, a .reg file
+    |   +-- DiskError                                a disk image: its partitions, its NTFS volume
+    |   +-- SpecError                                an image.toml, a Dockerfile, a .reg file
     +-- DigestMismatchError (ValueError)         11  the bytes are not the ones asked for
     +-- NotFoundError (FileNotFoundError)        12
     +-- AlreadyExistsError (FileExistsError)     13
@@ -53,6 +54,7 @@ __all__ = [
     "CompressionError",
     "ConfinementError",
     "DigestMismatchError",
+    "DiskError",
     "ExtendedAttributeError",
     "FileTimeError",
     "FormatError",
@@ -253,6 +255,10 @@ class HiveError(FormatError):
 
 class ImageError(FormatError):
     """An OCI image whose index, manifest, config or archive cannot be right."""
+
+
+class DiskError(FormatError):
+    """A disk image without partitions or NTFS where they must be, or with a volume that is not clean."""
 
 
 class SpecError(FormatError):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import BinaryIO, Final
 from ..body import CHUNK
 from ..errors import StorageError, UnsupportedError
 from .host import host_errors
+from .programs import find_program
 
 __all__ = ["RawVolume"]
 
@@ -68,13 +68,13 @@ class RawVolume:
     @contextmanager
     def _running(self, path: str, program: str, *arguments: str) -> Iterator[BinaryIO]:
         """The output of a program about the volume."""
-        found = shutil.which(program)
-        if found is None or self._device is None:
+        found = find_program(program, path)
+        if self._device is None:
             raise UnsupportedError(
                 "ntfs-3g does not show all of this file",
                 path=path,
-                expected="the device that the volume is on" if found else f"the program {program}, to read it",
-                hint="name the disk as disk:IMAGE//DIR" if found else "install ntfs-3g's programs",
+                expected="the device that the volume is on",
+                hint="name the disk as disk:IMAGE//DIR",
             )
         with host_errors(path):
             process = subprocess.Popen(  # noqa: S603 # a program that comes with ntfs-3g

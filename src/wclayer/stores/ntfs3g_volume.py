@@ -26,8 +26,6 @@ _MOUNTS: Final = b"/proc/self/mountinfo"
 _HINT: Final = f"mount it with: ntfs-3g -o {MOUNT_OPTIONS},{_FASTER} DEVICE DIR; or name the disk as disk:IMAGE//DIR"
 _ABSENT: Final = frozenset({errno.ENODATA, errno.EOPNOTSUPP})
 _ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
-# Where the mounts of another process's namespace are reached.
-_NAMESPACE: Final = re.compile(rb"(/proc/[0-9]+)/root/")
 _PROBE: Final = b"wclayer.probe."
 
 
@@ -105,8 +103,7 @@ def _mount(folder: bytes) -> tuple[bytes | None, set[str]]:
             number = next((line.split()[1] for line in lines if line.startswith(b"mnt_id:")), b"")
     finally:
         os.close(fd)
-    found = _NAMESPACE.match(folder)
-    with open(found[1] + b"/mountinfo" if found else _MOUNTS, "rb") as lines:
+    with open(_MOUNTS, "rb") as lines:
         for line in lines:
             before, _, after = line.rstrip(b"\n").partition(b" - ")
             fields = before.split(b" ")

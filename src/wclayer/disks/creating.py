@@ -1,0 +1,79 @@
+"""Make a disk image with an empty NTFS volume, by mkntfs and sfdisk."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import Final
+
+from ..errors import InexpressibleError, StorageError, UsageError
+from ..stores.host import host_errors
+from ..stores.partial import partial_file
+from ..stores.programs import find_program
+from .loop import loop_device
+from .partitions import Partition, partitions
+
+__all__ = ["create_disk", "parse_size"]
+
+_SIZE: Final = re.compile(r"([0-9]{1,15})([KMGT]?)(i?B)?", re.ASCII | re.IGNORECASE)
+_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_LEAST: Final = 16 << 20  # bytes
+_SECTOR: Final = 512
+_START: Final = 2048  # sectors before the first partition, as Windows leaves them
+_MAX_LABEL: Final = 32  # characters
+_BASIC_DATA: Final = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"  # the type of Windows' partitions
+
+
+def parse_size(text: str) -> int:
+    """Bytes in a text such as `20G` or `512M`, in powers of 1024. Raises UsageError."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise UsageError("a size", expected="a number with K, M, G or T", got=text)
+    size = int(found[1]) * _UNITS[found[2].upper()]
+    if size < _LEAST or size % _SECTOR:
+        raise UsageError("a size", expected=f"at least {_LEAST >> 20}M, in sectors of {_SECTOR} bytes", got=text)
+    return size
+
+
+def create_disk(
+    path: str | os.PathLike[str], size: int, *, partition: bool = True, label: str = "", force: bool = False
+) -> Partition:
+    """Make the raw disk image `path` of `size` bytes with an empty NTFS volume; it takes the space of what is in it.
+
+    partition: with a GPT and one partition, as Windows expects of a disk; otherwise the image is the volume. label: the
+    volume's. force: replace a file. Returns where the volume is. Raises UsageError, AlreadyExistsError, NotFoundError,
+    UnsupportedError where mkntfs or sfdisk is missing, StorageError; then there is no image.
+    """
+    if len(label) > _MAX_LABEL or "\0" in label:
+        raise InexpressibleError("a volume label too long", expected=f"at most {_MAX_LABEL} characters", got=label)
+    shown = os.fspath(path)
+    mkntfs, sfdisk = find_program("mkntfs", shown), find_program("sfdisk", shown) if partition else ""
+    with partial_file(shown, force=force) as file, host_errors(shown):
+        file.truncate(size)
+        if not partition:
+            _format(mkntfs, file.name, label, shown)
+            return Partition(None, 0, size)
+        _run(
+            [sfdisk, "--quiet", "--no-reread", "--no-tell-kernel", file.name],
+            shown,
+            f'label: gpt\nstart={_START}, type={_BASIC_DATA}, name="Basic data partition"\n',
+        )
+        with open(file.name, "rb") as made:
+            (part,) = partitions(made, shown)
+        with loop_device(file.fileno(), os.fsencode(shown), part.offset, part.size, writable=True) as device:
+            _format(mkntfs, device, label, shown)
+        return part
+
+
+def _format(mkntfs: str, device: str, label: str, path: str) -> None:
+    options = ["--quick", "--force", "--quiet", "--partition-start", str(_START), "--heads", "255"]
+    options += ["--sectors-per-track", "63", "--sector-size", str(_SECTOR), "--cluster-size", "4096"]
+    _run([mkntfs, *options, *(["--label", label] if label else []), device], path)
+
+
+def _run(command: list[str], path: str, text: str = "") -> None:
+    done = subprocess.run(command, check=False, input=text.encode(), capture_output=True)  # noqa: S603 # found in PATH
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise StorageError(f"{os.path.basename(command[0])} failed: {said[-1] if said else done.returncode}", path=path)

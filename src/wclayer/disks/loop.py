@@ -1,0 +1,81 @@
+"""A part of a file as a block device (Linux's loop driver; linux/loop.h).
+
+The device is bound with LO_FLAGS_AUTOCLEAR: when the last that has it open goes, however
+it goes, the kernel frees it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from ..errors import AccessError, UnsupportedError
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["loop_device"]
+
+_CONTROL: Final = "/dev/loop-control"
+_CTL_GET_FREE: Final = 0x4C82
+_CONFIGURE: Final = 0x4C0A  # since Linux 5.8
+_READ_ONLY: Final = 1
+_AUTOCLEAR: Final = 4
+# struct loop_config: fd, block_size, then struct loop_info64: device, inode, rdevice, offset, sizelimit, number, two of
+# encryption, flags, file_name, crypt_name, encrypt_key, init; reserved.
+_CONFIG: Final = struct.Struct("<II QQQQQ IIII 64s64s32s QQ 64x")
+_TRIES: Final = 32  # somebody else may take the device that was free
+
+
+@contextlib.contextmanager
+def loop_device(file: int, name: bytes, offset: int, size: int, *, writable: bool) -> Iterator[str]:
+    """The host path of a block device of `size` bytes from `offset` of the open `file`, which `name` is shown for.
+
+    Raises UnsupportedError where the host has no loop devices, AccessError where it does not let us.
+    """
+    if sys.platform == "win32":
+        raise UnsupportedError("loop devices are Linux's")
+    else:
+        device, path = _bound(file, name, offset, size, writable)
+        try:
+            yield path
+        finally:
+            os.close(device)
+
+
+if sys.platform != "win32":
+
+    def _bound(file: int, name: bytes, offset: int, size: int, writable: bool) -> tuple[int, str]:
+        flags = _AUTOCLEAR | (0 if writable else _READ_ONLY)
+        config = _CONFIG.pack(file, 0, 0, 0, 0, offset, size, 0, 0, 0, flags, name[-63:], b"", b"", 0, 0)
+        path = _CONTROL
+        try:
+            control = os.open(_CONTROL, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                for _ in range(_TRIES):
+                    path = f"/dev/loop{fcntl.ioctl(control, _CTL_GET_FREE)}"
+                    device = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
+                    try:
+                        fcntl.ioctl(device, _CONFIGURE, config)
+                    except OSError as error:
+                        os.close(device)
+                        if error.errno != errno.EBUSY:
+                            raise
+                    else:
+                        return device, path
+            finally:
+                os.close(control)
+        except FileNotFoundError as error:
+            raise UnsupportedError(
+                "no loop device to be had, which a partition needs",
+                path=path,
+                hint="in a container, let it have /dev/loop*; an image without partitions needs none",
+            ) from error
+        except PermissionError as error:
+            raise AccessError("no access to loop devices", path=path, hint="run as root") from error
+        raise UnsupportedError("no loop device is free", path=path)

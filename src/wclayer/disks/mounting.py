@@ -1,0 +1,254 @@
+"""Mount the NTFS volume of a disk image where nobody else sees it, for as long as a block of code runs.
+
+This process takes a mount namespace of its own. A shell in it runs ntfs-3g, and unmounts
+when its standard input ends: at the end of the block, or when this process is gone,
+however it went. So nothing is left over: a loop device goes with its last user (`loop`),
+and if all are killed at once, the mount goes with the namespace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import re
+import select
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import IO, BinaryIO, Final
+
+from ..errors import (
+    AccessError,
+    ConfinementError,
+    DiskError,
+    NotFoundError,
+    StorageError,
+    UnsupportedError,
+    WclayerError,
+)
+from ..stores.host import host_errors
+from ..stores.ntfs3g_volume import MOUNT_OPTIONS
+from ..stores.programs import find_program
+from .loop import loop_device
+from .partitions import find_volume
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["inside", "mounted_volume"]
+
+_SCRIPT: Final = """
+trap '' HUP INT TERM
+{ ntfs-3g -o "$1" "$2" "$3"; echo $?; } &
+read -r _
+umount "$3" || umount -l "$3"
+wait
+rmdir "$3"
+"""
+_PROGRAMS: Final = ("ntfs-3g", "ntfs-3g.probe", "umount")
+_CLONE_NEWNS: Final = 0x00020000
+_MS_REC_SLAVE: Final = 0x4000 | 0x80000  # what others mount is seen, what we mount is not
+_SECONDS: Final = 60  # for mounting, and for unmounting
+# Exit codes of ntfs-3g and ntfs-3g.probe (ntfs-3g/src/ntfs-3g_common.h, libntfs-3g's volume.h).
+_NOT_NTFS: Final = 12
+_CORRUPT: Final = 13
+_HIBERNATED: Final = 14
+_UNCLEAN: Final = 15
+_LOCKED: Final = 16
+_NO_PRIVILEGE: Final = 19
+_FUSE: Final = 21
+
+
+@contextlib.contextmanager
+def mounted_volume(
+    image: str | os.PathLike[str], number: int | None = None, *, writable: bool = False
+) -> Iterator[str]:
+    """The host path of the root of the NTFS volume on the disk `image`, while the block runs.
+
+    number: of the partition, where the disk has several with NTFS. writable: nobody else may use the image meanwhile;
+    otherwise any number may read it. Linux only, as root, with ntfs-3g. The calling thread, and those that it starts,
+    are in a mount namespace of their own from then on: they see what others mount, others do not see the volume.
+
+    Raises UnsupportedError where something is missing for that, AccessError, NotFoundError, DiskError for what is no
+    clean NTFS volume, StorageError where another one uses the image, or the volume cannot be written back.
+    """
+    path = os.path.abspath(os.fspath(image))
+    _check_host(path)
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(_locked(path, writable))
+        part = find_volume(file, path, number)
+        device = path
+        if part.number is not None:
+            device = stack.enter_context(
+                loop_device(file.fileno(), os.fsencode(path), part.offset, part.size, writable=writable)
+            )
+        _probe(device, path)
+        yield stack.enter_context(_mounted(device, path, writable))
+
+
+def inside(root: str, path: str, *, shown: str) -> str:
+    """The host path of `path` in the volume mounted at `root`: of folders alone, as far as they are there.
+
+    shown: for errors. Raises ConfinementError for a path that leads out, or through a link.
+    """
+    at = root
+    for name in path.split("/"):
+        if name in ("", "."):
+            continue
+        if name == ".." or "\0" in name or ":" in name:
+            raise ConfinementError("a path that would leave the volume", path=shown)
+        at = os.path.join(at, name)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if stat.S_ISLNK(os.lstat(at).st_mode):
+                raise ConfinementError("a link on the way, where a folder must be", path=shown, got=name)
+    return at
+
+
+def _check_host(path: str) -> None:
+    if not os.path.exists("/proc/self/mountinfo"):
+        raise UnsupportedError("disk images are mounted on Linux alone", path=path)
+    for program in _PROGRAMS:
+        find_program(program, path)
+    if sys.platform != "win32" and os.geteuid() != 0:
+        raise AccessError("mounting a disk image needs root", path=path, hint="run as root")
+    if not os.path.exists("/dev/fuse"):
+        raise UnsupportedError(
+            "no /dev/fuse, which ntfs-3g needs",
+            path=path,
+            hint="load the kernel module fuse; in a container: --device /dev/fuse --cap-add SYS_ADMIN",
+        )
+
+
+@contextlib.contextmanager
+def _locked(path: str, writable: bool) -> Iterator[BinaryIO]:
+    """The image, opened, and kept from others who mount it so."""
+    try:
+        with host_errors(path):
+            file: BinaryIO = open(path, "r+b") if writable else open(path, "rb")
+    except NotFoundError:
+        raise NotFoundError("no such disk image", path=path, hint="`wclayer disk create` makes one") from None
+    with file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and not stat.S_ISBLK(os.fstat(file.fileno()).st_mode):
+            raise DiskError("no disk image", path=path, expected="a file or block device")
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(file, (fcntl.LOCK_EX if writable else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno != errno.EWOULDBLOCK:
+                    raise
+                raise StorageError(
+                    "another wclayer is at work on the disk image", path=path, hint="wait until it is done"
+                ) from None
+        yield file
+
+
+def _probe(device: str, path: str) -> None:
+    """Refuse a volume that is not as Windows would leave it. Also one that is only read: what is on it may be old."""
+    probe = find_program("ntfs-3g.probe", path)
+    done = subprocess.run([probe, "--readwrite", device], check=False, capture_output=True)  # noqa: S603 # found in PATH
+    if done.returncode:
+        raise _failure(done.returncode, done.stderr, path)
+
+
+@contextlib.contextmanager
+def _mounted(device: str, path: str, writable: bool) -> Iterator[str]:
+    _take_namespace(path)
+    options = f"{MOUNT_OPTIONS},big_writes,no_detach,{'rw' if writable else 'ro'}"
+    place = os.path.realpath(tempfile.mkdtemp(prefix="wclayer-"))
+    with tempfile.TemporaryFile(prefix="wclayer-") as said:
+        try:
+            shell = subprocess.Popen(  # noqa: S603 # found in PATH
+                [find_program("sh", path), "-c", _SCRIPT, "sh", options, device, place],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                start_new_session=True,  # ^C is for us
+            )
+        except BaseException:
+            os.rmdir(place)
+            raise
+        try:
+            _wait_for_mount(shell, place, said, path)
+            yield place
+        finally:
+            _unmount(shell, said, path)
+
+
+def _take_namespace(path: str) -> None:
+    """A mount namespace of our own."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNS) or libc.mount(None, b"/", None, _MS_REC_SLAVE, None):
+        raise AccessError(
+            f"no mount namespace of our own: {os.strerror(ctypes.get_errno())}",
+            path=path,
+            hint="in a container: --cap-add SYS_ADMIN",
+        )
+
+
+def _wait_for_mount(shell: subprocess.Popen[bytes], place: str, said: IO[bytes], path: str) -> None:
+    mount = re.compile(rb"^\S+ \S+ \S+ \S+ %s .* - fuse(blk)? " % re.escape(os.fsencode(place)), re.MULTILINE)
+    end = time.monotonic() + _SECONDS
+    while time.monotonic() < end:
+        assert shell.stdout is not None  # noqa: S101 # for mypy
+        if select.select([shell.stdout], [], [], 0.01)[0]:
+            said.seek(0)
+            code = shell.stdout.readline().strip()
+            raise _failure(int(code) if code.isdigit() else shell.wait(), said.read(), path)
+        with open("/proc/self/mountinfo", "rb") as mounts:
+            if mount.search(mounts.read()):
+                return
+    raise StorageError("ntfs-3g does not get the volume mounted", path=path)
+
+
+def _unmount(shell: subprocess.Popen[bytes], said: IO[bytes], path: str) -> None:
+    """End the shell, and with it the mount. Raises StorageError if the volume was not written back."""
+    failing = sys.exc_info()[0] is not None
+    try:
+        out, _ = shell.communicate(timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        shell.kill()
+        shell.wait()
+        if not failing:
+            raise StorageError("the volume is in use, and was not unmounted", path=path) from None
+        return
+    if out.strip() not in (b"", b"0") and not failing:
+        said.seek(0)
+        raise _failure(int(out) if out.strip().isdigit() else 1, said.read(), path)
+
+
+def _failure(code: int, said: bytes, path: str) -> WclayerError:
+    """What ntfs-3g's exit code and words mean."""
+    text = said.decode("utf-8", "replace").strip().splitlines()
+    if code == _NOT_NTFS:
+        return DiskError("no NTFS volume", path=path, hint="`wclayer disk create` makes one")
+    if code == _CORRUPT:
+        return DiskError("a damaged NTFS volume", path=path, hint="attach the disk to Windows and run chkdsk /f")
+    if code == _HIBERNATED:
+        return DiskError(
+            "the volume of a Windows that hibernates (or was shut down by its fast start)",
+            path=path,
+            hint="start that Windows, and shut it down with: shutdown /s /t 0",
+        )
+    if code == _UNCLEAN:
+        return DiskError(
+            "a volume that was not unmounted cleanly",
+            path=path,
+            hint="attach the disk to Windows, or run: ntfsfix, if what was written last may be lost",
+        )
+    if code == _LOCKED:
+        return StorageError("the volume is in use by another program", path=path, hint="unmount it there first")
+    if code == _NO_PRIVILEGE:
+        return AccessError("ntfs-3g lacks the right to mount the volume", path=path, hint="run as root")
+    if code == _FUSE:
+        return UnsupportedError(
+            "FUSE does not work here",
+            path=path,
+            got=text[-1] if text else None,
+            hint="in a container: --device /dev/fuse --cap-add SYS_ADMIN, and no AppArmor profile that forbids mounts",
+        )
+    return StorageError("ntfs-3g cannot mount the volume", path=path, got=text[-1] if text else f"exit code {code}")
