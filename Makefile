@@ -27,7 +27,7 @@ test: $(STAMP) lint
 
 # The real programs that tests/compat compares with (Debian and its kin; needs root).
 test-tools:
-	apt-get install --yes --no-install-recommends git libarchive-tools libhivex-bin libregf-utils libwin-hivex-perl reglookup rsync tar \
+	apt-get install --yes --no-install-recommends git libarchive-tools libhivex-bin libregf-utils libwin-hivex-perl reglookup ntfs-3g rsync tar wimtools \
 		containerd golang-github-opencontainers-image-spec-dev skopeo umoci \
 		apache2-utils docker-registry openssl podman
 
