@@ -80,6 +80,7 @@ def export_layer_to_tar(
                         hint="`wclayer status --verify-content` finds what was edited without a trace",
                     )
             stream.flush()
+        summary.warnings += layer.warnings
     packed.describe(summary)
     return summary
 

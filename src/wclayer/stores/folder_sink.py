@@ -35,7 +35,7 @@ from .rules import (
     no_directory_yet,
 )
 
-__all__ = ["FolderSink", "Made", "Parent"]
+__all__ = ["FolderSink", "Made", "Owner", "Parent"]
 
 _DESCRIPTORS: Final = 128  # of directories; macOS gives a process 256
 _MAX_CACHE: Final = 4096  # directories
@@ -53,10 +53,10 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class _Owner:
-    """Of streams that may follow: the entry's path, its id, where it lies on the host, and whether it has some."""
+class Owner:
+    """What the last entry was made into, which streams may follow: its id, where it lies on the host, has it some?"""
 
-    path: str
+    entry: Directory | File
     id: int
     host: bytes
     streams: bool = False
@@ -103,7 +103,7 @@ class FolderSink(ABC):
         self._summary = Summary()
         self._directories: dict[str, Parent] = {}
         self._hosts: dict[int, bytes] = {}  # where directories lie, by id
-        self._owner: _Owner | None = None
+        self._owner: Owner | None = None
         self._partial = PartialFolder(target, force=force)
         try:
             with host_errors(os.fspath(target)):
@@ -132,6 +132,8 @@ class FolderSink(ABC):
         self._partial.abort()
 
     def add(self, entry: Entry, body: Body | None = None, /) -> None:
+        if not isinstance(entry, AlternateStream):
+            self._finish_owner()
         with host_errors(entry.path):
             check_entry(entry, base=self._base)
             if isinstance(entry, File):
@@ -151,8 +153,16 @@ class FolderSink(ABC):
         with host_errors(os.fsdecode(self._partial.target)):
             self._record.add_framing(chunk)
 
+    def _finish_owner(self) -> None:
+        """No more streams of the last entry will come."""
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            with host_errors(owner.entry.path):
+                self._finish(owner)
+
     def commit(self, values: Mapping[str, str | int | None] | None = None) -> Summary:
         """Finish the record, with `values` besides its own, and put the folder in its place."""
+        self._finish_owner()
         with host_errors(os.fsdecode(self._partial.target)):
             if self._base and self._record.find(0, FILES) is None:
                 raise LayerError("no Files/ in a base layer", expected="the directory Files", got="no such entry")
@@ -240,18 +250,18 @@ class FolderSink(ABC):
     def _directory(self, entry: Directory) -> None:
         parent, name = self._place(entry.path)
         host, extra = self._host_name(parent, name)
-        flags = self._make_directory(entry, host, extra)
+        flags = self._make_directory(entry, host)
         if entry.reparse_data is not None and is_name_surrogate(reparse_tag(entry.reparse_data)):
             flags |= Flag.SURROGATE
         number = self._record.add(parent.id, name, Kind.DIRECTORY, entry=entry, flags=flags, extra=extra)
         self._remember(entry.path, number, host, flags & Flag.SURROGATE != 0)
-        self._owner = _Owner(entry.path, number, host)
+        self._owner = Owner(entry, number, host)
 
     def _file(self, entry: File, body: Body | None) -> None:
         parent, name = self._place(entry.path)
         host, extra = self._host_name(parent, name)
         number = self._add_file(parent, name, host, extra, entry, body, Kind.FILE)
-        self._owner = _Owner(entry.path, number, host)
+        self._owner = Owner(entry, number, host)
         if not self._base or not entry.path.startswith(UTILITY_VM_FILES):
             return
         backup = _BOOT_KEYS.get(upcase(entry.path))
@@ -312,7 +322,7 @@ class FolderSink(ABC):
 
     def _stream(self, entry: AlternateStream, body: Body | None) -> None:
         owner = self._owner
-        if owner is None or owner.path != entry.path:
+        if owner is None or owner.entry.path != entry.path:
             raise LayerError("stream that does not follow its owner", path=f"{entry.path}:{entry.name}")
         name = f":{entry.name}"
         if self._record.find(owner.id, name) is not None:
@@ -327,7 +337,6 @@ class FolderSink(ABC):
         )
 
     def _hard_link(self, entry: HardLink) -> None:
-        self._owner = None
         parent, name = self._place(entry.path)
         row = self._resolve(entry.target)
         if row is not None and row.kind == Kind.LINK and isinstance(row.target, int):
@@ -387,10 +396,11 @@ class FolderSink(ABC):
         host, extra = self._host_name(parent, name)
         body = self._parents.open(entry.target) if found.size else None
         extra |= link_extra(entry)
-        self._add_file(parent, name, host, extra, replace(found, path=entry.path), body, Kind.PARENT_LINK, entry.target)
+        file = replace(found, path=entry.path)
+        number = self._add_file(parent, name, host, extra, file, body, Kind.PARENT_LINK, entry.target)
+        self._finish(Owner(file, number, host))
 
     def _whiteout(self, entry: Whiteout) -> None:
-        self._owner = None
         path = entry.path
         if self._resolve(path) is not None:
             raise beside_whiteout(path)
@@ -413,16 +423,19 @@ class FolderSink(ABC):
         """The host's path for a new entry, and the record's note of it where that is not the entry's own name."""
 
     @abstractmethod
-    def _make_directory(self, entry: Directory, host: bytes, extra: dict[str, bytes]) -> int:
-        """Make a directory, or what stands for one; flags for its row. What there is to remember goes into `extra`."""
+    def _make_directory(self, entry: Directory, host: bytes) -> int:
+        """Make a directory, or what stands for one; flags for its row."""
 
     @abstractmethod
     def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
-        """Make a file, or what stands for one."""
+        """Make a file, or what stands for one. What there is to remember besides goes into `extra`."""
 
     @abstractmethod
     def _make_stream(self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]) -> Made:
         """Make a named stream of what lies at `owner`."""
+
+    def _finish(self, owner: Owner) -> None:  # noqa: B027 # most stores have nothing to do
+        """After a file or directory and all its streams; what lies in a directory is still to come."""
 
     @abstractmethod
     def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:

@@ -11,6 +11,7 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -106,6 +107,11 @@ class FolderTree(ABC):
         """The diff_id of the tar that it was imported from, where that is known."""
         value = self._record.values.get("diff_id") if self._record else None
         return value if isinstance(value, str) else None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What reading it has left out so far."""
+        return []
 
     @property
     def store(self) -> str | None:
@@ -222,16 +228,13 @@ class FolderTree(ABC):
             raise RecordError("layer.db: a link to something that is no file", path=row.name, got=root.name)
         return root
 
-    def _same_content(self, path: str, host: bytes, row: Row, extents: tuple[tuple[int, int], ...] | None) -> bool:
-        """Has a file, of the size that the record says, still the content that it says?"""
-        body = FolderBody(self._root, host, row.size, extents, path)
+    def _same_content(self, body: FolderBody, row: Row) -> bool:
+        """Has a file or stream, of the size that the record says, still the content that it says?"""
         digest = hashlib.sha256()
-        try:
+        with closing(body):
             for _, chunk in body.chunks():
                 digest.update(chunk)
             return digest.digest() == row.sha256 and body.holes_are_zero()
-        finally:
-            body.close()
 
     def _boot_original(self, node: Node, entry: File) -> tuple[bytes, int] | None:
         """Where the boot file's original is, if Windows has rewritten the live one: host path and size."""

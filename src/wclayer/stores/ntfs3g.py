@@ -172,7 +172,7 @@ class NtfsFiles:
     # --- writing ----------------------------------------------------------------
 
     def dress(self, host: bytes, entry: Directory | File) -> set[str]:
-        """Give a new object all metadata of `entry`; the names of the fields that the driver does not hold."""
+        """Give a new object what it needs first; the names of the fields that the driver does not hold."""
         unheld: set[str] = set()
         if not self._set_descriptor(host, entry):
             unheld.add("descriptor")
@@ -180,18 +180,29 @@ class NtfsFiles:
         for field, name, value in (
             ("extended attributes", b"system.ntfs_ea", _ea_list(entry)),
             ("object ID", b"system.ntfs_object_id", entry.object_id),
-            # Before any further name, which is in the way.
-            ("short name", b"system.ntfs_dos_name", short_name),
-            ("attributes", b"system.ntfs_attrib", _ATTRIBUTES.pack(entry.file_attributes)),
-            ("reparse data", b"system.ntfs_reparse_data", entry.reparse_data),
+            ("short name", b"system.ntfs_dos_name", short_name),  # before any further name, which is in the way
         ):
             if value is not None and not self._held(host, name, value):
                 unheld.add(field)
+        return unheld
+
+    def finish(self, host: bytes, entry: Directory | File) -> set[str]:
+        """Give it the rest, after its streams: they cannot be made beside reparse data, and change attributes."""
+        unheld: set[str] = set()
+        if isinstance(entry, File):
+            self._held(host, b"system.ntfs_attrib", _ATTRIBUTES.pack(entry.file_attributes))
+        if entry.reparse_data is not None and not self._held(host, b"system.ntfs_reparse_data", entry.reparse_data):
+            unheld.add("reparse data")
         if entry.reparse_data is not None or entry.file_attributes & FILE_ATTRIBUTE_SYSTEM:
             with suppress(OSError):
                 self._root.lstat(host)  # it may be shown as something else now: see above
         self.set_times(host, (entry.creation_time, entry.last_access_time, entry.last_write_time, entry.change_time))
         return unheld
+
+    def finish_directory(self, host: bytes, attributes: int, times: Times) -> None:
+        """After all that lies in a directory: making it changes its times, and COMPRESSED would pass on to it."""
+        self._held(host, b"system.ntfs_attrib", _ATTRIBUTES.pack(attributes))
+        self.set_times(host, times)
 
     def set_times(self, host: bytes, times: Times) -> None:
         """Set creation, last access and last write; where one is not known, to the last write, or any that is."""
@@ -206,7 +217,10 @@ class NtfsFiles:
         live = self.live(source)
         fields = entry_of("", replace(live, reparse_data=None), 0)
         if isinstance(fields, File):
-            self.dress(target, replace(fields, last_access_time=None, last_write_time=None, change_time=None))
+            _, access, write, _ = self.basics(target)[1]
+            fields = replace(fields, last_access_time=access, last_write_time=write, short_name=None, object_id=None)
+            self.dress(target, fields)
+            self.finish(target, fields)
 
     def _set_descriptor(self, host: bytes, entry: Directory | File) -> bool:
         default = DIRECTORY_DESCRIPTOR if isinstance(entry, Directory) else FILE_DESCRIPTOR

@@ -2,7 +2,7 @@
 
 - `ntfscat`: the data of a file that the driver shows as a symlink, socket or device: a reparse
   point with data, or what looks like one of Interix's special files.
-- `ntfsinfo`: which ranges of a sparse file are allocated.
+- `ntfsinfo`: which ranges of a sparse file are allocated; the short name of a file that has several names.
 
 Both read the device of a mounted volume, to which the driver writes without delay.
 """
@@ -12,23 +12,62 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from ..body import CHUNK
 from ..errors import StorageError, UnsupportedError
+from ..win32.names import decode_wtf8
+from .confine import Root
+from .folder_body import FolderBody
 from .host import host_errors
 from .programs import find_program
 
-__all__ = ["RawVolume"]
+__all__ = ["RawBody", "RawVolume", "ShortName"]
 
 _CLUSTER: Final = re.compile(rb"\tCluster Size: (\d+)")
 _ATTRIBUTE: Final = re.compile(rb"Dumping attribute (\$\w+) ")
 _NAME: Final = re.compile(rb"\tAttribute name:\t+ '(.*)'")
+_PARENT: Final = re.compile(rb"\tParent directory:\t+ (\d+) ")
+_NAMESPACE: Final = re.compile(rb"\tNamespace:\t+ (\S+)")
+_FILE_NAME: Final = re.compile(rb"\tFilename:\t+ '(.*)'")
 _RUN: Final = re.compile(rb"\t\t\t0x([0-9a-f]+)\t+(\S+)\t+0x([0-9a-f]+)")
 # The programs' own locale is a parameter of theirs: names are shown in it.
 _ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
+
+
+@dataclass(frozen=True, slots=True)
+class ShortName:
+    """A short name, and which of a file's names has it: the number of its directory, and the name on the host."""
+
+    text: str
+    parent: int
+    name: bytes
+
+
+class RawBody(FolderBody):
+    """A body that comes in pieces from the volume."""
+
+    __slots__ = ("_pieces", "_rest")
+
+    def __init__(self, root: Root, host: bytes, size: int, pieces: Generator[bytes, None, None], path: str) -> None:
+        super().__init__(root, host, size, None, path)
+        self._pieces = pieces
+        self._rest = b""
+
+    def _read(self, n: int) -> bytes:
+        if not self._rest:
+            self._rest = next(self._pieces, b"")
+        part, self._rest = self._rest[:n], self._rest[n:]
+        return part
+
+    def holes_are_zero(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._pieces.close()
 
 
 class RawVolume:
@@ -41,10 +80,11 @@ class RawVolume:
         self._device = device
         self._cluster = 0
 
-    def data(self, inode: int, path: str) -> Iterator[bytes]:
-        """The unnamed data of the file with that number, in pieces; `path` is the entry's, for errors."""
-        with self._running(path, "ntfscat", "--inode", str(inode)) as stream:
-            while chunk := stream.read(CHUNK):
+    def data(self, inode: int, path: str, name: str = "") -> Generator[bytes, None, None]:
+        """The data of the file with that number, or of a named stream, in pieces; `path` is the entry's, for errors."""
+        stream = ("--attribute-name", name) if name else ()
+        with self._running(path, "ntfscat", "--inode", str(inode), *stream) as output:
+            while chunk := output.read(CHUNK):
                 yield chunk
 
     def extents(self, inode: int, size: int, path: str, stream: str = "") -> tuple[tuple[int, int], ...] | None:
@@ -64,6 +104,22 @@ class RawVolume:
                         offset = result.pop()[0]
                     result.append((offset, end - offset))
         return tuple(result) if holes else None
+
+    def short_name(self, inode: int, path: str) -> ShortName | None:
+        """The short name of the file with that number; the driver does not tell it where a file has several names."""
+        names: dict[bytes, tuple[int, bytes]] = {}  # by namespace
+        parent, namespace = 0, b""
+        with self._running(path, "ntfsinfo", "--verbose", "--inode", str(inode)) as lines:
+            for line in lines:
+                if (found := _PARENT.match(line)) is not None:
+                    parent = int(found[1])
+                elif (found := _NAMESPACE.match(line)) is not None:
+                    namespace = found[1]
+                elif (found := _FILE_NAME.match(line)) is not None:
+                    names[namespace] = parent, found[1]
+        if b"DOS" not in names or b"Win32" not in names:
+            return None
+        return ShortName(decode_wtf8(names[b"DOS"][1]), *names[b"Win32"])
 
     @contextmanager
     def _running(self, path: str, program: str, *arguments: str) -> Iterator[BinaryIO]:

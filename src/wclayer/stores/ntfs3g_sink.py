@@ -9,7 +9,6 @@ warning.
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
@@ -19,7 +18,7 @@ from ..errors import InexpressibleError, LayerError
 from ..win32.names import encode_wtf8
 from ..win32.reparse import is_name_surrogate, reparse_tag, tag_name
 from .defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
-from .folder_sink import FolderSink, Made, Parent
+from .folder_sink import FolderSink, Made, Owner, Parent
 from .ntfs3g import NtfsFiles, unheld_attributes
 from .ntfs3g_volume import check_names
 from .record import LAYER_DB, Row
@@ -43,6 +42,7 @@ class Ntfs3gSink(FolderSink):
         force: bool = False,
     ) -> None:
         self._unheld: Counter[str] = Counter()
+        self._new: set[str] = set()  # what the volume does not hold of the entry that was last made
         self._opaque: dict[bytes, int] = {}  # directories whose content the driver does not show, and their tags
         super().__init__(target, parents=parents, parent_diff_ids=parent_diff_ids, force=force)
 
@@ -82,16 +82,16 @@ class Ntfs3gSink(FolderSink):
         host = encode_wtf8(name)
         return (b"%b/%b" % (parent.host, host) if parent.host else host), {}
 
-    def _make_directory(self, entry: Directory, host: bytes, extra: dict[str, bytes]) -> int:
+    def _make_directory(self, entry: Directory, host: bytes) -> int:
         self._root.mkdir(host)
-        self._dress(entry, host, extra)
+        self._new = self._files.dress(host, entry)
         if entry.reparse_data is not None and not is_name_surrogate(tag := reparse_tag(entry.reparse_data)):
             self._opaque[host] = tag
         return 0
 
     def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
         made = self._write(host, entry.path, entry, body, extra)
-        self._dress(entry, host, extra)
+        self._new = self._files.dress(host, entry)
         return made
 
     def _make_stream(self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]) -> Made:
@@ -107,10 +107,11 @@ class Ntfs3gSink(FolderSink):
         finally:
             os.close(fd)
 
-    def _dress(self, entry: Directory | File, host: bytes, extra: dict[str, bytes]) -> None:
-        unheld = self._files.dress(host, entry)
+    def _finish(self, owner: Owner) -> None:
+        entry = owner.entry
+        unheld = self._new | self._files.finish(owner.host, entry)
         if unheld:
-            extra[UNHELD] = ",".join(sorted(unheld)).encode()
+            self._record.add_extra(owner.id, UNHELD, ",".join(sorted(unheld)).encode())
         if unheld_attributes(entry):
             unheld.add("attributes")
         if entry.backup_streams:
@@ -121,11 +122,8 @@ class Ntfs3gSink(FolderSink):
         self._root.link(source, host)
 
     def _finish_directory(self, host: bytes, row: Row) -> None:
-        self._files.set_times(host, row.times)
+        self._files.finish_directory(host, row.attributes, row.times)
 
     def _copy(self, source: bytes, target: bytes) -> None:
-        if stat.S_ISREG(self._root.lstat(source).st_mode):
-            super()._copy(source, target)
-        else:  # an empty file with the attribute SYSTEM is shown as a pipe
-            os.close(self._root.create(target))
+        super()._copy(source, target)
         self._files.put(target, b"system.ntfs_acl", FILE_DESCRIPTOR)

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
-from ..body import StreamBody
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink
 from ..errors import InexpressibleError
-from ..win32.attributes import FILE_ATTRIBUTE_ENCRYPTED, FILE_ATTRIBUTE_SPARSE_FILE
+from ..win32.attributes import FILE_ATTRIBUTE_ENCRYPTED, FILE_ATTRIBUTE_REPARSE_POINT, FILE_ATTRIBUTE_SPARSE_FILE
 from ..win32.names import encode_wtf8, upcase
 from ..win32.reparse import is_name_surrogate, reparse_tag, tag_name
 from .defaults import resized
@@ -27,7 +26,7 @@ from .folder_body import FolderBody
 from .folder_source import LayerFolder
 from .folder_tree import Links, Node
 from .ntfs3g import Live, NtfsFiles, entry_of, has_changed, merged
-from .ntfs3g_raw import RawVolume
+from .ntfs3g_raw import RawBody, RawVolume
 from .ntfs3g_sink import UNHELD
 from .ntfs3g_volume import Volume
 from .record import Kind, Row, hard_link
@@ -65,6 +64,7 @@ class Ntfs3gLayer(LayerFolder):
         super().__init__(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
         self._files = NtfsFiles(self._root)
         self._raw = RawVolume(volume.device)
+        self._lost = 0  # short names
 
     # --- one entry ------------------------------------------------------------
 
@@ -77,6 +77,8 @@ class Ntfs3gLayer(LayerFolder):
         if recorded is None or root is None:
             root = None
             _refuse(node.path, live)
+            if links is not None and live.short_name is None and not live.is_directory and node.found.st_nlink > 1:
+                live = replace(live, short_name=self._short_name(node))
             entry = entry_of(node.path, live, 0)
         else:
             entry = merged(recorded, live, self._unheld(root))
@@ -104,6 +106,21 @@ class Ntfs3gLayer(LayerFolder):
             return None
         return self._record.entry(root, path)
 
+    def _short_name(self, node: Node) -> str | None:
+        """The short name of a file with several names, if it is that of this one."""
+        found = self._raw.short_name(node.found.st_ino, node.path)
+        if found is None:
+            return None
+        directory, _, name = node.host.rpartition(b"/")
+        if name == found.name and self._root.lstat(directory).st_ino == found.parent:
+            return found.text
+        self._lost += 1
+        return None
+
+    @property
+    def warnings(self) -> list[str]:
+        return [f"{self._lost:,} short names of hard links, which no layer can hold, left out"] if self._lost else []
+
     def _unheld(self, row: Row) -> set[str]:
         text = self._record.more(row).get(UNHELD, b"") if self._record else b""
         return set(text.decode("ascii", "replace").split(","))
@@ -120,7 +137,7 @@ class Ntfs3gLayer(LayerFolder):
             same = entry.last_write_time == recorded.last_write_time
         extents = self._record.extents(root) if same and root is not None and self._record is not None else None
         if same and self._verify_content and root is not None and root.sha256 is not None:
-            same = self._same_content(node.path, node.host, root, extents)
+            same = self._same_content(FolderBody(self._root, node.host, size, extents, node.path), root)
         if not same:
             extents = None
             if live.attributes & FILE_ATTRIBUTE_SPARSE_FILE:
@@ -147,7 +164,7 @@ class Ntfs3gLayer(LayerFolder):
         if not size:
             return resized(entry, 0) if entry.size else entry, None
         file = entry if size == entry.size else resized(entry, size)
-        return file, StreamBody(size, _reader(self._raw.data(inode, node.path)), path=node.path)
+        return file, RawBody(self._root, node.host, size, self._raw.data(inode, node.path), node.path)
 
     def _further_name(self, node: Node, root: Row | None, first: str) -> HardLink:
         """A further name of a file whose first name has been given."""
@@ -180,9 +197,11 @@ class Ntfs3gLayer(LayerFolder):
         if name not in self._files.streams(host):
             return None
         body = self._stream(path, host, name, row)
-        extents = self._record.extents(row) if self._record is not None else None
+        if body.size != row.size:
+            return body, True
         # Writing to a stream need not change the file's times.
-        return body, body.size != row.size or not self._same_content(f"{path}{row.name}", body.host, row, extents)
+        same = self._same_content(body, row)
+        return self._stream(path, host, name, row), not same
 
     def _further_streams(self, path: str, host: bytes, known: set[str]) -> Iterator[tuple[AlternateStream, FolderBody]]:
         for name in self._files.streams(host):
@@ -192,27 +211,19 @@ class Ntfs3gLayer(LayerFolder):
 
     def _stream(self, path: str, host: bytes, name: str, row: Row | None) -> FolderBody:
         place = b"%b:%b" % (host, encode_wtf8(name))
+        whole = f"{path}:{name}"
+        found = self._root.lstat(host)
+        attributes, _ = self._files.basics(host)
+        if attributes & FILE_ATTRIBUTE_REPARSE_POINT:  # the driver does not open it
+            size = sum(map(len, self._raw.data(found.st_ino, whole, name)))
+            return RawBody(self._root, place, size, self._raw.data(found.st_ino, whole, name), whole)
         size = self._root.lstat(place).st_size
         extents: tuple[tuple[int, int], ...] | None = None
         if row is not None and self._record is not None and row.size == size:
             extents = self._record.extents(row)
-        elif self._files.basics(host)[0] & FILE_ATTRIBUTE_SPARSE_FILE:
-            extents = self._raw.extents(self._root.lstat(host).st_ino, size, path, name)
-        return FolderBody(self._root, place, size, extents, f"{path}:{name}")
-
-
-def _reader(pieces: Iterator[bytes]) -> Callable[[int], bytes]:
-    """What gives up to n bytes of `pieces` at a time."""
-    rest = b""
-
-    def read(n: int) -> bytes:
-        nonlocal rest
-        if not rest:
-            rest = next(pieces, b"")
-        part, rest = rest[:n], rest[n:]
-        return part
-
-    return read
+        elif attributes & FILE_ATTRIBUTE_SPARSE_FILE:
+            extents = self._raw.extents(found.st_ino, size, whole, name)
+        return FolderBody(self._root, place, size, extents, whole)
 
 
 def _refuse(path: str, live: Live) -> None:

@@ -50,7 +50,7 @@ class PosixSink(FolderSink):
         self._set_times(host, entry.last_access_time, entry.last_write_time)
         return Flag.SYMLINK
 
-    def _make_directory(self, entry: Directory, host: bytes, extra: dict[str, bytes]) -> int:  # noqa: ARG002
+    def _make_directory(self, entry: Directory, host: bytes) -> int:
         flags = self._make_link(entry, host)
         if not flags:
             self._root.mkdir(host)

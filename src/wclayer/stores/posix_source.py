@@ -119,7 +119,7 @@ class PosixLayer(LayerFolder):
             return True
         if row.sha256 is None or (host_time(found.st_mtime_ns) == row.mtime and not self._verify_content):
             return False
-        return not self._same_content(path, host, row, extents)
+        return not self._same_content(FolderBody(self._root, host, row.size, extents, path), row)
 
     def _streams(self, node: Node) -> Iterator[tuple[AlternateStream, FolderBody]]:
         if node.row is None or self._record is None:

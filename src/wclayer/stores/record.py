@@ -259,6 +259,11 @@ class RecordWriter:
             self._db.execute(f"INSERT INTO {table} VALUES (?, ?)", (number, data))  # noqa: S608 # a name of ours
         return number
 
+    def add_extra(self, number: int, what: str, data: bytes) -> None:
+        """Add something rare to a row."""
+        self._db.execute("INSERT INTO extra VALUES (?, ?, ?)", (number, what, data))
+        self.set_flag(number, Flag.EXTRA)
+
     def set_flag(self, number: int, flag: int) -> None:
         self._db.execute("UPDATE entry SET flags = flags | ? WHERE id = ?", (flag, number))
 
