@@ -27,6 +27,7 @@ from .common import (
     print_summary,
     temporary_folder,
 )
+from .folders import layer_folders
 from .network import jobs_option, network_options, registries_of
 from .progress import progress_bar
 
@@ -113,6 +114,7 @@ def export(
         progress = stack.enter_context(
             progress_bar("export", lambda summary: summary.bytes, None, quiet=quiet or as_json, verbose=verbose)
         )
+        at = stack.enter_context(layer_folders(reading=(*parents, *(() if source.is_image else (folder,)))))
         write: Callable[[BinaryIO], Summary]
         if source.is_image:
             if parents or verify_content:
@@ -127,11 +129,11 @@ def export(
         else:
             if platform is not None:
                 raise UsageError("--platform is for an index", got=folder)
-            base, runs_on = place.is_image and _is_base(folder), Platform(os_version=check_os_version(os_version))
+            base, runs_on = place.is_image and _is_base(at(folder)), Platform(os_version=check_os_version(os_version))
             write = partial(
                 export_layer_to_tar,
-                path=folder,
-                parents=parents,
+                path=at(folder),
+                parents=[at(parent) for parent in parents],
                 compression=compression,
                 level=level,
                 framing=framing,

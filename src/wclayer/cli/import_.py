@@ -20,6 +20,7 @@ from .common import (
     parents_option,
     print_summary,
 )
+from .folders import layer_folders
 from .network import network_options, registries_of
 from .progress import progress_bar
 
@@ -52,7 +53,8 @@ def import_(
     """Make the layer folder DIR from a layer tar (plain, gzip or zstd), or from layer N of an image.
 
     DIR appears whole or not at all. What Windows knows of a file and this file system does not is kept in
-    DIR/layer.db, so that `wclayer export` gives it back.
+    DIR/layer.db, so that `wclayer export` gives it back. On an NTFS volume (mounted by ntfs-3g, or disk:IMAGE//DIR:
+    see `wclayer disk`) the file system itself holds it, and Windows will see it there.
 
     \b
     Examples:
@@ -71,11 +73,17 @@ def import_(
             diff_id = _same(layer.diff_id, diff_id, place.text)
         else:
             stream = stack.enter_context(open_input(source))
+        at = stack.enter_context(layer_folders(reading=parents, making=(folder,)))
         progress = stack.enter_context(
             progress_bar("import", lambda _: stream.done, stream.total, quiet=quiet or as_json, verbose=verbose)
         )
         summary = import_layer_from_tar(
-            cast("BinaryIO", stream), folder, parents, diff_id=diff_id, force=force, progress=progress
+            cast("BinaryIO", stream),
+            at(folder),
+            [at(parent) for parent in parents],
+            diff_id=diff_id,
+            force=force,
+            progress=progress,
         )
     if not quiet or as_json:
         print_summary("imported", folder, summary, began, as_json=as_json)

@@ -22,6 +22,7 @@ from ..stores.host import translate
 from .build import build
 from .completion import completion
 from .copy import copy
+from .disk import disk
 from .export import export
 from .hive import hive
 from .import_ import import_
@@ -82,6 +83,7 @@ cli.add_command(squash)
 cli.add_command(makebaselayer)
 cli.add_command(status)
 cli.add_command(hive)
+cli.add_command(disk)
 cli.add_command(completion)
 
 

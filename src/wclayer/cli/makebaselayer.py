@@ -10,6 +10,7 @@ import click
 from ..errors import UsageError
 from ..layers.base import convert_to_base_layer
 from .common import common_options
+from .folders import layer_folders
 
 __all__ = ["makebaselayer"]
 
@@ -53,9 +54,10 @@ def makebaselayer(
         if not re.fullmatch(r"[0-9]{1,12}", source_date_epoch, re.ASCII):
             raise UsageError("SOURCE_DATE_EPOCH", expected="seconds since 1970", got=source_date_epoch)
         epoch = int(source_date_epoch)
-    result = convert_to_base_layer(
-        folder, replace_invalid=replace_invalid, create_bcd=create_bcd, source_date_epoch=epoch
-    )
+    with layer_folders(changing=(folder,)) as at:
+        result = convert_to_base_layer(
+            at(folder), replace_invalid=replace_invalid, create_bcd=create_bcd, source_date_epoch=epoch
+        )
     if as_json:
         click.echo(json.dumps({"made": result.made, "replaced": result.replaced, "kept": result.kept, "note": _NOTE}))
         return

@@ -33,6 +33,7 @@ from .common import (
     size_text,
     temporary_folder,
 )
+from .folders import layer_folders
 from .network import jobs_option, network_options, registries_of
 from .progress import byte_bar
 
@@ -117,7 +118,9 @@ def squash(
     to_stdout = check_image_output(output, as_json=as_json, force=force) if whole else output == "-"
     if to_stdout and as_json:
         raise UsageError("--json, while the tar itself goes to stdout", hint="give -o FILE")
-    folder = not target.is_image and (os.path.isdir(output) or output.endswith(("/", os.sep)))
+    folder = not target.is_image and (
+        target.transport == "disk" or os.path.isdir(output) or output.endswith(("/", os.sep))
+    )
     if folder and (gzip or compression is not None or level is not None):
         raise UsageError("a layer folder is not compressed", got=output)
     if gzip:
@@ -126,9 +129,11 @@ def squash(
         compression = "gzip" if target.is_image and target.transport != "docker-archive" else "none"
     with ExitStack() as stack:
         registries = stack.enter_context(registries_of(**network))
+        at = stack.enter_context(layer_folders(reading=sources, making=(output,) if folder else ()))
         bar = stack.enter_context(byte_bar("squash", quiet=quiet or as_json or verbose))
         run = _Run(
             stack,
+            at,
             registries,
             choice_of(os_version, platform),
             {
@@ -152,7 +157,7 @@ def squash(
             hint = "squash into a tar, and import that with -l"
             raise UsageError("a layer over others in a layer folder", path=output, hint=hint)
         if folder:
-            summary = squash_to_folder(output.rstrip("/" + os.sep) or output, layers, force=force, **run.options)
+            summary = squash_to_folder(at(output).rstrip("/" + os.sep) or output, layers, force=force, **run.options)
         else:
 
             def write(stream: Any) -> Summary:
@@ -179,9 +184,15 @@ class _Run:
     """The sources, opened for as long as `stack` lives, and what every way of squashing is told."""
 
     def __init__(
-        self, stack: ExitStack, registries: Registries, choice: Choice | None, options: dict[str, Any]
+        self,
+        stack: ExitStack,
+        at: Callable[[str], str],
+        registries: Registries,
+        choice: Choice | None,
+        options: dict[str, Any],
     ) -> None:
         self._stack = stack
+        self._at = at
         self._registries = registries
         self._choice = choice
         self.options = options
@@ -217,7 +228,7 @@ class _Run:
                     raise UsageError(
                         "stdin can be read only once, and squash reads each layer twice", hint="give the tar as a file"
                     )
-                layers.append(place.path)
+                layers.append(self._at(place.text))
                 continue
             image = self._open(place)
             number = layer_of(image, place.layer).number

@@ -9,6 +9,7 @@ import click
 from ..errors import printable
 from ..stores.folders import open_folder
 from .common import common_options
+from .folders import layer_folders
 
 __all__ = ["status"]
 
@@ -38,7 +39,10 @@ def status(
       wclayer status --verify-content --exit-code --json nanoserver
     """
     found: dict[str, list[str]] = {"new": [], "changed": [], "gone": []}
-    with open_folder(folder, verify_content=verify_content) as layer:
+    with (
+        layer_folders(reading=(folder,)) as at,
+        open_folder(at(folder), verify_content=verify_content) as layer,
+    ):
         for state, path in layer.status():
             found[state].append(path)
     if as_json:

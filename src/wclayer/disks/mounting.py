@@ -12,15 +12,13 @@ import contextlib
 import ctypes
 import errno
 import os
-import re
 import select
 import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from typing import IO, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from ..errors import (
     AccessError,
@@ -42,18 +40,22 @@ if sys.platform != "win32":
 
 __all__ = ["inside", "mounted_volume"]
 
+# ntfs-3g ends with 0 when it goes on in the background; descriptors that it inherits stay open until it is done.
 _SCRIPT: Final = """
 trap '' HUP INT TERM
-{ ntfs-3g -o "$1" "$2" "$3"; echo $?; } &
-read -r _
-umount "$3" || umount -l "$3"
-wait
+ntfs-3g -o "$1" "$2" "$3"
+code=$?
+echo $code
+if [ $code = 0 ]; then
+    read -r _
+    umount "$3" || umount -l "$3"
+fi
 rmdir "$3"
 """
 _PROGRAMS: Final = ("ntfs-3g", "ntfs-3g.probe", "umount")
 _CLONE_NEWNS: Final = 0x00020000
 _MS_REC_SLAVE: Final = 0x4000 | 0x80000  # what others mount is seen, what we mount is not
-_SECONDS: Final = 60  # for mounting, and for unmounting
+_SECONDS: Final = 600  # for all that is to be written before the volume is unmounted
 # Exit codes of ntfs-3g and ntfs-3g.probe (ntfs-3g/src/ntfs-3g_common.h, libntfs-3g's volume.h).
 _NOT_NTFS: Final = 12
 _CORRUPT: Final = 13
@@ -158,25 +160,37 @@ def _probe(device: str, path: str) -> None:
 @contextlib.contextmanager
 def _mounted(device: str, path: str, writable: bool) -> Iterator[str]:
     _take_namespace(path)
-    options = f"{MOUNT_OPTIONS},big_writes,no_detach,{'rw' if writable else 'ro'}"
+    options = f"{MOUNT_OPTIONS},big_writes,{'rw' if writable else 'ro'}"
     place = os.path.realpath(tempfile.mkdtemp(prefix="wclayer-"))
-    with tempfile.TemporaryFile(prefix="wclayer-") as said:
+    alive, theirs = os.pipe()
+    with tempfile.TemporaryFile(prefix="wclayer-") as said, open(alive, "rb") as life:
         try:
             shell = subprocess.Popen(  # noqa: S603 # found in PATH
                 [find_program("sh", path), "-c", _SCRIPT, "sh", options, device, place],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
+                pass_fds=(theirs,),
                 start_new_session=True,  # ^C is for us
             )
         except BaseException:
             os.rmdir(place)
             raise
-        try:
-            _wait_for_mount(shell, place, said, path)
-            yield place
         finally:
-            _unmount(shell, said, path)
+            os.close(theirs)
+        with shell:
+            assert shell.stdout is not None and shell.stdin is not None  # noqa: S101, PT018 # for mypy
+            try:
+                code = shell.stdout.readline().strip()
+                if code != b"0":
+                    said.seek(0)
+                    raise _failure(int(code) if code.isdigit() else -1, said.read(), path)
+                yield place
+            finally:
+                shell.stdin.close()
+                ended = bool(select.select([life], [], [], _SECONDS)[0])
+        if not ended:
+            raise StorageError("the volume is in use, and was not unmounted", path=path)
 
 
 def _take_namespace(path: str) -> None:
@@ -188,37 +202,6 @@ def _take_namespace(path: str) -> None:
             path=path,
             hint="in a container: --cap-add SYS_ADMIN",
         )
-
-
-def _wait_for_mount(shell: subprocess.Popen[bytes], place: str, said: IO[bytes], path: str) -> None:
-    mount = re.compile(rb"^\S+ \S+ \S+ \S+ %s .* - fuse(blk)? " % re.escape(os.fsencode(place)), re.MULTILINE)
-    end = time.monotonic() + _SECONDS
-    while time.monotonic() < end:
-        assert shell.stdout is not None  # noqa: S101 # for mypy
-        if select.select([shell.stdout], [], [], 0.01)[0]:
-            said.seek(0)
-            code = shell.stdout.readline().strip()
-            raise _failure(int(code) if code.isdigit() else shell.wait(), said.read(), path)
-        with open("/proc/self/mountinfo", "rb") as mounts:
-            if mount.search(mounts.read()):
-                return
-    raise StorageError("ntfs-3g does not get the volume mounted", path=path)
-
-
-def _unmount(shell: subprocess.Popen[bytes], said: IO[bytes], path: str) -> None:
-    """End the shell, and with it the mount. Raises StorageError if the volume was not written back."""
-    failing = sys.exc_info()[0] is not None
-    try:
-        out, _ = shell.communicate(timeout=_SECONDS)
-    except subprocess.TimeoutExpired:
-        shell.kill()
-        shell.wait()
-        if not failing:
-            raise StorageError("the volume is in use, and was not unmounted", path=path) from None
-        return
-    if out.strip() not in (b"", b"0") and not failing:
-        said.seek(0)
-        raise _failure(int(out) if out.strip().isdigit() else 1, said.read(), path)
 
 
 def _failure(code: int, said: bytes, path: str) -> WclayerError:

@@ -1,0 +1,71 @@
+"""Layer folders that commands take: plain folders, and folders on disk images, which are mounted meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ..disks.mounting import inside, mounted_volume
+from ..errors import UsageError, WclayerError
+from ..images.places import Place, parse_place
+
+__all__ = ["layer_folders"]
+
+
+@contextlib.contextmanager
+def layer_folders(
+    *, reading: Sequence[str] = (), changing: Sequence[str] = (), making: Sequence[str] = ()
+) -> Iterator[Callable[[str], str]]:
+    """What gives the host path of each of these texts while the block runs; of a plain path, itself.
+
+    A disk is mounted once, for writing if anything on it is changed or made. Errors of the block name the disk, not
+    where it is mounted. Raises what mounted_volume does, and UsageError for places that are no folders.
+    """
+    writable: dict[tuple[str, int | None], bool] = {}
+    disks: dict[str, Place] = {}
+    for texts in (making, changing, reading):
+        for text in texts:
+            place = parse_place(text)
+            if place.transport != "disk":
+                continue
+            if texts is making and not (place.inside or "").strip("/."):
+                raise UsageError(
+                    "a whole disk, where a folder on it must be", path=place.text, expected=f"{place.text}//FOLDER"
+                )
+            disks[place.text] = place
+            key = _key(place)
+            writable[key] = writable.get(key, False) or texts is not reading
+    mounts: dict[tuple[str, int | None], str] = {}
+    with contextlib.ExitStack() as stack:
+        for key, write in writable.items():
+            mounts[key] = stack.enter_context(mounted_volume(*key, writable=write))
+        shown = {mounts[_key(place)]: place.text.partition("//")[0] for place in disks.values()}
+        paths = {text: inside(mounts[_key(place)], place.inside or "", shown=text) for text, place in disks.items()}
+        try:
+            yield lambda text: paths.get(text, text)
+        except WclayerError as error:
+            for field in ("message", "path", "expected", "got", "hint"):
+                setattr(error, field, _named(getattr(error, field), shown))
+            raise
+
+
+def _key(place: Place) -> tuple[str, int | None]:
+    """The disk of a place, and its partition."""
+    number: int | None = None
+    if place.reference is not None:
+        if not (place.reference.isascii() and place.reference.isdigit()):
+            raise UsageError("the number of a partition", path=place.text, got=place.reference)
+        number = int(place.reference)
+    if place.layer is not None:
+        raise UsageError("a disk image has no layers by number", path=place.text, expected=f"disk:{place.path}//FOLDER")
+    return os.path.realpath(place.path), number
+
+
+def _named(text: Any, shown: dict[str, str]) -> Any:
+    """`text` with the disks in the place of where they are mounted."""
+    if isinstance(text, str):
+        for mount, name in shown.items():
+            text = text.replace(f"{mount}/", f"{name}//").replace(mount, name)
+    return text
