@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -43,34 +43,24 @@ def mounted(image: Path, *, readonly: bool = False, options: str = OPTIONS) -> I
         missing("/dev/fuse, and root to mount with it")
     place = image.with_name(image.name + ".mount")
     place.mkdir(exist_ok=True)
-    command: list[str | Path] = [driver, "-o", f"no_detach,{options}{',ro' if readonly else ''}", image, place]
-    with image.with_name(image.name + ".log").open("w+b") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    command: list[str | Path] = [driver, "-o", options + ",ro" * readonly, image, place]
+    alive, theirs = os.pipe()  # which the driver, in the background, has open until it ends
+    with open(alive, "rb") as life:
         try:
-            _wait(process, place, log.name)
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, pass_fds=(theirs,), check=False
+            )
+        finally:
+            os.close(theirs)
+        assert done.returncode == 0, f"ntfs-3g did not mount:\n{done.stderr.decode('utf-8', 'replace')}"
+        try:
             yield place
         finally:
-            if place.is_mount():
-                # Lazily, if a test that failed left something open there: the driver ends with it.
-                if subprocess.run([tool("umount"), place], check=False, capture_output=True).returncode:
-                    subprocess.run([tool("umount"), "--lazy", place], check=True)
-            elif process.poll() is None:
-                process.terminate()
-            try:
-                process.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+            # Lazily, if a test that failed left something open there: the driver ends with it.
+            if subprocess.run([tool("umount"), place], check=False, capture_output=True).returncode:
+                subprocess.run([tool("umount"), "--lazy", place], check=True)
+            assert select.select([life], [], [], _PATIENCE)[0], "ntfs-3g does not end"
             place.rmdir()
-    assert process.returncode == 0, f"ntfs-3g ended with {process.returncode}"
-
-
-def _wait(process: subprocess.Popen[bytes], place: Path, log: str) -> None:
-    end = time.monotonic() + _PATIENCE
-    while not place.is_mount():
-        if process.poll() is not None or time.monotonic() > end:
-            raise AssertionError(f"ntfs-3g did not mount:\n{Path(log).read_text('utf-8', 'replace')}")
-        time.sleep(0.002)
 
 
 def apply_wim(wim: Path, image: Path, size: int = SIZE) -> Path:

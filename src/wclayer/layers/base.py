@@ -20,8 +20,10 @@ from ..regf.bcd import minimal_bcd
 from ..regf.check import check_hive, require_loadable
 from ..regf.minimal import minimal_hive
 from ..stores.confine import Root
+from ..stores.defaults import new_directory, new_file
 from ..stores.folders import open_folder
 from ..stores.host import host_errors
+from ..stores.ntfs3g_volume import files_of
 from ..stores.rules import FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES
 from ..win32.filetime import from_unix_ns, to_unix_ns
 from ..win32.names import decode_wtf8, upcase
@@ -234,6 +236,7 @@ class _Maker:
         self._ns = (to_unix_ns(time), to_unix_ns(time))
         self._made: list[bytes] = []  # directories
         self._touched: dict[bytes, tuple[int, int]] = {}  # directories that were there, and their times
+        self._files = files_of(root)  # on NTFS
 
     def make(self, places: list[_Place]) -> None:
         made: list[bytes] = []
@@ -246,6 +249,8 @@ class _Maker:
                         self._remember(directory)
                         self._root.mkdir(directory)
                         directories.append(directory)
+                        if self._files is not None:
+                            self._files.dress_new(directory, new_directory("", self._time))
                 self._remember(place.host)
                 self._write(place)
                 if place.found is None:
@@ -281,5 +286,9 @@ class _Maker:
             root.unlink(_NEW)
         with os.fdopen(root.create(_NEW), "wb") as file:
             file.write(minimal_bcd(self._time) if place.boot else minimal_hive(self._time))
+        if self._files is not None and place.found is None:
+            self._files.dress_new(_NEW, new_file("", self._time, 1))
+        elif self._files is not None:
+            self._files.copy(place.host, _NEW)
         root.utime(_NEW, self._ns)
         root.rename(_NEW, place.host)

@@ -9,9 +9,10 @@ is looked at before the path is used.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -36,7 +37,17 @@ def _split(path: bytes) -> list[bytes]:
 
 
 def _lstat(item: os.DirEntry[str] | os.DirEntry[bytes]) -> os.stat_result:
-    return item.stat(follow_symlinks=False)
+    return _again(lambda: item.stat(follow_symlinks=False))
+
+
+def _again(look: Callable[[], os.stat_result]) -> os.stat_result:
+    """`look`, a second time if the first fails with EIO: so it does where a file of a FUSE mount became a symlink."""
+    try:
+        return look()
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+    return look()
 
 
 class Root:
@@ -171,7 +182,7 @@ class Root:
 
     def lstat(self, path: bytes) -> os.stat_result:
         name, fd = self._at(path)
-        return os.stat(name, dir_fd=fd, follow_symlinks=False)
+        return _again(lambda: os.stat(name, dir_fd=fd, follow_symlinks=False))
 
     def exists(self, path: bytes) -> bool:
         try:

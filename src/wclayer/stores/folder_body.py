@@ -68,7 +68,10 @@ class FolderBody:
         return self._body.extents()
 
     def chunks(self) -> Iterator[tuple[int, bytes]]:
-        yield from self._body.chunks()
+        try:
+            yield from self._body.chunks()
+        finally:
+            self.close()
 
     def holes_are_zero(self) -> bool:
         """Is there still nothing where the record has holes? Passes over the host's own holes without reading them."""

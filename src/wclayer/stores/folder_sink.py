@@ -10,6 +10,7 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import ClassVar, Final, Self
@@ -105,15 +106,14 @@ class FolderSink(ABC):
         self._hosts: dict[int, bytes] = {}  # where directories lie, by id
         self._owner: Owner | None = None
         self._partial = PartialFolder(target, force=force)
-        try:
-            with host_errors(os.fspath(target)):
-                self._root = Root(self._partial.path, descriptors=_DESCRIPTORS)
+        with ExitStack() as undo, host_errors(os.fspath(target)):
+            undo.callback(self._partial.abort)
+            self._root = Root(self._partial.path, descriptors=_DESCRIPTORS)
+            undo.callback(self._root.close)
             self._record = RecordWriter(os.path.join(self._partial.path, LAYER_DB))
-            with host_errors(os.fspath(target)):
-                self._begin()
-        except BaseException:
-            self._partial.abort()
-            raise
+            undo.callback(self._record.close)
+            self._begin()
+            undo.pop_all()
 
     def __enter__(self) -> Self:
         return self

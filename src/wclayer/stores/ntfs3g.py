@@ -21,6 +21,7 @@ import ctypes
 import errno
 import functools
 import os
+import shutil
 import struct
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -39,7 +40,7 @@ from ..win32.names import decode_wtf8, encode_wtf8, upcase
 from ..win32.security import SecurityDescriptor
 from .confine import Root
 from .defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
-from .record import Times
+from .record import Times, times_of
 
 __all__ = ["Live", "NtfsFiles", "entry_of", "get_attribute", "has_changed", "merged", "unheld_attributes"]
 
@@ -190,9 +191,11 @@ class NtfsFiles:
         """Give it the rest, after its streams: they cannot be made beside reparse data, and change attributes."""
         unheld: set[str] = set()
         if isinstance(entry, File):
-            self._held(host, b"system.ntfs_attrib", _ATTRIBUTES.pack(entry.file_attributes))
+            self.set_attributes(host, entry.file_attributes)
         if entry.reparse_data is not None and not self._held(host, b"system.ntfs_reparse_data", entry.reparse_data):
             unheld.add("reparse data")
+            # Of what is too long for it the driver keeps the attribute REPARSE_POINT, without data.
+            _libc().lremovexattr(self._root.by_descriptor(host), b"system.ntfs_reparse_data")
         if entry.reparse_data is not None or entry.file_attributes & FILE_ATTRIBUTE_SYSTEM:
             with suppress(OSError):
                 self._root.lstat(host)  # it may be shown as something else now: see above
@@ -201,8 +204,12 @@ class NtfsFiles:
 
     def finish_directory(self, host: bytes, attributes: int, times: Times) -> None:
         """After all that lies in a directory: making it changes its times, and COMPRESSED would pass on to it."""
-        self._held(host, b"system.ntfs_attrib", _ATTRIBUTES.pack(attributes))
+        self.set_attributes(host, attributes)
         self.set_times(host, times)
+
+    def set_attributes(self, host: bytes, attributes: int) -> None:
+        """Set those that the driver lets us set."""
+        self.put(host, b"system.ntfs_attrib", _ATTRIBUTES.pack(attributes))
 
     def set_times(self, host: bytes, times: Times) -> None:
         """Set creation, last access and last write; where one is not known, to the last write, or any that is."""
@@ -212,21 +219,33 @@ class NtfsFiles:
             values = (some if time is None else time for time in (creation, write, access))
             self.put(host, b"system.ntfs_times", struct.pack("<3Q", *values))
 
+    def dress_new(self, host: bytes, entry: Directory | File) -> None:
+        """Give what was made beside a layer's own entries the metadata of `entry`."""
+        self.dress(host, entry)
+        self.finish(host, entry)
+        if isinstance(entry, Directory):
+            self.finish_directory(host, entry.file_attributes, times_of(entry))
+
     def copy(self, source: bytes, target: bytes) -> None:
-        """Give the new file `target` what `source` has but for its times and content: it is to take its place."""
+        """Give the new file `target`, which is to take the place of `source`, all that this has but times and content.
+
+        Its creation time stays; object ID and short name are in the way until it is gone.
+        """
         live = self.live(source)
-        fields = entry_of("", replace(live, reparse_data=None), 0)
-        if isinstance(fields, File):
-            _, access, write, _ = self.basics(target)[1]
-            fields = replace(fields, last_access_time=access, last_write_time=write, short_name=None, object_id=None)
-            self.dress(target, fields)
-            self.finish(target, fields)
+        creation, (_, access, write, change) = live.times[0], self.basics(target)[1]
+        for name in self.streams(source):
+            stream = encode_wtf8(name)
+            old, new = self._root.open(b"%b:%b" % (source, stream)), self._root.create(b"%b:%b" % (target, stream))
+            with open(old, "rb") as reading, open(new, "wb") as writing:
+                shutil.copyfileobj(reading, writing)
+        now = replace(live, times=(creation, access, write, change), reparse_data=None, object_id=None, short_name=None)
+        self.dress_new(target, entry_of("", now, 0))
 
     def _set_descriptor(self, host: bytes, entry: Directory | File) -> bool:
-        default = DIRECTORY_DESCRIPTOR if isinstance(entry, Directory) else FILE_DESCRIPTOR
+        default = _default(entry)
         given = entry.security_descriptor
         if given is None:
-            self.put(host, b"system.ntfs_acl", default)  # the driver's own gives everything to everyone
+            self.put(host, b"system.ntfs_acl", default)
             return True
         if self._held(host, b"system.ntfs_acl", given):
             return True
@@ -234,6 +253,11 @@ class NtfsFiles:
         if stand_in is None or not self._held(host, b"system.ntfs_acl", stand_in):
             self.put(host, b"system.ntfs_acl", default)
         return False
+
+
+def _default(entry: Directory | File) -> bytes:
+    """What an entry without a descriptor gets; the driver's own gives everything to everyone."""
+    return DIRECTORY_DESCRIPTOR if isinstance(entry, Directory) else FILE_DESCRIPTOR
 
 
 def _with_owner(data: bytes, default: bytes) -> bytes | None:
@@ -310,7 +334,7 @@ def merged(recorded: Directory | File, live: Live, unheld: set[str]) -> Director
         changes["creation_time"] = live.times[0]
     if recorded.last_write_time not in (None, live.times[2]):
         changes["last_write_time"] = live.times[2]
-    if "descriptor" not in unheld and recorded.security_descriptor not in (None, live.descriptor):
+    if "descriptor" not in unheld and live.descriptor != (recorded.security_descriptor or _default(recorded)):
         changes["security_descriptor"] = live.descriptor
     if "extended attributes" not in unheld and recorded.extended_attributes != live.extended_attributes:
         changes["extended_attributes"] = live.extended_attributes

@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 
 from ..body import CHUNK
 from ..errors import StorageError, UnsupportedError
-from ..win32.names import decode_wtf8
+from ..win32.names import decode_wtf8, encode_wtf8
 from .confine import Root
 from .folder_body import FolderBody
 from .host import host_errors
@@ -34,6 +34,7 @@ _PARENT: Final = re.compile(rb"\tParent directory:\t+ (\d+) ")
 _NAMESPACE: Final = re.compile(rb"\tNamespace:\t+ (\S+)")
 _FILE_NAME: Final = re.compile(rb"\tFilename:\t+ '(.*)'")
 _RUN: Final = re.compile(rb"\t\t\t0x([0-9a-f]+)\t+(\S+)\t+0x([0-9a-f]+)")
+_LOCKED: Final = b"temporarily unavailable"
 # The programs' own locale is a parameter of theirs: names are shown in it.
 _ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
 
@@ -48,13 +49,22 @@ class ShortName:
 
 
 class RawBody(FolderBody):
-    """A body that comes in pieces from the volume."""
+    """A body that comes in pieces from the volume, holes as zeros."""
 
-    __slots__ = ("_pieces", "_rest")
+    __slots__ = ("_all", "_pieces", "_rest")
 
-    def __init__(self, root: Root, host: bytes, size: int, pieces: Generator[bytes, None, None], path: str) -> None:
-        super().__init__(root, host, size, None, path)
-        self._pieces = pieces
+    def __init__(
+        self,
+        root: Root,
+        host: bytes,
+        size: int,
+        extents: tuple[tuple[int, int], ...] | None,
+        pieces: Generator[bytes, None, None],
+        path: str,
+    ) -> None:
+        super().__init__(root, host, size, extents, path)
+        self._all = pieces
+        self._pieces = pieces if extents is None else _allocated(pieces, extents)
         self._rest = b""
 
     def _read(self, n: int) -> bytes:
@@ -67,7 +77,22 @@ class RawBody(FolderBody):
         return True
 
     def close(self) -> None:
-        self._pieces.close()
+        self._all.close()
+
+
+def _allocated(pieces: Iterator[bytes], extents: tuple[tuple[int, int], ...]) -> Iterator[bytes]:
+    """What of `pieces` lies in `extents`."""
+    position = 0
+    left = list(reversed(extents))
+    for piece in pieces:
+        end = position + len(piece)
+        while left and left[-1][0] < end:
+            offset, length = left[-1]
+            yield piece[max(offset, position) - position : min(offset + length, end) - position]
+            if offset + length > end:
+                break
+            left.pop()
+        position = end
 
 
 class RawVolume:
@@ -82,20 +107,20 @@ class RawVolume:
 
     def data(self, inode: int, path: str, name: str = "") -> Generator[bytes, None, None]:
         """The data of the file with that number, or of a named stream, in pieces; `path` is the entry's, for errors."""
-        stream = ("--attribute-name", name) if name else ()
-        with self._running(path, "ntfscat", "--inode", str(inode), *stream) as output:
+        stream = (b"--attribute-name", encode_wtf8(name)) if name else ()
+        with self._running(path, "ntfscat", b"--inode", b"%d" % inode, *stream) as output:
             while chunk := output.read(CHUNK):
                 yield chunk
 
     def extents(self, inode: int, size: int, path: str, stream: str = "") -> tuple[tuple[int, int], ...] | None:
         """The allocated (offset, length) of a file's data, or of a named stream's; None where it has no holes."""
         if not self._cluster:
-            with self._running(path, "ntfsinfo", "--mft") as lines:
+            with self._running(path, "ntfsinfo", b"--mft") as lines:
                 self._cluster = next((int(found[1]) for line in lines if (found := _CLUSTER.match(line))), 0)
         result: list[tuple[int, int]] = []
         holes = False
-        with self._running(path, "ntfsinfo", "--verbose", "--inode", str(inode)) as lines:
-            for start, length, hole in _runs(lines, stream.encode("utf-8", "surrogatepass")):
+        with self._running(path, "ntfsinfo", b"--verbose", b"--inode", b"%d" % inode) as lines:
+            for start, length, hole in _runs(lines, encode_wtf8(stream)):
                 offset, end = start * self._cluster, min((start + length) * self._cluster, size)
                 if hole:
                     holes = True
@@ -109,7 +134,7 @@ class RawVolume:
         """The short name of the file with that number; the driver does not tell it where a file has several names."""
         names: dict[bytes, tuple[int, bytes]] = {}  # by namespace
         parent, namespace = 0, b""
-        with self._running(path, "ntfsinfo", "--verbose", "--inode", str(inode)) as lines:
+        with self._running(path, "ntfsinfo", b"--verbose", b"--inode", b"%d" % inode) as lines:
             for line in lines:
                 if (found := _PARENT.match(line)) is not None:
                     parent = int(found[1])
@@ -122,7 +147,7 @@ class RawVolume:
         return ShortName(decode_wtf8(names[b"DOS"][1]), *names[b"Win32"])
 
     @contextmanager
-    def _running(self, path: str, program: str, *arguments: str) -> Iterator[BinaryIO]:
+    def _running(self, path: str, program: str, *arguments: bytes) -> Iterator[BinaryIO]:
         """The output of a program about the volume."""
         found = find_program(program, path)
         if self._device is None:
@@ -134,7 +159,7 @@ class RawVolume:
             )
         with host_errors(path):
             process = subprocess.Popen(  # noqa: S603 # a program that comes with ntfs-3g
-                [found, "--force", *arguments, self._device],
+                [os.fsencode(found), b"--force", *arguments, self._device],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -151,7 +176,9 @@ class RawVolume:
         if process.returncode:
             lines = said.decode("utf-8", "replace").strip().splitlines()
             raise StorageError(
-                f"{program} cannot read it from the volume: {lines[-1] if lines else process.returncode}", path=path
+                f"{program} cannot read it from the volume: {lines[-1] if lines else process.returncode}",
+                path=path,
+                hint="an ntfs-3g in the foreground (no_detach) lets nobody else read" if _LOCKED in said else None,
             )
 
 

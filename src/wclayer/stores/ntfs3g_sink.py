@@ -15,6 +15,7 @@ from typing import Final
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, Lower, Summary
 from ..errors import InexpressibleError, LayerError
+from ..win32.attributes import FILE_ATTRIBUTE_ARCHIVE
 from ..win32.names import encode_wtf8
 from ..win32.reparse import is_name_surrogate, reparse_tag, tag_name
 from .defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
@@ -118,8 +119,10 @@ class Ntfs3gSink(FolderSink):
             unheld.add("backup streams")
         self._unheld.update(unheld)
 
-    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:  # noqa: ARG002
+    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
         self._root.link(source, host)
+        if not row.attributes & FILE_ATTRIBUTE_ARCHIVE:  # which the driver sets with a further name
+            self._files.set_attributes(source, row.attributes)
 
     def _finish_directory(self, host: bytes, row: Row) -> None:
         self._files.finish_directory(host, row.attributes, row.times)

@@ -130,7 +130,7 @@ class Ntfs3gLayer(LayerFolder):
     ) -> tuple[File, Body | None]:
         """The file with its size, and its content."""
         if not stat.S_ISREG(node.found.st_mode):
-            return self._hidden_data(node, entry, recorded)
+            return self._hidden_data(node, entry, recorded, root)
         size = node.found.st_size
         same = isinstance(recorded, File) and size == recorded.size
         if same and recorded is not None:
@@ -150,21 +150,25 @@ class Ntfs3gLayer(LayerFolder):
             )
         return entry, FolderBody(self._root, node.host, size, extents, node.path)
 
-    def _hidden_data(self, node: Node, entry: File, recorded: Directory | File | None) -> tuple[File, Body | None]:
+    def _hidden_data(
+        self, node: Node, entry: File, recorded: Directory | File | None, root: Row | None
+    ) -> tuple[File, Body | None]:
         """The content of a file that the driver shows as something else."""
         if stat.S_ISFIFO(node.found.st_mode) or (
             entry.reparse_data is not None and is_name_surrogate(reparse_tag(entry.reparse_data))
         ):
             return resized(entry, 0) if entry.size else entry, None
         inode = node.found.st_ino
+        extents: tuple[tuple[int, int], ...] | None = None
         if isinstance(recorded, File) and entry.last_write_time == recorded.last_write_time:
             size = recorded.size
+            extents = self._record.extents(root) if root is not None and self._record is not None else None
         else:
             size = sum(map(len, self._raw.data(inode, node.path)))
         if not size:
             return resized(entry, 0) if entry.size else entry, None
         file = entry if size == entry.size else resized(entry, size)
-        return file, RawBody(self._root, node.host, size, self._raw.data(inode, node.path), node.path)
+        return file, RawBody(self._root, node.host, size, extents, self._raw.data(inode, node.path), node.path)
 
     def _further_name(self, node: Node, root: Row | None, first: str) -> HardLink:
         """A further name of a file whose first name has been given."""
@@ -214,15 +218,15 @@ class Ntfs3gLayer(LayerFolder):
         whole = f"{path}:{name}"
         found = self._root.lstat(host)
         attributes, _ = self._files.basics(host)
-        if attributes & FILE_ATTRIBUTE_REPARSE_POINT:  # the driver does not open it
-            size = sum(map(len, self._raw.data(found.st_ino, whole, name)))
-            return RawBody(self._root, place, size, self._raw.data(found.st_ino, whole, name), whole)
-        size = self._root.lstat(place).st_size
+        hidden = attributes & FILE_ATTRIBUTE_REPARSE_POINT  # the driver does not open its streams
+        size = sum(map(len, self._raw.data(found.st_ino, whole, name))) if hidden else self._root.lstat(place).st_size
         extents: tuple[tuple[int, int], ...] | None = None
         if row is not None and self._record is not None and row.size == size:
             extents = self._record.extents(row)
         elif attributes & FILE_ATTRIBUTE_SPARSE_FILE:
             extents = self._raw.extents(found.st_ino, size, whole, name)
+        if hidden:
+            return RawBody(self._root, place, size, extents, self._raw.data(found.st_ino, whole, name), whole)
         return FolderBody(self._root, place, size, extents, whole)
 
 

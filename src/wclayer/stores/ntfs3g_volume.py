@@ -15,9 +15,9 @@ from typing import Final
 from ..errors import AccessError, UnsupportedError
 from .confine import Root
 from .host import shown
-from .ntfs3g import get_attribute
+from .ntfs3g import NtfsFiles, get_attribute
 
-__all__ = ["MOUNT_OPTIONS", "Volume", "check_names", "volume_of"]
+__all__ = ["MOUNT_OPTIONS", "Volume", "carry_over", "check_names", "files_of", "volume_of"]
 
 MOUNT_OPTIONS: Final = "efs_raw,noatime,streams_interface=windows"
 _FASTER: Final = "big_writes"  # four times as fast
@@ -42,16 +42,9 @@ def volume_of(folder: bytes, *, writing: bool = False) -> Volume | None:
     Raises UnsupportedError where another driver than ntfs-3g or wrong options would lose something, AccessError for a
     volume to write to that is mounted read-only.
     """
-    if not os.path.exists(_MOUNTS):
-        return None  # no Linux
-    try:
-        ours = _get(folder, b"system.ntfs_times") is not None
-        other = not ours and _get(folder, b"system.ntfs_attrib") is not None
-    except OSError:
-        return None  # a file system without extended attributes
-    if ours:
+    if _on_ntfs3g(folder):
         return _checked(folder, writing)
-    if other:
+    if _has(folder, b"system.ntfs_attrib"):
         raise UnsupportedError(
             "an NTFS volume that the kernel's own driver has mounted, which hides half of Windows' metadata",
             path=shown(folder),
@@ -59,6 +52,17 @@ def volume_of(folder: bytes, *, writing: bool = False) -> Volume | None:
             hint=_HINT,
         )
     return None
+
+
+def _on_ntfs3g(folder: bytes) -> bool:
+    return _has(folder, b"system.ntfs_times")
+
+
+def _has(folder: bytes, name: bytes) -> bool:
+    try:
+        return os.path.exists(_MOUNTS) and _get(folder, name) is not None
+    except OSError:
+        return False  # a file system without extended attributes
 
 
 def _get(folder: bytes, name: bytes) -> bytes | None:
@@ -113,6 +117,22 @@ def _mount(folder: bytes) -> tuple[bytes | None, set[str]]:
                 options = {*fields[5].decode().split(","), *more.decode().split(",")}
                 return path if path.startswith(b"/") else None, options
     return None, {"noatime"}  # a mount that is not to be seen from here
+
+
+def files_of(root: Root) -> NtfsFiles | None:
+    """The files of the layer folder `root`, if it is on NTFS. Raises as volume_of does."""
+    return NtfsFiles(root) if volume_of(root.path) is not None else None
+
+
+def carry_over(path: str, new: str) -> None:
+    """Give the new file `new`, which is to take the place of the file `path` beside it, what NTFS holds of that."""
+    folder = os.path.dirname(os.fsencode(path))
+    if _on_ntfs3g(folder):
+        root = Root(folder)
+        try:
+            NtfsFiles(root).copy(os.path.basename(os.fsencode(path)), os.path.basename(os.fsencode(new)))
+        finally:
+            root.close()
 
 
 def check_names(root: Root) -> None:

@@ -19,6 +19,7 @@ from typing import BinaryIO, Final, Self
 
 from ..errors import AlreadyExistsError, NotFoundError
 from .host import host_errors, shown
+from .ntfs3g_volume import carry_over
 
 if sys.platform != "win32":
     import fcntl
@@ -170,7 +171,8 @@ def partial_file(path: str, *, force: bool = False) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def replaced_file(path: str) -> Iterator[BinaryIO]:
     """A binary file to write to, which takes the place of the file `path`, with its permissions, when the context ends
-    without an error. A symlink stays, and leads to the new file. Raises NotFoundError for no file.
+    without an error; on NTFS, with all that it has. A symlink stays, and leads to the new file. Raises NotFoundError
+    for no file.
     """
     real = os.path.realpath(path)
     with host_errors(path):
@@ -180,6 +182,9 @@ def replaced_file(path: str) -> Iterator[BinaryIO]:
             with host_errors(path):
                 os.fchmod(stream.fileno(), mode)
         yield stream
+        stream.flush()
+        with host_errors(path):
+            carry_over(real, stream.name)
 
 
 def _unlock(lock: int | None) -> None:
