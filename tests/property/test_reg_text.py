@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.property.test_regf import TREES
 from wclayer.errors import InexpressibleError, SpecError
 from wclayer.regf.edits import KeyEdits, apply_edits
-from wclayer.regf.model import Key, Value
+from wclayer.regf.model import Key, Noted, Value
 from wclayer.regf.names import key_order
 from wclayer.regf.reg_print import encode_reg, print_edits, print_reg
 from wclayer.regf.reg_text import HEADER, parse_reg
@@ -47,11 +47,11 @@ def test_what_is_printed_is_read_again(tree: Key, text: bytes, utf8: bool, more:
     added = tuple(Value(f"{kind} {end}", kind, text + bytes(end)) for kind in (1, 2, 7) for end in (0, 2))
     assume(not {value.name for value in tree.values} & {value.name for value in added})
     tree = Key(tree.name, (*tree.values, *added), tree.subkeys)
-    left: list[str] = []
+    left = Noted()
     lines = list(print_reg(tree, PATH, left_out=left))
-    assert bool(left) == (not spoken(tree))
+    assert bool(left.count) == (not spoken(tree))
     assert all(len(line) <= 80 or line[0] != " " for line in lines)
-    if left:
+    if left.count:
         with pytest.raises(InexpressibleError):
             list(print_reg(tree, PATH))
         return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ..errors import InexpressibleError, NotFoundError, UsageError
 from ..layers.hives import ConfigHive, control_set, locate, root_path
 from ..regf.compare import Difference, compare, edits_of
-from ..regf.model import Hive, Key
+from ..regf.model import Hive, Key, Noted
 from ..regf.reg_print import print_edits
 from ..regf.reg_text import HEADER
 from .hive_edits import root_of
@@ -104,7 +104,7 @@ class RegChanges:
     prefix: str | None = None
     times: bool = False
     count: int = 0
-    unsaid: list[str] = field(default_factory=list)
+    unsaid: Noted = field(default_factory=Noted)
 
     def lines(self, pairs: Iterable[Compared]) -> Iterator[str]:
         """The lines (see `reg_print`). Raises InexpressibleError, also for differencing hives."""
@@ -118,11 +118,21 @@ class RegChanges:
                     hint="merge each onto its base first: wclayer hive merge BASE DELTA -o OUT",
                 )
             root = root_of(pair.place, self.prefix) if pair.config is None else root_path(pair.config)
-            edits, unsaid = edits_of(self._counted(pair))
-            self.unsaid += dict.fromkeys(pair.shown(one) for one in unsaid)
+            edits = edits_of(self._counted(pair), self._unsaid(pair))
             lines = print_edits(edits, f"{root}\\{pair.path}".rstrip("\\"))
             next(lines)  # one header is enough
             yield from lines
+
+    def _unsaid(self, pair: Compared) -> Callable[[Difference], None]:
+        last: tuple[str, ...] | None = None
+
+        def note(difference: Difference) -> None:
+            nonlocal last
+            if difference.names != last:  # those of a key come one after the other
+                last = difference.names
+                self.unsaid.add(pair.shown(difference))
+
+        return note
 
     def _counted(self, pair: Compared) -> Iterator[Difference]:
         for difference in pair.differences(times=self.times):

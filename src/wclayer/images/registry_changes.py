@@ -124,6 +124,9 @@ def differencing_hives(
 
 def _said(hive: ConfigHive, missed: Missed) -> list[str]:
     root = root_path(hive)
-    keys = [f"{root}\\{path}: nothing to delete, there is no such key" for path in missed.keys]
-    values = [f"{root}\\{path}: nothing to delete, there is no such value" for path in missed.values]
-    return keys + values
+    said: list[str] = []
+    for what, noted in (("key", missed.keys), ("value", missed.values)):
+        said += (f"{root}\\{path}: nothing to delete, there is no such {what}" for path in noted.paths)
+        if more := noted.count - len(noted.paths):
+            said.append(f"{root}: nothing to delete, there is no such {what}, {more:,} times more")
+    return said

@@ -6,7 +6,7 @@ the same one. The names of the two roots do not matter, nor does the order of va
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias, TypeVar
@@ -123,14 +123,15 @@ def _by_name(found: Iterable[Named]) -> dict[bytes, Named]:
     return result
 
 
-def edits_of(differences: Iterable[Difference], *, security: bool = False) -> tuple[KeyEdits, list[Difference]]:
-    """The changes that make the old tree the new one, and the differences that changes cannot say.
+def edits_of(
+    differences: Iterable[Difference], unsaid: Callable[[Difference], object], *, security: bool = False
+) -> KeyEdits:
+    """The changes that make the old tree the new one. unsaid: takes the differences that changes cannot say.
 
     These are classes, flags and times, also of keys that are new. security: the changes have descriptors; without,
     these too are among what is not said, and new keys inherit theirs.
     """
     root = KeyEdits()
-    unsaid: list[Difference] = []
     for one in differences:
         old, new = one.old, one.new
         if isinstance(new, Key):
@@ -140,7 +141,7 @@ def edits_of(differences: Iterable[Difference], *, security: bool = False) -> tu
                 key.set(value)
             key.security = new.security if security else None
             if new.class_name or new.flags or new.layer or new.control or new.handle:
-                unsaid.append(one)
+                unsaid(one)
         elif isinstance(old, Key):
             _remove(root, one.names)
         elif isinstance(new, Value):
@@ -150,8 +151,8 @@ def edits_of(differences: Iterable[Difference], *, security: bool = False) -> tu
         elif one.what is What.SECURITY and security and isinstance(new, bytes):
             root.at(one.names, make=False).security = new
         else:
-            unsaid.append(one)
-    return root, unsaid
+            unsaid(one)
+    return root
 
 
 def _remove(root: KeyEdits, names: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from typing import Final, cast
 from ..errors import InexpressibleError, SecurityDescriptorError
 from ..win32.inherit import KEY_RIGHTS, inherit
 from . import layout as lay
-from .model import DEFAULT_SECURITY, Key, LayerSemantics, Value
+from .model import DEFAULT_SECURITY, Key, LayerSemantics, Noted, Place, Value
 from .names import key_order
 
 __all__ = ["KeyEdits", "Missed", "apply_edits", "delta_of", "inherited", "superseding"]
@@ -90,16 +90,19 @@ class KeyEdits:
 
 @dataclass(slots=True)
 class Missed:
-    """Deletions of what is not there: paths of keys, and of values as `KEY\\\\\\\\VALUE`."""
+    """Deletions of what is not there: of keys, and of values, which are named as `KEY\\\\\\\\VALUE`."""
 
-    keys: list[str] = field(default_factory=list)
-    values: list[str] = field(default_factory=list)
+    keys: Noted = field(default_factory=Noted)
+    values: Noted = field(default_factory=Noted)
 
-    def key(self, path: str) -> None:
-        self.keys.append(path)
+    @property
+    def count(self) -> int:
+        """How many these are."""
+        return self.keys.count + self.values.count
 
-    def value(self, path: str, name: str) -> None:
-        self.values.append(f"{path}\\\\{name}")
+    def value(self, place: Place, name: str) -> None:
+        """Note that the key at `place` has no value of that name."""
+        self.values.add(Place(f"\\{name}", place))
 
 
 def apply_edits(root: Key, edits: KeyEdits, time: int, missed: Missed | None = None) -> Key:
@@ -109,10 +112,10 @@ def apply_edits(root: Key, edits: KeyEdits, time: int, missed: Missed | None = N
     """
     if edits.delete:
         root = replace(root, values=(), subkeys=(), last_written=time)
-    return _applied(root, edits, time, "", missed or Missed())
+    return _applied(root, edits, time, Place(root.name, None), missed or Missed())
 
 
-def _applied(key: Key, edits: KeyEdits, time: int, path: str, missed: Missed) -> Key:
+def _applied(key: Key, edits: KeyEdits, time: int, place: Place, missed: Missed) -> Key:
     values: dict[bytes, Value] = {}
     for value in key.values:  # of two of one name Windows finds the first
         values.setdefault(key_order(value.name), value)
@@ -121,15 +124,15 @@ def _applied(key: Key, edits: KeyEdits, time: int, path: str, missed: Missed) ->
             was = values.get(order)
             values[order] = value if was is None else replace(value, name=was.name)
         elif values.pop(order, None) is None:
-            missed.value(path, value.name)
+            missed.value(place, value.name)
     result = replace(key, values=tuple(values.values()), security=edits.security or key.security)
     subkeys = {key_order(sub.name): sub for sub in key.subkeys} if edits.subkeys else {}
     changed = result.values != key.values or result.security != key.security
     for order, below in edits.subkeys.items():
-        found, where = subkeys.get(order), f"{path}\\{below.name}".lstrip("\\")
+        found, where = subkeys.get(order), Place(below.name, place)
         if below.delete:
             if found is None:
-                missed.key(where)
+                missed.keys.add(where)
             subkeys.pop(order, None)
             changed = changed or found is not None
             found = None
@@ -156,17 +159,18 @@ def inherited(parent: bytes) -> bytes:
         return DEFAULT_SECURITY
 
 
-def _miss(edits: KeyEdits, path: str, missed: Missed) -> None:
-    """Nothing is to be made at `path`, and nothing is there: what was to be deleted below it is missed."""
-    stack = [(edits, path)]
+def _miss(edits: KeyEdits, place: Place, missed: Missed) -> None:
+    """Nothing is to be made at `place`, and nothing is there: what was to be deleted below it is missed."""
+    stack = [(edits, place)]
     while stack:
         key, where = stack.pop()
         for value in key.values.values():
             missed.value(where, value.name)
         for below in key.subkeys.values():
+            at = Place(below.name, where)
             if below.delete:
-                missed.key(f"{where}\\{below.name}")
-            stack.append((below, f"{where}\\{below.name}"))
+                missed.keys.add(at)
+            stack.append((below, at))
 
 
 def delta_of(view: Key, edits: KeyEdits, time: int, missed: Missed | None = None) -> Key:
@@ -182,26 +186,26 @@ def delta_of(view: Key, edits: KeyEdits, time: int, missed: Missed | None = None
         raise InexpressibleError(
             "a differencing hive cannot change the security of the root", expected="a key below the root"
         )
-    root = _delta(view, edits, time, "", missed)
+    root = _delta(view, edits, time, Place(view.name, None), missed)
     # The root of Windows' own has no flags and no class; its descriptor hides nothing (registry-hives, 5.3 and 5.4).
     return replace(root, security=DEFAULT_SECURITY, layer=0, class_name=b"", flags=0, control=0)
 
 
-def _delta(key: Key, edits: KeyEdits, time: int, path: str, missed: Missed) -> Key:
+def _delta(key: Key, edits: KeyEdits, time: int, place: Place, missed: Missed) -> Key:
     """The node of a key that is there, and changes, or has something below it that does."""
     values: list[Value] = []
     there = {key_order(value.name): value for value in key.values} if edits.values else {}
     for order, value in edits.values.items():
         was = there.get(order)
         if value.tombstone and was is None:
-            missed.value(path, value.name)
+            missed.value(place, value.name)
             continue
         values.append(value if was is None else replace(value, name=was.name))
     security = edits.security or key.security
     subkeys: list[Key] = []
     known = {key_order(sub.name): sub for sub in key.subkeys} if edits.subkeys else {}
     for order, below in edits.subkeys.items():
-        found, where = known.get(order), f"{path}\\{below.name}".lstrip("\\")
+        found, where = known.get(order), Place(below.name, place)
         if found is None or below.delete:
             node = _delta_below(found, below, security, time, where, missed)
         else:  # here, as a tree of 512 levels is to fit Python's stack
@@ -223,18 +227,20 @@ def _delta(key: Key, edits: KeyEdits, time: int, path: str, missed: Missed) -> K
     )
 
 
-def _delta_below(found: Key | None, edits: KeyEdits, parent: bytes, time: int, path: str, missed: Missed) -> Key | None:
+def _delta_below(
+    found: Key | None, edits: KeyEdits, parent: bytes, time: int, place: Place, missed: Missed
+) -> Key | None:
     """The node of a subkey that is not there, or is deleted first; None where there is nothing to say."""
     if found is None:
         if edits.delete:
-            missed.key(path)
+            missed.keys.add(place)
         if not edits.make:
-            _miss(edits, path, missed)
+            _miss(edits, place, missed)
             return None
-        return _applied(_new(edits, parent, time), edits, time, path, missed)
+        return _applied(_new(edits, parent, time), edits, time, place, missed)
     if not edits.make:
         return Key(found.name, last_written=time, security=found.security, layer=LayerSemantics.TOMBSTONE)
-    return superseding(_applied(_new(edits, parent, time), edits, time, path, missed))
+    return superseding(_applied(_new(edits, parent, time), edits, time, place, missed))
 
 
 def superseding(key: Key) -> Key:

@@ -19,6 +19,7 @@ __all__ = [
     "Hive",
     "Key",
     "LayerSemantics",
+    "Noted",
     "Place",
     "RegType",
     "Value",
@@ -59,6 +60,8 @@ class RegType(IntEnum):
 
 
 _MAX_NAMES: Final = 16  # of a path that is shown
+_MAX_PATHS: Final = 100  # that are kept of those that are noted
+_MAX_PATH: Final = 1000  # characters of one
 
 
 class Place(NamedTuple):
@@ -77,6 +80,24 @@ class Place(NamedTuple):
         if place.above is not None:
             names.append("...")
         return "\\".join(reversed(names)) or "\\"
+
+
+@dataclass(slots=True)
+class Noted:
+    """Keys, or values, that there is something to say of: all are counted, the first hundred named.
+
+    The paths of all could outgrow the hive, and so could a single one: of a long one, the end is kept.
+    """
+
+    count: int = 0
+    paths: list[str] = field(default_factory=list)
+
+    def add(self, path: Place | str) -> None:
+        """Note the key or value at `path`."""
+        self.count += 1
+        if len(self.paths) < _MAX_PATHS:
+            text = path if isinstance(path, str) else path.path()
+            self.paths.append(text if len(text) <= _MAX_PATH else f"...{text[-_MAX_PATH:]}")
 
 
 class LayerSemantics(IntEnum):

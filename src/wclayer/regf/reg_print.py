@@ -20,7 +20,7 @@ from typing import Final
 from ..errors import InexpressibleError
 from .edits import KeyEdits
 from .layout import MAX_KEY_NAME, MAX_VALUE_NAME
-from .model import Key, LayerSemantics, RegType, Value
+from .model import Key, LayerSemantics, Noted, RegType, Value
 from .names import key_order, utf16_length
 from .reg_text import HEADER
 
@@ -34,7 +34,7 @@ _UNSPEAKABLE: Final = re.compile("[\r\n\0]")
 _UNSPEAKABLE_IN_KEYS: Final = re.compile(r"[\r\n\0\\]|\A\Z")
 
 
-def print_reg(key: Key, path: str, *, left_out: list[str] | None = None) -> Iterator[str]:
+def print_reg(key: Key, path: str, *, left_out: Noted | None = None) -> Iterator[str]:
     r"""The lines of a .reg file that makes `key` with all below it, at the registry path `path`, with `\n` at their
     ends.
 
@@ -70,7 +70,7 @@ def print_reg(key: Key, path: str, *, left_out: list[str] | None = None) -> Iter
         levels.append((iter(sorted(found.subkeys, key=_order)), at, anew))
 
 
-def print_edits(edits: KeyEdits, path: str, *, left_out: list[str] | None = None) -> Iterator[str]:
+def print_edits(edits: KeyEdits, path: str, *, left_out: Noted | None = None) -> Iterator[str]:
     """The lines of a .reg file that makes the changes `edits` of the key at the registry path `path`.
 
     As print_reg does it; a change of a descriptor is what no text can say.
@@ -132,13 +132,13 @@ def _order(key: Key) -> bytes:
 class _LeftOut:
     """What has no place in a .reg file: an error, or noted."""
 
-    def __init__(self, paths: list[str] | None) -> None:
-        self._paths = paths
+    def __init__(self, noted: Noted | None) -> None:
+        self._noted = noted
 
     def key(self, path: str, message: str, expected: str) -> None:
-        if self._paths is None:
+        if self._noted is None:
             raise InexpressibleError(f"{message} has no place in a .reg file", path=path, expected=expected)
-        self._paths.append(path)
+        self._noted.add(path)
 
     def speakable(self, name: str, path: str) -> bool:
         """Can the key at `path` be called so?"""

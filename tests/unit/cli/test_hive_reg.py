@@ -42,7 +42,7 @@ def test_export_and_import_give_the_same(here: Path, capsys: pytest.CaptureFixtu
     assert [sub.name for sub in acme(here / "made").subkeys] == ["empty", "Settings"]
     assert run("export", "--json", "SOFTWARE", "Acme\\Settings", "-o", "part.reg") == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert found == {"keys": 1, "size": (here / "part.reg").stat().st_size, "left_out": []}
+    assert found == {"keys": 1, "size": (here / "part.reg").stat().st_size, "left_out": {"count": 0, "paths": []}}
 
 
 def test_export_to_stdout(here: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -164,7 +164,8 @@ def test_import_in_place(here: Path, capsys: pytest.CaptureFixture[str]) -> None
     (here / "link").mkdir()
     (here / "link" / "SOFTWARE").symlink_to("../SOFTWARE")
     assert run("import", "--json", "--in-place", "link/SOFTWARE", "x.reg") == 0
-    assert json.loads(capsys.readouterr().out) == {"changed": True, "not_there": {"keys": [], "values": []}}
+    nothing = {"count": 0, "paths": []}
+    assert json.loads(capsys.readouterr().out) == {"changed": True, "not_there": {"keys": nothing, "values": nothing}}
     assert acme(here / "SOFTWARE").value("Level") == dword("Level", 7)
     assert (here / "link" / "SOFTWARE").is_symlink()
     found = (here / "SOFTWARE").stat()

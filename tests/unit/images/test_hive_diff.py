@@ -56,7 +56,7 @@ def changes(old: str, new: str, path: str = "", prefix: str | None = None) -> tu
     found = RegChanges(prefix=prefix)
     return "".join(
         found.lines(compared(HivePlaces(), parse_hive_place(old), parse_hive_place(new), path))
-    ), found.unsaid
+    ), found.unsaid.paths
 
 
 def test_two_hives(here: Path) -> None:

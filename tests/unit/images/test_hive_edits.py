@@ -122,7 +122,7 @@ def test_a_hive_that_does_not_change_is_the_same() -> None:
     )
     found = edits("SOFTWARE", *lines, hive=hive)
     assert changed_hive(hive, found, TIME + 1, missed, name="SOFTWARE") is hive
-    assert (missed.keys, missed.values) == (["none"], ["beta\\\\x"])
+    assert (missed.keys.paths, missed.values.paths) == (["none"], ["beta\\\\x"])
     found = edits("SOFTWARE", "[HKLM\\SOFTWARE\\beta\\new]", hive=hive)
     changed = changed_hive(hive, found, TIME + 1, name="SOFTWARE")
     assert changed.last_written == TIME + 1

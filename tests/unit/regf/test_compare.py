@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tests.unit.regf.samples import OTHER_SECURITY, small
 from wclayer.regf.compare import Difference, What, compare, edits_of
+from wclayer.regf.edits import KeyEdits
 from wclayer.regf.model import DEFAULT_SECURITY, Key, Value, dword, sz
 
 
@@ -52,6 +54,12 @@ def test_a_tombstone_is_not_a_value_of_the_same_content() -> None:
     assert [one.what for one in compare(old, new)] == [What.VALUE]
 
 
+def told(differences: Iterable[Difference], *, security: bool = False) -> tuple[KeyEdits, list[Difference]]:
+    """The changes, and what they do not say."""
+    unsaid: list[Difference] = []
+    return edits_of(differences, unsaid.append, security=security), unsaid
+
+
 def test_of_two_values_of_one_name_the_first_counts() -> None:
     twice = Key("", (sz("a", "1"), sz("A", "2")))
     assert list(compare(twice, Key("", (sz("a", "1"),)))) == []
@@ -62,14 +70,14 @@ def test_handles_are_compared_and_not_said() -> None:
     old, new = Key("", (), (Key("k", handle=1),)), Key("", (), (Key("k", handle=2),))
     difference = Difference(("k",), What.HANDLE, 1, 2)
     assert list(compare(old, new)) == [difference]
-    assert edits_of([difference])[1] == [difference]
+    assert told([difference])[1] == [difference]
     made = list(compare(Key(""), new))
-    assert edits_of(made)[1] == made
+    assert told(made)[1] == made
 
 
 def test_changes_name_what_goes_by_its_topmost_key() -> None:
     old = Key("", (), (Key("a", (sz("v", "w"),), (Key("b", (), (Key("c"),)),)),))
-    edits, unsaid = edits_of(compare(old, Key("")))
+    edits, unsaid = told(compare(old, Key("")))
     assert unsaid == []
     (only,) = edits.subkeys.values()
     assert (only.name, only.delete, only.make, only.subkeys) == ("a", True, False, {})
@@ -78,14 +86,14 @@ def test_changes_name_what_goes_by_its_topmost_key() -> None:
 def test_what_changes_cannot_say_is_given_back() -> None:
     old = Key("", (), (Key("a"), Key("b")))
     new = Key("", (), (Key("a", security=OTHER_SECURITY), Key("b", class_name=b"x\0"), Key("c", flags=0x10)))
-    edits, unsaid = edits_of(compare(old, new))
+    edits, unsaid = told(compare(old, new))
     assert [(one.path, one.what) for one in unsaid] == [
         ("a", What.SECURITY),
         ("b", What.CLASS),
         ("c", What.KEY),
     ]
     assert [key.name for key in edits.subkeys.values()] == ["c"]
-    edits, unsaid = edits_of(compare(old, new), security=True)
+    edits, unsaid = told(compare(old, new), security=True)
     assert [one.path for one in unsaid] == ["b", "c"]
     assert [key.security for key in edits.subkeys.values()] == [OTHER_SECURITY, DEFAULT_SECURITY]
 
@@ -98,11 +106,11 @@ def test_a_tree_of_512_levels() -> None:
 
     (one,) = compare(chain(Key("x", (dword("n", 1),))), chain(Key("x", (dword("n", 2),))))
     assert one.names == (*["k"] * 510, "x")
-    edits, _ = edits_of([one])
+    edits, _ = told([one])
     assert not edits.make
     gone = list(compare(chain(Key("x")), replace(chain(Key("x")), subkeys=())))
     assert (len(gone), gone[-1].names) == (511, (*["k"] * 510, "x"))
-    edits, _ = edits_of(gone)
+    edits, _ = told(gone)
     assert [(key.delete, key.subkeys) for key in edits.subkeys.values()] == [(True, {})]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
+
 import pytest
 
 from tests.unit.regf.samples import OTHER_SECURITY
@@ -78,7 +81,7 @@ def test_deletions() -> None:
     found = apply_edits(ROOT, changes, 9, missed)
     assert found.subkeys[0].values == (sz("B", "b"),)
     assert found.subkeys[0].subkeys == ()
-    assert (missed.keys, missed.values) == (["no\\key"], ["Soft\\\\x"])
+    assert (missed.keys.paths, missed.values.paths, missed.count) == (["no\\key"], ["Soft\\\\x"], 2)
     assert len(found.subkeys) == 1
 
 
@@ -111,6 +114,28 @@ def test_too_deep() -> None:
         KeyEdits().at(["k"] * 512, make=True)
 
 
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("change", [apply_edits, delta_of])
+def test_of_many_deletions_of_what_is_not_there_the_first_are_named(
+    change: Callable[[Key, KeyEdits, int, Missed], Key], there: bool
+) -> None:
+    """However deep they are: their paths together would have gigabytes."""
+    names = [f"{number:03}{'a' * 247}" for number in range(500)]
+    changes = KeyEdits()
+    key = changes.at(names, make=there)
+    for number in range(20_000):
+        key.unset(f"v{number}")
+        key.at([f"k{number}"], make=False).remove()
+    tracemalloc.start()
+    change(Key(""), changes, 9, missed := Missed())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 32 << 20
+    for noted, end in ((missed.keys, "\\k"), (missed.values, "\\\\v")):
+        assert (noted.count, len(noted.paths)) == (20_000, 100)
+        assert all(len(path) < 1010 and path.startswith("...") and end in path for path in noted.paths)
+
+
 # As differencing hives
 
 
@@ -125,7 +150,7 @@ def test_a_key_that_is_there_is_touched() -> None:
         (Key("Soft", (dword("A", 2), Value("B", 0, tombstone=True)), (), 9, OTHER_SECURITY, b"", 0x10, 0x80, 5),),
         1,
     )
-    assert missed.values == ["soft\\\\x"]
+    assert missed.values.paths == ["soft\\\\x"]
 
 
 def test_one_on_the_way_keeps_its_time_but_for_a_new_subkey() -> None:
@@ -143,7 +168,7 @@ def test_deletions_are_tombstones() -> None:
         ROOT, edits(("remove", "SOFT", None), ("remove", "no", None), ("unset", "no2", "v")), 9, missed := Missed()
     )
     assert root.subkeys == (Key("Soft", (), (), 9, OTHER_SECURITY, layer=1),)
-    assert (missed.keys, missed.values) == (["no"], ["no2\\\\v"])
+    assert (missed.keys.paths, missed.values.paths) == (["no"], ["no2\\\\v"])
 
 
 def test_deleted_and_made_anew_hides_the_tree() -> None:

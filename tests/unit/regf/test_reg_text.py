@@ -14,7 +14,7 @@ import pytest
 
 from wclayer.errors import InexpressibleError, SpecError, UsageError
 from wclayer.regf.edits import KeyEdits, apply_edits
-from wclayer.regf.model import Key, LayerSemantics, RegType, Value, dword, sz
+from wclayer.regf.model import Key, LayerSemantics, Noted, RegType, Value, dword, sz
 from wclayer.regf.names import key_order
 from wclayer.regf.reg_print import encode_reg, print_edits, print_reg
 from wclayer.regf.reg_text import HEADER, parse_reg
@@ -403,9 +403,9 @@ def test_names_that_no_reg_file_can_have(key: Key, path: str) -> None:
     with pytest.raises(InexpressibleError) as caught:
         printed(key)
     assert caught.value.path == path
-    left: list[str] = []
+    left = Noted()
     assert "".join(print_reg(key, KEY, left_out=left)) == f"{HEADER}\n\n[{KEY}]\n"
-    assert left == [path]
+    assert left.paths == [path]
 
 
 def test_an_unpaired_surrogate_wants_utf16() -> None:

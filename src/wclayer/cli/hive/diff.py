@@ -17,12 +17,12 @@ from ...regf.model import Key, Value
 from ...regf.reg_print import encode_reg
 from ...win32.names import from_utf16
 from ..common import open_output
-from .places import accept_dirty_option, hive_options, hive_places, prefix_option, warn
+from .places import accept_dirty_option, hive_options, hive_places, prefix_option, say_noted, warn
 from .values import data_text, key_json, mark_text, name_text, security_text, time_text, type_name, value_json
 
 __all__ = ["diff"]
 
-_SHOWN: Final = 10  # of what a .reg file cannot say
+_UNSAID: Final = "warning: not in the .reg file, as none can say it (security, class, flags, time)"
 
 
 @click.command("diff", no_args_is_help=True)
@@ -81,24 +81,13 @@ def diff(
             out.flush()
             count = changes.count
             if not quiet:
-                _say_unsaid(changes.unsaid, verbose=verbose)
+                say_noted(changes.unsaid, _UNSAID, verbose=verbose)
         elif as_json:
             count = _print_json(pairs, times=times)
         else:
             count = _print(pairs, times=times, whole=verbose, quiet=quiet)
         warn(places, quiet=quiet)
     return int(count > 0)
-
-
-def _say_unsaid(unsaid: list[str], *, verbose: bool) -> None:
-    """What is different, and has no place in the .reg file."""
-    for key in unsaid if verbose else unsaid[:_SHOWN]:
-        shown = printable(key) or "\\"
-        click.echo(
-            f"warning: not in the .reg file, as none can say it (security, class, flags, time): {shown}", err=True
-        )
-    if len(unsaid) > _SHOWN and not verbose:
-        click.echo(f"warning: and {len(unsaid) - _SHOWN:,} more", err=True)
 
 
 def _print(pairs: Iterable[Compared], *, times: bool, whole: bool, quiet: bool) -> int:

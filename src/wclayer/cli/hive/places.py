@@ -6,17 +6,29 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, ParamSpec, TypeVar
+from typing import BinaryIO, Final, ParamSpec, TypeVar
 
 import click
 
 from ...errors import UsageError, printable
 from ...images.hive_places import HivePlaces
+from ...regf.model import Noted
 from ...win32.filetime import from_unix_ns
 from ..common import choice_of, choice_options, common_options, parents_option, temporary_folder
 from ..network import network_options, registries_of
 
-__all__ = ["accept_dirty_option", "epoch_option", "hive_options", "hive_places", "prefix_option", "time_of", "warn"]
+__all__ = [
+    "accept_dirty_option",
+    "epoch_option",
+    "hive_options",
+    "hive_places",
+    "prefix_option",
+    "say_noted",
+    "time_of",
+    "warn",
+]
+
+_SHOWN: Final = 10  # of what was noted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,6 +65,16 @@ def warn(places: HivePlaces, *, quiet: bool) -> None:
     """Say what was met on the way."""
     for warning in () if quiet else places.warnings:
         click.echo(f"warning: {printable(warning)}", err=True)
+
+
+def say_noted(noted: Noted, line: str, *, verbose: bool, err: bool = True) -> None:
+    """Say `line` of the first of what was noted, of more if `verbose`, and how many more there are."""
+    shown = noted.paths if verbose else noted.paths[:_SHOWN]
+    for path in shown:
+        name = printable(path) or "\\"
+        click.echo(f"{line}: {name}", err=err)
+    if noted.count > len(shown):
+        click.echo(f"{line}: {noted.count - len(shown):,} more", err=err)
 
 
 def time_of(source_date_epoch: str | None) -> int | None:

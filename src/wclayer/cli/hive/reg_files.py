@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Final
 
 import click
@@ -15,16 +15,26 @@ from ...errors import UsageError, printable
 from ...images.hive_edits import MAX_REG, changed_hive, edits_of_reg, root_of
 from ...images.hive_places import parse_hive_place
 from ...regf.edits import Missed
+from ...regf.model import Noted
 from ...regf.reg_print import encode_reg, print_reg
 from ...regf.writer import write_hive
 from ...stores.partial import replaced_file
 from ...win32.filetime import from_unix_ns
 from ..common import open_input, open_output, size_text
-from .places import accept_dirty_option, epoch_option, hive_options, hive_places, prefix_option, time_of, warn
+from .places import (
+    accept_dirty_option,
+    epoch_option,
+    hive_options,
+    hive_places,
+    prefix_option,
+    say_noted,
+    time_of,
+    warn,
+)
 
 __all__ = ["export", "import_"]
 
-_SHOWN: Final = 10  # of what was left out or not there
+_LEFT_OUT: Final = "warning: left out, as no .reg file can name it"
 
 
 @click.command("export", no_args_is_help=True)
@@ -68,7 +78,7 @@ def export(
     to_stdout = target is None or target == "-"
     if to_stdout and as_json:
         raise UsageError("--json, while the .reg file itself goes to stdout", hint="give -o FILE")
-    left: list[str] = []
+    left = Noted()
     with (
         hive_places(**options) as places,
         open_output(target, force=force, what="a .reg file") as out,
@@ -81,12 +91,9 @@ def export(
         out.flush()
         warn(places, quiet=quiet)
     if as_json:
-        click.echo(json.dumps({"keys": written.keys, "size": written.size, "left_out": left}))
+        click.echo(json.dumps({"keys": written.keys, "size": written.size, "left_out": asdict(left)}))
     elif not quiet:
-        for name in left if verbose else left[:_SHOWN]:
-            click.echo(f"warning: left out, as no .reg file can name it: {printable(name)}", err=True)
-        if len(left) > _SHOWN and not verbose:
-            click.echo(f"warning: and {len(left) - _SHOWN:,} more", err=True)
+        say_noted(left, _LEFT_OUT, verbose=verbose)
         keys = "1 key" if written.keys == 1 else f"{written.keys:,} keys"
         click.echo(f"exported {printable(seen.shown)}: {keys}, {size_text(written.size)}", err=to_stdout)
 
@@ -173,14 +180,12 @@ def import_(
             with replaced_file(place) as out:
                 out.write(write_hive(changed))
     if as_json:
-        click.echo(
-            json.dumps({"changed": changed is not hive, "not_there": {"keys": missed.keys, "values": missed.values}})
-        )
+        click.echo(json.dumps({"changed": changed is not hive, "not_there": asdict(missed)}))
     elif not quiet:
-        gone = [*missed.keys, *missed.values]
-        for name in gone if verbose else ():
-            click.echo(f"not there to be deleted: {printable(name)}", err=to_stdout)
-        rest = f"; {len(gone):,} deletion{'s' if len(gone) > 1 else ''} of what is not there" if gone else ""
+        for noted in (missed.keys, missed.values) if verbose else ():
+            say_noted(noted, "not there to be deleted", verbose=verbose, err=to_stdout)
+        gone = missed.count
+        rest = f"; {gone:,} deletion{'s' if gone > 1 else ''} of what is not there" if gone else ""
         where = "" if in_place else f", as {printable(str(target))}"
         what = "imported" if changed is not hive else "nothing to change:"
         click.echo(f"{what} {printable(reg_file)} into {printable(place)}{where}{rest}", err=to_stdout)
