@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,11 @@ from wclayer.regf.writer import write_hive
 PLACE = HivePlace("hive")
 PREFIX = "HKLM\\X"
 TIME = 133_000_000_000_000_000
+
+
+def plain(root: Key) -> Key:
+    """A tree without symbolic links, as what changes one changes what it leads to."""
+    return cast("Key", root.changed(lambda key, below: replace(key, subkeys=below, flags=key.flags & ~0x10)))
 
 
 def folded(key: Key) -> tuple[Any, Any]:
@@ -54,7 +60,7 @@ def mixed(trees: tuple[Key, Key]) -> tuple[Key, Key]:
 
 @given(st.tuples(TREES, TREES).map(mixed) | st.tuples(TREES, TREES), st.booleans())
 def test_the_changes_make_the_first_the_second(trees: tuple[Key, Key], reverse: bool) -> None:
-    old, new = reversed(trees) if reverse else trees
+    old, new = map(plain, reversed(trees) if reverse else trees)
     changes = RegChanges(prefix=PREFIX)
     try:
         text = b"".join(encode_reg(changes.lines([Compared(PLACE, old, new, "")])))

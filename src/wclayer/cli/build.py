@@ -248,7 +248,7 @@ def _registry(files: tuple[str, ...]) -> KeyEdits | None:
     return changes
 
 
-def _in_registry(names: Sequence[str]) -> Sequence[str]:
+def _in_registry(names: Sequence[str], _: KeyEdits) -> Sequence[str]:
     """The names of a key, with one spelling for each hive."""
     hive, below = locate("\\".join(names))
     return *hive.root, *below

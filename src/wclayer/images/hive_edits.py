@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from ..errors import InexpressibleError, SpecError, UsageError
-from ..layers.hives import ConfigHive, control_set, locate, root_path
+from ..layers.hives import ConfigHive, below_root, links_of, locate
 from ..regf.edits import KeyEdits, Missed, apply_edits
+from ..regf.links import Links
 from ..regf.model import Hive
 from ..regf.names import key_order
 from ..regf.reg_text import ROOTS, parse_reg
@@ -39,7 +41,8 @@ def edits_of_reg(data: bytes, place: HivePlace, hive: Hive, *, source: str, pref
     r"""The changes that a .reg file makes in the hive that is at a place, from its root.
 
     prefix: the registry path of the root, where the file's name does not tell it. `HKEY_CLASSES_ROOT` and
-    `HKLM\SYSTEM\CurrentControlSet` are what they are views of. source: the name of the .reg file.
+    `HKLM\SYSTEM\CurrentControlSet` are what they are views of, and links what they lead to. source: the .reg file's
+    name.
 
     Raises SpecError, also for keys of other hives, and UsageError.
     """
@@ -47,7 +50,9 @@ def edits_of_reg(data: bytes, place: HivePlace, hive: Hive, *, source: str, pref
         raise SpecError("a .reg file this large", path=source, expected=f"at most {MAX_REG:,} bytes")
     root = root_of(place, prefix)
     config = config_hive(place) if prefix is None else _config(root)
-    return parse_reg(data, source=source, where=_below(root) if config is None else _in_config(config, hive))
+    below = _below(root) if config is None else partial(below_root, config)
+    links = Links(hive.root, below) if config is None else links_of(config, hive.root)
+    return parse_reg(data, source=source, where=lambda names, changes: links.followed(below(names), changes))
 
 
 def _config(root: str) -> ConfigHive | None:
@@ -57,16 +62,6 @@ def _config(root: str) -> ConfigHive | None:
     except UsageError:
         return None
     return None if names else config
-
-
-def _in_config(config: ConfigHive, hive: Hive) -> Callable[[Sequence[str]], Sequence[str]]:
-    def where(names: Sequence[str]) -> Sequence[str]:
-        found, rest = locate("\\".join(names))
-        if found is not config:
-            raise UsageError("a key of another hive", expected=root_path(config))
-        return control_set(config, rest, hive.root)
-
-    return where
 
 
 def _below(root: str) -> Callable[[Sequence[str]], Sequence[str]]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import UsageError
-from ..layers.hives import CONFIG_HIVES, ConfigHive, control_set, locate, root_path
+from ..errors import NotFoundError, UsageError
+from ..layers.hives import CONFIG_HIVES, ConfigHive, links_of, locate, root_path
 from ..regf.delta import empty_delta, merge_delta
 from ..regf.edits import KeyEdits, Missed, apply_edits, delta_of
 from ..regf.layout import MINOR_LAYERED, MINOR_XP
+from ..regf.links import follow_links
 from ..regf.minimal import minimal_hive
 from ..regf.model import Hive, Key
-from ..regf.names import key_order
 from ..regf.reader import read_hive
 from ..regf.writer import write_hive
 
@@ -31,27 +31,18 @@ class HiveEdits:
     hives: dict[ConfigHive, KeyEdits]
 
     def of(self, hive: ConfigHive, view: Key) -> KeyEdits | None:
-        """Those of one hive, where the layers below show `view`: `CurrentControlSet` is the one that is current there.
+        """Those of one hive, where the layers below show `view`: of what its links lead to, CurrentControlSet too.
 
-        Raises NotFoundError where none is, UsageError where that one is changed under its own name too: of the two,
-        nobody could tell which comes first.
+        Raises NotFoundError and UsageError as `follow_links`.
         """
         edits = self.hives.get(hive)
-        order = key_order("CurrentControlSet")
-        if edits is None or order not in edits.subkeys or hive.name != "SYSTEM":
-            return edits
-        result = KeyEdits(edits.name)
-        result.update(edits)
-        current = result.subkeys.pop(order)
-        current.name = control_set(hive, [current.name], view)[0]
-        if key_order(current.name) in result.subkeys:
-            raise UsageError(
-                f"changes of CurrentControlSet and of {current.name}, which are the same here",
-                path=root_path(hive),
-                expected="one of the two names in a layer",
-            )
-        result.subkeys[key_order(current.name)] = current
-        return result
+        if edits is not None:
+            try:
+                follow_links(edits, links_of(hive, view))
+            except (NotFoundError, UsageError) as error:
+                error.path = root_path(hive) if error.path is None else f"{root_path(hive)}\\{error.path}"
+                raise
+        return edits
 
 
 def by_hive(changes: KeyEdits | None) -> HiveEdits:

@@ -15,15 +15,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from ..errors import NotFoundError, UsageError
-from ..regf.model import Key, RegType
+from ..regf.edits import KeyEdits
+from ..regf.links import Links
+from ..regf.model import Key, RegType, Value
+from ..regf.names import key_order
 from ..regf.reg_text import ROOTS
 from ..stores.rules import FILES, HIVES
 from ..win32.names import upcase
 
-__all__ = ["CONFIG", "CONFIG_HIVES", "MAX_HIVE", "ConfigHive", "control_set", "locate", "root_path"]
+__all__ = [
+    "CONFIG",
+    "CONFIG_HIVES",
+    "MAX_HIVE",
+    "ConfigHive",
+    "below_root",
+    "control_set",
+    "links_of",
+    "locate",
+    "root_path",
+]
 
 CONFIG: Final = f"{FILES}/Windows/System32/config"
 MAX_HIVE: Final = 1 << 30  # bytes; real ones have up to 200 MB
@@ -88,15 +102,26 @@ def root_path(hive: ConfigHive) -> str:
     return "\\".join(hive.root)
 
 
-def control_set(hive: ConfigHive, names: Sequence[str], view: Key) -> tuple[str, ...]:
+def below_root(hive: ConfigHive, names: Sequence[str]) -> Sequence[str]:
+    """The names below the hive's root, of a path of the registry. Raises UsageError for a key of another hive."""
+    found, rest = locate("\\".join(names))
+    if found is not hive:
+        raise UsageError("a key of another hive", expected=root_path(hive))
+    return rest
+
+
+def control_set(hive: ConfigHive, names: Sequence[str], view: Key, changes: KeyEdits | None = None) -> tuple[str, ...]:
     """The names below the hive's root, `CurrentControlSet` replaced by the one that `Select\\Current` of `view` names.
 
-    It is a link that a system makes as it starts. Raises NotFoundError where nothing names one.
+    It is a link that a system makes as it starts. changes: of the hive, which may name one where nothing does so far.
+    Raises NotFoundError where nothing names one.
     """
     if hive.name != "SYSTEM" or not names or upcase(names[0]) != _CURRENT:
         return tuple(names)
     select = view.subkey("Select")
     current = None if select is None else select.value("Current")
+    if current is None and changes is not None:
+        current = _changed(changes, "Select", "Current")
     if current is None or current.type != RegType.DWORD or len(current.data) != 4:
         raise NotFoundError(
             "no CurrentControlSet: the hive has no number in Select\\Current",
@@ -104,3 +129,14 @@ def control_set(hive: ConfigHive, names: Sequence[str], view: Key) -> tuple[str,
             hint="name the control set itself, ControlSet001",
         )
     return f"ControlSet{int.from_bytes(current.data, 'little'):03}", *names[1:]
+
+
+def _changed(changes: KeyEdits, key: str, name: str) -> Value | None:
+    """What a value of a key of the root becomes."""
+    found = changes.subkeys.get(key_order(key))
+    return None if found is None else found.values.get(key_order(name))
+
+
+def links_of(hive: ConfigHive, root: Key) -> Links:
+    """The links of a hive with that root, CurrentControlSet among them."""
+    return Links(root, partial(below_root, hive), lambda names, changes: control_set(hive, names, root, changes))

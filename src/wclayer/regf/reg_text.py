@@ -28,7 +28,7 @@ import codecs
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from ..errors import SpecError, WclayerError
 from .edits import KeyEdits
@@ -64,17 +64,19 @@ _HEX: Final = re.compile(r"hex(?:\(([0-9A-Fa-f]{1,8})\))?:")
 _BYTES: Final = re.compile(r"(?:[ \t]*+[0-9A-Fa-f]{1,2}[ \t]*+,)*+(?:[ \t]*+[0-9A-Fa-f]{1,2})?+")
 _SINGLE: Final = re.compile(r"\b[0-9A-Fa-f]\b")  # a byte of one digit
 
+Where: TypeAlias = Callable[[Sequence[str], KeyEdits], Sequence[str]]
+
 _LONG: Final = {**ROOTS, **{long: long for long in ROOTS.values()}}
 
 
-def parse_reg(data: bytes, *, source: str, where: Callable[[Sequence[str]], Sequence[str]] | None = None) -> KeyEdits:
+def parse_reg(data: bytes, *, source: str, where: Where | None = None) -> KeyEdits:
     r"""The changes that a .reg file makes.
 
     The subkeys of the result, which itself has no name, are called as the roots of the registry
     (`HKEY_LOCAL_MACHINE`, also where the file says `HKLM`); below them everything is spelled as the file has it, and
     stands in the order of the file. where: gives, for the names of a path, those that lead to it from the result, which
-    may be a key's own; what it raises is said of the line. source: the file's name, for errors. Memory and work are
-    linear in `data`.
+    may be a key's own; it is given the changes of the lines above too, and what it raises is said of the line. source:
+    the file's name, for errors. Memory and work are linear in `data`.
 
     Raises SpecError, with the line, for what is no such file.
     """
@@ -124,7 +126,7 @@ def _front(pattern: re.Pattern[str], text: str, at: int) -> str:
 
 
 class _Parser:
-    def __init__(self, data: bytes, source: str, where: Callable[[Sequence[str]], Sequence[str]] | None = None) -> None:
+    def __init__(self, data: bytes, source: str, where: Where | None = None) -> None:
         self._data = data
         self._source = source
         self._where = where
@@ -222,7 +224,7 @@ class _Parser:
         if self._where is None:
             return names
         try:
-            return self._where(names)
+            return self._where(names, self._root)
         except WclayerError as error:
             raise SpecError(
                 f"line {self._number}: {error.message}",

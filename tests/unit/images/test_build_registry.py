@@ -99,7 +99,7 @@ def test_from_scratch_the_hives_have_the_changes(tmp_path: Path) -> None:
 
 
 def test_a_hive_of_the_sources_keeps_what_it_has(tmp_path: Path) -> None:
-    key = Key("Acme", (dword("a", 1), Value("odd", 0x1234, b"x")), (), 5, OWN, b"c\0", 0x10, 0, 9)
+    key = Key("Acme", (dword("a", 1), Value("odd", 0x1234, b"x")), (), 5, OWN, b"c\0", 0x80, 0, 9)
     own = write_hive(Hive(Key("R", (), (key,), 5), 5, 3))
     context = make(tmp_path / "c", **{"Windows/System32/config/software": own})
     changes = reg("[HKLM\\Software\\ACME]", '"a"=dword:2')
@@ -115,7 +115,7 @@ def test_a_hive_of_the_sources_keeps_what_it_has(tmp_path: Path) -> None:
     hive = read_hive(data)
     assert (hive.minor, hive.root.subkeys) == (
         3,
-        (Key("Acme", (dword("a", 2), key.values[1]), (), later, OWN, b"c\0", 0x10, 0, 9),),
+        (Key("Acme", (dword("a", 2), key.values[1]), (), later, OWN, b"c\0", 0x80, 0, 9),),
     )
 
 
@@ -227,9 +227,48 @@ def test_no_current_control_set(tmp_path: Path) -> None:
 
 def test_the_current_control_set_under_two_names(tmp_path: Path) -> None:
     place = with_base(tmp_path / "b", {SYSTEM.config: SYSTEM_HIVE})
-    changes = reg("[HKLM\\SYSTEM\\CurrentControlSet\\x]", "[HKLM\\SYSTEM\\ControlSet001\\y]")
-    with pytest.raises(UsageError, match="CurrentControlSet and of ControlSet001"):
-        built(tmp_path, recipe(make(tmp_path / "c"), base=place, registry=changes))
+    lines = ["[HKLM\\SYSTEM\\CurrentControlSet\\x]", '"v"=dword:1', "[HKLM\\SYSTEM\\ControlSet001\\x]", '"w"=dword:2']
+    _, out = built(tmp_path, recipe(make(tmp_path / "c"), base=place, registry=reg(*lines)))
+    x = read_hive(made(out, 1)[SYSTEM.delta]).root.find("ControlSet001\\x")
+    assert x is not None
+    assert {value.name for value in x.values} == {"v", "w"}
+    changes = reg(*lines, '"V"=dword:3')
+    with pytest.raises(UsageError, match=r"SYSTEM: changes of CurrentControlSet and of ControlSet001, "):
+        built(tmp_path, recipe(make(tmp_path / "d"), base=place, registry=changes), "no")
+
+
+def test_the_current_control_set_that_the_same_changes_name(tmp_path: Path) -> None:
+    """FROM scratch nothing else does."""
+    lines = ["[HKLM\\SYSTEM\\CurrentControlSet\\x]", '"v"=dword:1', "[HKLM\\SYSTEM\\Select]", '"Current"=dword:7']
+    result, place = built(tmp_path, recipe(make(tmp_path / "c"), registry=reg(*lines)))
+    assert result.changed == [SYSTEM.config]
+    root = read_hive(made(place, 0)[SYSTEM.config]).root
+    assert sorted(path for path, _ in root.walk()) == ["", "ControlSet007", "ControlSet007\\x", "Select"]
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    def to(name: str, target: str) -> Key:
+        return Key(
+            name, (Value("SymbolicLinkValue", 6, f"\\REGISTRY\\MACHINE\\{target}".encode("utf-16-le")),), flags=0x10
+        )
+
+    link = to("Classes", "SOFTWARE\\Classes\\WOW6432Node")
+    keys = (Key("Classes", (), (Key("WOW6432Node"),)), Key("WOW6432Node", (), (link,)))
+    hive = write_hive(Hive(Key("ROOT", (), keys)))
+    changes = reg("[HKLM\\SOFTWARE\\WOW6432Node\\Classes\\.acme]", '@="x"')
+    place = with_base(tmp_path / "b", {SOFTWARE.config: hive})
+    _, one = built(tmp_path, recipe(make(tmp_path / "c"), base=place, registry=changes))
+    root = read_hive(made(one, 1)[SOFTWARE.delta]).root
+    assert [path for path, _ in root.walk()] == ["", "Classes", "Classes\\WOW6432Node", "Classes\\WOW6432Node\\.acme"]
+    context = make(tmp_path / "d", **{"Windows/System32/config/SOFTWARE": hive})
+    _, two = built(tmp_path, recipe(context, registry=changes), "two")
+    root = read_hive(made(two, 0)[SOFTWARE.config]).root
+    assert root.find("Classes\\WOW6432Node\\.acme") is not None
+    assert root.find("WOW6432Node\\Classes") == link
+    other = write_hive(Hive(Key("ROOT", (), (to("SAM", "SAM\\SAM"),))))
+    place = with_base(tmp_path / "s", {SECURITY.config: other})
+    with pytest.raises(UsageError, match=r"^HKEY_LOCAL_MACHINE\\SECURITY\\SAM: a link into another hive, .* -- name"):
+        built(tmp_path, recipe(make(tmp_path / "e"), base=place, registry=reg("[HKLM\\SECURITY\\SAM\\x]")), "three")
 
 
 def test_a_broken_hive_of_the_base(tmp_path: Path) -> None:

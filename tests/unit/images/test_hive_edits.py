@@ -10,7 +10,7 @@ from wclayer.images import hive_edits
 from wclayer.images.hive_edits import changed_hive, edits_of_reg, root_of
 from wclayer.images.hive_places import HivePlace
 from wclayer.regf.edits import KeyEdits, Missed
-from wclayer.regf.model import Hive, Key, dword, sz
+from wclayer.regf.model import Hive, Key, RegType, Value, dword, sz
 
 SYSTEM = Hive(Key("ROOT", (), (Key("Select", (dword("Current", 3),)), Key("ControlSet003"))), TIME)
 
@@ -102,6 +102,33 @@ def test_no_number_of_a_control_set() -> None:
     for select in (Key("Select"), Key("Select", (sz("Current", "1"),)), Key("other")):
         with pytest.raises(SpecError, match=r"^x.reg: line 2: no CurrentControlSet.* -- name the control set itself"):
             edits("SYSTEM", "[HKLM\\SYSTEM\\CurrentControlSet\\A]", hive=Hive(Key("", (), (select,))))
+
+
+def test_links_are_followed_in_the_order_of_the_lines() -> None:
+    def link(name: str, target: str) -> Key:
+        return Key(name, (Value("SymbolicLinkValue", RegType.LINK, target.encode("utf-16-le")),), flags=0x10)
+
+    profiles = link("Current", "\\Registry\\Machine\\System\\CurrentControlSet\\Profiles\\0001")
+    control = Key("ControlSet003", (), (Key("Profiles", (), (profiles, Key("0001"))),))
+    hive = Hive(Key("", (), (*SYSTEM.root.subkeys[:1], control, link("x", "\\Registry\\Machine\\X\\y"))))
+    key = "HKLM\\SYSTEM\\CurrentControlSet\\Profiles"
+    found = edits("SYSTEM", f"[{key}\\Current]", '"v"=dword:1', f"[{key}\\0001]", '"v"=dword:2', hive=hive)
+    root = changed_hive(hive, found, TIME, name="x").root
+    changed = root.find("ControlSet003\\Profiles\\0001")
+    assert changed is not None
+    assert changed.values == (dword("v", 2),)
+    assert root.find("ControlSet003\\Profiles\\Current") == profiles
+    with pytest.raises(SpecError, match=r"^x.reg: line 2: a link into another hive, .*; got HKLM.* -- name the key"):
+        edits("SYSTEM", "[HKLM\\SYSTEM\\x\\a]", hive=hive)
+    # Of a hive that is none of the five.
+    other = Hive(Key("", (), (Key("y"), link("z", "\\Registry\\Machine\\X\\y"))))
+    assert made(edits("o", "[HKLM\\X\\z\\a]", prefix="HKLM\\X", hive=other)) == {"y", "y\\a"}
+
+
+def test_the_number_of_a_control_set_may_be_set_by_the_lines_above() -> None:
+    lines = ["[HKLM\\SYSTEM\\Select]", '"Current"=dword:4', "[HKLM\\SYSTEM\\CurrentControlSet\\A]"]
+    assert "ControlSet004\\A" in made(edits("SYSTEM", *lines, hive=Hive(Key(""))))
+    assert "ControlSet003\\A" in made(edits("SYSTEM", *lines))  # that of a system that runs stays
 
 
 def test_a_file_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:

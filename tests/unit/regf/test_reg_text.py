@@ -465,7 +465,7 @@ def test_a_tree_of_512_levels() -> None:
 
 
 def test_paths_may_stand_for_others() -> None:
-    def where(names: Sequence[str]) -> Sequence[str]:
+    def where(names: Sequence[str], _: KeyEdits) -> Sequence[str]:
         if names[:2] != ["HKEY_LOCAL_MACHINE", "SOFTWARE"]:
             raise UsageError("a key of another hive", expected="HKLM\\SOFTWARE", hint="none")
         return names[2:]
