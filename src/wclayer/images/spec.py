@@ -9,13 +9,14 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, cast
 
 from ..errors import SpecError, UsageError, WclayerError
-from ..layers.hives import locate
 from ..regf.edits import KeyEdits
+from ..regf.names import key_order
 from .access import Access
 from .acl import parse_descriptor
 from .places import parse_place
@@ -32,7 +33,7 @@ from .recipe import (
 )
 from .source_tree import check_name
 from .spec_keys import ATTRIBUTES, IMAGE, REGISTRY, TABLES, Key
-from .spec_registry import registry_value
+from .spec_registry import registry_key, registry_value
 
 __all__ = ["MAX_SIZE", "check_port", "load_recipe"]
 
@@ -88,9 +89,13 @@ class _Table:
     def error(self, message: str, *, expected: object = None, got: object = None, hint: str | None = None) -> SpecError:
         return SpecError(f"{self.where}: {message}", path=self.source, expected=expected, got=got, hint=hint)
 
-    def wrong(self, error: WclayerError) -> SpecError:
-        """What is wrong with a value of this table."""
-        return self.error(error.message, expected=error.expected, got=error.got, hint=error.hint)
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """What is wrong with a value is said of this table."""
+        try:
+            yield
+        except WclayerError as error:
+            raise self.error(error.message, expected=error.expected, got=error.got, hint=error.hint) from None
 
     def get(self, key: str) -> Any:
         return self._value.get(key)
@@ -292,41 +297,40 @@ class _Spec:
         return layer
 
     def _registry_of(self, name: str | None) -> KeyEdits | None:
-        """The changes of the registry that go into the layer `name`, in the order of the file."""
-        root: KeyEdits | None = None
+        """The changes of the registry that go into the layer `name`; keys are deleted first, as tables have no order."""
+        root = KeyEdits()
+        keys: list[tuple[tuple[str, ...], _Table]] = []
         for path, table in self._registry.items():
             if self._layer_of(table) == name:
-                root = root or KeyEdits()
-                self._registry_key(root, path, table)
-        return root
+                with table.named():
+                    keys.append((registry_key(path), table))
+                    root.at(keys[-1][0], make=False)
+        for names, table in sorted(keys, key=lambda key: len(key[0]), reverse=True):
+            if table.get("delete"):
+                root.at(names, make=False).remove()
+        for names, table in keys:
+            with table.named():
+                self._registry_key(root, names, table)
+        return root if keys else None
 
-    def _registry_key(self, root: KeyEdits, path: str, table: _Table) -> None:
-        try:
-            hive, names = locate(path)
-            values = [registry_value(name, given) for name, given in (table.get("values") or {}).items()]
-            if (given := table.get("default")) is not None:
-                values.append(registry_value("", given))
-            key = root.at((*hive.root, *names), make=False)
-        except WclayerError as error:
-            raise table.wrong(error) from None
-        deleted = table.texts("delete-values") or ()
-        if table.get("delete"):
-            key.remove()
-        makes = any(not value.tombstone for value in values) or table.text("sddl") is not None
-        if makes or not (values or deleted or table.get("delete")):
-            root.at((*hive.root, *names), make=True)
+    def _registry_key(self, root: KeyEdits, names: Sequence[str], table: _Table) -> None:
+        values = [registry_value(name, given) for name, given in (table.get("values") or {}).items()]
+        if (given := table.get("default")) is not None:
+            values.append(registry_value("", given))
+        values += [registry_value(name, {"delete": True}) for name in table.texts("delete-values") or ()]
+        sddl = table.text("sddl")
+        makes = any(not value.tombstone for value in values) or sddl is not None
+        key = root.at(names, make=makes or not (values or table.get("delete")))
         for value in values:
-            if value.tombstone:
-                key.unset(value.name)
-            else:
-                key.set(value)
-        for one in deleted:
-            key.unset(one)
-        if (sddl := table.text("sddl")) is not None:
-            try:
-                key.security = parse_descriptor(sddl)
-            except WclayerError as error:
-                raise table.wrong(error) from None
+            if key_order(value.name) in key.values:
+                raise UsageError(
+                    "a value twice", expected="each once in any case", got=value.name or "the default value"
+                )
+            key.change(value)
+        if sddl is not None:
+            if key.security is not None:
+                raise UsageError("the security of a key twice")
+            key.security = parse_descriptor(sddl)
 
     def _files(self, table: _Table) -> FilesRule:
         target = table.text("target") or ""
@@ -360,10 +364,8 @@ class _Spec:
         security = Security(acl=table.text("acl"), sddl=table.text("sddl"), owner=table.text("owner"))
         if security.acl is not None and security.sddl is not None:
             raise table.error("acl and sddl together", expected="one of the two")
-        try:
+        with table.named():
             Access.named("default").changed(security)
-        except WclayerError as error:
-            raise table.wrong(error) from None
         return security
 
 

@@ -14,15 +14,26 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..errors import UsageError
-from ..regf.layout import MAX_VALUE_NAME
+from ..errors import UsageError, printable
+from ..layers.hives import locate
+from ..regf.layout import MAX_KEY_NAME, MAX_VALUE_NAME
 from ..regf.model import RegType, Value, dword, multi_sz, qword, sz
 from ..regf.names import utf16_length
 
-__all__ = ["FORMS", "registry_value"]
+__all__ = ["FORMS", "registry_key", "registry_value"]
 
 FORMS: Final = ("string", "expand", "multi", "dword", "qword", "binary", "delete")
 _EXPECTED: Final = "text, a number, a list of text, or a table with one of " + ", ".join(FORMS)
+
+
+def registry_key(path: str) -> tuple[str, ...]:
+    """The names of the key at a path of the registry, from its root on. Raises UsageError."""
+    hive, names = locate(path)
+    for name in names:
+        if utf16_length(name) > 2 * MAX_KEY_NAME:
+            expected = f"at most {MAX_KEY_NAME} UTF-16 code units"
+            raise UsageError("the name of a key", expected=expected, got=printable(name))
+    return (*hive.root, *names)
 
 
 def registry_value(name: str, given: Any) -> Value:

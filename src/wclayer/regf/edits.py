@@ -65,6 +65,13 @@ class KeyEdits:
         self.values.pop(order, None)  # the order of values is that in which they were set last
         self.values[order] = Value(name, 0, tombstone=True)
 
+    def change(self, value: Value) -> None:
+        """Set a value, or delete it, if it is a tombstone."""
+        if value.tombstone:
+            self.unset(value.name)
+        else:
+            self.set(value)
+
     def remove(self) -> None:
         """Delete the key with all below it; what is said of it afterwards makes it anew."""
         self.make, self.delete, self.security = False, True, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from wclayer.images.acl import TEMPLATES
 from wclayer.images.build import BuiltImage, build_image
 from wclayer.images.reading import open_image
 from wclayer.images.recipe import LayerRecipe, Recipe
+from wclayer.images.registry_changes import by_hive, changed_hive
 from wclayer.images.spec import load_recipe
 from wclayer.layers.hives import CONFIG_HIVES
 from wclayer.layers.registry_files import gather
 from wclayer.regf.check import check_hive
 from wclayer.regf.delta import changes_nothing
-from wclayer.regf.edits import KeyEdits
+from wclayer.regf.edits import KeyEdits, Missed, apply_edits
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import Hive, Key, Value, dword, multi_sz, qword, sz
 from wclayer.regf.reader import read_hive
@@ -300,8 +302,6 @@ def root_of(text: str) -> Key:
     """What SOFTWARE has after the changes."""
     [layer] = spec(text).layers
     assert layer.registry is not None
-    from wclayer.images.registry_changes import by_hive, changed_hive
-
     data, _ = changed_hive(SOFTWARE, by_hive(layer.registry), None, TIME)
     return read_hive(data).root
 
@@ -359,17 +359,36 @@ def test_the_example_of_the_docs() -> None:
 def test_deletions() -> None:
     text = r"""
 [registry.'HKLM\SOFTWARE\Acme']
-values = { a = 1, b = 2, c = 3 }
+values = { a = 1, c = 3 }
 [registry.'hklm\software\ACME']
-delete-values = ["A"]
+delete-values = ["D"]
 values = { B = { delete = true } }
-[registry.'HKLM\SOFTWARE\Gone\Below']
-[registry.'HKLM\SOFTWARE\Gone']
-delete = true
 """
     root = root_of(text)
     assert [key.name for key in root.subkeys] == ["Acme"]
-    assert root.subkeys[0].values == (dword("c", 3),)
+    assert root.subkeys[0].values == (dword("a", 1), dword("c", 3))
+
+
+def test_keys_are_deleted_first_wherever_the_table_stands() -> None:
+    tables = [
+        "[registry.'HKLM\\SOFTWARE\\Gone\\Below']\nvalues = { a = 1 }\n",
+        "[registry.'HKLM\\SOFTWARE\\Gone\\Deeper']\ndelete = true\n",
+        "[registry.'HKLM\\software\\GONE']\ndelete = true\n",
+        "[registry.'HKLM\\SOFTWARE\\Other']\ndelete = true\nvalues = { b = 2 }\n",
+    ]
+    there = Key("Gone", (dword("v", 1),), (Key("Below", (dword("w", 1),)), Key("Deeper"), Key("More")))
+    view = Key("", (), (there, Key("Other", (dword("v", 1),))))
+    for order in permutations(tables):
+        [layer] = spec("".join(order)).layers
+        changes = by_hive(layer.registry).hives[SOFTWARE]
+        root = apply_edits(view, changes, TIME, missed := Missed())
+        assert {path: key.values for path, key in root.walk()} == {
+            "": (),
+            "Gone": (),
+            "Gone\\Below": (dword("a", 1),),
+            "Other": (dword("b", 2),),
+        }
+        assert missed.count == 0
 
 
 def test_layers_have_their_own() -> None:
@@ -406,12 +425,30 @@ source = "x"
         ("[registry.'HKLM\\SOFTWARE\\x']\nvalues = { a = { delete = false } }", "deletion of a value"),
         ("[registry.'HKLM\\SOFTWARE\\x']\ndefault = []\nsddl = 'D:'\nlayer = 'x'", "layer, while"),
         ("[registry.'HKLM\\SOFTWARE\\x']\nsddl = 'nonsense'", "SDDL"),
+        (
+            "[registry.'HKLM\\SOFTWARE\\x']\nvalues = { X = 1, x = 2 }",
+            "a value twice; .*; got x",
+        ),
+        ("[registry.'HKLM\\SOFTWARE\\x']\nvalues = { X = 1 }\ndelete-values = ['x']", "a value twice; .*; got x"),
+        ("[registry.'HKLM\\SOFTWARE\\x']\nvalues = { '' = 1 }\ndefault = 2", "a value twice; .*; got the default"),
+        ("[registry.'HKCR\\x']\ndefault = 1\n[registry.'HKLM\\SOFTWARE\\classes\\X']\ndefault = 1", "a value twice"),
+        ("[registry.'HKCR\\x']\nsddl = 'D:'\n[registry.'HKCR\\X']\nsddl = 'D:'", "the security of a key twice"),
+        (f"[registry.'HKLM\\SOFTWARE\\{'x' * 256}\\y']", "the name of a key; expected at most 255 UTF-16 code units"),
+        ("[registry.'HKLM\\SOFTWARE\\" + "\U0001f600" * 128 + "']", "the name of a key"),
+        (f"[registry.'HKLM\\SOFTWARE\\x']\ndelete-values = ['{'x' * 16384}']", "the name of a value"),
+        ("[registry.'HKLM\\SOFTWARE" + "\\x" * 512 + "']", "a key too deep"),
     ],
 )
 def test_errors(text: str, words: str) -> None:
     with pytest.raises(SpecError, match=words) as caught:
         spec(text)
     assert caught.value.path == "image.toml"
+
+
+def test_the_longest_name_of_a_key() -> None:
+    """In UTF-16 code units, not bytes or characters."""
+    for name in ("x" * 255, "\u00e4" * 255, "\U0001f600" * 127 + "x"):
+        assert [key.name for key in root_of(f"[registry.'HKLM\\SOFTWARE\\{name}']").subkeys] == [name]
 
 
 def test_values_of_odd_names() -> None:
