@@ -297,7 +297,7 @@ class _Spec:
         return layer
 
     def _registry_of(self, name: str | None) -> KeyEdits | None:
-        """The changes of the registry that go into the layer `name`; keys are deleted first, as tables have no order."""
+        """The changes of the registry that go into the layer `name`. Keys are deleted first: tables have no order."""
         root = KeyEdits()
         keys: list[tuple[tuple[str, ...], _Table]] = []
         for path, table in self._registry.items():

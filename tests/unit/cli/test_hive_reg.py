@@ -77,6 +77,21 @@ def test_export_under_the_path_of_the_registry(
     assert capsysbinary.readouterr().out.decode().splitlines()[2] == f"[{path}]"
 
 
+@pytest.mark.parametrize(
+    "command", [["show"], ["export"], ["export", "-o", "x.reg"], ["export", "--prefix", "HKLM\\X"]]
+)
+@pytest.mark.parametrize("place", ["oci:img:t", "base"])
+def test_of_an_image_the_key_is_needed(
+    here: Path, capsysbinary: pytest.CaptureFixture[bytes], place: str, command: list[str]
+) -> None:
+    with pytest.raises(
+        UsageError, match=rf"^{place}: which key of the registry\?; expected one in HKEY_USERS\\.DEFAULT, "
+    ):
+        run(*command, place)
+    assert capsysbinary.readouterr() == (b"", b"")
+    assert not list(here.glob("x*"))
+
+
 def test_export_what_has_no_place_in_a_reg_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keys = (Key("bad\nname", (), (Key("below", (), (), TIME),), TIME), Key("good", (sz("bad\0", "x"),), (), TIME))
     (here / "SOFTWARE").write_bytes(write_hive(Hive(Key("ROOT", (), keys, TIME), TIME)))

@@ -67,7 +67,8 @@ def export(
 ) -> None:
     """Write a key with all below it as a .reg file.
 
-    Version 5.00, in UTF-16 as regedit's own export. Class names, security and times have no place in .reg files.
+    Version 5.00, in UTF-16 as regedit's own export. Class names, security and times have no place in .reg files. Of an
+    image or layers, KEY says which hive.
 
     \b
     Examples:
