@@ -97,18 +97,20 @@ def _find(hive: Hive | None, path: str, place: HivePlace, config: ConfigHive | N
 class RegChanges:
     """The lines of a .reg file that makes of the old keys the new ones.
 
-    prefix: the registry path of the root of single hives, where their names do not tell it. count: of the differences;
-    unsaid: the keys of those that no .reg file can say, as security and class names, each once.
+    prefix: the registry path of the root of single hives, where their names do not tell it. utf8: are they to be UTF-8?
+    count: of the differences; unsaid: the keys of those that no .reg file can say, as security and
+    class names, each once.
     """
 
     prefix: str | None = None
     times: bool = False
+    utf8: bool = False
     count: int = 0
     unsaid: Noted = field(default_factory=Noted)
 
     def lines(self, pairs: Iterable[Compared]) -> Iterator[str]:
         """The lines (see `reg_print`). Raises InexpressibleError, also for differencing hives."""
-        yield f"{HEADER}\n"
+        begun = False
         for pair in pairs:
             if pair.differencing:
                 raise InexpressibleError(
@@ -119,9 +121,13 @@ class RegChanges:
                 )
             root = root_of(pair.place, self.prefix) if pair.config is None else root_path(pair.config)
             edits = edits_of(self._counted(pair), self._unsaid(pair))
-            lines = print_edits(edits, f"{root}\\{pair.path}".rstrip("\\"))
-            next(lines)  # one header is enough
+            lines = print_edits(edits, f"{root}\\{pair.path}".rstrip("\\"), utf8=self.utf8)
+            if begun:
+                next(lines)  # one header is enough
+            begun = True
             yield from lines
+        if not begun:
+            yield f"{HEADER}\n"
 
     def _unsaid(self, pair: Compared) -> Callable[[Difference], None]:
         last: tuple[str, ...] | None = None

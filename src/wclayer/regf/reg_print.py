@@ -20,7 +20,7 @@ from typing import Final
 from ..errors import InexpressibleError
 from .edits import KeyEdits
 from .layout import MAX_KEY_NAME, MAX_VALUE_NAME
-from .model import Key, LayerSemantics, Noted, RegType, Value
+from .model import Key, LayerSemantics, Noted, Place, RegType, Value
 from .names import key_order, utf16_length
 from .reg_text import HEADER
 
@@ -31,21 +31,38 @@ _INDENT: Final = "  "
 _BYTE: Final = 3  # two digits and a comma
 _LONGEST_STRING: Final = 1 << 20  # bytes; longer ones are lists, so that lines are bounded
 _UNSPEAKABLE: Final = re.compile("[\r\n\0]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # one of a pair is part of a character
 _UNSPEAKABLE_IN_KEYS: Final = re.compile(r"[\r\n\0\\]|\A\Z")
 
 
-def print_reg(key: Key, path: str, *, left_out: Noted | None = None) -> Iterator[str]:
+def print_reg(key: Key, path: str, *, left_out: Noted | None = None, utf8: bool = False) -> Iterator[str]:
     r"""The lines of a .reg file that makes `key` with all below it, at the registry path `path`, with `\n` at their
     ends.
 
     path: `HKEY_LOCAL_MACHINE\SOFTWARE`, say; the name of `key` does not matter. Of a differencing hive the text makes
     its changes. left_out: takes the paths of keys, and of values as `KEY\\VALUE`, that no .reg file can name, and
-    which are then left out; if None, they are errors, as is a key that supersedes locally, which no text can say.
+    which are then left out; if None, they are errors. utf8: names with an unpaired surrogate are among these.
 
-    Raises InexpressibleError.
+    Raises InexpressibleError at once, not after some lines: also for a key that supersedes locally, which no text says.
     """
-    left = _LeftOut(left_out)
-    _check_path(path)
+    names = _Names(path, utf8)
+    stack = [(key, Place("", None))]
+    while stack:
+        found, place = stack.pop()
+        if found.semantics is LayerSemantics.SUPERSEDE_LOCAL:
+            expected = "one that merges, supersedes a tree, or is deleted"
+            raise names.error("a key that supersedes locally", place, expected)
+        for value in found.values if left_out is None else ():
+            names.check_value(value.name, place)
+        for sub in found.subkeys if found.semantics is not LayerSemantics.TOMBSTONE else ():
+            if left_out is None:
+                names.check_key(sub.name, place)
+            if names.has_key(sub.name):
+                stack.append((sub, Place(sub.name, place)))
+    return _printed(key, path, names, left_out or Noted())
+
+
+def _printed(key: Key, path: str, names: _Names, left_out: Noted) -> Iterator[str]:
     yield f"{HEADER}\n"
     # Levels of keys yet to come, each with the path that they are in: all paths at once could be many times the hive.
     levels: list[tuple[Iterator[Key], str | None, bool]] = [(iter((key,)), None, False)]
@@ -56,27 +73,43 @@ def print_reg(key: Key, path: str, *, left_out: Noted | None = None) -> Iterator
             levels.pop()
             continue
         at = path if above is None else f"{above}\\{found.name}"
-        if above is not None and not left.speakable(found.name, at):
+        if above is not None and not names.has_key(found.name):
+            left_out.add(at)
             continue
         if found.semantics in (LayerSemantics.TOMBSTONE, LayerSemantics.SUPERSEDE_TREE) and not anew:
             yield f"\n[-{at}]\n"
             anew = True
         if found.semantics is LayerSemantics.TOMBSTONE:
             continue
-        if found.semantics is LayerSemantics.SUPERSEDE_LOCAL:
-            left.key(at, "a key that supersedes locally", "one that merges, supersedes a tree, or is deleted")
         yield f"\n[{at}]\n"
-        yield from _values(found.values, at, left)
+        for value in found.values:
+            if names.has_value(value.name):
+                yield from _value(value)
+            else:
+                left_out.add(f"{at}\\\\{value.name}")
         levels.append((iter(sorted(found.subkeys, key=_order)), at, anew))
 
 
-def print_edits(edits: KeyEdits, path: str, *, left_out: Noted | None = None) -> Iterator[str]:
+def print_edits(edits: KeyEdits, path: str, *, utf8: bool = False) -> Iterator[str]:
     """The lines of a .reg file that makes the changes `edits` of the key at the registry path `path`.
 
-    As print_reg does it; a change of a descriptor is what no text can say.
+    Raises InexpressibleError as print_reg, and for a change of a descriptor, which no text can say.
     """
-    left = _LeftOut(left_out)
-    _check_path(path)
+    names = _Names(path, utf8)
+    stack = [(edits, Place("", None))]
+    while stack:
+        key, place = stack.pop()
+        if key.security is not None:
+            raise names.error("a key's security", place, "a change of values and subkeys")
+        for value in key.values.values():
+            names.check_value(value.name, place)
+        for below in key.subkeys.values():
+            names.check_key(below.name, place)
+            stack.append((below, Place(below.name, place)))
+    return _printed_edits(edits, path)
+
+
+def _printed_edits(edits: KeyEdits, path: str) -> Iterator[str]:
     yield f"{HEADER}\n"
     levels: list[tuple[Iterator[KeyEdits], str | None]] = [(iter((edits,)), None)]
     while levels:
@@ -86,15 +119,12 @@ def print_edits(edits: KeyEdits, path: str, *, left_out: Noted | None = None) ->
             levels.pop()
             continue
         at = path if above is None else f"{above}\\{key.name}"
-        if above is not None and not left.speakable(key.name, at):
-            continue
-        if key.security is not None:
-            left.key(at, "a key's security", "a change of values and subkeys")
         if key.delete:
             yield f"\n[-{at}]\n"
         if key.make or key.values:
             yield f"\n[{at}]\n"
-            yield from _values(key.values.values(), at, left)
+            for value in key.values.values():
+                yield from _value(value)
         levels.append((iter([key.subkeys[order] for order in sorted(key.subkeys)]), at))
 
 
@@ -117,48 +147,51 @@ def encode_reg(lines: Iterable[str], *, utf8: bool = False) -> Iterator[bytes]:
             ) from None
 
 
-def _check_path(path: str) -> None:
-    """Raise InexpressibleError for the path of a key that no .reg file can name."""
-    if _UNSPEAKABLE.search(path) is not None:
-        raise InexpressibleError(
-            "the name has no place in a .reg file", path=path, expected="names with no line break and no NUL"
-        )
-
-
 def _order(key: Key) -> bytes:
     return key_order(key.name)
 
 
-class _LeftOut:
-    """What has no place in a .reg file: an error, or noted."""
+class _Names:
+    """The names that a .reg file can have, of what lies at the registry path `path`; utf8: one in UTF-8."""
 
-    def __init__(self, noted: Noted | None) -> None:
-        self._noted = noted
+    def __init__(self, path: str, utf8: bool) -> None:
+        self._path = path
+        self._utf8 = utf8
+        if _UNSPEAKABLE.search(path) is not None:
+            raise InexpressibleError(
+                "the name has no place in a .reg file", path=path, expected="names with no line break and no NUL"
+            )
 
-    def key(self, path: str, message: str, expected: str) -> None:
-        if self._noted is None:
-            raise InexpressibleError(f"{message} has no place in a .reg file", path=path, expected=expected)
-        self._noted.add(path)
+    def has_key(self, name: str) -> bool:
+        return self._has(name, _UNSPEAKABLE_IN_KEYS, MAX_KEY_NAME)
 
-    def speakable(self, name: str, path: str) -> bool:
-        """Can the key at `path` be called so?"""
-        return self._speakable(path, name, _UNSPEAKABLE_IN_KEYS, MAX_KEY_NAME)
+    def has_value(self, name: str) -> bool:
+        return self._has(name, _UNSPEAKABLE, MAX_VALUE_NAME)
 
-    def speakable_value(self, name: str, key: str) -> bool:
-        """Can a value of `key` be called so?"""
-        return self._speakable(f"{key}\\\\{name}", name, _UNSPEAKABLE, MAX_VALUE_NAME)
+    def check_key(self, name: str, above: Place) -> None:
+        """Raise InexpressibleError for a name that a key cannot have."""
+        if not self.has_key(name):
+            expected = f"up to {MAX_KEY_NAME} UTF-16 code units, no line break, no NUL, no backslash"
+            raise self.error("the name", Place(name, above), self._expected(expected))
 
-    def _speakable(self, path: str, name: str, bad: re.Pattern[str], most: int) -> bool:
-        if bad.search(name) is None and utf16_length(name) <= 2 * most:
-            return True
-        self.key(path, "the name", f"up to {most} UTF-16 code units, no line break, no NUL, no backslash in a key's")
-        return False
+    def check_value(self, name: str, key: Place) -> None:
+        """Raise InexpressibleError for a name that a value cannot have."""
+        if not self.has_value(name):
+            expected = f"up to {MAX_VALUE_NAME} UTF-16 code units, no line break, no NUL"
+            raise self.error("the name", Place(f"\\{name}", key), self._expected(expected))
 
+    def error(self, message: str, place: Place, expected: str) -> InexpressibleError:
+        """What has no place in a .reg file, at a place below the path."""
+        path = self._path if place.above is None else f"{self._path}\\{place.name and place.path()}"
+        return InexpressibleError(f"{message} has no place in a .reg file", path=path, expected=expected)
 
-def _values(values: Iterable[Value], path: str, left: _LeftOut) -> Iterator[str]:
-    for value in values:
-        if left.speakable_value(value.name, path):
-            yield from _value(value)
+    def _has(self, name: str, bad: re.Pattern[str], most: int) -> bool:
+        if self._utf8 and _SURROGATE.search(name) is not None:
+            return False
+        return bad.search(name) is None and utf16_length(name) <= 2 * most
+
+    def _expected(self, expected: str) -> str:
+        return f"{expected}; in UTF-8 no unpaired surrogate" if self._utf8 else expected
 
 
 def _value(value: Value) -> Iterator[str]:

@@ -113,6 +113,29 @@ def test_export_what_has_no_place_in_a_reg_file(here: Path, capsys: pytest.Captu
     assert "good" in (here / "x.reg").read_bytes().decode("utf-16")
 
 
+def test_nothing_is_exported_before_all_is_known_to_have_a_place(
+    here: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    local = Key("z", (sz("a", "b"),), (), TIME, layer=2)
+    delta = Key("ROOT", (), (Key("a", (), (), TIME), local), TIME)
+    (here / "Software_Delta").write_bytes(write_hive(Hive(delta, TIME, 6)))
+    odd = Key("ROOT", (), (Key("a", (), (), TIME), Key("\ud800", (), (), TIME)), TIME)
+    (here / "SOFTWARE").write_bytes(write_hive(Hive(odd, TIME)))
+    for command, words in (
+        (["export", "Software_Delta"], r"SOFTWARE\\z: a key that supersedes locally"),
+        (["export", "--drop", "names", "Software_Delta"], r"SOFTWARE\\z: a key that supersedes locally"),
+        (["export", "--utf8", "SOFTWARE"], r"SOFTWARE\\\\ud800: the name .* in UTF-8 no unpaired surrogate"),
+        (["diff", "--reg", "--utf8", "--prefix", "HKLM\\SOFTWARE", "other.hiv", "SOFTWARE"], "unpaired surrogate"),
+    ):
+        with pytest.raises(InexpressibleError, match=words):
+            run(*command)
+        assert capsysbinary.readouterr() == (b"", b"")
+    assert run("export", "--utf8", "--drop", "names", "SOFTWARE") == 0
+    out, err = capsysbinary.readouterr()
+    assert out.endswith(b"SOFTWARE\\a]\n")
+    assert b"no .reg file can name it: HKEY_LOCAL_MACHINE\\SOFTWARE\\\\ud800" in err
+
+
 def test_no_line_of_a_reg_file_comes_from_a_name(here: Path) -> None:
     """Also that of a key above the one that is exported, or that is asked for."""
     evil = "a]\n[HKEY_LOCAL_MACHINE\\SOFTWARE"

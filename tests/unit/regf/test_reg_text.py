@@ -403,6 +403,8 @@ def test_names_that_no_reg_file_can_have(key: Key, path: str) -> None:
     with pytest.raises(InexpressibleError) as caught:
         printed(key)
     assert caught.value.path == path
+    with pytest.raises(InexpressibleError):
+        print_reg(key, KEY)  # before there is a line
     left = Noted()
     assert "".join(print_reg(key, KEY, left_out=left)) == f"{HEADER}\n\n[{KEY}]\n"
     assert left.paths == [path]
@@ -412,6 +414,10 @@ def test_an_unpaired_surrogate_wants_utf16() -> None:
     key = Key("", (), (Key("\ud800"),))
     with pytest.raises(InexpressibleError, match="UTF-16 can hold it"):
         b"".join(encode_reg(print_reg(key, KEY), utf8=True))
+    with pytest.raises(InexpressibleError, match="no unpaired surrogate"):
+        print_reg(key, KEY, utf8=True)
+    assert "".join(print_reg(key, KEY, utf8=True, left_out=(left := Noted()))) == f"{HEADER}\n\n[{KEY}]\n"
+    assert left.paths == [f"{KEY}\\\ud800"]
     data = b"".join(encode_reg(print_reg(key, KEY)))
     assert at(f"{KEY}\\\ud800", parse_reg(data, source="x")).make
 
@@ -432,9 +438,11 @@ def test_a_differencing_hive_is_printed_as_the_changes_that_it_makes() -> None:
         f'{HEADER}\n\n[{KEY}]\n\n[{KEY}\\a]\n"x"=-\n"y"="1"\n\n[-{KEY}\\b]\n'
         f'\n[-{KEY}\\c]\n\n[{KEY}\\c]\n"z"="2"\n\n[{KEY}\\c\\d]\n'
     )
-    local = Key("", (), (Key("f", layer=LayerSemantics.SUPERSEDE_LOCAL),))
-    with pytest.raises(InexpressibleError, match="supersedes locally"):
-        printed(local)
+    local = Key("", (), (Key("e"), Key("f", (), (Key("g", layer=LayerSemantics.SUPERSEDE_LOCAL),))))
+    for left in (None, Noted()):  # it is not its name that has no place
+        with pytest.raises(InexpressibleError, match="supersedes locally") as caught:
+            print_reg(local, KEY, left_out=left)
+        assert caught.value.path == f"{KEY}\\f\\g"
 
 
 def test_changes_are_printed() -> None:
@@ -449,7 +457,7 @@ def test_changes_are_printed() -> None:
     assert "".join(print_edits(parsed, "HKEY_LOCAL_MACHINE")) == text
     parsed.subkeys[b"\0A"].security = b"x"
     with pytest.raises(InexpressibleError, match="security"):
-        list(print_edits(parsed, "HKEY_LOCAL_MACHINE"))
+        print_edits(parsed, "HKEY_LOCAL_MACHINE")
 
 
 def test_a_tree_of_512_levels() -> None:

@@ -75,7 +75,7 @@ def diff(
         pairs = compared(places, parse_hive_place(a), parse_hive_place(b), path)
         if as_reg:
             out = stack.enter_context(open_output(target, force=force, what="a .reg file"))
-            changes = RegChanges(prefix=prefix, times=times)
+            changes = RegChanges(prefix=prefix, times=times, utf8=utf8)
             for data in encode_reg(changes.lines(pairs), utf8=utf8):
                 out.write(data)
             out.flush()

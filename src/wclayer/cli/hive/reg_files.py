@@ -86,7 +86,7 @@ def export(
     ):
         seen = places.seen(parse_hive_place(place), path)
         root = seen.registry_path if seen.place.whole and prefix is None else root_of(seen.place, prefix)
-        lines = print_reg(seen.key, f"{root}\\{seen.path}".rstrip("\\"), left_out=left if drop else None)
+        lines = print_reg(seen.key, f"{root}\\{seen.path}".rstrip("\\"), left_out=left if drop else None, utf8=utf8)
         written = _Written(out)
         written.write(lines, utf8=utf8)
         out.flush()
