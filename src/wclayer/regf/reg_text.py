@@ -205,7 +205,8 @@ class _Parser:
             if below is None:
                 below = key.subkeys[order] = self._new(name)
             key = below
-            key.make = key.make or not delete  # what a deleted key lies in may be there or not
+            if not delete and not key.make:  # what a deleted key lies in may be there or not
+                key.name, key.make = name, True
         if delete:
             key.remove()
         return key, delete

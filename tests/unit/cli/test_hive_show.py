@@ -89,6 +89,28 @@ def test_show_in_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found[0]["security"].startswith("O:BAG:BAD:")
 
 
+def test_a_string_ends_at_its_first_nul(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As for hivex and Windows' own tools; a list does not, as Windows itself has lists with empty strings."""
+    values = tuple(
+        Value(f"{number}", kind, text.encode("utf-16-le"))
+        for number, (kind, text) in enumerate(
+            [(1, "abc\0\0\0"), (2, "abc\0junk\0"), (6, "abc"), (1, "\0\0"), (7, "a\0\0\0"), (7, "a\0b\0\0")]
+        )
+    )
+    (here / "hive").write_bytes(write_hive(Hive(Key("ROOT", values, (), TIME), TIME)))
+    assert run("show", "--json", "hive") == 0
+    [key] = json.loads(capsys.readouterr().out)
+    assert [value["content"] for value in key["values"]] == ["abc", "abc", "abc", "", ["a", ""], ["a", "b"]]
+    assert key["values"][1]["data"] == values[1].data.hex()
+    assert run("show", "hive") == 0
+    shown = capsys.readouterr().out
+    assert shown.count('  "abc"\n') == 2
+    assert '  "abc"  (10 bytes behind its NUL)\n' in shown
+    for name, printed in (("0", "abc\n"), ("1", "abc\n"), ("3", "\n"), ("4", "a\n\n")):
+        assert run("get", "hive", "\\", name) == 0
+        assert capsys.readouterr().out == printed
+
+
 def test_no_hostile_name_writes_to_a_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evil = "\x1b]0;x\x07\u202e\ud800\n"
     key = Key(evil, (sz(evil, evil), Value("list", 7, (evil + "\0\0").encode("utf-16-le", "surrogatepass"))), (), TIME)

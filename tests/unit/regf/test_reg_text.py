@@ -163,6 +163,12 @@ def test_the_order_of_lines_is_that_of_changes() -> None:
     assert (both.values, [sub.name for sub in both.subkeys]) == ((sz("old", "z"),), ["Sub"])
 
 
+def test_a_key_is_spelled_as_where_it_is_made() -> None:
+    root = edits("[-HKLM\\ACME]\n[-HKLM\\OTHER\\gone]\n[hklm\\Acme\\Sub]\n[HKLM\\acme]\n[HKLM\\Other\\x]\n")
+    machine = apply_edits(Key("", (), (Key("HKEY_LOCAL_MACHINE", (), (Key("aCmE"),)),)), root, 9).subkeys[0]
+    assert [path for path, _ in machine.walk()] == ["", "Acme", "Acme\\Sub", "Other", "Other\\x"]
+
+
 def test_values_are_deleted() -> None:
     key = at(KEY, edits(f'[{KEY}]\n"a"=-\n@=  \t-\t  \n"b"=- ;comment\n'))
     assert list(key.values.values()) == [Value(name, 0, tombstone=True) for name in ("a", "", "b")]

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ...errors import FormatError, InexpressibleError, escaped, printable
 from ...regf.model import Key, LayerSemantics, RegType, Value
 from ...win32.filetime import UNIX_EPOCH
-from ...win32.names import encode_wtf8, from_utf16
+from ...win32.names import encode_wtf8, from_utf16, to_utf16
 from ...win32.sddl import format_sddl
 
 __all__ = [
@@ -51,7 +51,8 @@ def type_name(kind: int) -> str:
 def content(value: Value) -> str | int | list[str] | None:
     """What the bytes of a value mean by its type; None where they are just bytes, or not what the type wants.
 
-    The NULs at the end of strings and lists are no part of them, and need not be there.
+    A string ends at its first NUL, as for reg.exe, regedit and hivex. Of a list, the two NULs at the end are no part;
+    there may be empty strings in it, as in the renamings that Windows has yet to do. No NUL need be there.
     """
     data = value.data
     if value.tombstone:
@@ -62,7 +63,7 @@ def content(value: Value) -> str | int | list[str] | None:
     if len(data) % 2:
         return None
     if value.type in _STRINGS:
-        return from_utf16(data).removesuffix("\0")
+        return from_utf16(data).partition("\0")[0]
     if value.type == RegType.MULTI_SZ:
         text = from_utf16(data).removesuffix("\0").removesuffix("\0")
         return text.split("\0") if text else []
@@ -90,7 +91,9 @@ def data_text(value: Value, *, whole: bool = False) -> str:
     if isinstance(found, int):
         return f"{found:#0{2 * len(value.data) + 2}x} ({found})"
     if isinstance(found, str):
-        return _quoted(found, whole)
+        behind = value.data[len(to_utf16(found)) + 2 :]
+        more = f"  ({len(behind):,} bytes behind its NUL)" if behind.strip(b"\0") else ""
+        return _quoted(found, whole) + more
     if isinstance(found, list):
         shown = found if whole else found[:_SHOWN_STRINGS]
         more = f", ... ({len(found):,} strings)" if len(shown) < len(found) else ""
