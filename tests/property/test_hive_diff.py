@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.property.test_regf import TREES
 from wclayer.errors import InexpressibleError
 from wclayer.images.hive_diff import Compared, RegChanges
-from wclayer.images.hive_edits import changed_hive, edits_of_reg
+from wclayer.images.hive_edits import edits_of_reg
 from wclayer.images.hive_places import HivePlace
+from wclayer.regf.edits import changed_hive
 from wclayer.regf.model import Hive, Key
 from wclayer.regf.names import key_order
 from wclayer.regf.reader import read_hive

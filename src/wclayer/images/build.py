@@ -52,7 +52,7 @@ _COMPRESSOR: Final = "wclayer.compressor"
 class BuiltImage:
     """What was built: digests `sha256:HEX`, `created` in seconds since 1970, a summary for each new layer, base first.
 
-    made: the paths of the hives that were made; changed: of those in which the registry was changed. left_out: how many
+    made: the paths of the hives that were made; changed: of those in which the registry changes. left_out: how many
     files of macOS's own were passed over.
     """
 

@@ -18,7 +18,7 @@ from ..stores.rules import FILES
 from .compose import CREATED_BY
 from .reading import Image
 from .recipe import LayerRecipe, Recipe, Step
-from .registry_changes import by_hive, changed_hive, differencing_hives
+from .registry_changes import base_hive, by_hive, differencing_hives
 from .source_tree import Kind, SourceTree
 from .writing import ImageWriter
 
@@ -46,7 +46,7 @@ class BuildHives:
     """What becomes of the hives in the new layers, whose files are `trees`, on `base` (None: FROM scratch).
 
     bare: there are no hives at all. temporary: a folder for what has to be put aside. made: the paths of hives that no
-    source had; changed: of those in which the registry was changed. Raises UsageError for changes that no hive of a
+    source had; changed: of those in which the registry changes. Raises UsageError for changes that no hive of a
     layer can have.
     """
 
@@ -115,13 +115,13 @@ class BuildHives:
             made = hive.config in self.made
             if not made and hive not in changes.hives:
                 continue
-            data, missed = changed_hive(hive, changes, None if made else self._brought(hive), created)
+            data, changed, missed = base_hive(hive, changes, None if made else self._brought(hive), created)
             self.warnings += missed
-            if hive in changes.hives:
+            if changed:
                 self.changed.append(hive.config)
             if made:
                 tree.add_file(_in_tree(hive), data)
-            else:
+            elif changed:
                 tree.change_file(_in_tree(hive), data)
 
     # --- above it -------------------------------------------------------------------
@@ -149,11 +149,11 @@ class BuildHives:
                     files = stack.enter_context(gather(layers, temporary=self._temporary))
                 return files.view(hive)
 
-            made, missed = differencing_hives(changes, view_of, created)
+            made, changed, missed = differencing_hives(changes, view_of, created)
             self.warnings += missed
             if files is not None:
                 self.warnings += files.warnings
-        self.changed += [hive.delta for hive in CONFIG_HIVES if any(hive in one.hives for one in changes)]
+        self.changed += changed
         return [*none[:first], *made]
 
 

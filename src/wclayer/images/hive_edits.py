@@ -1,22 +1,21 @@
-"""What a .reg file says of one hive, and the hive with it done."""
+"""What a .reg file says of one hive."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from ..errors import InexpressibleError, SpecError, UsageError
+from ..errors import SpecError, UsageError
 from ..layers.hives import ConfigHive, below_root, links_of, locate
-from ..regf.edits import KeyEdits, Missed, apply_edits
+from ..regf.edits import KeyEdits
 from ..regf.links import Links
 from ..regf.model import Hive
 from ..regf.names import key_order
 from ..regf.reg_text import ROOTS, parse_reg
 from .hive_places import HivePlace, config_hive, registry_path
 
-__all__ = ["MAX_REG", "changed_hive", "edits_of_reg", "root_of"]
+__all__ = ["MAX_REG", "edits_of_reg", "root_of"]
 
 MAX_REG: Final = 1 << 31  # bytes of a .reg file; the text of a hive has some six times its size
 
@@ -74,19 +73,3 @@ def _below(root: str) -> Callable[[Sequence[str]], Sequence[str]]:
         return given[len(names) :]
 
     return where
-
-
-def changed_hive(hive: Hive, edits: KeyEdits, time: int, missed: Missed | None = None, *, name: str) -> Hive:
-    """The hive with the changes made at the FILETIME `time`; the very same one, if they change nothing.
-
-    name: the hive's, for errors. Raises InexpressibleError for a differencing hive.
-    """
-    if hive.differencing:
-        raise InexpressibleError(
-            "a differencing hive, whose changes depend on the hives below it",
-            path=name,
-            expected="an ordinary hive",
-            hint="merge it onto its base first: wclayer hive merge BASE DELTA -o OUT",
-        )
-    root = apply_edits(hive.root, edits, time, missed)
-    return hive if root == hive.root else replace(hive, root=root, last_written=time)

@@ -8,12 +8,12 @@ key is there, what its descriptor is, which control set is the current one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..errors import NotFoundError, UsageError
 from ..layers.hives import CONFIG_HIVES, ConfigHive, links_of, locate, root_path
-from ..regf.delta import empty_delta, merge_delta
-from ..regf.edits import KeyEdits, Missed, apply_edits, delta_of
+from ..regf.delta import changes_nothing, empty_delta, merge_delta
+from ..regf.edits import KeyEdits, Missed, changed_hive, delta_of
 from ..regf.layout import MINOR_LAYERED, MINOR_XP
 from ..regf.links import follow_links
 from ..regf.minimal import minimal_hive
@@ -21,7 +21,7 @@ from ..regf.model import Hive, Key
 from ..regf.reader import read_hive
 from ..regf.writer import write_hive
 
-__all__ = ["HiveEdits", "by_hive", "changed_hive", "differencing_hives"]
+__all__ = ["HiveEdits", "base_hive", "by_hive", "differencing_hives"]
 
 
 @dataclass(slots=True)
@@ -30,18 +30,18 @@ class HiveEdits:
 
     hives: dict[ConfigHive, KeyEdits]
 
-    def of(self, hive: ConfigHive, view: Key) -> KeyEdits | None:
-        """Those of one hive, where the layers below show `view`: of what its links lead to, CurrentControlSet too.
+    def of(self, hive: ConfigHive, view: Key) -> KeyEdits:
+        """Those of one hive that has some, where the layers below show `view`.
 
-        Raises NotFoundError and UsageError as `follow_links`.
+        Those of its links, CurrentControlSet among them, are changes of what they lead to. Raises NotFoundError and
+        UsageError as `follow_links`.
         """
-        edits = self.hives.get(hive)
-        if edits is not None:
-            try:
-                follow_links(edits, links_of(hive, view))
-            except (NotFoundError, UsageError) as error:
-                error.path = root_path(hive) if error.path is None else f"{root_path(hive)}\\{error.path}"
-                raise
+        edits = self.hives[hive]
+        try:
+            follow_links(edits, links_of(hive, view))
+        except (NotFoundError, UsageError) as error:
+            error.path = root_path(hive) if error.path is None else f"{root_path(hive)}\\{error.path}"
+            raise
         return edits
 
 
@@ -69,24 +69,24 @@ def by_hive(changes: KeyEdits | None) -> HiveEdits:
     return HiveEdits(result)
 
 
-def changed_hive(hive: ConfigHive, edits: HiveEdits, data: bytes | None, time: int) -> tuple[bytes, list[str]]:
-    """The hive of a base layer with the changes, and what there was to delete and is not there.
+def base_hive(hive: ConfigHive, edits: HiveEdits, data: bytes | None, time: int) -> tuple[bytes, bool, list[str]]:
+    """The hive of a base layer with the changes, if these do change it, and what there was to delete and is not there.
 
     data: the hive as it is; None for one with nothing in it. time: the FILETIME of what changes.
     """
-    before = read_hive(data) if data is not None else read_hive(minimal_hive(time))
-    changes = edits.of(hive, before.root)
-    if changes is None:
-        return data if data is not None else minimal_hive(time), []
-    missed = Missed()
-    root = apply_edits(before.root, changes, time, missed)
-    return write_hive(replace(before, root=root, last_written=max(before.last_written, time))), _said(hive, missed)
+    data = minimal_hive(time) if data is None else data
+    if hive not in edits.hives:
+        return data, False, []
+    before, missed = read_hive(data), Missed()
+    after = changed_hive(before, edits.of(hive, before.root), time, missed, name=hive.config)
+    return data if after is before else write_hive(after), after is not before, _said(hive, missed)
 
 
 def differencing_hives(
     layers: Sequence[HiveEdits], view_of: Callable[[ConfigHive], Hive | None], time: int
-) -> tuple[list[dict[str, bytes]], list[str]]:
-    """For each new layer, lowest first, its differencing hives by their paths; and what there was to delete and is not.
+) -> tuple[list[dict[str, bytes]], list[str], list[str]]:
+    """For each new layer, lowest first, its differencing hives by their paths; the paths of those that change anything
+    in any of them; and what there was to delete and is not there.
 
     view_of: a hive as the layers below them all show it. time: the FILETIME of what changes. One hive is in memory at
     a time. Raises NotFoundError for a CurrentControlSet that there is not.
@@ -102,15 +102,14 @@ def differencing_hives(
                 continue
             if view is None:
                 view = view_of(hive) or Hive(Key("ROOT"), 0, MINOR_XP)
-            changes = edits.of(hive, view.root)
-            if changes is None:
-                continue
             unmet = Missed()
-            delta = Hive(delta_of(view.root, changes, time, unmet), time, MINOR_LAYERED)
+            delta = Hive(delta_of(view.root, edits.of(hive, view.root), time, unmet), time, MINOR_LAYERED)
             missed += _said(hive, unmet)
-            made[hive.delta] = write_hive(delta)
-            view = merge_delta(view, delta)
-    return result, missed
+            if not changes_nothing(delta):
+                made[hive.delta] = write_hive(delta)
+                view = merge_delta(view, delta)
+    changed = [hive.delta for hive in CONFIG_HIVES if any(made[hive.delta] is not empty for made in result)]
+    return result, changed, missed
 
 
 def _said(hive: ConfigHive, missed: Missed) -> list[str]:

@@ -14,10 +14,10 @@ from typing import Final, cast
 from ..errors import InexpressibleError, SecurityDescriptorError
 from ..win32.inherit import KEY_RIGHTS, inherit
 from . import layout as lay
-from .model import DEFAULT_SECURITY, Key, LayerSemantics, Noted, Place, Value
+from .model import DEFAULT_SECURITY, Hive, Key, LayerSemantics, Noted, Place, Value
 from .names import key_order
 
-__all__ = ["KeyEdits", "Missed", "apply_edits", "delta_of", "inherited", "superseding"]
+__all__ = ["KeyEdits", "Missed", "apply_edits", "changed_hive", "delta_of", "inherited", "superseding"]
 
 _TOUCHED: Final = lay.LAYER_INHERIT_CLASS | LayerSemantics.MERGE  # of a key that the layers below have
 
@@ -110,6 +110,22 @@ class Missed:
     def value(self, place: Place, name: str) -> None:
         """Note that the key at `place` has no value of that name."""
         self.values.add(Place(f"\\{name}", place))
+
+
+def changed_hive(hive: Hive, edits: KeyEdits, time: int, missed: Missed | None = None, *, name: str) -> Hive:
+    """The hive with the changes made at the FILETIME `time`; the very same one, if they change nothing.
+
+    name: the hive's, for errors. Raises InexpressibleError for a differencing hive.
+    """
+    if hive.differencing:
+        raise InexpressibleError(
+            "a differencing hive, whose changes depend on the hives below it",
+            path=name,
+            expected="an ordinary hive",
+            hint="merge it onto its base first: wclayer hive merge BASE DELTA -o OUT",
+        )
+    root = apply_edits(hive.root, edits, time, missed)
+    return hive if root == hive.root else replace(hive, root=root, last_written=time)
 
 
 def apply_edits(root: Key, edits: KeyEdits, time: int, missed: Missed | None = None) -> Key:

@@ -18,7 +18,7 @@ from wclayer.images.acl import TEMPLATES
 from wclayer.images.build import BuiltImage, build_image
 from wclayer.images.reading import open_image
 from wclayer.images.recipe import LayerRecipe, Recipe
-from wclayer.images.registry_changes import by_hive, changed_hive
+from wclayer.images.registry_changes import base_hive, by_hive
 from wclayer.images.spec import load_recipe
 from wclayer.layers.hives import CONFIG_HIVES
 from wclayer.layers.registry_files import gather
@@ -188,6 +188,25 @@ def test_the_files_of_the_hives(tmp_path: Path) -> None:
     assert [path for path in found if path.startswith("Hives/")] == sorted(hive.delta for hive in CONFIG_HIVES)
 
 
+def test_what_does_not_change_is_not_said_to(tmp_path: Path) -> None:
+    """Neither of a hive of the sources, which keeps its bytes, nor of one that is made, nor above a base."""
+    own = write_hive(Hive(Key("ROOT", (), (Key("Acme", (dword("a", 1),)),), 5), 5))
+    own += b"what lies behind"  # no writer of ours does that
+    lines = ["[HKLM\\SOFTWARE\\Acme]", '"a"=dword:1', '"b"=-', "[-HKLM\\SAM\\no]", "[-HKLM\\SOFTWARE\\No\\Key]"]
+    context = make(tmp_path / "c", **{"Windows/System32/config/SOFTWARE": own})
+    result, place = built(tmp_path, recipe(context, registry=reg(*lines)))
+    assert (result.changed, len(result.warnings)) == ([], 3)
+    hives = made(place, 0)
+    assert (hives[SOFTWARE.config], hives[SAM.config]) == (own, minimal_hive(TIME))
+    lines[1] = '"c"=-'
+    result, place = built(tmp_path, recipe(make(tmp_path / "d"), base=place, registry=reg(*lines)), "above")
+    assert (result.changed, len(result.warnings)) == ([], 4)
+    assert len(set(made(place, 1).values())) == 1  # all five are the empty one
+    lines[1] = '"A"=dword:2'
+    result, place = built(tmp_path, recipe(make(tmp_path / "e"), base=place, registry=reg(*lines)), "more")
+    assert result.changed == [SOFTWARE.delta]
+
+
 def test_without_changes_there_are_none(tmp_path: Path) -> None:
     _, out = built(tmp_path, recipe(make(tmp_path / "c"), base=base(tmp_path / "b")))
     assert made(out, 1) == {}
@@ -302,7 +321,7 @@ def root_of(text: str) -> Key:
     """What SOFTWARE has after the changes."""
     [layer] = spec(text).layers
     assert layer.registry is not None
-    data, _ = changed_hive(SOFTWARE, by_hive(layer.registry), None, TIME)
+    data, _, _ = base_hive(SOFTWARE, by_hive(layer.registry), None, TIME)
     return read_hive(data).root
 
 

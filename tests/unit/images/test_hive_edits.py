@@ -7,9 +7,9 @@ import pytest
 from tests.unit.regf.samples import TIME, small
 from wclayer.errors import InexpressibleError, SpecError, UsageError
 from wclayer.images import hive_edits
-from wclayer.images.hive_edits import changed_hive, edits_of_reg, root_of
+from wclayer.images.hive_edits import edits_of_reg, root_of
 from wclayer.images.hive_places import HivePlace
-from wclayer.regf.edits import KeyEdits, Missed
+from wclayer.regf.edits import KeyEdits, Missed, changed_hive
 from wclayer.regf.model import Hive, Key, RegType, Value, dword, sz
 
 SYSTEM = Hive(Key("ROOT", (), (Key("Select", (dword("Current", 3),)), Key("ControlSet003"))), TIME)
