@@ -20,13 +20,12 @@ from ..errors import NotFoundError, UsageError, printable
 from ..images.acl import TEMPLATES
 from ..images.build import BuiltImage, build_image
 from ..images.compose import rfc3339
-from ..images.hive_edits import MAX_REG
 from ..images.recipe import FilesRule, LayerRecipe, Recipe
 from ..images.spec import MAX_SIZE, check_port, load_recipe
 from ..layers.hives import locate
 from ..layertar.compression import Compression
 from ..regf.edits import KeyEdits
-from ..regf.reg_text import parse_reg
+from ..regf.reg_text import MAX_REG, parse_reg
 from ..stores.host import host_errors
 from .common import check_image_output, common_options, pairs, size_text, temporary_folder
 from .network import jobs_option, network_options, registries_of
@@ -241,10 +240,7 @@ def _registry(files: tuple[str, ...]) -> KeyEdits | None:
         return None
     changes = KeyEdits()
     for file in files:
-        data = _read(file, MAX_REG)
-        if len(data) > MAX_REG:
-            raise UsageError("a .reg file this large", path=file, expected=f"at most {MAX_REG:,} bytes")
-        changes.update(parse_reg(data, source=file, where=_in_registry))
+        changes.update(parse_reg(_read(file, MAX_REG), source=file, where=_in_registry))
     return changes
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..errors import HiveError
 from ..layers.base import check_base_hive
-from ..layers.hives import CONFIG_HIVES, MAX_HIVE, ConfigHive
+from ..layers.hives import CONFIG_HIVES, ConfigHive, check_size
 from ..layers.registry_files import RegistryFiles, gather
 from ..regf.edits import KeyEdits
 from ..regf.model import Hive
@@ -102,8 +102,7 @@ class BuildHives:
         if node.data is not None:
             return node.data
         [origin] = node.origins
-        if (size := origin.found.st_size) > MAX_HIVE:
-            raise HiveError("no registry hive", path=shown, expected=f"at most {MAX_HIVE:,} bytes", got=size)
+        check_size(origin.found.st_size, shown)
         return origin.folder.read(origin.host, origin.found)
 
     def make(self, created: int) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
 
-from ..errors import SpecError, UsageError
+from ..errors import UsageError
 from ..layers.hives import ConfigHive, below_root, links_of, locate
 from ..regf.edits import KeyEdits
 from ..regf.links import Links
@@ -15,9 +14,7 @@ from ..regf.names import key_order
 from ..regf.reg_text import ROOTS, parse_reg
 from .hive_places import HivePlace, config_hive, registry_path
 
-__all__ = ["MAX_REG", "edits_of_reg", "root_of"]
-
-MAX_REG: Final = 1 << 31  # bytes of a .reg file; the text of a hive has some six times its size
+__all__ = ["edits_of_reg", "root_of"]
 
 
 def root_of(place: HivePlace, prefix: str | None) -> str:
@@ -45,8 +42,6 @@ def edits_of_reg(data: bytes, place: HivePlace, hive: Hive, *, source: str, pref
 
     Raises SpecError, also for keys of other hives, and UsageError.
     """
-    if len(data) > MAX_REG:
-        raise SpecError("a .reg file this large", path=source, expected=f"at most {MAX_REG:,} bytes")
     root = root_of(place, prefix)
     config = config_hive(place) if prefix is None else _config(root)
     below = _below(root) if config is None else partial(below_root, config)

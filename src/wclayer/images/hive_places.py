@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from ..body import read_up_to
 from ..entry import Source
 from ..errors import HiveError, LayerError, NotFoundError, UsageError, printable
-from ..layers.hives import CONFIG_HIVES, MAX_HIVE, ConfigHive, control_set, locate, root_path
+from ..layers.hives import CONFIG_HIVES, MAX_HIVE, ConfigHive, check_size, control_set, locate, root_path
 from ..layers.opening import open_layer
 from ..layers.registry_files import RegistryFiles, gather
 from ..regf.model import Hive, Key
@@ -216,7 +216,7 @@ class HivePlaces:
             if (target := taken.link(path)) is not None:
                 raise UsageError("a link, where a hive must be", path=place.text, got=f"a link to {target}")
             found = taken.look(host)
-            _check_size(found.st_size, place.text)
+            check_size(found.st_size, place.text)
             return taken.read(host, found)
 
     def hive(self, place: HivePlace) -> Hive:
@@ -250,7 +250,7 @@ class HivePlaces:
                         data = read_up_to(file.read, MAX_HIVE)
                 except FileNotFoundError:
                     raise NotFoundError("no such file", path=path) from None
-        _check_size(len(data), path)
+        check_size(len(data), path)
         return data
 
     # --- keys ---------------------------------------------------------------------
@@ -325,11 +325,6 @@ class HivePlaces:
                     stack.enter_context(layer)
                 sources.append(layer)
             yield sources
-
-
-def _check_size(size: int, path: str) -> None:
-    if size > MAX_HIVE:
-        raise HiveError("a hive this large", path=path, expected=f"at most {MAX_HIVE:,} bytes", got=f"{size:,}")
 
 
 def key_at(root: Key, path: str, name: str) -> tuple[Key, str]:

@@ -27,7 +27,7 @@ from ..stores.ntfs3g_volume import files_of
 from ..stores.rules import FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES
 from ..win32.filetime import from_unix_ns, to_unix_ns
 from ..win32.names import decode_wtf8, upcase
-from .hives import CONFIG, CONFIG_HIVES, MAX_HIVE
+from .hives import CONFIG, CONFIG_HIVES, MAX_HIVE, check_size
 
 __all__ = ["BaseLayer", "check_base_hive", "convert_to_base_layer"]
 
@@ -175,8 +175,7 @@ def _valid(root: Root, place: _Place, result: BaseLayer, replace_invalid: bool, 
 def _check(root: Root, place: _Place, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise HiveError("no regular file", path=place.path, expected="a registry hive")
-    if found.st_size > MAX_HIVE:
-        raise HiveError("no registry hive", path=place.path, expected=f"at most {MAX_HIVE:,} bytes", got=found.st_size)
+    check_size(found.st_size, place.path)
     with os.fdopen(root.open(place.host), "rb") as file:
         data = file.read(MAX_HIVE)
     try:

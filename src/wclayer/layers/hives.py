@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from ..errors import NotFoundError, UsageError
+from ..errors import HiveError, NotFoundError, UsageError
 from ..regf.edits import KeyEdits
 from ..regf.links import Links
 from ..regf.model import Key, RegType, Value
@@ -33,6 +33,7 @@ __all__ = [
     "MAX_HIVE",
     "ConfigHive",
     "below_root",
+    "check_size",
     "control_set",
     "links_of",
     "locate",
@@ -72,6 +73,12 @@ _NOT_HERE: Final = {
     "HKEY_PERFORMANCE_DATA": "only a running system has it",
 }
 _CURRENT: Final = "CURRENTCONTROLSET"
+
+
+def check_size(size: int, path: str) -> None:
+    """Raise HiveError for a file that is too large to be a hive."""
+    if size > MAX_HIVE:
+        raise HiveError("a hive this large", path=path, expected=f"at most {MAX_HIVE:,} bytes", got=f"{size:,}")
 
 
 def locate(path: str) -> tuple[ConfigHive, tuple[str, ...]]:

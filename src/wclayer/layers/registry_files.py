@@ -25,7 +25,7 @@ from ..regf.reader import read_hive
 from ..regf.writer import write_hive
 from ..stores.spool import Spool, Spooled
 from ..win32.names import upcase
-from .hives import CONFIG, CONFIG_HIVES, MAX_HIVE, ConfigHive
+from .hives import CONFIG, CONFIG_HIVES, ConfigHive, check_size
 
 __all__ = ["RegistryFiles", "gather"]
 
@@ -115,8 +115,7 @@ class RegistryFiles:
 
     def _put(self, layer: int, key: str, entry: File, body: Body | None, path: str | None = None) -> None:
         path = path or entry.path
-        if entry.size > MAX_HIVE:
-            raise HiveError("no registry hive", path=path, expected=f"at most {MAX_HIVE:,} bytes", got=entry.size)
+        check_size(entry.size, path)
         content = Spooled(0, 0, ()) if body is None else self._spool.put(body)
         self._files[layer, key] = _Put(layer, path, content, entry.last_write_time)
 
@@ -230,10 +229,10 @@ class RegistryFiles:
             self.warnings.append(text)
 
     def _note(self, put: _Put, report: MergeReport) -> None:
-        if report.unbacked and self._base:
+        if report.unbacked.count and self._base:
             self._warn(
-                f"{put.path} in layer {put.layer}: {report.unbacked:,} keys change what no layer below has, the first"
-                f" {report.unbacked_paths[0]}: it was made on another base"
+                f"{put.path} in layer {put.layer}: {report.unbacked.count:,} keys change what no layer below has, the"
+                f" first {report.unbacked.paths[0]}: it was made on another base"
             )
         if report.plain:
             self._warn(

@@ -17,6 +17,7 @@ _NONE: Final = 0
 _FREE: Final = 1
 _TAKEN: Final = 2
 _ALLOCATED: Final = 3
+_STATES: Final = {_NONE: "where no cell begins", _FREE: "a free cell", _TAKEN: "used already"}
 
 
 class Cells:
@@ -45,17 +46,12 @@ class Cells:
             return None
         return position + lay.CELL.size, content
 
-    def _state(self, offset: int) -> int:
-        place, odd = divmod(offset, lay.CELL_UNIT)
-        return _NONE if odd or place >= len(self._states) else self._states[place]
-
     def _instead(self, offset: int) -> str:
         if offset == lay.NIL:
             return "none"
-        state = self._state(offset)
-        if state == _NONE:
-            return f"offset {offset:#x}, where no cell begins"
-        return f"offset {offset:#x}, {'used already' if state == _TAKEN else 'a free cell'}"
+        place, odd = divmod(offset, lay.CELL_UNIT)
+        state = _NONE if odd or place >= len(self._states) else self._states[place]
+        return f"offset {offset:#x}, {_STATES[state]}"
 
 
 def scan_bins(data: bytes, size: int, findings: Findings) -> Cells:

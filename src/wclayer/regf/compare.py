@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from .edits import KeyEdits
-from .model import Key, Value
-from .names import key_order
+from .model import Key, Value, by_order
 
 __all__ = ["Difference", "What", "compare", "edits_of"]
 
 Pairs: TypeAlias = Iterator[tuple[str, Key | None, Key | None]]
-Named = TypeVar("Named", Key, Value)
 
 
 class What(Enum):
@@ -97,7 +95,7 @@ def _own(was: Key, now: Key, at: tuple[str, ...], *, times: bool) -> Iterator[Di
         yield Difference(at, What.TIME, was.last_written, now.last_written)
     if was.values == now.values:
         return
-    old, new = _by_name(was.values), _by_name(now.values)
+    old, new = by_order(was.values), by_order(now.values)
     for order in sorted({*old, *new}):
         first, second = old.get(order), new.get(order)
         if first is None or second is None or _content(first) != _content(second):
@@ -110,17 +108,10 @@ def _content(value: Value) -> tuple[int, bytes, bool]:
 
 def _pairs(was: Iterable[Key], now: Iterable[Key]) -> Pairs:
     """The subkeys of both, by their names, each with its name and the one of that name."""
-    old, new = _by_name(was), _by_name(now)
+    old, new = by_order(was), by_order(now)
     for order in sorted({*old, *new}):
         one, other = old.get(order), new.get(order)
         yield (other or old[order]).name, one, other
-
-
-def _by_name(found: Iterable[Named]) -> dict[bytes, Named]:
-    result: dict[bytes, Named] = {}
-    for one in found:  # of two of one name Windows finds the first
-        result.setdefault(key_order(one.name), one)
-    return result
 
 
 def edits_of(
@@ -161,5 +152,5 @@ def _remove(root: KeyEdits, names: tuple[str, ...]) -> None:
     for name in names:
         if key.delete:
             return
-        key = key.subkeys.setdefault(key_order(name), KeyEdits(name))
+        key = key.below(name)
     key.remove()

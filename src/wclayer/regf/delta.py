@@ -20,12 +20,10 @@ from typing import Final, cast
 from ..errors import HiveError
 from . import layout as lay
 from .edits import superseding
-from .model import Hive, Key, LayerSemantics, Place, Value
+from .model import Hive, Key, LayerSemantics, Noted, Place, Value, by_order
 from .names import key_order
 
 __all__ = ["MergeReport", "changes_nothing", "empty_delta", "merge_delta", "merge_deltas"]
-
-_NAMED: Final = 16  # paths that a report names
 
 TOMBSTONE: Final = LayerSemantics.TOMBSTONE
 LOCAL: Final = LayerSemantics.SUPERSEDE_LOCAL
@@ -34,21 +32,14 @@ TREE: Final = LayerSemantics.SUPERSEDE_TREE
 
 @dataclass(slots=True)
 class MergeReport:
-    """What a merge met. unbacked: keys that say they touch a key below, where there is none; the first few by name.
+    """What a merge met. unbacked: keys that say they touch a key below, where there is none.
 
     Windows makes none of those: the differencing hive belongs to another base. plain: ordinary hives that stood where
     differencing ones are to be; their keys were merged.
     """
 
-    unbacked: int = 0
-    unbacked_paths: list[str] = field(default_factory=list)
+    unbacked: Noted = field(default_factory=Noted)
     plain: int = 0
-
-    def missing(self, place: Place) -> None:
-        """Note a key without one below."""
-        self.unbacked += 1
-        if self.unbacked <= _NAMED:
-            self.unbacked_paths.append(place.path())
 
 
 def empty_delta(last_written: int) -> Hive:
@@ -152,7 +143,7 @@ class _Merge:
 
     def over(self, base: Key, delta: Key, place: Place) -> Key:
         """The key that `delta`, which is no tombstone and hides no tree, over `base` looks like."""
-        subkeys = {key_order(sub.name): sub for sub in base.subkeys}
+        subkeys = by_order(base.subkeys)
         for sub in delta.subkeys:
             order, where = key_order(sub.name), Place(sub.name, place)
             found = subkeys.get(order)
@@ -179,7 +170,7 @@ class _Merge:
         """The key that `delta`, no tombstone, looks like where nothing is below it, or nothing that shows."""
         for at, key in delta.places(place.above) if self._says else ():
             if key.inherits_class and key.semantics is not TREE:
-                self.report.missing(at)
+                self.report.unbacked.add(at)
         return cast("Key", delta.changed(_fresh))
 
     # Over a differencing hive
@@ -193,7 +184,7 @@ class _Merge:
         if lower.semantics is TREE:
             return superseding(self.over(cast("Key", lower.changed(_fresh)), upper, place))
         local = LOCAL in (lower.semantics, upper.semantics)
-        subkeys = {key_order(sub.name): sub for sub in lower.subkeys}
+        subkeys = by_order(lower.subkeys)
         for sub in upper.subkeys:
             order = key_order(sub.name)
             found = subkeys.get(order)
@@ -221,16 +212,10 @@ def _fresh(key: Key, subkeys: tuple[Key, ...]) -> Key | None:
 
 
 def _values(*keys: Iterable[Value], tombstones: bool) -> tuple[Value, ...]:
-    """The values of keys that lie on each other, lowest first; a tombstone as such, or as nothing.
-
-    Of two of one name in one key it is the first that Windows finds.
-    """
+    """The values of keys that lie on each other, lowest first; a tombstone as such, or as nothing."""
     result: dict[bytes, Value] = {}
     for values in keys:
-        own: dict[bytes, Value] = {}
-        for value in values:
-            own.setdefault(key_order(value.name), value)
-        for order, value in own.items():
+        for order, value in by_order(values).items():
             if value.tombstone and not tombstones:
                 result.pop(order, None)
             else:

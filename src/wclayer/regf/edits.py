@@ -14,7 +14,7 @@ from typing import Final, cast
 from ..errors import InexpressibleError, SecurityDescriptorError
 from ..win32.inherit import KEY_RIGHTS, inherit
 from . import layout as lay
-from .model import DEFAULT_SECURITY, Hive, Key, LayerSemantics, Noted, Place, Value
+from .model import DEFAULT_SECURITY, Hive, Key, LayerSemantics, Noted, Place, Value, by_order
 from .names import key_order
 
 __all__ = ["KeyEdits", "Missed", "apply_edits", "changed_hive", "delta_of", "inherited", "superseding"]
@@ -48,10 +48,14 @@ class KeyEdits:
             )
         key = self
         for name in names:
-            key = key.subkeys.setdefault(key_order(name), KeyEdits(name))
+            key = key.below(name)
             if make and not key.make:
                 key.name, key.make = name, True
         return key
+
+    def below(self, name: str) -> KeyEdits:
+        """The changes of the subkey of that name."""
+        return self.subkeys.setdefault(key_order(name), KeyEdits(name))
 
     def set(self, value: Value) -> None:
         """Set a value; the key is to be there."""
@@ -91,8 +95,7 @@ class KeyEdits:
                 mine.unset(value.name)
                 mine.values[key_order(value.name)] = value
             mine.security = other.security or mine.security
-            for order, below in other.subkeys.items():
-                stack.append((mine.subkeys.setdefault(order, KeyEdits(below.name)), below))
+            stack += ((mine.below(below.name), below) for below in other.subkeys.values())
 
 
 @dataclass(slots=True)
@@ -139,9 +142,7 @@ def apply_edits(root: Key, edits: KeyEdits, time: int, missed: Missed | None = N
 
 
 def _applied(key: Key, edits: KeyEdits, time: int, place: Place, missed: Missed) -> Key:
-    values: dict[bytes, Value] = {}
-    for value in key.values:  # of two of one name Windows finds the first
-        values.setdefault(key_order(value.name), value)
+    values = by_order(key.values)
     for order, value in edits.values.items():
         if not value.tombstone:
             was = values.get(order)
@@ -149,7 +150,7 @@ def _applied(key: Key, edits: KeyEdits, time: int, place: Place, missed: Missed)
         elif values.pop(order, None) is None:
             missed.value(place, value.name)
     result = replace(key, values=tuple(values.values()), security=edits.security or key.security)
-    subkeys = {key_order(sub.name): sub for sub in key.subkeys} if edits.subkeys else {}
+    subkeys = by_order(key.subkeys if edits.subkeys else ())
     changed = result.values != key.values or result.security != key.security
     for order, below in edits.subkeys.items():
         found, where = subkeys.get(order), Place(below.name, place)
@@ -217,7 +218,7 @@ def delta_of(view: Key, edits: KeyEdits, time: int, missed: Missed | None = None
 def _delta(key: Key, edits: KeyEdits, time: int, place: Place, missed: Missed) -> Key:
     """The node of a key that is there, and changes, or has something below it that does."""
     values: list[Value] = []
-    there = {key_order(value.name): value for value in key.values} if edits.values else {}
+    there = by_order(key.values if edits.values else ())
     for order, value in edits.values.items():
         was = there.get(order)
         if value.tombstone and was is None:
@@ -226,7 +227,7 @@ def _delta(key: Key, edits: KeyEdits, time: int, place: Place, missed: Missed) -
         values.append(value if was is None else replace(value, name=was.name))
     security = edits.security or key.security
     subkeys: list[Key] = []
-    known = {key_order(sub.name): sub for sub in key.subkeys} if edits.subkeys else {}
+    known = by_order(key.subkeys if edits.subkeys else ())
     for order, below in edits.subkeys.items():
         found, where = known.get(order), Place(below.name, place)
         if found is None or below.delete:

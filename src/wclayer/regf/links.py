@@ -17,7 +17,7 @@ from ..errors import InexpressibleError, NotFoundError, UsageError, printable
 from ..win32.names import from_utf16, upcase
 from .edits import KeyEdits
 from .layout import KEY_SYM_LINK, MAX_DEPTH
-from .model import Key, Place, RegType
+from .model import Key, Place, RegType, by_order
 from .names import key_order
 
 __all__ = ["Links", "follow_links"]
@@ -122,7 +122,7 @@ class Links:
             return None
         found = self._known.get(id(key))
         if found is None:
-            found = self._known[id(key)] = {key_order(sub.name): sub for sub in key.subkeys}
+            found = self._known[id(key)] = by_order(key.subkeys)
         return found.get(order)
 
     def _target(self, link: Key, path: str) -> Names:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
+from ..win32.names import to_utf16
 from .layout import LAYER_INHERIT_CLASS, LAYER_SEMANTICS, MINOR_LAYERED, MINOR_XP
 from .names import key_order
 
@@ -23,6 +24,7 @@ __all__ = [
     "Place",
     "RegType",
     "Value",
+    "by_order",
     "dword",
     "multi_sz",
     "qword",
@@ -228,6 +230,9 @@ class Key:
         return (self.name, self.values, self.security, self.class_name, *numbers)
 
 
+Named = TypeVar("Named", Key, Value)
+
+
 @dataclass(frozen=True, slots=True)
 class Hive:
     """A whole hive. `last_written` is a FILETIME; its version is 1.`minor`, 6 for a differencing one.
@@ -246,14 +251,22 @@ class Hive:
         return self.minor == MINOR_LAYERED and self.layered
 
 
+def by_order(found: Iterable[Named]) -> dict[bytes, Named]:
+    """Keys or values by the order of their names; of two of one name it is the first that Windows finds."""
+    result: dict[bytes, Named] = {}
+    for one in found:
+        result.setdefault(key_order(one.name), one)
+    return result
+
+
 def sz(name: str, text: str, kind: int = RegType.SZ) -> Value:
     """A REG_SZ of `text`, with its NUL; or a REG_EXPAND_SZ, which has the same form."""
-    return Value(name, kind, _utf16(text + "\0"))
+    return Value(name, kind, to_utf16(text + "\0"))
 
 
 def multi_sz(name: str, texts: Iterable[str]) -> Value:
     """A REG_MULTI_SZ of `texts`, none of them empty, as an empty one ends the list."""
-    return Value(name, RegType.MULTI_SZ, _utf16("".join(text + "\0" for text in texts) + "\0"))
+    return Value(name, RegType.MULTI_SZ, to_utf16("".join(text + "\0" for text in texts) + "\0"))
 
 
 def dword(name: str, number: int) -> Value:
@@ -264,7 +277,3 @@ def dword(name: str, number: int) -> Value:
 def qword(name: str, number: int) -> Value:
     """A REG_QWORD of `number`, which 64 bits must hold."""
     return Value(name, RegType.QWORD, number.to_bytes(8, "little"))
-
-
-def _utf16(text: str) -> bytes:
-    return text.encode("utf-16-le", "surrogatepass")

@@ -36,7 +36,7 @@ from .layout import MAX_DEPTH, MAX_KEY_NAME, MAX_VALUE_NAME
 from .model import RegType, Value, dword, sz
 from .names import key_order, utf16_length
 
-__all__ = ["HEADER", "ROOTS", "parse_reg"]
+__all__ = ["HEADER", "MAX_REG", "ROOTS", "parse_reg"]
 
 HEADER: Final = "Windows Registry Editor Version 5.00"
 ROOTS: Final = {
@@ -47,6 +47,8 @@ ROOTS: Final = {
     "HKCC": "HKEY_CURRENT_CONFIG",
 }
 """What every registry path begins with: short and, as Windows' files have it, long."""
+
+MAX_REG: Final = 1 << 31  # bytes; the text of a hive has some six times its size
 
 _OLD_HEADERS: Final = ("REGEDIT4", "REGEDIT")
 _MAX_LINE: Final = 1 << 26  # characters; as much hexadecimal is a value of 22 MB
@@ -78,8 +80,10 @@ def parse_reg(data: bytes, *, source: str, where: Where | None = None) -> KeyEdi
     may be a key's own; it is given the changes of the lines above too, and what it raises is said of the line. source:
     the file's name, for errors. Memory and work are linear in `data`.
 
-    Raises SpecError, with the line, for what is no such file.
+    Raises SpecError, with the line, for what is no such file, or is larger than MAX_REG.
     """
+    if len(data) > MAX_REG:
+        raise SpecError("a .reg file this large", path=source, expected=f"at most {MAX_REG:,} bytes")
     return _Parser(data, source, where).parse()
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.unit.regf.samples import TIME, small
 from wclayer.errors import InexpressibleError, SpecError, UsageError
-from wclayer.images import hive_edits
 from wclayer.images.hive_edits import edits_of_reg, root_of
 from wclayer.images.hive_places import HivePlace
+from wclayer.regf import reg_text
 from wclayer.regf.edits import KeyEdits, Missed, changed_hive
 from wclayer.regf.model import Hive, Key, RegType, Value, dword, sz
 
@@ -132,7 +132,7 @@ def test_the_number_of_a_control_set_may_be_set_by_the_lines_above() -> None:
 
 
 def test_a_file_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hive_edits, "MAX_REG", 10)
+    monkeypatch.setattr(reg_text, "MAX_REG", 10)
     with pytest.raises(SpecError, match=r"^x.reg: a .reg file this large; expected at most 10 bytes"):
         edits("SYSTEM")
 

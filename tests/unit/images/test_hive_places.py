@@ -11,7 +11,6 @@ from tests.images import layout
 from tests.tars import M, build, directory
 from tests.unit.regf.samples import TIME, small
 from wclayer.errors import HiveError, LayerError, NotFoundError, UsageError, WclayerError
-from wclayer.images import hive_places
 from wclayer.images.hive_places import HivePlaces, config_hive, key_at, parse_hive_place, registry_path
 from wclayer.layers.hives import CONFIG, CONFIG_HIVES
 from wclayer.regf.model import Hive, Key, dword, sz
@@ -149,7 +148,7 @@ def test_a_file_may_be_called_like_stdin(here: Path) -> None:
 
 
 def test_what_is_too_large_is_not_read(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hive_places, "MAX_HIVE", len(SOFTWARE) - 1)
+    monkeypatch.setattr("wclayer.layers.hives.MAX_HIVE", len(SOFTWARE) - 1)
     for text in ("SOFTWARE", "-", f"layer.tar//{CONFIG}/SOFTWARE"):
         with pytest.raises(HiveError, match="a hive this large; expected at most") as caught:
             HivePlaces(stdin=io.BytesIO(SOFTWARE)).data(parse_hive_place(text))

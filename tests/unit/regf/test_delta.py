@@ -119,7 +119,7 @@ def test_the_root_keeps_all_but_its_values_and_time() -> None:
 def test_a_key_that_touches_what_is_not_there_is_reported() -> None:
     report = MergeReport()
     merge_delta(base(), delta(Key("a", (), (Key("b", layer=INHERIT), Key("c")), layer=INHERIT)), report)
-    assert (report.unbacked, report.unbacked_paths, report.plain) == (2, ["a", "a\\b"], 0)
+    assert (report.unbacked.count, report.unbacked.paths, report.plain) == (2, ["a", "a\\b"], 0)
 
 
 def test_an_ordinary_hive_as_the_upper_one() -> None:
@@ -131,7 +131,7 @@ def test_an_ordinary_hive_as_the_upper_one() -> None:
         ["kept", "Changed", "deleted", "new"],
         b"l\0o\0w\0",
     )
-    assert (found.root.name, report.plain, report.unbacked) == ("BASE", 1, 0)
+    assert (found.root.name, report.plain, report.unbacked.count) == ("BASE", 1, 0)
 
 
 def test_a_class_in_an_ordinary_hive_is_lost_in_no_grouping() -> None:

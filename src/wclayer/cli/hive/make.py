@@ -107,10 +107,10 @@ def merge(
             result = (merge_deltas if differencing else merge_delta)(result, delta, report)
             if report.plain:
                 warnings.append(f"{one}: an ordinary hive; all its keys were merged")
-            if report.unbacked and not differencing:
-                first = report.unbacked_paths[0]
-                keys = "1 key changes" if report.unbacked == 1 else f"{report.unbacked:,} keys change"
-                warnings.append(f"{one}: {keys} what the base does not have: {first}")
+            count = report.unbacked.count
+            if count and not differencing:
+                keys = "1 key changes" if count == 1 else f"{count:,} keys change"
+                warnings.append(f"{one}: {keys} what the base does not have: {report.unbacked.paths[0]}")
         warnings += places.warnings
     what = f"merged {printable(base)} and {len(deltas)} above it"
     _write(write_hive(result), target, what, force=force, as_json=as_json, quiet=quiet, warnings=warnings)
