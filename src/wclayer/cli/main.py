@@ -19,18 +19,7 @@ import click
 from .. import __version__
 from ..errors import WclayerError
 from ..stores.host import translate
-from .build import build
-from .completion import completion
-from .copy import copy
-from .disk import disk
-from .export import export
-from .hive import hive
-from .import_ import import_
-from .index import index
-from .layers import layers
-from .makebaselayer import makebaselayer
-from .squash import squash
-from .status import status
+from .lazy import LazyCommands
 
 __all__ = ["cli", "main"]
 
@@ -53,7 +42,30 @@ class _Commands(click.Group):
             raise _ReaderGoneError from error  # as click makes of the other an exit with 1
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_COMMANDS = LazyCommands(
+    __package__,
+    {
+        "build": "build:build",
+        "copy": "copy:copy",
+        "layers": "layers:layers",
+        "index": "index:index",
+        "import": "import_:import_",
+        "export": "export:export",
+        "squash": "squash:squash",
+        "makebaselayer": "makebaselayer:makebaselayer",
+        "status": "status:status",
+        "hive": "hive:hive",
+        "disk": "disk:disk",
+        "completion": "completion:completion",
+    },
+)
+
+
+@click.group(
+    cls=_Commands,
+    commands=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="wclayer")
 def cli() -> None:
     """Make, take apart and put together the layers of Windows containers, on any operating system.
@@ -71,20 +83,6 @@ def cli() -> None:
       wclayer status nanoserver
       wclayer makebaselayer hello
     """
-
-
-cli.add_command(build)
-cli.add_command(copy)
-cli.add_command(layers)
-cli.add_command(index)
-cli.add_command(import_)
-cli.add_command(export)
-cli.add_command(squash)
-cli.add_command(makebaselayer)
-cli.add_command(status)
-cli.add_command(hive)
-cli.add_command(disk)
-cli.add_command(completion)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -333,6 +333,25 @@ def test_sizes_for_people() -> None:
     ]
 
 
+def test_a_command_is_imported_when_it_is_asked_for() -> None:
+    script = """if True:
+        import sys
+        from wclayer.cli.main import cli
+        from wclayer.cli.hive import hive
+        heavy = ("wclayer.images", "wclayer.layers", "wclayer.regf", "httpx2", "rich")
+        assert not [name for name in sys.modules if name.startswith(heavy)], sorted(sys.modules)
+        for group in (cli, hive):
+            for name in group.commands:
+                assert group.commands[name].name == name, name
+                assert group.commands[name] is group.commands[name]
+        del cli.commands["hive"]
+        cli.add_command(hive)
+        assert "hive" in cli.commands
+        assert len(cli.commands) == 12
+    """
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_an_internal_error_is_70(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from wclayer.cli import main
     from wclayer.cli.export import export

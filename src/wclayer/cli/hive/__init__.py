@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import click
 
-from .check import check
-from .diff import diff
-from .make import merge, new
-from .recover import recover
-from .reg_files import export, import_
-from .show import get, show
+from ..lazy import LazyCommands
 
 __all__ = ["hive"]
 
 
-@click.group("hive")
+_COMMANDS = LazyCommands(
+    __name__,
+    {
+        "show": "show:show",
+        "get": "show:get",
+        "check": "check:check",
+        "export": "reg_files:export",
+        "import": "reg_files:import_",
+        "new": "make:new",
+        "diff": "diff:diff",
+        "merge": "make:merge",
+        "recover": "recover:recover",
+    },
+)
+
+
+@click.group("hive", commands=_COMMANDS)
 def hive() -> None:
     """Registry hives: show, check, change, compare and merge them.
 
@@ -35,7 +46,3 @@ def hive() -> None:
       wclayer hive merge SOFTWARE Software_Delta -o merged
       wclayer hive recover SOFTWARE SOFTWARE.LOG1 SOFTWARE.LOG2 -o whole
     """
-
-
-for _command in (show, get, check, export, import_, new, diff, merge, recover):
-    hive.add_command(_command)
