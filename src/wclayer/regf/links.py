@@ -154,14 +154,16 @@ def follow_links(edits: KeyEdits, links: Links) -> None:
         names = links.followed(given, edits)
         waiting += links.cut(said, names)
         key: KeyEdits | None = edits
-        for number, name in enumerate(names, 1):
-            key = None if key is None else key.subkeys.get(key_order(name))
-            if key is not None and (key.delete if number < len(names) else _contradict(key, said)):
-                here, there = "\\".join(given), "\\".join(names)
-                raise UsageError(
-                    f"changes of {printable(here)} and of {printable(there)}, which are the same here",
-                    expected="changes that do not contradict, or one of the two names",
-                )
+        for name in names:
+            if key is None or key.delete:
+                break
+            key = key.subkeys.get(key_order(name))
+        if key is not None and (key.delete or _contradict(key, said)):
+            here, there = printable("\\".join(given)), printable("\\".join(names)) or "the root"
+            raise UsageError(
+                f"changes of {here} and of {there}, which are the same here",
+                expected="changes that do not contradict, or one of the two names",
+            )
         _check_depth(len(names) + _depth(said), "\\".join(given))
         edits.at(names, make=said.make).update(said)
 

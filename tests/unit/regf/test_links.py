@@ -156,6 +156,17 @@ def test_two_names_of_one_key() -> None:
         change(("Classes", 0), ("Classes\\WOW6432Node", 3), ("WOW6432Node\\Classes\\x", 2))
 
 
+def test_a_root_that_is_led_to_stays() -> None:
+    root = Key("", (), (link("Top", "\\REGISTRY\\MACHINE\\SOFTWARE"),))
+    changes = KeyEdits()
+    changes.at(["Top", "x"], make=True)
+    follow_links(changes, Links(root, below))
+    assert [sub.name for sub in apply_edits(root, changes, 9).subkeys] == ["Top", "x"]
+    changes.at(["Top"], make=False).remove()
+    with pytest.raises(UsageError, match="changes of Top and of the root, which are the same here"):
+        follow_links(changes, Links(root, below))
+
+
 def test_a_tree_that_is_led_to_where_it_is_too_deep() -> None:
     chain = Key("k")
     for _ in range(300):
