@@ -129,6 +129,8 @@ def _check_host(path: str) -> None:
 @contextlib.contextmanager
 def _locked(path: str, writable: bool) -> Iterator[BinaryIO]:
     """The image, opened, and kept from others who mount it so."""
+    if os.path.isdir(path):
+        raise DiskError("no disk image", path=path, expected="a file or block device", got="a folder")
     try:
         with host_errors(path):
             file: BinaryIO = open(path, "r+b") if writable else open(path, "rb")
