@@ -81,13 +81,18 @@ def fails(*arguments: str | Path, code: int, stdin: bytes = b"", **options: Any)
     return said
 
 
-@pytest.fixture(params=["partition", "bare"])
+@pytest.fixture
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / "layers.img"
-    ok("disk", "create", "--size", "64M", *(["--bare"] if request.param == "bare" else []), path)
+    bare = getattr(request, "param", "partition") == "bare"
+    ok("disk", "create", "--size", "32M", *(["--bare"] if bare else []), path)
     return path
 
 
+both = pytest.mark.parametrize("disk", ["partition", "bare"], indirect=True)
+
+
+@both
 def test_there_and_back(disk: Path, tmp_path: Path) -> None:
     ok("import", f"disk:{disk}//base", stdin=TAR)
     assert ok("export", f"disk:{disk}//base") == TAR
@@ -196,6 +201,7 @@ def wait_until_nothing_is_left(folder: Path) -> None:
         time.sleep(0.02)
 
 
+@both
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_killed_in_the_middle_of_an_import(disk: Path, tmp_path: Path, number: signal.Signals) -> None:
     with Import(disk).process as process:
@@ -221,6 +227,7 @@ def names_on(disk: Path) -> list[str]:
     return sorted(line.strip() for line in run("ntfsls", "--force", volume).splitlines() if line.strip() != ".")
 
 
+@both
 def test_killed_with_all_its_helpers(disk: Path, tmp_path: Path) -> None:
     """Nobody is left to unmount: the namespace ends with the last of them, and the loop device with it."""
     with Import(disk).process as process:
@@ -315,6 +322,15 @@ def patched(disk: Path, marks: bytes) -> None:
     mirror = start + struct.unpack_from("<Q", data, start + 0x38)[0] * cluster
     data[mirror + 3 * 1024 : mirror + 4 * 1024] = data[record : record + 1024]
     disk.write_bytes(data)
+
+
+def test_dirty(disk: Path) -> None:
+    ok("import", f"disk:{disk}//base", stdin=TAR)
+    patched(disk, b"\1\0")
+    for arguments in (("import", f"disk:{disk}//new"), ("export", f"disk:{disk}//base")):
+        assert "not unmounted cleanly" in fails(*arguments, code=10, stdin=TAR)
+    patched(disk, b"\0\0")
+    assert ok("export", f"disk:{disk}//base") == TAR
 
 
 def test_hibernated(disk: Path, tmp_path: Path) -> None:

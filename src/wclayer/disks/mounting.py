@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 import select
 import stat
 import subprocess
@@ -52,7 +53,8 @@ if [ $code = 0 ]; then
 fi
 rmdir "$3"
 """
-_PROGRAMS: Final = ("ntfs-3g", "ntfs-3g.probe", "umount")
+_PROGRAMS: Final = ("ntfs-3g", "ntfs-3g.probe", "ntfsinfo", "umount")
+_DIRTY: Final = re.compile(rb"Volume Flags: .*\bDIRTY\b")
 _CLONE_NEWNS: Final = 0x00020000
 _MS_REC_SLAVE: Final = 0x4000 | 0x80000  # what others mount is seen, what we mount is not
 _SECONDS: Final = 600  # for all that is to be written before the volume is unmounted
@@ -153,10 +155,16 @@ def _locked(path: str, writable: bool) -> Iterator[BinaryIO]:
 
 def _probe(device: str, path: str) -> None:
     """Refuse a volume that is not as Windows would leave it. Also one that is only read: what is on it may be old."""
-    probe = find_program("ntfs-3g.probe", path)
-    done = subprocess.run([probe, "--readwrite", device], check=False, capture_output=True)  # noqa: S603 # found in PATH
+    done = _run(path, "ntfs-3g.probe", "--readwrite", device)
     if done.returncode:
         raise _failure(done.returncode, done.stderr, path)
+    # The driver mounts a volume that is marked dirty all the same.
+    if _DIRTY.search(_run(path, "ntfsinfo", "--force", "--mft", device).stdout):
+        raise _failure(_UNCLEAN, b"", path)
+
+
+def _run(path: str, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([find_program(program, path), *arguments], check=False, capture_output=True)  # noqa: S603
 
 
 @contextlib.contextmanager
@@ -223,7 +231,7 @@ def _failure(code: int, said: bytes, path: str) -> WclayerError:
         return DiskError(
             "a volume that was not unmounted cleanly",
             path=path,
-            hint="attach the disk to Windows, or run: ntfsfix, if what was written last may be lost",
+            hint="attach the disk to Windows and run chkdsk /f",
         )
     if code == _LOCKED:
         return StorageError("the volume is in use by another program", path=path, hint="unmount it there first")
