@@ -410,3 +410,24 @@ def test_bad_arguments(tmp_path: Path) -> None:
     ok("disk", "create", "--force", "--size", "32M", image)
     assert image.stat().st_size == 32 << 20
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d.img"]
+
+
+def test_hives_on_a_disk(disk: Path, tmp_path: Path) -> None:
+    (tmp_path / "hello/Files").mkdir(parents=True)
+    ok("makebaselayer", tmp_path / "hello")
+    tar = ok("export", tmp_path / "hello")
+    ok("import", f"disk:{disk}//hello", stdin=tar)
+    software = "Files/Windows/System32/config/SOFTWARE"
+    (tmp_path / "a.reg").write_text(
+        'Windows Registry Editor Version 5.00\n\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme]\n"v"="x"\n'
+    )
+    said = ok("hive", "import", "--in-place", f"disk:{disk}//hello/{software}", tmp_path / "a.reg").decode()
+    assert f"into disk:{disk}//hello/{software}" in said
+    assert "Acme" in ok("hive", "show", f"disk:{disk}//hello", "HKLM\\SOFTWARE").decode()
+    assert (
+        f"disk:{disk}//hello//{software}: Windows loads all of it"
+        in ok("hive", "check", f"disk:{disk}//hello//{software}").decode()
+    )
+    assert json.loads(ok("status", "--json", f"disk:{disk}//hello"))["changed"] == [software]
+    ok("makebaselayer", f"disk:{disk}//hello")
+    assert "would leave" in fails("hive", "check", f"disk:{disk}//hello//Files/../../../etc/passwd", code=10)

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -292,7 +293,7 @@ EDITS: dict[Callable[[Path], None], list[tuple[str, str]]] = {
     stream: [("changed", "Files/dir/f:s")],
     add_stream: [("changed", "Files/dir/f:new")],
     remove_stream: [("gone", "Files/dir/f:s")],
-    add_file: [("changed", "Files/dir"), ("new", "Files/dir/new")],
+    add_file: [("new", "Files/dir/new")],
     remove: [("gone", "Files/link")],
 }
 
@@ -306,7 +307,10 @@ def test_hand_edits(edited: Path, edit: Callable[[Path], None], tmp_path: Path) 
     key = lambda item: (item[0].path, getattr(item[0], "name", ""))  # noqa: E731
     assert sorted(items_of(original), key=key) == sorted(items_of(canonical), key=key)
     (tmp_path / "edited.tar").write_bytes(canonical)
-    live = {f"{name}": facts for name, facts in tar_facts(tmp_path / "edited.tar").items()}
+    live = {  # the write time of a directory is that of its content, which is no change of its own
+        name: replace(facts, last_write_time=None) if facts.attributes & 0x10 else facts
+        for name, facts in tar_facts(tmp_path / "edited.tar").items()
+    }
     (edited / "layer.db").unlink()
     (tmp_path / "volume.tar").write_bytes(exported(edited))
     assert differences(live, tar_facts(tmp_path / "volume.tar")) == []

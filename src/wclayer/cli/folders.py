@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from contextvars import ContextVar
+from typing import Final
 
 from ..disks.mounting import inside, mounted_volume
 from ..errors import UsageError, WclayerError
 from ..images.places import Place, parse_place
 
-__all__ = ["layer_folders"]
+__all__ = ["layer_folders", "named"]
+
+# Where disks are mounted now, and their names.
+_MOUNTED: Final[ContextVar[dict[str, str]]] = ContextVar("mounted", default={})  # noqa: B039 # never changed
 
 
 @contextlib.contextmanager
@@ -25,30 +29,34 @@ def layer_folders(
     """
     writable: dict[tuple[str, int | None], bool] = {}
     disks: dict[str, Place] = {}
-    for texts in (making, changing, reading):
+    for texts, write, new in ((making, True, True), (changing, True, False), (reading, False, False)):
         for text in texts:
             place = parse_place(text)
             if place.transport != "disk":
                 continue
-            if texts is making and not (place.inside or "").strip("/."):
+            if new and not (place.inside or "").strip("/."):
                 raise UsageError(
                     "a whole disk, where a folder on it must be", path=place.text, expected=f"{place.text}//FOLDER"
                 )
             disks[place.text] = place
             key = _key(place)
-            writable[key] = writable.get(key, False) or texts is not reading
+            writable[key] = writable.get(key, False) or write
     mounts: dict[tuple[str, int | None], str] = {}
     with contextlib.ExitStack() as stack:
         for key, write in writable.items():
             mounts[key] = stack.enter_context(mounted_volume(*key, writable=write))
         shown = {mounts[_key(place)]: place.text.partition("//")[0] for place in disks.values()}
         paths = {text: inside(mounts[_key(place)], place.inside or "", shown=text) for text, place in disks.items()}
+        token = _MOUNTED.set({**_MOUNTED.get(), **shown})
         try:
             yield lambda text: paths.get(text, text)
         except WclayerError as error:
             for field in ("message", "path", "expected", "got", "hint"):
-                setattr(error, field, _named(getattr(error, field), shown))
+                text = getattr(error, field)
+                setattr(error, field, None if text is None else named(text))
             raise
+        finally:
+            _MOUNTED.reset(token)
 
 
 def _key(place: Place) -> tuple[str, int | None]:
@@ -63,9 +71,8 @@ def _key(place: Place) -> tuple[str, int | None]:
     return os.path.realpath(place.path), number
 
 
-def _named(text: Any, shown: dict[str, str]) -> Any:
+def named(text: str) -> str:
     """`text` with the disks in the place of where they are mounted."""
-    if isinstance(text, str):
-        for mount, name in shown.items():
-            text = text.replace(f"{mount}/", f"{name}//").replace(mount, name)
+    for mount, name in _MOUNTED.get().items():
+        text = text.replace(f"{mount}/", f"{name}//").replace(mount, name)
     return text

@@ -110,7 +110,7 @@ def inside(root: str, path: str, *, shown: str) -> str:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if stat.S_ISLNK(os.lstat(at).st_mode):
                 raise ConfinementError("a link on the way, where a folder must be", path=shown, got=name)
-    return at
+    return f"{root}/{path}" if path else root  # two slashes in it stay
 
 
 def _check_host(path: str) -> None:

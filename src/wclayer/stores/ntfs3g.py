@@ -332,7 +332,8 @@ def merged(recorded: Directory | File, live: Live, unheld: set[str]) -> Director
         changes["file_attributes"] = attributes
     if recorded.creation_time not in (None, live.times[0]):
         changes["creation_time"] = live.times[0]
-    if recorded.last_write_time not in (None, live.times[2]):
+    # That of a directory changes with what lies in it.
+    if isinstance(recorded, File) and recorded.last_write_time not in (None, live.times[2]):
         changes["last_write_time"] = live.times[2]
     if "descriptor" not in unheld and live.descriptor != (recorded.security_descriptor or _default(recorded)):
         changes["security_descriptor"] = live.descriptor

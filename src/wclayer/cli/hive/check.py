@@ -11,6 +11,7 @@ from ...errors import escaped, printable
 from ...images.hive_places import parse_hive_place
 from ...regf.check import HiveReport, HiveState, check_hive
 from ...regf.findings import MAX_FINDINGS, Severity
+from ..folders import named
 from .places import hive_options, hive_places
 
 __all__ = ["check"]
@@ -46,7 +47,7 @@ def check(
         for finding in report.findings:
             click.echo(escaped(f"{finding.severity.value}: {finding}"))
         kind = "a differencing hive, " if report.differencing else ""
-        click.echo(f"{printable(found.text)}: {kind}{_VERDICTS[report.state]}{_counts(report)}")
+        click.echo(f"{printable(named(found.text))}: {kind}{_VERDICTS[report.state]}{_counts(report)}")
     return int(report.state is not HiveState.LOADABLE)
 
 

@@ -12,6 +12,7 @@ from ...images.hive_places import parse_hive_place
 from ...regf.check import check_hive
 from ...regf.log import recover_hive
 from ..common import open_output, size_text
+from ..folders import named
 from .places import hive_options, hive_places
 
 __all__ = ["recover"]
@@ -79,5 +80,7 @@ def recover(
         if reason is not None:
             text = escaped(str(reason))
             click.echo(f"warning: Windows refuses the hive all the same, or drops a part of it: {text}", err=True)
-        click.echo(f"recovered {printable(place)}: entries: {counts}; {size_text(len(recovered.data))}", err=to_stdout)
+        click.echo(
+            f"recovered {printable(named(place))}: entries: {counts}; {size_text(len(recovered.data))}", err=to_stdout
+        )
     return int(reason is not None)

@@ -22,6 +22,7 @@ from ...regf.writer import write_hive
 from ...stores.partial import replaced_file
 from ...win32.filetime import from_unix_ns
 from ..common import open_input, open_output, size_text
+from ..folders import named
 from .places import (
     accept_dirty_option,
     epoch_option,
@@ -190,4 +191,4 @@ def import_(
         rest = f"; {gone:,} deletion{'s' if gone > 1 else ''} of what is not there" if gone else ""
         where = "" if in_place else f", as {printable(str(target))}"
         what = "imported" if changed is not hive else "nothing to change:"
-        click.echo(f"{what} {printable(reg_file)} into {printable(place)}{where}{rest}", err=to_stdout)
+        click.echo(f"{what} {printable(reg_file)} into {printable(named(place))}{where}{rest}", err=to_stdout)
