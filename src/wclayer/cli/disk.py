@@ -43,14 +43,14 @@ def create(
 ) -> None:
     """Make the raw disk image IMAGE with an empty NTFS volume: a GPT with one partition, as Windows wants disks.
 
-    For Windows, make a VHDX of it afterwards, and attach that (Mount-DiskImage):
+    For Windows, make a VHDX of it afterwards, and attach that:
 
-      qemu-img convert -O vhdx -o subformat=dynamic IMAGE disk.vhdx
+      qemu-img convert -O vhdx -o subformat=dynamic layers.img layers.vhdx
 
     \b
     Examples:
       wclayer disk create --size 20G layers.img
-      wclayer disk create --size 512M --bare --label layers layers.img
+      wclayer disk create --size 512M --bare --label layers bare.img
       wclayer import -i layer.tar.gz disk:layers.img//nanoserver
       wclayer import -l disk:layers.img//nanoserver -i app.tar.gz disk:layers.img//app
       wclayer export -o layer.tar disk:layers.img//nanoserver
