@@ -30,7 +30,6 @@ from .hives import CONFIG, CONFIG_HIVES, ConfigHive, check_size
 __all__ = ["RegistryFiles", "gather"]
 
 _LOGS: Final = (".LOG1", ".LOG2")
-_MOST_LINKS: Final = 8  # hard links to hard links
 _CONFIG: Final = upcase(CONFIG)
 _GUIDS: Final = ((112, 128), (128, 144), (148, 164))  # RmId, LogId and TmId in a base block
 # Of `reg` logs (.LOG), and of the transactions of the kernel's transaction manager (TxR), both beside the hive.
@@ -120,29 +119,54 @@ class RegistryFiles:
         self._files[layer, key] = _Put(layer, path, content, entry.last_write_time)
 
     def finish(self, layers: Sequence[Source]) -> None:
-        """After the last entry: look again through the layers for hives that are hard links of other files."""
-        for (layer, key), link in self._links.items():
-            target = upcase(link.target)
-            for _ in range(_MOST_LINKS):
-                found = self._find(layers[: layer + 1], target)
-                if found is None:
+        """After the last entry: look again through the layers for hives that are hard links of other files.
+
+        From the top layer that has one down, each is read once, or twice where links lead to links.
+        """
+        waiting: dict[str, list[tuple[int, str]]] = {}  # the links, by what they lead to
+        for number in reversed(range(self._count)):
+            for layer, key in self._links:
+                if layer == number:
+                    waiting.setdefault(upcase(self._links[layer, key].target), []).append((layer, key))
+            for _ in range(2):
+                before = waiting
+                if waiting:
+                    waiting = self._follow(layers[number], before)
+                if not waiting.keys() - before.keys():
                     break
-                entry, body = found
-                if isinstance(entry, File):
-                    self._put(layer, key, entry, body, link.path)
-                    break
-                target = upcase(entry.target)
-            if (layer, key) not in self._files:
-                raise LayerError("a hard link to nothing", path=link.path, got=link.target)
+        for layer, key in (one for links in waiting.values() for one in links):
+            link = self._links[layer, key]
+            raise LayerError("a hard link to nothing", path=link.path, got=link.target)
         self._links.clear()
 
-    def _find(self, layers: Sequence[Source], key: str) -> tuple[File | HardLink, Body | None] | None:
-        """The file at a path, of the nearest layer that has one; its body may be read until the next call."""
-        for layer in reversed(layers):
-            for entry, body in layer.entries():
-                if isinstance(entry, File | HardLink) and upcase(entry.path) == key:
-                    return entry, body
-        return None
+    def _follow(self, layer: Source, waiting: dict[str, list[tuple[int, str]]]) -> dict[str, list[tuple[int, str]]]:
+        """Put aside the files of a layer that links lead to; those left, by where they lead past its own hard links."""
+        left = dict(waiting)
+        hops: dict[str, str] = {}
+        for entry, body in layer.entries():
+            if isinstance(entry, HardLink):
+                hops[upcase(entry.path)] = upcase(entry.target)
+            elif isinstance(entry, File) and (found := left.pop(upcase(entry.path), None)) is not None:
+                self._put(*found[0], entry, body, self._links[found[0]].path)
+                self._same(found[0], found[1:])
+                if not left:
+                    break
+        result: dict[str, list[tuple[int, str]]] = {}
+        for target, links in left.items():
+            end, passed = target, {target}  # passed: against links in a ring
+            while (following := hops.get(end)) is not None and following not in passed:
+                passed.add(following)
+                end = following
+            if end in left or end not in waiting:
+                result.setdefault(end, []).extend(links)
+            else:
+                self._same(waiting[end][0], links)
+        return result
+
+    def _same(self, found: tuple[int, str], links: Sequence[tuple[int, str]]) -> None:
+        """Links to what one that was found is."""
+        for layer, key in links:
+            self._files[layer, key] = replace(self._files[found], layer=layer, path=self._links[layer, key].path)
 
     # --- reading ------------------------------------------------------------------
 

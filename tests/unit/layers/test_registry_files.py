@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.unit.layers.sources import Listed, directories, layer
@@ -10,10 +14,12 @@ from tests.unit.regf.samples import TIME, Broken
 from wclayer.entry import File, HardLink
 from wclayer.errors import HiveError, LayerError, SecurityDescriptorError
 from wclayer.layers.hives import CONFIG, CONFIG_HIVES
+from wclayer.layers.opening import open_layer
 from wclayer.layers.registry_files import RegistryFiles, gather
+from wclayer.layertar.writer import TarWriter
 from wclayer.regf.delta import empty_delta
 from wclayer.regf.minimal import minimal_hive
-from wclayer.regf.model import Hive, Key, dword
+from wclayer.regf.model import Hive, Key, Value, dword
 from wclayer.regf.reader import read_hive
 from wclayer.regf.writer import write_hive
 
@@ -126,6 +132,52 @@ def test_a_hive_that_is_a_hard_link() -> None:
             assert numbers(view.root) == wanted
     with pytest.raises(LayerError, match="a hard link to nothing"):
         gather([layer({"Files/x": b""}, [HardLink(SOFTWARE.config, "Files/y")])])
+    with pytest.raises(LayerError, match=r"SOFTWARE: a hard link to nothing; got Files/b"):
+        gather([layer({}, [HardLink("Files/a", "Files/b"), HardLink("Files/b", "Files/a"), *_LINKS])])
+
+
+_LINKS = [HardLink(SOFTWARE.config, "Files/b"), HardLink(SAM.config, "Files/a")]
+
+
+class Counted(Listed):
+    readings = 0
+
+    def entries(self) -> Any:
+        self.readings += 1
+        return super().entries()
+
+
+def test_all_hives_that_are_links_are_found_at_once() -> None:
+    """However long the way is."""
+    chain = [HardLink(f"Files/{number + 1}", f"Files/{number}") for number in range(5000)]
+    ends = [HardLink(hive.config, "Files/5000" if hive is SOFTWARE else "Files/0") for hive in CONFIG_HIVES]
+    base = Counted(*directories(CONFIG), (File("Files/0", size=len(BASE)), BASE), *chain, *ends)
+    with gather([base]) as files:
+        assert base.readings == 2
+        for hive in CONFIG_HIVES:
+            view = files.view(hive)
+            assert view is not None
+            assert numbers(view.root) == {"a": 1, "b": 1}
+
+
+def test_a_hive_that_is_a_hard_link_in_a_tar(tmp_path: Path) -> None:
+    """Larger than what is read ahead, and followed by more."""
+    values = tuple(Value(f"v{number}", 3, os.urandom(16_000)) for number in range(40))
+    large = hive(Key("Acme", values))
+    assert len(large) > 512 * 1024
+    more = [(File(f"Files/{number}", size=1 << 20), bytes(1 << 20)) for number in range(3)]
+    layer = Listed(
+        *directories(CONFIG), (File("Files/x", size=len(large)), large), HardLink(SOFTWARE.config, "Files/x"), *more
+    )
+    with (tmp_path / "base.tar").open("wb") as stream, TarWriter(stream) as tar:
+        for entry, body in layer.entries():
+            tar.add(entry, body)
+        tar.commit()
+    for first in (layer, open_layer(tmp_path / "base.tar")):
+        with gather([first]) as files:
+            view = files.view(SOFTWARE)
+            assert view is not None
+            assert view.root.subkeys[0].values == values
 
 
 def test_logs_make_a_hive_whole_that_is_dirty() -> None:
