@@ -12,13 +12,14 @@ other, as programs for other systems do, finds the target of each link.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
-from ..entry import AlternateStream, Body, Directory, Entry, File, Source, Whiteout
+from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
 from ..errors import LayerError, StorageError, UsageError, WclayerError
 from ..layertar.reader import TarSource
 from ..stores.folder_source import LayerFolder
@@ -72,6 +73,7 @@ class SquashedLayer:
         self._temporary = temporary
         self._reading = reading
         self._read = 0
+        self._marks: dict[int, bytes] = {}  # of what each layer had when it was read first
         self._diff_ids = [layer.diff_id if isinstance(layer, LayerFolder) else None for layer in layers]
         self.warnings: list[str] = []
         self._check_parents()
@@ -84,6 +86,7 @@ class SquashedLayer:
     def entries(self) -> Iterator[Step]:
         self.warnings.clear()
         self._read = 0
+        self._marks.clear()
         with (
             Spool(self._temporary) as spool,
             RegistryFiles(temporary=self._temporary) as registry,
@@ -161,11 +164,16 @@ class SquashedLayer:
             check_entry(entry, base=True)
 
     def _entries(self, number: int) -> Iterator[Step]:
+        """Those of a layer. Raises StorageError at the end if they are not the same as the first time."""
+        marks = hashlib.blake2b()
         for entry, body in self._layers[number].entries():
+            marks.update(_mark(entry))
             yield entry, body
             if body is not None and self._reading is not None:
                 self._read += body.size
                 self._reading(self._read)
+        if self._marks.setdefault(number, marks.digest()) != marks.digest():
+            raise _changed(number, None)
 
     # --- the second pass ----------------------------------------------------------
 
@@ -204,6 +212,18 @@ def check_range(count: int, first: int, *, drop_utility_vm: bool = False) -> Non
             "the utility VM cannot be left out of a layer over others, which have it",
             hint="squash all layers, from the base up",
         )
+
+
+def _mark(entry: Entry) -> bytes:
+    """What tells an entry from another that is there in its place later; a file that is written to has a new time."""
+    more: tuple[object, ...] = ()
+    if isinstance(entry, File):
+        more = entry.size, entry.last_write_time
+    elif isinstance(entry, AlternateStream):
+        more = entry.name, entry.size
+    elif isinstance(entry, HardLink):
+        more = (entry.target,)
+    return repr((type(entry).__name__, entry.path, *more)).encode()
 
 
 def _changed(layer: int, path: str | None) -> StorageError:

@@ -421,6 +421,39 @@ def test_a_layer_that_changes_meanwhile(second: Listed) -> None:
         squash(layer)
 
 
+def test_a_folder_that_gets_a_directory_meanwhile(tmp_path: Path) -> None:
+    """One by which each file is where another of its name was."""
+
+    def index(name: str) -> None:
+        (tmp_path / "Files" / name).mkdir(parents=True)
+        (tmp_path / "Files" / name / "index").write_text(name)
+
+    index("d1")
+    index("d2")
+    with open_folder(tmp_path) as layer:
+        steps = SquashedLayer([layer]).entries()
+        assert next(steps)[0].path == "Files"
+        index("d0")
+        with pytest.raises(StorageError, match="layer 0 has changed while it was read"):
+            list(steps)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([d("Files/a"), f("Files/a/x"), d("Files/b")], [d("Files/b"), f("Files/b/x"), d("Files/a")]),
+        ([f("Files/a", b"1")], [f("Files/a", b"10")]),
+        ([f("Files/a", b"1", 1)], [f("Files/a", b"2", 2)]),
+        ([f("Files/a"), s("Files/a", "x")], [f("Files/a"), s("Files/a", "y")]),
+        ([f("Files/a"), f("Files/b"), HardLink("Files/l", "Files/a")],
+         [f("Files/a"), f("Files/b"), HardLink("Files/l", "Files/b")]),
+    ],
+)  # fmt: skip
+def test_whatever_changes_meanwhile(before: list[Any], after: list[Any]) -> None:
+    with pytest.raises(StorageError, match="layer 0 has changed while it was read"):
+        squash(Changing(Listed(FILES, *before), Listed(FILES, *after)))
+
+
 def test_a_tar_that_changes_meanwhile() -> None:
     """Though its names are the same."""
     tars = iter([build([*BASE, M("Files/f", b"1")]), build([*BASE, M("Files/f", b"2")])])
