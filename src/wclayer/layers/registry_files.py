@@ -69,6 +69,7 @@ class RegistryFiles:
         self._links: dict[tuple[int, str], HardLink] = {}
         self._shadows: dict[ConfigHive, list[str]] = {}  # files of upper layers where the base has a hive
         self._count = 0  # layers seen
+        self._guids: dict[str, set[str]] = {}  # of base hives that were read, by path
         self._merged: dict[str, set[str]] = {}  # hives whose bytes are new, with the GUIDs that they had
         self.warnings: list[str] = []
 
@@ -195,7 +196,7 @@ class RegistryFiles:
         if self._accept_dirty:
             return data
         logs = [log for end in _LOGS if (log := self._files.get((put.layer, upcase(put.path) + end))) is not None]
-        if not logs:
+        if not logs or not (data or any(log.content.size for log in logs)):
             return data
         recovered = recover_hive(data, [self._bytes(log) for log in logs])
         if any(recovered.applied) and recovered.notes:
@@ -204,11 +205,14 @@ class RegistryFiles:
         return recovered.data
 
     def _read(self, put: _Put) -> Hive:
-        if not put.content.size:
-            self._warn(f"{put.path} in layer {put.layer} is empty, and counts as a hive with nothing in it")
-            return Hive(Key("ROOT"))
         with _named(put.path, f" (layer {put.layer})"):
-            return read_hive(self._clean(put), accept_dirty=self._accept_dirty)
+            data = self._clean(put)
+            if self._is_base(put):
+                self._guids[put.path] = _guids(data)
+            if data:
+                return read_hive(data, accept_dirty=self._accept_dirty)
+        self._warn(f"{put.path} in layer {put.layer} is empty, and counts as a hive with nothing in it")
+        return Hive(Key("ROOT"))
 
     def time(self, hive: ConfigHive) -> int | None:
         """The FILETIME at which one of the hive's files was last written; None if none says so."""
@@ -274,8 +278,7 @@ class RegistryFiles:
         view, changed = self._laid_over(files)
         if not changed:
             return None
-        head = self._bytes(files[0])[:512] if self._is_base(files[0]) else b""
-        self._merged[hive.name] = {f"{{{uuid.UUID(bytes_le=head[a:b])}}}".upper() for a, b in _GUIDS if head[a:b]}
+        self._merged[hive.name] = self._guids.get(files[0].path, set())
         with _named(hive.config):
             return write_hive(replace(view, minor=MINOR_XP))
 
@@ -310,6 +313,11 @@ class RegistryFiles:
             if shared is not None and shared[1] in guids:
                 return True
         return False
+
+
+def _guids(data: bytes) -> set[str]:
+    """Those in a base block, as names of files have them."""
+    return {f"{{{uuid.UUID(bytes_le=data[a:b])}}}".upper() for a, b in _GUIDS if len(data) >= b}
 
 
 @contextmanager

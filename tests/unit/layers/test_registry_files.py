@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.layers.sources import Listed, directories, layer
-from tests.unit.regf.logs import changes, dirty, log
+from tests.unit.regf.logs import Entry, changes, dirty, log
 from tests.unit.regf.samples import TIME, Broken
 from wclayer.entry import File, HardLink
 from wclayer.errors import HiveError, LayerError, SecurityDescriptorError
@@ -218,6 +218,34 @@ def test_logs_make_a_hive_whole_that_is_dirty() -> None:
         pytest.raises(HiveError, match="layer 0"),
     ):
         files.view(SOFTWARE)
+
+
+@pytest.mark.parametrize("left", [0, 100, 120, 150, 400])
+def test_logs_make_a_hive_whole_of_which_little_is_left(left: int) -> None:
+    """Its GUIDs too, by which the other logs that belong to it are known."""
+    old, base = hive(Key("Acme", (dword("a", 1),))), hive(Key("Acme", (dword("a", 2),)))
+    broken = layer({SOFTWARE.config: old[:left], f"{SOFTWARE.config}.LOG1": b"x"})
+    with gather([broken]) as files, pytest.raises(HiveError, match=r"SOFTWARE: .*\(layer 0\)"):
+        files.view(SOFTWARE)
+    block = bytearray(old)
+    block[112:128] = bytes.fromhex("1b1f6c6ad459ea1194389402e6abd998")
+    whole = log(bytes(block), Entry(2, len(old) - 4096, {0: base[4096:]}))
+    layers = [
+        layer({SOFTWARE.config: old[:left], f"{SOFTWARE.config}.LOG1": whole, f"{SOFTWARE.config}.LOG2": b""}),
+        layer({SOFTWARE.delta: LOWER}),
+    ]
+    with gather(layers) as files:
+        data = files.merged(SOFTWARE)
+        assert data is not None
+        assert numbers(read_hive(data).root) == {"a": 2, "b": 2}
+        assert files.stale(f"{CONFIG}/TxR/{GUID}.TxR.blf")
+        assert not any("counts as" in warning for warning in files.warnings)
+
+
+def test_an_empty_hive_with_empty_logs_is_empty() -> None:
+    with gather([layer({SOFTWARE.config: b"", f"{SOFTWARE.config}.LOG1": b""})]) as files:
+        assert files.view(SOFTWARE) is not None
+        assert files.warnings == [f"{SOFTWARE.config} in layer 0 is empty, and counts as a hive with nothing in it"]
 
 
 def test_a_broken_hive_is_named() -> None:
