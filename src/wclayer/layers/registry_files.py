@@ -69,6 +69,7 @@ class RegistryFiles:
         self._links: dict[tuple[int, str], HardLink] = {}
         self._shadows: dict[ConfigHive, list[str]] = {}  # files of upper layers where the base has a hive
         self._count = 0  # layers seen
+        self._changing: dict[tuple[int, str], bool] = {}  # by layer and path: does a differencing hive change anything?
         self._guids: dict[str, set[str]] = {}  # of base hives that were read, by path
         self._merged: dict[str, set[str]] = {}  # hives whose bytes are new, with the GUIDs that they had
         self.warnings: list[str] = []
@@ -214,9 +215,31 @@ class RegistryFiles:
         self._warn(f"{put.path} in layer {put.layer} is empty, and counts as a hive with nothing in it")
         return Hive(Key("ROOT"))
 
-    def time(self, hive: ConfigHive) -> int | None:
-        """The FILETIME at which one of the hive's files was last written; None if none says so."""
-        return max((put.time for put in self._of(hive) if put.time is not None), default=None)
+    def _read_change(self, put: _Put) -> Hive | None:
+        """A differencing hive; None for one that changes nothing."""
+        if self._changing.get((put.layer, put.path), True):
+            delta = self._read(put)
+            self._changing[put.layer, put.path] = changing = not changes_nothing(delta)
+            if changing:
+                return delta
+        return None
+
+    def _changes(self, put: _Put) -> bool:
+        known = self._changing.get((put.layer, put.path))
+        return self._read_change(put) is not None if known is None else known
+
+    def changed(self, hive: ConfigHive) -> bool:
+        """Does a layer above the base change anything in it? Raises HiveError."""
+        return any(self._changes(put) for put in self._of(hive) if not self._is_base(put))
+
+    def time(self, hive: ConfigHive, first: int = 0) -> int | None:
+        """The FILETIME at which the hive was last written, of the layers from `first` on; None if none says so.
+
+        Differencing hives that change nothing do not count if there are others. Raises HiveError.
+        """
+        files = self._of(hive, first)
+        counting = [put for put in files if self._is_base(put) or self._changes(put)] or files
+        return max((put.time for put in counting if put.time is not None), default=None)
 
     def view(self, hive: ConfigHive, end: int | None = None) -> Hive | None:
         """The hive as a container sees it, of the layers before `end`; None where there is nothing of it.
@@ -225,7 +248,7 @@ class RegistryFiles:
         """
         self._warn_of_shadows(hive)
         files = self._of(hive, 0, end)
-        return self._laid_over(files)[0] if files else None
+        return (self._laid_over(files) or self._below(files[0])) if files else None
 
     def _warn_of_shadows(self, hive: ConfigHive) -> None:
         for file in self._shadows.get(hive, ()):
@@ -233,21 +256,25 @@ class RegistryFiles:
                 f"{file} is no part of the registry: Windows has there the base's hive, and the differencing hives"
             )
 
-    def _laid_over(self, files: Sequence[_Put]) -> tuple[Hive, bool]:
-        """The hive that `files` make together, and whether it is another one than the base's."""
-        result, changed = Hive(Key("ROOT")), True
-        if self._is_base(files[0]):
-            result, changed = self._read(files[0]), not files[0].content.size
-            if result.differencing:
-                raise HiveError("a differencing hive, where a base layer has an ordinary one", path=files[0].path)
-            files = files[1:]
+    def _laid_over(self, files: Sequence[_Put]) -> Hive | None:
+        """The hive that `files` make together; None, with the base's not read, if nothing above changes it."""
+        result: Hive | None = None
         for put in files:
-            delta = self._read(put)
-            if not changes_nothing(delta):
-                report = MergeReport()
-                result, changed = merge_delta(result, delta, report), True
-                self._note(put, report)
-        return result, changed
+            if self._is_base(put) or (delta := self._read_change(put)) is None:
+                continue
+            report = MergeReport()
+            result = merge_delta(result or self._below(files[0]), delta, report)
+            self._note(put, report)
+        return result
+
+    def _below(self, put: _Put) -> Hive:
+        """The base's hive; one with nothing in it where the lowest file, `put`, is none."""
+        if not self._is_base(put):
+            return Hive(Key("ROOT"))
+        result = self._read(put)
+        if result.differencing:
+            raise HiveError("a differencing hive, where a base layer has an ordinary one", path=put.path)
+        return result
 
     def _is_base(self, put: _Put) -> bool:
         return self._base and put.layer == 0
@@ -273,11 +300,11 @@ class RegistryFiles:
         """The hive of a base layer that all layers together make; None where the base's own file says all of it."""
         self._warn_of_shadows(hive)
         files = self._of(hive)
-        if not files or (len(files) == 1 and self._is_base(files[0]) and files[0].content.size):
-            return None
-        view, changed = self._laid_over(files)
-        if not changed:
-            return None
+        view = self._laid_over(files)
+        if view is None:
+            if not files or not self._is_base(files[0]) or files[0].content.size:
+                return None
+            view = self._below(files[0])
         self._merged[hive.name] = self._guids.get(files[0].path, set())
         with _named(hive.config):
             return write_hive(replace(view, minor=MINOR_XP))

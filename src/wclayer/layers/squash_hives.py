@@ -171,7 +171,7 @@ class SquashedHives:
             what = f"{HIVES}/{left[0].name} of layer {left[0].layer}" + (" and others" if len(left) > 1 else "")
             self._warn(f"left out: {what}, as a base layer has no {HIVES}/")
         for hive in self._registry.hives():
-            if hive.config not in self._base:
+            if hive.config not in self._base and self._registry.changed(hive):
                 self._make_way(view, self._registry.time(hive))
 
     def _make_way(self, view: View, time: int | None) -> None:
@@ -221,10 +221,9 @@ class SquashedHives:
                     view.remove(hive.delta + end)
             key = upcase(hive.delta)
             found = [one for (layer, path), one in self._kept.items() if path == key and layer >= self._first]
-            times = [one.entry.last_write_time for one in found if one.entry.last_write_time is not None]
             newest = found[-1]
             path = f"{HIVES}/{newest.entry.path.rpartition('/')[2]}"
-            yield from self._file(path, newest, data, max(times, default=None))
+            yield from self._file(path, newest, data, self._registry.time(hive, self._first))
 
     def _file(self, path: str, kept: _Kept | None, data: bytes | None, time: int | None) -> Iterator[Step]:
         """A hive; kept: the file that it is, or takes the place of. data: its bytes, if they are new."""

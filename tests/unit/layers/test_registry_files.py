@@ -82,6 +82,25 @@ def test_where_nothing_changes_the_base_keeps_its_bytes(deltas: tuple[bytes, ...
         assert files.merged(SOFTWARE) is None
 
 
+def test_the_base_is_not_read_where_nothing_changes() -> None:
+    """It may be dirty, and is large."""
+    with stack(b"no hive", EMPTY) as files:
+        assert files.merged(SOFTWARE) is None
+        assert not files.changed(SOFTWARE)
+    with stack(b"no hive", LOWER) as files, pytest.raises(HiveError, match="config/SOFTWARE"):
+        files.merged(SOFTWARE)
+
+
+def test_the_time_is_that_of_what_changes_something() -> None:
+    layers = [layer({SOFTWARE.config: BASE}, time=5)]
+    layers += [layer({SOFTWARE.delta: one}, time=time) for one, time in ((EMPTY, 9), (LOWER, 6), (EMPTY, 8))]
+    with gather(layers) as files:
+        assert files.time(SOFTWARE) == 6
+        assert [files.time(SOFTWARE, first) for first in (1, 2, 3)] == [6, 6, 8]
+    with gather(layers[:2]) as files:
+        assert files.time(SOFTWARE) == 5
+
+
 def test_names_and_case() -> None:
     base = layer({SOFTWARE.config.upper().replace("FILES", "Files"): BASE})
     with gather([base, layer({"Hives/SOFTWARE_delta": LOWER})]) as files:
@@ -207,7 +226,7 @@ def test_logs_make_a_hive_whole_that_is_dirty() -> None:
         assert files.warnings == [
             f"{path} in layer {number} was made whole with its logs, but not without doubt: the entry 2 is the last"
             " one, and the hive may have parts of 3"
-            for number, path in enumerate((SOFTWARE.config, SOFTWARE.delta))
+            for number, path in ((1, SOFTWARE.delta), (0, SOFTWARE.config))
         ]
     clean = {SOFTWARE.config: after, f"{SOFTWARE.config}.LOG1": log(unfinished, changes(before, after, 2))}
     with gather([layer(clean)]) as files:

@@ -138,6 +138,15 @@ def test_without_any_hive_none_is_made() -> None:
     ]
 
 
+def test_where_nothing_changes_no_hive_is_made() -> None:
+    assert list(squash(Listed(Directory("Files")), layer({SAM.delta: EMPTY}))) == ["Files"]
+
+
+def test_a_base_that_nothing_changes_is_not_looked_at() -> None:
+    found = squash(layer({SAM.config: b"dirty"}), layer({SAM.delta: EMPTY}))
+    assert found[SAM.config][1] == b"dirty"
+
+
 def test_an_empty_file_becomes_a_hive() -> None:
     found = squash(layer({SOFTWARE.config: b""}), warnings=["is empty"])
     assert read_hive(found[SOFTWARE.config][1] or b"").root.subkeys == ()
@@ -253,6 +262,15 @@ def test_differencing_hives_become_one() -> None:
     assert found[SYSTEM.delta][1] == delta(d=4)
     entry = found[SOFTWARE.delta][0]
     assert entry == File(SOFTWARE.delta, size=len(found[SOFTWARE.delta][1] or b""), last_write_time=9)
+
+
+def test_the_time_is_that_of_the_hive_that_changed_something() -> None:
+    base = layer({SOFTWARE.config: BASE}, time=5)
+    above = [layer({SOFTWARE.delta: one}, time=time) for one, time in ((EMPTY, 9), (delta(a=2), 6), (EMPTY, 8))]
+    for first, path in ((0, SOFTWARE.config), (1, SOFTWARE.delta), (2, SOFTWARE.delta)):
+        entry = squash(base, *above, first=first)[path][0]
+        assert isinstance(entry, File)
+        assert entry.last_write_time == 6
 
 
 def test_what_is_beside_differencing_hives_is_left_out_of_a_base() -> None:
