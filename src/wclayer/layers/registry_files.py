@@ -291,7 +291,7 @@ class RegistryFiles:
             )
         if report.plain:
             self._warn(
-                f"{put.path} in layer {put.layer} is an ordinary hive, and was merged as if it changed all its keys"
+                f"{put.path} in layer {put.layer} is an ordinary hive, and counts as one that changes all its keys"
             )
 
     # --- merging ------------------------------------------------------------------
@@ -314,18 +314,22 @@ class RegistryFiles:
         files = self._of(hive, first)
         if not files:
             return None
-        result: tuple[Hive, _Put | None] | None = None  # of one that changes something alone, where it is
+        only = files[-1]  # whose bytes do it, if it needs no merge
+        result: Hive | None = None
+        merged: Hive | None = None
         for put in files:
-            delta = self._read(put)
-            if result is None or changes_nothing(result[0]):
-                result = delta, put
-            elif not changes_nothing(delta):
-                report = MergeReport()
-                result = merge_deltas(result[0], delta, report), None
-        if result is None:
-            return None
+            delta = self._read_change(put)
+            if delta is None:
+                continue
+            report = MergeReport()
+            if result is None:
+                result, only = delta, put
+                report.plain = int(not delta.differencing)
+            else:
+                result = merged = merge_deltas(result, delta, report)
+            self._note(put, report)
         with _named(hive.delta):
-            return self._clean(result[1]) if result[1] is not None else write_hive(result[0])
+            return self._clean(only) if merged is None else write_hive(merged)
 
     def stale(self, path: str) -> bool:
         """Is `path` a log of a hive that `merged` has made new bytes for? They belong to the old ones."""

@@ -305,8 +305,22 @@ def test_what_a_merge_met_is_said_once() -> None:
         files.merged(SOFTWARE)
         assert files.warnings == [
             f"Hives/Software_Delta in layer 1: 2 keys change {nothing}, the first Other: it was made on another base",
-            "Hives/Software_Delta in layer 2 is an ordinary hive, and was merged as if it changed all its keys",
+            "Hives/Software_Delta in layer 2 is an ordinary hive, and counts as one that changes all its keys",
         ]
+
+
+def test_what_a_merge_of_differencing_hives_met_is_said_too() -> None:
+    plain = "is an ordinary hive, and counts as one that changes all its keys"
+    deleted, touched = Key("Acme", layer=1), Key("Acme", (dword("d", 4),), layer=INHERIT)
+    with stack(BASE, hive(Key("New")), EMPTY, hive(Key("New")), delta(deleted), delta(touched)) as files:
+        assert files.combined(SOFTWARE, 1) is not None
+        one, three, five = files.warnings
+        assert one == f"Hives/Software_Delta in layer 1 {plain}"
+        assert three == f"Hives/Software_Delta in layer 3 {plain}"
+        assert "layer 5: 1 keys change what no layer below has, the first Acme" in five
+    with stack(BASE, hive(Key("New"))) as files:
+        assert files.combined(SOFTWARE, 1) == hive(Key("New"))
+        assert files.warnings == [f"Hives/Software_Delta in layer 1 {plain}"]
 
 
 def test_a_hive_among_the_files_of_an_upper_layer_does_not_count() -> None:
