@@ -144,7 +144,7 @@ def export(
         if place.is_image:
             summary = put_layer(
                 place,
-                write,
+                lambda blob, _: write(blob),
                 base=base,
                 platform=runs_on,
                 force=force,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -160,8 +160,8 @@ def squash(
             summary = squash_to_folder(at(output).rstrip("/" + os.sep) or output, layers, force=force, **run.options)
         else:
 
-            def write(stream: Any) -> Summary:
-                return squash_layers(stream, layers, first=first, **tar, **run.options)
+            def write(stream: Any, parents: Sequence[str] | None = None) -> Summary:
+                return squash_layers(stream, layers, first=first, parents=parents, **tar, **run.options)
 
             if target.is_image:
                 summary = put_layer(

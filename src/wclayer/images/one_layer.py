@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from typing import Any, BinaryIO, Final, Literal, cast
@@ -117,7 +117,7 @@ class _Tee:
 
 def put_layer(
     place: Place,
-    write: Callable[[BlobWriter], Summary],
+    write: Callable[[BlobWriter, Sequence[str]], Summary],
     *,
     base: bool,
     platform: Platform | None = None,
@@ -128,6 +128,7 @@ def put_layer(
 ) -> Summary:
     """Make what `write` writes layer N of the image at the place `PLACE#N`, and give its summary.
 
+    `write` is told the diff_ids of the layers below, base first, and may refuse them.
     #0 makes a new image where there is none; N equal to the number of layers puts one on top; a smaller N replaces one,
     whatever lies above it. base: whether it is a base layer, which #0 must be, and only that. platform: that of a new
     image. created_by: what its history says. force: an image that is there may be changed. registries: how to reach one
@@ -163,7 +164,7 @@ def put_layer(
         writer.copy([(layer.descriptor, layer.blob) for layer in before if layer.number != number])
         layers = [replace(layer.descriptor, media_type=oci_layer_type(layer.descriptor.media_type)) for layer in before]
         with writer.blob() as blob:
-            summary = write(blob)
+            summary = write(blob, [layer.diff_id for layer in before[:number]])
             digest, size = blob.close()
         new = Descriptor(
             media_type=layer_media_type(cast("Compression", summary.compression)), digest=digest, size=size

@@ -39,8 +39,9 @@ Step: TypeAlias = tuple[Entry, Body | None]
 class SquashedLayer:
     """The layers from number `first` on of `layers`, base first, as one; those below are read too, for their names.
 
-    first: 0 makes a base layer of all. drop_utility_vm: leave the utility VM out of that. temporary: the folder for
-    what has to be put aside. reading: called with the number of bytes of files that have been read so far, twice over.
+    first: 0 makes a base layer of all. drop_utility_vm: leave the utility VM out of that. parents: the diff_ids
+    that those below `first` are to have, if that matters. temporary: the folder for what has to be put aside. reading:
+    called with the number of bytes of files that have been read so far, twice over.
 
     entries() raises LayerError and its kin for layers that could not be imported so, and what reading them raises;
     StorageError for one that changes between the two readings. `warnings` grows meanwhile.
@@ -53,6 +54,7 @@ class SquashedLayer:
         layers: Sequence[Source],
         *,
         first: int = 0,
+        parents: Sequence[str] | None = None,
         drop_utility_vm: bool = False,
         temporary: str | os.PathLike[str] | None = None,
         reading: Callable[[int], None] | None = None,
@@ -69,6 +71,7 @@ class SquashedLayer:
                 raise UsageError(what, path=layer.path, hint=BASE_FIRST)
         self._layers = layers
         self._first = first
+        self._parents = parents
         self._drop_utility_vm = drop_utility_vm
         self._temporary = temporary
         self._reading = reading
@@ -112,7 +115,7 @@ class SquashedLayer:
     # --- the first pass -----------------------------------------------------------
 
     def _check_parents(self) -> None:
-        """Layer folders know what they were imported onto."""
+        """Layer folders know what they were imported onto; and the result may have to lie on given layers."""
         for number, layer in enumerate(self._layers):
             if isinstance(layer, LayerFolder) and number:
                 try:
@@ -120,6 +123,22 @@ class SquashedLayer:
                 except UsageError as error:
                     error.hint = BASE_FIRST
                     raise
+        if self._parents is None:
+            return
+        if len(self._parents) != self._first:
+            raise UsageError(
+                "the layers to put it on are not those that it is squashed over",
+                expected=f"{self._first} below it",
+                got=len(self._parents),
+            )
+        for number, (wanted, found) in enumerate(zip(self._parents, self._diff_ids, strict=False)):
+            if found is not None and found != wanted:
+                raise UsageError(
+                    f"layer {number} is another one than that which the result is to lie on",
+                    expected=wanted,
+                    got=found,
+                    hint="squash over the very layers of the image that it goes into",
+                )
 
     def _diff_id(self, number: int) -> str | None:
         """Of a tar that has just been read, and of a folder that was imported from one."""

@@ -30,6 +30,7 @@ def squash_layers(
     layers: Sequence[AnyLayer],
     *,
     first: int = 0,
+    parents: Sequence[str] | None = None,
     drop_utility_vm: bool = False,
     compression: Compression = "none",
     level: int | None = None,
@@ -43,20 +44,23 @@ def squash_layers(
     there, and each is read twice.
     first: the number of the lowest layer that is squashed. 0 makes a base layer; any other a layer that goes over those
     below it.
+    parents: the diff_ids of the layers that the result is to lie on, base first: they must be those below `first`.
     drop_utility_vm: leave the utility VM out of a base layer.
     compression: `gzip`, `zstd` or `none`; level: 1 to 9 for gzip, 1 to 19 for zstd.
     temporary: a folder for what has to be put aside: registry hives, streams of directories.
     progress: called after each entry that is written, with it and the counts so far; reading: with the number of bytes
     of files that have been read so far.
 
-    Returns the summary, digests and warnings included. Raises UsageError for layers in a wrong order and for a pipe,
-    LayerError and its kin for layers that could not be imported so, HiveError for registry hives that cannot be merged,
-    what reading the layers raises, StorageError and its kin; what was written to `stream` until then is no layer.
+    Returns the summary, digests and warnings included. Raises UsageError for layers in a wrong order, other parents and
+    a pipe, LayerError and its kin for layers that could not be imported so, HiveError for registry hives that cannot be
+    merged, what reading the layers raises, StorageError and its kin; what was written to `stream` until then is no
+    layer.
     """
     with _all_opened(layers) as sources:
         squashed = SquashedLayer(
             sources,
             first=first,
+            parents=parents,
             drop_utility_vm=drop_utility_vm,
             temporary=temporary,
             reading=reading,

@@ -136,6 +136,19 @@ def test_into_a_layer_of_an_image(here: Path) -> None:
     assert image("oci:in:t")[1] == TOP
 
 
+def test_a_layer_goes_over_those_that_it_was_squashed_over(here: Path) -> None:
+    run("squash", "base", "app", "-o", "oci:out:t#0")
+    before = snapshot(here)
+    with pytest.raises(UsageError, match=r"layer 0 is another one than .*; expected sha256:.*; got sha256:"):
+        run("squash", "--from-layer", "1", "base.tar", "app", "patch", "-o", "oci:out:t#1", "--force")
+    with pytest.raises(UsageError, match=r"the layers to put it on are not those .*; expected 2 below it; got 1"):
+        run("squash", "--from-layer", "2", "oci:in:t", "-o", "oci:out:t#1", "--force")
+    assert snapshot(here) == before
+    for sources in (["base", "app", "patch"], ["base.tar", "app.tar", "patch.tar"], ["oci:in:t"]):
+        run("squash", "--from-layer", "2", *sources, "-o", "oci:in:t#2", "--force")
+        assert image("oci:in:t")[2] == ["Files", "Files/h", "Files/f"]
+
+
 def test_without_the_utility_vm(here: Path) -> None:
     (here / "vm.tar").write_bytes(build([directory("Files"), directory("UtilityVM"), directory("UtilityVM/Files")]))
     run("squash", "--drop-utility-vm", "vm.tar", "-o", "out.tar")

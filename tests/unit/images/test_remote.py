@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import threading
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -999,7 +1000,7 @@ def test_a_blob_that_the_registry_has_lost_is_no_missing_image(tmp_path: Path) -
     del model.blobs["a", config]
     before = dict(model.manifests)
 
-    def never(_: BlobWriter) -> Summary:
+    def never(_: BlobWriter, __: Sequence[str]) -> Summary:
         raise AssertionError("nothing is to be written")
 
     with pytest.raises(RemoteError, match=r"the config is missing: .*404") as caught:
