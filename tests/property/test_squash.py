@@ -50,12 +50,12 @@ def times(meta: int) -> dict[str, Any]:
     return {"creation_time": meta + 1, "last_access_time": None, "last_write_time": meta, "change_time": meta + 2}
 
 
-def common(meta: int, *, short: bool = False) -> dict[str, Any]:
+def common(meta: int, *, short: str = "") -> dict[str, Any]:
     return {
         **times(meta),
         "security_descriptor": b"descriptor %d" % (meta % 3),
         "extended_attributes": (ExtendedAttribute(b"EA", b"%d" % meta, meta & 0x80),),
-        "short_name": "SHORT~1" if short else None,
+        "short_name": short or None,
         "object_id": b"%16d" % meta,
     }
 
@@ -68,7 +68,8 @@ def entry_of(item: Item) -> Entry:
         return HardLink(path, item["target"], file_attributes=meta << 8, **times(meta))
     if kind == "file":
         size = len(item["content"])
-        more = common(meta, short=item["short"])
+        # Of this name in a directory there is one.
+        more = common(meta, short=f"{up(path.rpartition('/')[2])}~1" if item["short"] else "")
         more["last_write_time"] = item.get("written", meta)
         return File(path, file_attributes=meta << 8, size=size, data_stream=bool(size or meta % 2), **more)
     reparse = LINK if kind == "surrogate" else ODD if meta % 4 == 0 and "/" in path else None

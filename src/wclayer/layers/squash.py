@@ -98,9 +98,10 @@ class SquashedLayer:
             view, rest = self._names(spool, hives)
             hives.prepare(view)
             plan = Plan(view, rest, self._first)
+            self.warnings += plan.clear_short_names()
             for path, name in plan.directories():
                 if isinstance(name.entry, Directory):
-                    yield replace(name.entry, path=path), None
+                    yield replace(name.entry, path=path, short_name=name.short), None
                 for stream, content in name.streams or ():
                     yield AlternateStream(path, stream, content.size), spool.open(content)
             yield from hives.entries(view)
@@ -211,9 +212,7 @@ class SquashedLayer:
                 if not isinstance(entry, File) or entry.path.rpartition("/")[2] != name.file.name:
                     raise _changed(layer, entry.path)
                 left -= 1
-                # A DOS name belongs to one name, not to the file.
-                short = entry.short_name if name is name.file else None
-                yield replace(entry, path=path, short_name=short), body
+                yield replace(entry, path=path, short_name=name.short), body
             if left or self._diff_id(layer) != self._diff_ids[layer]:
                 raise _changed(layer, None)
 

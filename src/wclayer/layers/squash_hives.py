@@ -116,7 +116,7 @@ class SquashedHives:
             kept = []
             if isinstance(entry, File) and number in links:
                 content = EMPTY if body is None else self._spool.put(body)
-                kept = [_Kept(replace(entry, short_name=None), content) for _ in links[number]]
+                kept = [_Kept(entry, content) for _ in links[number]]
                 for path, one in zip(links[number], kept, strict=True):
                     self._kept[0, upcase(path)] = one
 
@@ -203,7 +203,8 @@ class SquashedHives:
             above = "/".join(_spelled(view, CONFIG))
             path = f"{above}/{hive.name if name is None else name.name}"
             view.remove(hive.config)
-            yield from self._file(path, self._kept.get((0, upcase(hive.config))), data, self._registry.time(hive))
+            kept = self._kept.get((0, upcase(hive.config)))
+            yield from self._file(path, kept, name, data, self._registry.time(hive))
         folder = view.root.find(CONFIG)
         if isinstance(folder, Folder):
             for path in _files(folder):
@@ -215,22 +216,25 @@ class SquashedHives:
             data = self._registry.combined(hive, self._first)
             if data is None:
                 continue
+            name = view.root.find(hive.delta)
             for end in _LOGS:
-                name = view.root.find(hive.delta + end)
-                if name is not None and name.file is not None:
+                other = view.root.find(hive.delta + end)
+                if other is not None and other.file is not None:
                     view.remove(hive.delta + end)
             key = upcase(hive.delta)
             found = [one for (layer, path), one in self._kept.items() if path == key and layer >= self._first]
             newest = found[-1]
             path = f"{HIVES}/{newest.entry.path.rpartition('/')[2]}"
-            yield from self._file(path, newest, data, self._registry.time(hive, self._first))
+            yield from self._file(path, newest, name, data, self._registry.time(hive, self._first))
 
-    def _file(self, path: str, kept: _Kept | None, data: bytes | None, time: int | None) -> Iterator[Step]:
-        """A hive; kept: the file that it is, or takes the place of. data: its bytes, if they are new."""
+    def _file(
+        self, path: str, kept: _Kept | None, name: Name | None, data: bytes | None, time: int | None
+    ) -> Iterator[Step]:
+        """A hive; kept, name: the file that it is, or takes the place of. data: its bytes, if they are new."""
         if kept is None:
             made = File(path, security_descriptor=HIVE_DESCRIPTOR) if time is None else new_file(path, time)
             kept = _Kept(replace(made, security_descriptor=HIVE_DESCRIPTOR))
-        entry = replace(kept.entry, path=path)
+        entry = replace(kept.entry, path=path, short_name=None if name is None else name.short)
         if data is None:
             yield entry, self._spool.open(kept.content)
         else:
@@ -239,14 +243,14 @@ class SquashedHives:
                 attributes = entry.file_attributes & ~FILE_ATTRIBUTE_REPARSE_POINT
                 entry = replace(entry, file_attributes=attributes, reparse_data=None)
             yield entry, BytesBody(data)
-        for name, content in kept.streams:
-            yield AlternateStream(path, name, content.size), self._spool.open(content)
+        for stream, content in kept.streams:
+            yield AlternateStream(path, stream, content.size), self._spool.open(content)
 
 
 def _copy(folder: Folder) -> Folder:
     """The directory without what is in it."""
     copied = Folder(folder.name, folder.layer, folder.number, folder.entry)
-    copied.streams = folder.streams
+    copied.streams, copied.short = folder.streams, folder.short
     return copied
 
 

@@ -84,10 +84,36 @@ class Plan:
             self._on_the_way.add(chain[0])
             chain = chain[1]
 
+    def _here(self, name: Name) -> bool:
+        """Has the result an entry for it?"""
+        return name.layer >= self._first or name in self._on_the_way
+
+    def clear_short_names(self) -> list[str]:
+        """Leave one entry of a directory each DOS name: the newest, unless it is the very name of another. Warnings."""
+        count, first = 0, ("", "")  # by path
+        waiting = [("", self._view.root)]
+        while waiting:
+            above, folder = waiting.pop()
+            taken: dict[str, Name] = {}
+            for name in sorted(folder.children.values(), key=lambda name: name.order, reverse=True):
+                path = above + name.name
+                if isinstance(name, Folder):
+                    waiting.append((f"{path}/", name))
+                if name.short is None or not self._here(name):
+                    continue
+                key = upcase(name.short)
+                if taken.setdefault(key, folder.children.get(key, name)) is not name:
+                    first = min(first, (path, name.short)) if count else (path, name.short)
+                    count, name.short = count + 1, None
+        if not count:
+            return []
+        what = "1 DOS name is" if count == 1 else f"{count:,} DOS names are"
+        return [f"{what} left out, as something else in the directory has them: the first is {first[1]} of {first[0]}"]
+
     def directories(self) -> Iterator[tuple[str, Name]]:
         """The directories of the result with their paths, each before those in it, as hcsshim walks."""
         for path, name in self._view.walk():
-            if name.file is None and (name.layer >= self._first or name in self._on_the_way):
+            if name.file is None and self._here(name):
                 yield path, name
 
     # --- files ------------------------------------------------------------------

@@ -48,12 +48,13 @@ class Name:
     """What is at one path: `name` as the newest layer spells it that names it.
 
     layer, number: of the entry behind it, counted from 0 in the order in which its layer brings them.
-    entry: of a directory and of a hard link, their paths left out; None for the name of a File entry.
+    entry: of a directory and of a hard link, without path and DOS name; None for the name of a File entry.
     file: of a file, the name of its File entry: this one, another, or one that is seen no more. None for a directory.
     streams: of a directory, what was put aside of its alternate streams.
+    short: its DOS name. It belongs to one name, not to the file.
     """
 
-    __slots__ = ("entry", "file", "layer", "name", "number", "streams")
+    __slots__ = ("entry", "file", "layer", "name", "number", "short", "streams")
 
     def __init__(self, name: str, layer: int, number: int, entry: Directory | HardLink | None = None) -> None:
         self.name = name
@@ -61,6 +62,7 @@ class Name:
         self.number = number
         self.entry = entry
         self.file: Name | None = None
+        self.short: str | None = None
         self.streams: list[tuple[str, Spooled]] | None = None
 
     @property
@@ -111,7 +113,7 @@ class View:
                     below.children[key] = name
                     continue
                 old.name, old.layer, old.number = name.name, name.layer, name.number
-                old.entry, old.streams = name.entry, name.streams
+                old.entry, old.streams, old.short = name.entry, name.streams, name.short
                 waiting.append((old, name))
 
     def remove(self, path: str) -> Name | None:
@@ -130,7 +132,7 @@ class View:
                 new.children[key] = name
                 if isinstance(name, Folder):
                     new.children[key] = copied = Folder(name.name, name.layer, name.number, name.entry)
-                    copied.streams = name.streams
+                    copied.streams, copied.short = name.streams, name.short
                     waiting.append((name, copied))
         return result
 
@@ -189,6 +191,7 @@ class LayerNames:
             else:
                 kind = Folder if is_real_directory(entry) else Name
                 new = kind(name, self._layer, number, self._kept(entry))
+            new.short = entry.short_name
             self._owner = entry.path, new
             self._streams = set()
         folder.children[upcase(name)] = new
@@ -197,7 +200,7 @@ class LayerNames:
         descriptor = entry.security_descriptor
         if descriptor is not None:
             descriptor = self._descriptors.setdefault(descriptor, descriptor)
-        return replace(entry, path="", security_descriptor=descriptor)
+        return replace(entry, path="", security_descriptor=descriptor, short_name=None)
 
     def _place(self, path: str) -> tuple[Folder, str]:
         """The directory that `path` goes into, and its name there."""

@@ -134,6 +134,45 @@ def test_names_are_compared_as_ntfs_does() -> None:
     ]
 
 
+def test_one_dos_name_is_of_one_entry() -> None:
+    """The newest keeps it; a name itself is one too."""
+    lower = Listed(
+        FILES,
+        d("Files/microsoft a", short_name="MICROS~1"),
+        f("Files/microsoft b", short_name="MICROS~2"),
+        f("Files/microsoft c", short_name="MICROS~3"),
+        f("Files/readme", short_name="README"),
+        d("Files/d"),
+        f("Files/d/microsoft", short_name="MICROS~1"),
+        f("Files/plain", short_name="PLAIN~1"),
+    )
+    upper = Listed(
+        FILES,
+        f("Files/microsoft d", short_name="micros~1"),
+        d("Files/microsoft e", short_name="MICROS~2"),
+        f("Files/micros~3"),
+        f("Files/same 1", short_name="SAME~1"),
+        f("Files/same 2", short_name="SAME~1"),
+    )
+    squashed = SquashedLayer([lower, upper])
+    steps = [entry for entry, _ in squashed.entries() if isinstance(entry, Directory | File)]
+    names = {entry.path: entry.short_name for entry in steps if entry.short_name}
+    kept = {
+        "Files/microsoft d": "micros~1",
+        "Files/microsoft e": "MICROS~2",
+        "Files/same 2": "SAME~1",
+    }
+    assert names == kept | {"Files/readme": "README", "Files/d/microsoft": "MICROS~1", "Files/plain": "PLAIN~1"}
+    words = "as something else in the directory has them: the first is MICROS~1 of Files/microsoft a"
+    assert squashed.warnings == [f"4 DOS names are left out, {words}"]
+    # What the rest has stays there.
+    partial = SquashedLayer([lower, upper], first=1)
+    steps = [entry for entry, _ in partial.entries() if isinstance(entry, Directory | File)]
+    assert {entry.path: entry.short_name for entry in steps if entry.short_name} == kept
+    [warning] = partial.warnings
+    assert warning.startswith("1 DOS name is left out")
+
+
 def test_the_order_is_directories_files_links() -> None:
     lower = Listed(
         d("UtilityVM"), d("UtilityVM/Files"), FILES, f("Files/z"), HardLink("Files/y", "Files/z"), d("Files/b")

@@ -102,6 +102,16 @@ def test_the_file_keeps_its_metadata_and_streams() -> None:
     assert found[f"{new}:s"][1] == b"x"
 
 
+def test_a_hive_can_lose_its_dos_name_too() -> None:
+    entry = File(SOFTWARE.config, size=len(BASE), short_name="S~1")
+    base = Listed(*directories(CONFIG), (entry, BASE))
+    other = Listed(*directories(CONFIG), (File(f"{CONFIG}/other", short_name="S~1"), b""))
+    for above in (layer({SOFTWARE.delta: delta(c=3)}), Listed()):
+        made = squash(base, other, above, warnings=["1 DOS name is left out"])[SOFTWARE.config][0]
+        assert isinstance(made, File)
+        assert made.short_name is None
+
+
 def test_logs_of_what_was_merged_are_gone() -> None:
     guid = "{11111111-2222-3333-4444-555555555555}"
     logs = [f"{SOFTWARE.config}.LOG1", f"{SOFTWARE.config}{guid}.TM.blf"]
