@@ -298,7 +298,7 @@ class _Taking:
             for entry, body in layer.entries():
                 if isinstance(entry, AlternateStream):
                     if receivers and body is not None:
-                        content = self._content.put(body)
+                        content = self._content.put(body, entry.path)
                         for node in receivers:
                             node.streams.append((entry.name, content))
                     continue
@@ -309,7 +309,7 @@ class _Taking:
                         further[id(node)] = _target(entry), number, node
                     receivers = []
                 elif isinstance(entry, Directory | File) and receivers:
-                    stored = self._content.put(body) if body is not None else None
+                    stored = self._content.put(body, entry.path) if body is not None else None
                     for node in receivers:
                         further.pop(id(node), None)
                         node.known, node.content, node.streams = entry, stored, []

@@ -23,7 +23,7 @@ from ..regf.log import recover_hive
 from ..regf.model import Hive, Key
 from ..regf.reader import read_hive
 from ..regf.writer import write_hive
-from ..stores.spool import Spool, Spooled
+from ..stores.spool import EMPTY, Spool, Spooled
 from ..win32.names import upcase
 from .hives import CONFIG, CONFIG_HIVES, ConfigHive, check_size
 
@@ -117,7 +117,7 @@ class RegistryFiles:
     def _put(self, layer: int, key: str, entry: File, body: Body | None, path: str | None = None) -> None:
         path = path or entry.path
         check_size(entry.size, path)
-        content = Spooled(0, 0, ()) if body is None else self._spool.put(body)
+        content = EMPTY if body is None else self._spool.put(body, entry.path)
         self._files[layer, key] = _Put(layer, path, content, entry.last_write_time)
 
     def finish(self, layers: Sequence[Source]) -> None:

@@ -64,7 +64,7 @@ class SquashedHives:
         """The next entry of layer `number`; its body may be read."""
         if isinstance(entry, AlternateStream):
             if self._owner is not None:
-                self._owner.streams.append((entry.name, EMPTY if body is None else self._spool.put(body)))
+                self._owner.streams.append((entry.name, EMPTY if body is None else self._spool.put(body, entry.path)))
             return
         self._owner = None
         if number < self._first:
@@ -109,13 +109,13 @@ class SquashedHives:
         kept: list[_Kept] = []
         for number, (entry, body) in enumerate(self._layers[0].entries() if links else ()):
             if isinstance(entry, AlternateStream):
-                content = self._spool.put(body) if kept and body is not None else EMPTY
+                content = self._spool.put(body, entry.path) if kept and body is not None else EMPTY
                 for one in kept:
                     one.streams.append((entry.name, content))
                 continue
             kept = []
             if isinstance(entry, File) and number in links:
-                content = EMPTY if body is None else self._spool.put(body)
+                content = EMPTY if body is None else self._spool.put(body, entry.path)
                 kept = [_Kept(entry, content) for _ in links[number]]
                 for path, one in zip(links[number], kept, strict=True):
                     self._kept[0, upcase(path)] = one

@@ -267,4 +267,4 @@ class LayerNames:
         if owner.file is None:
             if owner.streams is None:
                 owner.streams = []
-            owner.streams.append((entry.name, EMPTY if body is None else self._spool.put(body)))
+            owner.streams.append((entry.name, EMPTY if body is None else self._spool.put(body, entry.path)))

@@ -9,6 +9,7 @@ from typing import BinaryIO, Final, Self, cast
 
 from ..body import HoledBody
 from ..entry import Body
+from ..errors import StorageError
 from .host import host_errors
 
 __all__ = ["EMPTY", "Spool", "Spooled"]
@@ -48,8 +49,8 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def put(self, body: Body) -> Spooled:
-        """Read `body` and keep it."""
+    def put(self, body: Body, path: str | None = None) -> Spooled:
+        """Read `body`, of the entry `path`, and keep it. Raises StorageError if it ends before its extents do."""
         start = self._end
         extents: list[tuple[int, int]] = []
         with host_errors(self._name):
@@ -63,6 +64,15 @@ class Spool:
                     extents[-1] = extents[-1][0], extents[-1][1] + len(data)
                 else:
                     extents.append((offset, len(data)))
+        expected = sum(length for _, length in body.extents())
+        if self._end - start != expected:
+            raise StorageError(
+                "the data are not as long as their entry says",
+                path=path,
+                expected=f"{expected:,} bytes",
+                got=f"{self._end - start:,}",
+                hint="did the file change while it was read?",
+            )
         return Spooled(start, body.size, tuple(extents))
 
     def open(self, spooled: Spooled) -> Body:

@@ -13,6 +13,7 @@ import pytest
 from tests.tars import BASE, M, build, directory
 from tests.unit.layers.sources import Listed, directories
 from wclayer import export_layer_to_tar, import_layer_from_tar
+from wclayer.body import StreamBody
 from wclayer.entry import AlternateStream, Directory, Entry, File, HardLink, Source, Whiteout
 from wclayer.errors import ConfinementError, LayerError, NotFoundError, StorageError, UsageError
 from wclayer.layers.squash import SquashedLayer
@@ -433,6 +434,16 @@ def test_a_file_that_is_a_pipe_is_refused() -> None:
     finally:
         os.close(read)
         os.close(write)
+
+
+def test_a_stream_of_a_directory_that_is_cut_off() -> None:
+    class Cut(Listed):
+        def entries(self) -> Any:
+            yield FILES, None
+            yield AlternateStream("Files", "s", 10), StreamBody(10, io.BytesIO(b"abc").read)
+
+    with pytest.raises(StorageError, match="Files: in layer 0: the data are not as long as their entry says"):
+        squash(Cut())
 
 
 class Changing(Listed):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from wclayer.body import BytesBody, HoledBody
+from wclayer.body import BytesBody, HoledBody, StreamBody
 from wclayer.entry import Body
-from wclayer.errors import NotFoundError
+from wclayer.errors import NotFoundError, StorageError
 from wclayer.stores.spool import EMPTY, Spool
 
 
@@ -34,6 +34,20 @@ def test_bodies_are_read_again_by_turns(tmp_path: Path) -> None:
         assert list(again.extents()) == [(3, 4), (10, 2)]
         assert list(again.chunks()) == [(3, b"AAAA"), (10, b"BB")]
         assert spool.open(none).read() == b""
+
+
+def test_a_body_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    """Not made up with zeros."""
+    with Spool(tmp_path) as spool:
+        for body in (
+            StreamBody(10, BytesBody(b"abc").read),
+            HoledBody(20, [(3, 4), (10, 2)], BytesBody(b"AAAA").read),
+            HoledBody(20, [(3, 4), (10, 2)], BytesBody(b"AA").read),
+        ):
+            with pytest.raises(StorageError, match=r"not as long as their entry says; expected .* bytes; got "):
+                spool.put(body)
+        again = spool.put(holed(20, (3, 4)))
+        assert spool.open(again).read() == bytes(3) + b"AAAA" + bytes(13)
 
 
 def test_nothing_put_makes_no_file(tmp_path: Path) -> None:
