@@ -55,6 +55,7 @@ class SquashedHives:
         self._kept: dict[tuple[int, str], _Kept] = {}  # by layer, and by path in upper case
         self._owner: _Kept | None = None  # of streams
         self._base: dict[str, Name] = {}  # the hives of the base layer, by path
+        self._base_logs: dict[str, Name] = {}
         self._way: list[Folder] = []  # the base's directories on the way to them, as they were
         self.warnings: list[str] = []
 
@@ -79,6 +80,9 @@ class SquashedHives:
             delta = names.root.find(hive.delta)
             if delta is not None and delta.file is None:
                 raise LayerError("a directory, where a differencing hive is to be", path=hive.delta)
+            for end in _LOGS[1:] if number == 0 else ():
+                if (log := names.root.find(hive.config + end)) is not None:
+                    self._base_logs[hive.config + end] = log
             name = names.root.find(hive.config)
             if name is None:
                 continue
@@ -121,20 +125,28 @@ class SquashedHives:
                     self._kept[0, upcase(path)] = one
 
     def _restore(self, view: View) -> None:
-        """The hives of the base layer take their places again, whatever layers above have there."""
+        """The hives of the base layer and their logs take their places again, whatever layers above have there."""
         for hive in CONFIG_HIVES:
-            found, wanted = view.root.find(hive.config), self._base.get(hive.config)
-            if found is wanted:
-                continue
-            if found is None:
-                self._warn(f"{hive.config} is deleted in a layer above the base, which must have it: it stays")
-            elif found.file is None:
-                self._warn(
-                    f"{hive.config} is a directory in layer {found.layer}, and is left out: a hive must be there"
-                )
-            view.remove(hive.config)
-            if wanted is not None:
-                self._folder(view).children[upcase(hive.name)] = wanted
+            deleted = False
+            for end in _LOGS:
+                path = hive.config + end
+                found, wanted = view.root.find(path), (self._base_logs if end else self._base).get(path)
+                if found is wanted or (found is None and hive.config not in self._base):
+                    continue
+                if found is None:
+                    if not deleted:
+                        what = "whose hive it belongs to" if end else "which must have it"
+                        self._warn(f"{path} is deleted in a layer above the base, {what}: it stays")
+                    deleted = True
+                elif end:
+                    self._warn(
+                        f"{path} of layer {found.layer} is left out: it is the log of no hive that Windows loads"
+                    )
+                elif found.file is None:
+                    self._warn(f"{path} is a directory in layer {found.layer}, and is left out: a hive must be there")
+                view.remove(path)
+                if wanted is not None:
+                    self._folder(view).children[upcase(hive.name + end)] = wanted
 
     def _folder(self, view: View) -> Folder:
         """The directory of the hives, with those on the way to it put back where a layer has deleted them."""

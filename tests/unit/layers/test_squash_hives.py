@@ -119,7 +119,8 @@ def test_logs_of_what_was_merged_are_gone() -> None:
     base = layer({SOFTWARE.config: BASE, SYSTEM.config: BASE, **dict.fromkeys([*logs, *others], b"")})
     upper = layer({SOFTWARE.delta: delta(c=3), f"{SOFTWARE.delta}.LOG1": b"", SYSTEM.delta: EMPTY})
     top = Listed(*directories(CONFIG), (File(f"{SOFTWARE.config}.LOG2"), b""))
-    assert files(squash(base, upper, top)) == [SOFTWARE.config, SYSTEM.config, *others]
+    left = f"{SOFTWARE.config}.LOG2 of layer 2 is left out"
+    assert files(squash(base, upper, top, warnings=[left])) == [SOFTWARE.config, SYSTEM.config, *others]
     # Nothing was merged, so they belong to the hive yet.
     assert set(logs) < set(files(squash(base)))
 
@@ -189,6 +190,37 @@ def test_it_cannot_be_deleted(gone: str) -> None:
     assert found[SOFTWARE.config][1] == BASE
     assert (f"{CONFIG}/other" in found) == (gone == SOFTWARE.config)
     assert ("Files/Windows/x" in found) == (gone != "Files/Windows")
+
+
+@pytest.mark.parametrize("gone", [f"{SOFTWARE.config}.LOG1", CONFIG])
+def test_nor_can_its_logs(gone: str) -> None:
+    """A hive may need them to be whole."""
+    logs = {f"{SOFTWARE.config}.LOG1": b"1", f"{SOFTWARE.config}.LOG2": b"2"}
+    base = layer({SOFTWARE.config: BASE, **logs})
+    word = "LOG1 is deleted" if gone.endswith("LOG1") else "SOFTWARE is deleted"
+    found = squash(base, Listed(Whiteout(gone)), warnings=[word])
+    assert {path: found[path][1] for path in files(found)} == {SOFTWARE.config: BASE, **logs}
+
+
+def test_logs_of_layers_above_do_not_count() -> None:
+    """Windows loads no hive from there; beside the base's hive they would be replayed into that."""
+    log = f"{SOFTWARE.config}.LOG1"
+    base = layer({SOFTWARE.config: BASE, log: b"base"})
+    words = [f"{log} of layer 1 is left out", f"{SYSTEM.config}.LOG of layer 1 is left out"]
+    found = squash(base, layer({log: b"upper", f"{SYSTEM.config}.LOG": b"x"}), warnings=words)
+    assert {path: found[path][1] for path in files(found)} == {SOFTWARE.config: BASE, log: b"base"}
+    found = squash(base, layer({f"{log}/x": b""}), warnings=words[:1])
+    assert {path: found[path][1] for path in files(found)} == {SOFTWARE.config: BASE, log: b"base"}
+    made = squash(
+        layer({SOFTWARE.config: BASE}),
+        layer({f"{SAM.config}.LOG1": b"", SAM.delta: delta(a=1)}),
+        warnings=[f"{SAM.config}.LOG1 of layer 1 is left out", "made on another base"],
+    )
+    assert sorted(files(made)) == [SAM.config, SOFTWARE.config]
+    alone = layer({SOFTWARE.config: BASE, f"{SAM.config}.LOG1": b""})
+    assert files(squash(alone, Listed(Whiteout(f"{SAM.config}.LOG1")))) == [SOFTWARE.config]
+    over = squash(base, layer({log: b"upper"}), first=1)
+    assert over[log][1] == b"upper"
 
 
 def test_nor_be_a_directory() -> None:
