@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ..entry import HardLink
+from ..errors import LayerError
 from ..stores.rules import FILES, UTILITY_VM_FILES
 from ..win32.names import encode_wtf8, upcase
 from .squash_view import Folder, Name, View
@@ -42,7 +43,7 @@ class Contents:
 class Plan:
     """The layer that shows `view`; over `rest`, if there is one: what the layers below number `first` show.
 
-    whiteouts: their paths, in byte order.
+    whiteouts: their paths, in byte order. Raises LayerError for what no layer can say.
     """
 
     def __init__(self, view: View, rest: View | None = None, first: int = 0) -> None:
@@ -78,6 +79,13 @@ class Plan:
                     self._need(chain)
                 elif isinstance(name, Folder) and isinstance(now, Folder):
                     waiting.append((name, f"{path}/{now.name}", (now, chain)))
+                elif root == UTILITY_VM_FILES and isinstance(name, Folder) and name.children and now.file is not None:
+                    raise LayerError(
+                        f"in layer {now.layer}: a file where the layers below have a directory: Windows, which changes"
+                        " the utility VM in place, does not replace one that has something in it",
+                        path=f"{path}/{now.name}",
+                        hint="squash all layers, from the base up",
+                    )
 
     def _need(self, chain: _Chain | None) -> None:
         while chain is not None and chain[0] not in self._on_the_way:

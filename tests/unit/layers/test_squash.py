@@ -338,6 +338,22 @@ def test_the_utility_vm_is_squashed_as_the_rest() -> None:
     ]
 
 
+@pytest.mark.parametrize("over", [f("UtilityVM/Files/D"), HardLink("UtilityVM/Files/D", "UtilityVM/Files/x")])
+def test_in_the_utility_vm_no_file_takes_the_place_of_a_directory(over: Any) -> None:
+    """hcsshim's importer removes what is there as if it were a file, and that fails unless it is empty."""
+    vm = "UtilityVM/Files"
+    rest = Listed(*UVM, f(f"{vm}/x"), d(f"{vm}/d"), f(f"{vm}/d/y"), d(f"{vm}/e"))
+    gone, made = Listed(*UVM, Whiteout(f"{vm}/d")), Listed(*UVM, over, f(f"{vm}/e"))
+    with pytest.raises(LayerError, match=r"UtilityVM/Files/D: in layer 2: a file where .*squash all layers"):
+        squash(rest, gone, made, first=1)
+    assert any(text.startswith(f"{vm}/D") for text in shown(squash(rest, gone, made)))
+    # An empty one does.
+    assert f"{vm}/e=" in shown(squash(rest, gone, Listed(*UVM, f(f"{vm}/e")), first=1))
+    # So does a link to a directory.
+    link = Listed(*UVM, d(f"{vm}/d", reparse=LINK))
+    assert f"{vm}/d@" in shown(squash(rest, link, first=1))
+
+
 def test_without_the_utility_vm_links_into_it_keep_their_content() -> None:
     lower = Listed(*UVM, f("UtilityVM/Files/a", b"1"), HardLink("Files/l", "UtilityVM/Files/a"), f("Files/b", b"2"))
     upper = Listed(*UVM, HardLink("UtilityVM/Files/c", "Files/b"))
