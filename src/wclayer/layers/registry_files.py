@@ -25,6 +25,7 @@ from ..regf.reader import read_hive
 from ..regf.writer import write_hive
 from ..stores.spool import EMPTY, Spool, Spooled
 from ..win32.names import upcase
+from ..win32.reparse import is_name_surrogate, reparse_tag, tag_name
 from .hives import CONFIG, CONFIG_HIVES, ConfigHive, check_size
 
 __all__ = ["RegistryFiles", "gather"]
@@ -56,7 +57,7 @@ class RegistryFiles:
     wholly written as they are, without their logs. `warnings` says what a merge met that people may want to know.
 
     Show it every entry (`see`), base first, then call `finish`. Raises LayerError for differencing hives in a base
-    layer, HiveError for broken hives, with layer and path.
+    layer and for symlinks, HiveError for broken hives, with layer and path.
     """
 
     def __init__(
@@ -116,6 +117,8 @@ class RegistryFiles:
 
     def _put(self, layer: int, key: str, entry: File, body: Body | None, path: str | None = None) -> None:
         path = path or entry.path
+        if entry.reparse_data is not None and is_name_surrogate(tag := reparse_tag(entry.reparse_data)):
+            raise LayerError("a link, where a registry hive is to be", path=path, got=tag_name(tag))
         check_size(entry.size, path)
         content = EMPTY if body is None else self._spool.put(body, entry.path)
         self._files[layer, key] = _Put(layer, path, content, entry.last_write_time)

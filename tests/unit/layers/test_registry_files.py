@@ -22,6 +22,7 @@ from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import Hive, Key, Value, dword
 from wclayer.regf.reader import read_hive
 from wclayer.regf.writer import write_hive
+from wclayer.win32.reparse import build_link
 
 DEFAULT, SAM, SECURITY, SOFTWARE, SYSTEM = CONFIG_HIVES
 INHERIT = 0x80
@@ -372,6 +373,24 @@ def test_logs_of_a_hive_that_was_merged_are_stale() -> None:
         assert files.merged(SOFTWARE) is not None
         assert [name for name in (*STALE, *KEPT) if files.stale(f"{CONFIG}/{name}")] == STALE
         assert not files.stale("Files/SOFTWARE.LOG1")
+
+
+def test_a_symlink_is_no_hive() -> None:
+    link: dict[str, Any] = {
+        "file_attributes": 0x420,
+        "reparse_data": build_link("C:\\hive", False),
+        "data_stream": False,
+    }
+    for base in (
+        layer({}, [*directories(CONFIG), File(SOFTWARE.config, **link)]),
+        layer({}, [*directories(CONFIG), File("Files/x", **link), HardLink(SOFTWARE.config, "Files/x")]),
+    ):
+        with pytest.raises(LayerError, match=r"config/SOFTWARE: a link, where a registry hive is to be; got SYMLINK"):
+            gather([base])
+    # Compressed by Windows, it is.
+    wof = File(SOFTWARE.config, size=len(BASE), file_attributes=0x420, reparse_data=bytes.fromhex("1700008000000000"))
+    with gather([Listed(*directories(CONFIG), (wof, BASE))]) as files:
+        assert files.view(SOFTWARE) is not None
 
 
 def test_memory_stays_small_while_hives_are_put_aside() -> None:

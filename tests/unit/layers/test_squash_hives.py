@@ -89,7 +89,8 @@ def test_all_is_merged_into_the_base_s_hive() -> None:
 
 def test_the_file_keeps_its_metadata_and_streams() -> None:
     path = f"{CONFIG}/software"
-    entry = File(path, size=len(BASE), file_attributes=0x420, reparse_data=b"wof?", creation_time=1, short_name="S~1")
+    wof = bytes.fromhex("17000080 00000000")
+    entry = File(path, size=len(BASE), file_attributes=0x420, reparse_data=wof, creation_time=1, short_name="S~1")
     above = directories(CONFIG)
     base = Listed(*above, (entry, BASE), (AlternateStream(path, "s", 1), b"x"))
     found = squash(base, layer({SOFTWARE.delta: delta(c=3)}, [Directory("Files"), Directory("Files/WINDOWS")], time=9))
@@ -356,6 +357,14 @@ def test_hives_of_a_base_layer_above_one_without(first: int) -> None:
 def test_what_can_be_no_hive_is_refused(layers: list[Listed], words: str) -> None:
     with pytest.raises(LayerError, match=words):
         squash(*layers)
+
+
+def test_a_symlink_is_no_hive() -> None:
+    link = File(SAM.config, file_attributes=0x420, reparse_data=build_link("C:\\x", False), data_stream=False)
+    base = Listed(*directories(CONFIG), link)
+    with pytest.raises(LayerError, match=f"{SAM.config}: in layer 0: a link, where a registry hive is to be"):
+        squash(base)
+    assert squash(base, Listed(), first=1) == {}
 
 
 def test_a_broken_hive_is_named() -> None:
