@@ -16,13 +16,15 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
 from ..errors import LayerError, StorageError, UsageError, WclayerError
 from ..layertar.reader import TarSource
 from ..stores.folder_source import LayerFolder
+from ..stores.host import translate
 from ..stores.rules import FILES, HIVES, UTILITY_VM, check_entry
 from ..stores.spool import Spool
 from .registry_files import RegistryFiles
@@ -94,7 +96,8 @@ class SquashedLayer:
             Spool(self._temporary) as spool,
             RegistryFiles(temporary=self._temporary) as registry,
         ):
-            hives = SquashedHives(self._layers, self._first, registry, spool)
+            again = [_Again(partial(self._entries, number)) for number in range(len(self._layers))]
+            hives = SquashedHives(again, self._first, registry, spool)
             view, rest = self._names(spool, hives)
             hives.prepare(view)
             plan = Plan(view, rest, self._first)
@@ -186,9 +189,15 @@ class SquashedLayer:
     def _entries(self, number: int) -> Iterator[Step]:
         """Those of a layer. Raises StorageError at the end if they are not the same as the first time."""
         marks = hashlib.blake2b()
-        for entry, body in self._layers[number].entries():
+        steps = self._layers[number].entries()
+        while True:
+            with _in_layer(number):
+                step = next(steps, None)
+            if step is None:
+                break
+            entry, body = step
             marks.update(_mark(entry))
-            yield entry, body
+            yield entry, None if body is None else _LayerBody(body, number, entry.path)
             if body is not None and self._reading is not None:
                 self._read += body.size
                 self._reading(self._read)
@@ -249,10 +258,46 @@ def _changed(layer: int, path: str | None) -> StorageError:
 
 
 @contextmanager
-def _in_layer(number: int) -> Iterator[None]:
-    """An error says in which layer."""
+def _in_layer(number: int, path: str | None = None) -> Iterator[None]:
+    """An error says in which layer; also one of the host, about the entry `path`."""
     try:
         yield
     except WclayerError as error:
-        error.message = f"in layer {number}: {error.message}"
+        where = f"in layer {number}: "
+        error.message = where + error.message.removeprefix(where)
         raise
+    except OSError as error:
+        found = translate(error, path or f"layer {number}")
+        found.message = f"in layer {number}: {found.message}"
+        raise found from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """A layer for those who have to look into it once more."""
+
+    entries: Callable[[], Iterator[Step]]
+    restartable: bool = True
+
+
+class _LayerBody:
+    """A body of an entry of layer `number`, whose errors say so: they are none of where it is written to."""
+
+    __slots__ = ("_body", "_number", "_path", "size")
+
+    def __init__(self, body: Body, number: int, path: str) -> None:
+        self._body = body
+        self._number = number
+        self._path = path
+        self.size = body.size
+
+    def read(self, n: int = -1, /) -> bytes:
+        with _in_layer(self._number, self._path):
+            return self._body.read(n)
+
+    def extents(self) -> Sequence[tuple[int, int]]:
+        return self._body.extents()
+
+    def chunks(self) -> Iterator[tuple[int, bytes]]:
+        with _in_layer(self._number, self._path):
+            yield from self._body.chunks()

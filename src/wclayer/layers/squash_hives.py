@@ -105,7 +105,10 @@ class SquashedHives:
             self._read_links()
 
     def _read_links(self) -> None:
-        """Put the content of those hives of the base aside that are hard links: they are to be files of their own."""
+        """Put the content of those hives of the base aside that are hard links: they are to be files of their own.
+
+        The layer is read again; whoever gives its entries sees to it that they are the same.
+        """
         links: dict[int, list[str]] = {}
         for path, name in self._base.items():
             if name.file is not None and name.file is not name:

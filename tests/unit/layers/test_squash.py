@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Sequence
@@ -470,6 +471,34 @@ class Changing(Listed):
 
     def entries(self) -> Any:
         return next(self._sources).entries()
+
+
+@pytest.mark.parametrize("reading", [1, 2])
+@pytest.mark.parametrize("path", ["layer 1", "Files/d"])
+def test_an_error_of_the_host_is_about_the_layer(path: str, reading: int, tmp_path: Path) -> None:
+    """Not about the output, nor about where things are put aside."""
+
+    def fail(n: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    class Failing(Listed):
+        readings = 0
+
+        def entries(self) -> Any:
+            self.readings += 1
+            yield from super().entries()
+            if path == "layer 1":
+                if self.readings == reading:
+                    fail(1)
+            elif reading == 1:
+                yield d(path), None
+                yield AlternateStream(path, "s", 1), StreamBody(1, fail)
+            else:
+                yield File(path, size=1), StreamBody(1, fail)
+
+    with pytest.raises(StorageError) as caught:
+        squash_layers(io.BytesIO(), [Listed(FILES), Failing(FILES, f("Files/f"))], temporary=tmp_path)
+    assert str(caught.value) == f"{path}: in layer 1: Input/output error"
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from tests.unit.layers.sources import Listed, directories, layer
 from tests.unit.regf.samples import TIME, Broken
-from wclayer.entry import AlternateStream, Directory, Entry, File, HardLink, Whiteout
-from wclayer.errors import HiveError, LayerError
+from wclayer.entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
+from wclayer.errors import HiveError, LayerError, StorageError
 from wclayer.images.access import Access
 from wclayer.layers.hives import CONFIG, CONFIG_HIVES
 from wclayer.layers.squash import SquashedLayer
@@ -283,6 +283,24 @@ def test_streams_of_a_hive_that_is_a_link() -> None:
     found = squash(base)
     assert found[f"{SAM.config}:s"][1] == found["Files/x:s"][1] == b"s"
     assert found[SAM.config][1] == found["Files/x"][1] == BASE
+
+
+@pytest.mark.parametrize("read", [2, 3, 4])
+def test_hives_that_are_links_and_change_meanwhile(read: int) -> None:
+    """The base is looked through again for them, and once more for each that was merged."""
+
+    class Changing(Listed):
+        readings = 0
+
+        def entries(self) -> Iterator[tuple[Entry, Body | None]]:
+            self.readings += 1
+            if self.readings == read:
+                return layer({"Files/y": BASE}, [HardLink(SAM.config, "Files/y")]).entries()
+            return super().entries()
+
+    base = Changing(*directories(CONFIG), (File("Files/x", size=len(BASE)), BASE), HardLink(SAM.config, "Files/x"))
+    with pytest.raises(StorageError, match="layer 0 has changed while it was read"):
+        squash(base, layer({SAM.delta: delta(c=3)}))
 
 
 # --- over the rest ------------------------------------------------------------------------
