@@ -16,6 +16,7 @@ from ..images.descriptors import Platform, check_os_version
 from ..images.one_layer import copy_layer_tar, layer_of, put_layer
 from ..images.places import parse_place
 from ..images.reading import open_image
+from ..images.writing import layer_compression
 from ..layers.exporting import export_layer_to_tar
 from ..layertar.compression import Compression
 from ..stores.folders import open_folder
@@ -107,8 +108,7 @@ def export(
     source, place = parse_place(folder), parse_place(target or "-")
     if gzip:
         compression = "gzip"
-    elif compression is None:
-        compression = "gzip" if place.is_image and place.transport != "docker-archive" else "none"
+    compression = layer_compression(place, compression) if place.is_image else compression or "none"
     with ExitStack() as stack:
         registries = stack.enter_context(registries_of(**network))
         progress = stack.enter_context(

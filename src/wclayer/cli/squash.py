@@ -19,7 +19,15 @@ from ..images.descriptors import Platform, check_os_version
 from ..images.one_layer import layer_of, put_layer
 from ..images.places import Place, parse_place
 from ..images.reading import Image, open_image
-from ..images.squashing import CREATED_BY, SquashedImage, near_layers, squash_image, squash_into_image
+from ..images.squashing import (
+    CREATED_BY,
+    SquashedImage,
+    foreign_warnings,
+    near_layers,
+    squash_image,
+    squash_into_image,
+)
+from ..images.writing import layer_compression
 from ..layers.squashing import AnyLayer, squash_layers, squash_to_folder
 from ..layertar.compression import Compression
 from ..registry.registries import Registries
@@ -125,8 +133,9 @@ def squash(
         raise UsageError("a layer folder is not compressed", got=output)
     if gzip:
         compression = "gzip"
-    elif compression is None:
-        compression = "gzip" if target.is_image and target.transport != "docker-archive" else "none"
+    compression = layer_compression(target, compression) if target.is_image else compression or "none"
+    if os_version is not None and not any(place.is_image for place in places) and (not target.is_image or target.layer):
+        raise UsageError("--os-version is for a new image, or for an index to read", got=output)
     with ExitStack() as stack:
         registries = stack.enter_context(registries_of(**network))
         at = stack.enter_context(layer_folders(reading=sources, making=(output,) if folder else ()))
@@ -150,9 +159,10 @@ def squash(
                 found = run.image(places[0], target, first=first, force=force, **tar)
             else:
                 found = run.new_image(places, target, first=first, os_version=os_version, force=force, **tar)
+            found.warnings[:0] = run.warnings
             _show(found, output, began, as_json=as_json, quiet=quiet, err=to_stdout)
             return
-        layers, runs_on = run.whole_image(places[0], first) if image else run.layers(places, os_version)
+        layers, runs_on = run.whole_image(places[0], first) if image else run.layers(places, os_version, first)
         if folder and first:
             hint = "squash into a tar, and import that with -l"
             raise UsageError("a layer over others in a layer folder", path=output, hint=hint)
@@ -176,6 +186,7 @@ def squash(
                 )
             else:
                 summary = write(stack.enter_context(open_output(output, force=force)))
+        summary.warnings[:0] = run.warnings
     if not quiet or as_json:
         print_summary("squashed", ", ".join(sources), summary, began, as_json=as_json, err=to_stdout)
 
@@ -196,6 +207,7 @@ class _Run:
         self._registries = registries
         self._choice = choice
         self.options = options
+        self.warnings: list[str] = []
 
     def image(self, source: Place, target: Place, **more: Any) -> SquashedImage:
         return squash_image(source, target, choice=self._choice, registries=self._registries, **more, **self.options)
@@ -215,10 +227,11 @@ class _Run:
     def whole_image(self, source: Place, first: int) -> tuple[list[AnyLayer], Platform]:
         """All layers of an image."""
         image = self._open(source)
+        self.warnings += foreign_warnings(image.layers[first:])
         near = near_layers(image, min(first, len(image.layers)), None, temporary_folder())
         return list(self._stack.enter_context(near)), image.platform
 
-    def layers(self, sources: list[Place], os_version: str | None) -> tuple[list[AnyLayer], Platform]:
+    def layers(self, sources: list[Place], os_version: str | None, first: int = 0) -> tuple[list[AnyLayer], Platform]:
         """The layers that are listed, and what they run on: as the first of them that is in an image."""
         layers: list[AnyLayer] = []
         runs_on: Platform | None = None
@@ -231,8 +244,10 @@ class _Run:
                 layers.append(self._at(place.text))
                 continue
             image = self._open(place)
-            number = layer_of(image, place.layer).number
-            layers.append(self._stack.enter_context(near_layers(image, 0, None, temporary_folder()))[number])
+            layer = layer_of(image, place.layer)
+            if len(layers) >= first:
+                self.warnings += foreign_warnings([layer])
+            layers.append(self._stack.enter_context(near_layers(image, 0, None, temporary_folder()))[layer.number])
             runs_on = runs_on or image.platform
         if runs_on is None and self._choice is not None and self._choice.host is not None:
             raise UsageError("--platform is for an index", hint="--os-version says what a new image runs on")

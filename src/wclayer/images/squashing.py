@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Final, cast
@@ -20,11 +20,11 @@ from .choosing import Choice
 from .compose import compose_manifest, json_bytes
 from .descriptors import CONFIG, MANIFEST, Descriptor, Platform, layer_media_type, oci_layer_type
 from .places import Place, parse_place
-from .reading import Image, open_image
+from .reading import Image, ImageLayer, open_image
 from .staging import NearBlobs, Staging
-from .writing import ImageWriter, create_image
+from .writing import ImageWriter, create_image, layer_compression
 
-__all__ = ["CREATED_BY", "SquashedImage", "near_layers", "squash_image", "squash_into_image"]
+__all__ = ["CREATED_BY", "SquashedImage", "foreign_warnings", "near_layers", "squash_image", "squash_into_image"]
 
 CREATED_BY: Final = "wclayer squash"
 _COMPRESSOR: Final = "wclayer.compressor"
@@ -55,7 +55,7 @@ def squash_image(
     *,
     first: int = 0,
     drop_utility_vm: bool = False,
-    compression: Compression = "gzip",
+    compression: Compression | None = None,
     level: int | None = None,
     choice: Choice | None = None,
     force: bool = False,
@@ -69,9 +69,9 @@ def squash_image(
     The layers below stay as they are. The config stays, but for diff_ids and history; so do the manifest's annotations,
     but for those that name a base where no layer of it is left.
 
-    first, drop_utility_vm, compression, level, progress, reading: as squash_layers has them. choice: which image of an
-    index. force: replace what is at `output`. temporary: a folder for what has to be put aside. registries: how to
-    reach places that are in one; without credentials if None.
+    first, drop_utility_vm, level, progress, reading: as squash_layers has them. compression: gzip if None; a
+    docker-archive can have none. choice: which image of an index. force: replace what is at `output`. temporary: a
+    folder for what has to be put aside. registries: how to reach places that are in one; without credentials if None.
 
     Raises what squash_layers and reading and writing images raise; then `output` has what it had before.
     """
@@ -79,6 +79,7 @@ def squash_image(
     output = output if isinstance(output, Place) else parse_place(output)
     if source.layer is not None:
         raise UsageError("a single layer, where an image is squashed", path=source.text)
+    compression = layer_compression(output, compression)
     with ExitStack() as stack:
         image = stack.enter_context(open_image(source, choice=choice, temporary=temporary, registries=registries))
         count = len(image.layers)
@@ -90,18 +91,14 @@ def squash_image(
         writer.copy([(layer.descriptor, layer.blob) for layer in rest])
         layers = stack.enter_context(near_layers(image, first, writer, temporary))
         result = SquashedImage(platform=image.platform, kept=first, squashed=count - first)
-        result.warnings = [
-            f"{layer.name} is a foreign layer, to be had from its publisher; its files are in an ordinary one now"
-            for layer in image.layers[first:]
-            if layer.descriptor.is_foreign
-        ]
+        result.warnings = foreign_warnings(image.layers[first:])
         new = _layer(
             result,
             writer,
             layers,
             first=first,
             drop_utility_vm=drop_utility_vm,
-            compression="none" if output.transport == "docker-archive" else compression,
+            compression=compression,
             level=level,
             temporary=temporary,
             progress=progress,
@@ -121,7 +118,7 @@ def squash_into_image(
     *,
     platform: Platform | None = None,
     drop_utility_vm: bool = False,
-    compression: Compression = "gzip",
+    compression: Compression | None = None,
     level: int | None = None,
     force: bool = False,
     temporary: str | os.PathLike[str] | None = None,
@@ -135,6 +132,7 @@ def squash_into_image(
     """
     output = output if isinstance(output, Place) else parse_place(output)
     check_range(len(layers), 0)
+    compression = layer_compression(output, compression)
     with create_image(output, force=force, temporary=temporary, registries=registries) as writer:
         result = SquashedImage(platform=platform or Platform(), squashed=len(layers))
         new = _layer(
@@ -143,7 +141,7 @@ def squash_into_image(
             layers,
             first=0,
             drop_utility_vm=drop_utility_vm,
-            compression="none" if output.transport == "docker-archive" else compression,
+            compression=compression,
             level=level,
             temporary=temporary,
             progress=progress,
@@ -156,6 +154,15 @@ def squash_into_image(
             "history": [_history(None, 0, len(layers))],
         }
         return _finish(result, writer, config, [new], {})
+
+
+def foreign_warnings(layers: Iterable[ImageLayer]) -> list[str]:
+    """What is to be said of those of the `layers` that are squashed."""
+    return [
+        f"{layer.name} is a foreign layer, to be had from its publisher; its files are in an ordinary one now"
+        for layer in layers
+        if layer.descriptor.is_foreign
+    ]
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeAlias
 
 from ..errors import NotFoundError, RemoteError, UsageError
+from ..layertar.compression import Compression
 from ..registry.reference import DEFAULT_TAG
 from ..registry.registries import Registries
 from .archive_writing import ArchiveTarget, DockerTarget
@@ -29,7 +30,7 @@ from .places import IMAGE_TRANSPORTS, Place, parse_place
 from .remote import RegistryTarget
 from .staging import BlobWriter, NearBlobs, Staging
 
-__all__ = ["BlobWriter", "ImageWriter", "create_image"]
+__all__ = ["BlobWriter", "ImageWriter", "create_image", "layer_compression"]
 
 Blob: TypeAlias = tuple[Descriptor, Callable[[], VerifiedBlob]]
 
@@ -149,6 +150,20 @@ class ImageWriter:
     ) -> None:
         self._target.abort()
         self._stack.close()
+
+
+def layer_compression(place: Place, wanted: Compression | None) -> Compression:
+    """How a new layer of an image at `place` is compressed: gzip if nothing is `wanted`.
+
+    Raises UsageError where the image could not keep it: a docker-archive has its layers uncompressed.
+    """
+    if place.transport != "docker-archive":
+        return wanted or "gzip"
+    if wanted not in (None, "none"):
+        raise UsageError(
+            "a docker-archive has its layers uncompressed", path=place.text, expected="no compression", got=wanted
+        )
+    return "none"
 
 
 def create_image(

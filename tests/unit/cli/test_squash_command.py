@@ -171,6 +171,20 @@ def test_warnings(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert line in out.splitlines()
 
 
+def test_a_foreign_layer(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def manifest(value: dict[str, Any]) -> None:
+        value["layers"][0]["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar"
+
+    layout(here / "foreign", [BASE_TAR, TOP_TAR], manifest=manifest)
+    for number, source in enumerate((["oci:foreign:t"], ["oci:foreign:t#0", "app"])):
+        for output in (f"out{number}.tar", f"oci:out:t{number}", f"oci:out:u{number}#0", f"out{number}/"):
+            run("squash", "--json", *source, "-o", output)
+            [warning] = json.loads(capsys.readouterr().out)["warnings"]
+            assert "#0 is a foreign layer" in warning
+        run("squash", "--json", "--from-layer", "1", *source, "-o", f"top{number}.tar")
+        assert json.loads(capsys.readouterr().out)["warnings"] == []
+
+
 # --- what is refused ----------------------------------------------------------------
 
 
@@ -196,6 +210,15 @@ def test_warnings(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["base", "nothing", "-o", "x.tar"], NotFoundError, "no such layer"),
         (["base", "app", "--platform", "windows/amd64:10.0.20348", "-o", "oci:x"], UsageError, "--platform is for"),
         (["base", "app", "--os-version", "new", "-o", "oci:x"], UsageError, "an os.version"),
+        (["base", "app", "--os-version", "10.0.20348.1", "-o", "x.tar"], UsageError, "--os-version is for a new image"),
+        (["base", "app", "--os-version", "10.0.20348.1", "-o", "x/"], UsageError, "--os-version is for a new image"),
+        (
+            ["base", "app", "--from-layer", "1", "--os-version", "10.0.20348.1", "-o", "oci:in:t#1"],
+            UsageError,
+            "--os-v",
+        ),
+        (["oci:in:t", "-z", "-o", "docker-archive:x"], UsageError, "a docker-archive has its layers uncompressed"),
+        (["base", "app", "-z", "-o", "docker-archive:x#0"], UsageError, "a docker-archive has its layers uncompressed"),
         (["app", "base", "-o", "x.tar"], UsageError, "base first"),
         (["patch.tar", "base.tar", "-o", "x.tar"], LayerError, "base first"),
         (["base", "app", "-o", "base.tar"], AlreadyExistsError, "--force"),

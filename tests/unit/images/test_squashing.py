@@ -152,6 +152,11 @@ def test_same_in_same_out(source: str, tmp_path: Path) -> None:
 def test_into_a_docker_archive(source: str, tmp_path: Path) -> None:
     out = f"docker-archive:{tmp_path / 'd.tar'}:n:t"
     assert squash_image(source, out).layer.compression == "none"
+    assert squash_image(source, out, compression="none", force=True).layer.compression == "none"
+    with pytest.raises(UsageError, match=r"d\.tar:n:t: a docker-archive has its layers uncompressed; .*got zstd"):
+        squash_image(source, out, compression="zstd", force=True)
+    with pytest.raises(UsageError, match="uncompressed"):
+        squash_into_image([tmp_path / "base.tar"], out, compression="gzip", force=True)
     assert paths(out) == [["Files", "Files/dir", "Files/g", "Files/h", "Files/l"]]
 
 
