@@ -25,7 +25,7 @@ from ..errors import LayerError, StorageError, UsageError, WclayerError
 from ..layertar.reader import TarSource
 from ..stores.folder_source import LayerFolder
 from ..stores.host import translate
-from ..stores.rules import FILES, HIVES, UTILITY_VM, check_entry
+from ..stores.rules import FILES, HIVES, UTILITY_VM, check_utility_vm
 from ..stores.spool import Spool
 from .registry_files import RegistryFiles
 from .squash_hives import BASE_FIRST, SquashedHives
@@ -183,8 +183,8 @@ class SquashedLayer:
                 path=entry.path,
                 hint=BASE_FIRST,
             )
-        if self.base and root == UTILITY_VM and isinstance(entry, Directory | File) and not self._drop_utility_vm:
-            check_entry(entry, base=True)
+        if self.base and not self._drop_utility_vm:
+            check_utility_vm(entry.path)
 
     def _entries(self, number: int) -> Iterator[Step]:
         """Those of a layer. Raises StorageError at the end if they are not the same as the first time."""

@@ -24,6 +24,7 @@ __all__ = [
     "behind_link",
     "beside_whiteout",
     "check_entry",
+    "check_utility_vm",
     "in_no_directory",
     "name_taken",
     "no_directory_yet",
@@ -80,8 +81,8 @@ def check_entry(entry: Entry, *, base: bool) -> None:
             raise LayerError("the root of a volume must be a directory", path=path)
     elif not rest and entry.reparse_data is not None:
         raise LayerError("the root of a volume must be no reparse point", path=path)
-    if root == UTILITY_VM and rest and rest != FILES and not rest.startswith("Files/") and base:
-        raise LayerError("an entry beside UtilityVM/Files", path=path, expected="UtilityVM/Files/...")
+    if base:
+        check_utility_vm(path)
     if isinstance(entry, Directory | File):
         directory = bool(entry.file_attributes & FILE_ATTRIBUTE_DIRECTORY)
         if directory != isinstance(entry, Directory):
@@ -91,6 +92,12 @@ def check_entry(entry: Entry, *, base: bool) -> None:
                 expected="0x10 (directory) " + ("set" if isinstance(entry, Directory) else "not set"),
                 got=f"{entry.file_attributes:#x}",
             )
+
+
+def check_utility_vm(path: str) -> None:
+    """Raise LayerError for what a base layer cannot have in its utility VM."""
+    if path.startswith(f"{UTILITY_VM}/") and not f"{path}/".startswith(f"{UTILITY_VM_FILES}/"):
+        raise LayerError("an entry beside UtilityVM/Files", path=path, expected="UtilityVM/Files/...")
 
 
 def _outside(path: str, root: str, base: bool) -> LayerError:
