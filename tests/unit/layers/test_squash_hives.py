@@ -276,6 +276,18 @@ def test_hives_that_are_links_become_files() -> None:
     assert found[SAM.config][1] == BASE
 
 
+def test_a_later_link_to_a_hive_gets_what_is_there() -> None:
+    """The exception from the rule that any grouping gives the same."""
+    base, upper = layer({SOFTWARE.config: BASE}), layer({SOFTWARE.delta: delta(c=3)})
+    link = Listed(Directory("Files"), HardLink("Files/l", SOFTWARE.config))
+    assert squash(base, upper, link)["Files/l"][1] == BASE
+    made = squash(base, upper)
+    grouped = Listed(*(entry if data is None else (entry, data) for entry, data in made.values()))
+    found = squash(grouped, link)
+    assert found["Files/l"][0] == HardLink("Files/l", SOFTWARE.config)
+    assert numbers(found) == {"a": 1, "b": 1, "c": 3}
+
+
 def test_streams_of_a_hive_that_is_a_link() -> None:
     above = directories(CONFIG)
     stream = AlternateStream("Files/x", "s", 1), b"s"
