@@ -27,7 +27,8 @@ test: $(STAMP) lint
 
 # The real programs that tests/compat compares with (Debian and its kin; needs root).
 test-tools:
-	apt-get install --yes --no-install-recommends git libarchive-tools libhivex-bin libregf-utils libwin-hivex-perl reglookup ntfs-3g rsync tar wimtools \
+	apt-get install --yes --no-install-recommends git libarchive-tools libhivex-bin libregf-utils libwin-hivex-perl reglookup rsync tar \
+		fdisk mount ntfs-3g qemu-utils util-linux wimtools \
 		containerd golang-github-opencontainers-image-spec-dev skopeo umoci \
 		apache2-utils docker-registry openssl podman
 
@@ -47,6 +48,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.registry
 	$(BIN)/python -m benchmarks.hives
+	$(BIN)/python -m benchmarks.ntfs
 
 clean:
 	rm -rf $(VENV) benchmarks/data build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -53,7 +53,7 @@ def create(
       wclayer disk create --size 512M --bare --label layers bare.img
       wclayer import -i layer.tar.gz disk:layers.img//nanoserver
       wclayer import -l disk:layers.img//nanoserver -i app.tar.gz disk:layers.img//app
-      wclayer export -o layer.tar disk:layers.img//nanoserver
+      wclayer export -o again.tar disk:layers.img//nanoserver
     """
     part = create_disk(image, parse_size(size), partition=not bare, label=label, force=force)
     if as_json:
