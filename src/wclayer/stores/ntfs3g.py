@@ -30,6 +30,7 @@ from typing import Any, Final
 from ..entry import Directory, ExtendedAttribute, File
 from ..errors import FormatError
 from ..win32.attributes import (
+    FILE_ATTRIBUTE_ARCHIVE,
     FILE_ATTRIBUTE_DIRECTORY,
     FILE_ATTRIBUTE_NORMAL,
     FILE_ATTRIBUTE_REPARSE_POINT,
@@ -148,11 +149,16 @@ class NtfsFiles:
             raise OSError(errno.EIO, "ntfs-3g gave attributes or times of another size") from None
         return number, (creation, access, write, change)
 
-    def live(self, host: bytes) -> Live:
-        """All that the volume holds. Raises MetadataError for what cannot be right."""
+    def live(self, host: bytes, found: os.stat_result, *, object_id: bool = True) -> Live:
+        """All that the volume holds; found: what lstat says. Raises MetadataError for what cannot be right.
+
+        object_id: ask for that too. The driver writes a line to the system's log for each object without one.
+        """
         attributes, times = self.basics(host)
         reparse = self.get(host, b"system.ntfs_reparse_data") if attributes & FILE_ATTRIBUTE_REPARSE_POINT else None
-        short = self.get(host, b"system.ntfs_dos_name", _SILENT | {errno.EMLINK, errno.EPERM})
+        short = None
+        if found.st_nlink > 1 or attributes & FILE_ATTRIBUTE_DIRECTORY:  # a short name counts as one
+            short = self.get(host, b"system.ntfs_dos_name", _SILENT | {errno.EMLINK, errno.EPERM})
         name = host.rpartition(b"/")[2]
         return Live(
             attributes,
@@ -160,7 +166,7 @@ class NtfsFiles:
             self.get(host, b"system.ntfs_acl") or None,
             parse_ea_list(self.get(host, b"system.ntfs_ea") or b""),
             reparse or None,
-            self.get(host, b"system.ntfs_object_id") or None,
+            (self.get(host, b"system.ntfs_object_id") or None) if object_id else None,
             # A name that is itself a valid short one has no other.
             decode_wtf8(short) if short and short != name else None,
         )
@@ -173,7 +179,11 @@ class NtfsFiles:
     # --- writing ----------------------------------------------------------------
 
     def dress(self, host: bytes, entry: Directory | File) -> set[str]:
-        """Give a new object what it needs first; the names of the fields that the driver does not hold."""
+        """Give a new object, whose streams are there already, all metadata but what a directory gets in the end.
+
+        Returns the names of the fields that the driver does not hold. In this order: a short name before any further
+        name, which is in the way; reparse data after the streams, and last the times.
+        """
         unheld: set[str] = set()
         if not self._set_descriptor(host, entry):
             unheld.add("descriptor")
@@ -181,16 +191,12 @@ class NtfsFiles:
         for field, name, value in (
             ("extended attributes", b"system.ntfs_ea", _ea_list(entry)),
             ("object ID", b"system.ntfs_object_id", entry.object_id),
-            ("short name", b"system.ntfs_dos_name", short_name),  # before any further name, which is in the way
+            ("short name", b"system.ntfs_dos_name", short_name),
         ):
             if value is not None and not self._held(host, name, value):
                 unheld.add(field)
-        return unheld
-
-    def finish(self, host: bytes, entry: Directory | File) -> set[str]:
-        """Give it the rest, after its streams: they cannot be made beside reparse data, and change attributes."""
-        unheld: set[str] = set()
-        if isinstance(entry, File):
+        # The driver gives ARCHIVE to new files.
+        if isinstance(entry, File) and entry.file_attributes & _SETTABLE != FILE_ATTRIBUTE_ARCHIVE:
             self.set_attributes(host, entry.file_attributes)
         if entry.reparse_data is not None and not self._held(host, b"system.ntfs_reparse_data", entry.reparse_data):
             unheld.add("reparse data")
@@ -199,7 +205,8 @@ class NtfsFiles:
         if entry.reparse_data is not None or entry.file_attributes & FILE_ATTRIBUTE_SYSTEM:
             with suppress(OSError):
                 self._root.lstat(host)  # it may be shown as something else now: see above
-        self.set_times(host, (entry.creation_time, entry.last_access_time, entry.last_write_time, entry.change_time))
+        if isinstance(entry, File):
+            self.set_times(host, times_of(entry))
         return unheld
 
     def finish_directory(self, host: bytes, attributes: int, times: Times) -> None:
@@ -222,7 +229,6 @@ class NtfsFiles:
     def dress_new(self, host: bytes, entry: Directory | File) -> None:
         """Give what was made beside a layer's own entries the metadata of `entry`."""
         self.dress(host, entry)
-        self.finish(host, entry)
         if isinstance(entry, Directory):
             self.finish_directory(host, entry.file_attributes, times_of(entry))
 
@@ -231,7 +237,7 @@ class NtfsFiles:
 
         Its creation time stays; object ID and short name are in the way until it is gone.
         """
-        live = self.live(source)
+        live = self.live(source, self._root.lstat(source), object_id=False)
         creation, (_, access, write, change) = live.times[0], self.basics(target)[1]
         for name in self.streams(source):
             stream = encode_wtf8(name)

@@ -34,6 +34,8 @@ _PARENT: Final = re.compile(rb"\tParent directory:\t+ (\d+) ")
 _NAMESPACE: Final = re.compile(rb"\tNamespace:\t+ (\S+)")
 _FILE_NAME: Final = re.compile(rb"\tFilename:\t+ '(.*)'")
 _RUN: Final = re.compile(rb"\t\t\t0x([0-9a-f]+)\t+(\S+)\t+0x([0-9a-f]+)")
+_MORE: Final = re.compile(rb"Dumping attribute \$INDEX_ALLOCATION ")
+_ENTRIES: Final = re.compile(rb"\tIndex entries total:\t (\d+)")
 _LOCKED: Final = b"temporarily unavailable"
 # The programs' own locale is a parameter of theirs: names are shown in it.
 _ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
@@ -129,6 +131,17 @@ class RawVolume:
                         offset = result.pop()[0]
                     result.append((offset, end - offset))
         return tuple(result) if holes else None
+
+    def has_object_ids(self, path: str) -> bool:
+        """Does any file have an object ID? True where that cannot be found out.
+
+        They are in the index $O of $Extend/$ObjId, whose last entry is none.
+        """
+        try:
+            with self._running(path, "ntfsinfo", b"--verbose", b"--file", b"/$Extend/$ObjId") as lines:
+                return any(_MORE.match(line) or ((n := _ENTRIES.match(line)) and int(n[1]) > 1) for line in lines)
+        except (UnsupportedError, StorageError):
+            return True
 
     def short_name(self, inode: int, path: str) -> ShortName | None:
         """The short name of the file with that number; the driver does not tell it where a file has several names."""

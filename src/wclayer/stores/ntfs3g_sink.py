@@ -43,7 +43,6 @@ class Ntfs3gSink(FolderSink):
         force: bool = False,
     ) -> None:
         self._unheld: Counter[str] = Counter()
-        self._new: set[str] = set()  # what the volume does not hold of the entry that was last made
         self._opaque: dict[bytes, int] = {}  # directories whose content the driver does not show, and their tags
         super().__init__(target, parents=parents, parent_diff_ids=parent_diff_ids, force=force)
 
@@ -85,15 +84,12 @@ class Ntfs3gSink(FolderSink):
 
     def _make_directory(self, entry: Directory, host: bytes) -> int:
         self._root.mkdir(host)
-        self._new = self._files.dress(host, entry)
         if entry.reparse_data is not None and not is_name_surrogate(tag := reparse_tag(entry.reparse_data)):
             self._opaque[host] = tag
         return 0
 
     def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
-        made = self._write(host, entry.path, entry, body, extra)
-        self._new = self._files.dress(host, entry)
-        return made
+        return self._write(host, entry.path, entry, body, extra)
 
     def _make_stream(self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]) -> Made:
         host = b"%b:%b" % (owner, encode_wtf8(entry.name))
@@ -110,7 +106,7 @@ class Ntfs3gSink(FolderSink):
 
     def _finish(self, owner: Owner) -> None:
         entry = owner.entry
-        unheld = self._new | self._files.finish(owner.host, entry)
+        unheld = self._files.dress(owner.host, entry)
         if unheld:
             self._record.add_extra(owner.id, UNHELD, ",".join(sorted(unheld)).encode())
         if unheld_attributes(entry):

@@ -65,6 +65,7 @@ class Ntfs3gLayer(LayerFolder):
         self._files = NtfsFiles(self._root)
         self._raw = RawVolume(volume.device)
         self._lost = 0  # short names
+        self._object_ids = self._raw.has_object_ids(self.path)
 
     # --- one entry ------------------------------------------------------------
 
@@ -72,7 +73,7 @@ class Ntfs3gLayer(LayerFolder):
         root = None if node.row is None else self._root_row(node.row)
         if links is not None and (first := links.seen(node.found)) is not None:
             return self._further_name(node, root, first), None
-        live = self._files.live(node.host)
+        live = self._files.live(node.host, node.found, object_id=self._object_ids)
         recorded = self._recorded_entry(root, node.path, live)
         if recorded is None or root is None:
             root = None
