@@ -45,7 +45,10 @@ def layer_folders(
     with contextlib.ExitStack() as stack:
         for key, write in writable.items():
             mounts[key] = stack.enter_context(mounted_volume(*key, writable=write))
-        shown = {mounts[_key(place)]: place.text.partition("//")[0] for place in disks.values()}
+        shown = {
+            mounts[_key(place)]: ":".join(("disk", place.path, *filter(None, [place.reference])))
+            for place in disks.values()
+        }
         paths = {text: inside(mounts[_key(place)], place.inside or "", shown=text) for text, place in disks.items()}
         token = _MOUNTED.set({**_MOUNTED.get(), **shown})
         try:

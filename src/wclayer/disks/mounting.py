@@ -43,13 +43,18 @@ __all__ = ["inside", "mounted_volume"]
 
 # ntfs-3g ends with 0 when it goes on in the background; descriptors that it inherits stay open until it is done.
 _SCRIPT: Final = """
-trap '' HUP INT TERM
+trap '' HUP INT TERM PIPE
 ntfs-3g -o "$1" "$2" "$3"
 code=$?
 echo $code
 if [ $code = 0 ]; then
     read -r _
-    umount "$3" || umount -l "$3"
+    if umount "$3"; then
+        echo 0
+    else
+        echo busy
+        umount -l "$3"
+    fi
 fi
 rmdir "$3"
 """
@@ -57,15 +62,26 @@ _PROGRAMS: Final = ("ntfs-3g", "ntfs-3g.probe", "ntfsinfo", "umount")
 _DIRTY: Final = re.compile(rb"Volume Flags: .*\bDIRTY\b")
 _CLONE_NEWNS: Final = 0x00020000
 _MS_REC_SLAVE: Final = 0x4000 | 0x80000  # what others mount is seen, what we mount is not
-_SECONDS: Final = 600  # for all that is to be written before the volume is unmounted
-# Exit codes of ntfs-3g and ntfs-3g.probe (ntfs-3g/src/ntfs-3g_common.h, libntfs-3g's volume.h).
-_NOT_NTFS: Final = 12
-_CORRUPT: Final = 13
-_HIBERNATED: Final = 14
+_SECONDS: Final = 600  # for all that the driver has to write yet
 _UNCLEAN: Final = 15
-_LOCKED: Final = 16
-_NO_PRIVILEGE: Final = 19
-_FUSE: Final = 21
+# What the exit codes of ntfs-3g and ntfs-3g.probe mean (ntfs-3g's man page, and libntfs-3g's volume.h), and what to do.
+_FAILURES: Final[dict[int, tuple[type[WclayerError], str, str]]] = {
+    12: (DiskError, "no NTFS volume", "`wclayer disk create` makes one"),
+    13: (DiskError, "a damaged NTFS volume", "attach the disk to Windows and run chkdsk /f"),
+    14: (
+        DiskError,
+        "the volume of a Windows that hibernates, or was shut down by its fast start",
+        "start that Windows, and shut it down with: shutdown /s /t 0",
+    ),
+    _UNCLEAN: (DiskError, "a volume that was not unmounted cleanly", "attach the disk to Windows and run chkdsk /f"),
+    16: (StorageError, "the volume is in use by another program", "unmount it there first"),
+    19: (AccessError, "ntfs-3g lacks the right to mount the volume", "run as root"),
+    21: (
+        UnsupportedError,
+        "FUSE does not work here",
+        "in a container: --device /dev/fuse --cap-add SYS_ADMIN, and no AppArmor profile that forbids mounts",
+    ),
+}
 
 
 @contextlib.contextmanager
@@ -198,7 +214,8 @@ def _mounted(device: str, path: str, writable: bool) -> Iterator[str]:
                 yield place
             finally:
                 shell.stdin.close()
-                ended = bool(select.select([life], [], [], _SECONDS)[0])
+                # Busy: the driver goes on until the last has closed what it has open there.
+                ended = shell.stdout.readline().strip() == b"0" and bool(select.select([life], [], [], _SECONDS)[0])
         if not ended:
             raise StorageError("the volume is in use, and was not unmounted", path=path)
 
@@ -217,31 +234,6 @@ def _take_namespace(path: str) -> None:
 def _failure(code: int, said: bytes, path: str) -> WclayerError:
     """What ntfs-3g's exit code and words mean."""
     text = said.decode("utf-8", "replace").strip().splitlines()
-    if code == _NOT_NTFS:
-        return DiskError("no NTFS volume", path=path, hint="`wclayer disk create` makes one")
-    if code == _CORRUPT:
-        return DiskError("a damaged NTFS volume", path=path, hint="attach the disk to Windows and run chkdsk /f")
-    if code == _HIBERNATED:
-        return DiskError(
-            "the volume of a Windows that hibernates (or was shut down by its fast start)",
-            path=path,
-            hint="start that Windows, and shut it down with: shutdown /s /t 0",
-        )
-    if code == _UNCLEAN:
-        return DiskError(
-            "a volume that was not unmounted cleanly",
-            path=path,
-            hint="attach the disk to Windows and run chkdsk /f",
-        )
-    if code == _LOCKED:
-        return StorageError("the volume is in use by another program", path=path, hint="unmount it there first")
-    if code == _NO_PRIVILEGE:
-        return AccessError("ntfs-3g lacks the right to mount the volume", path=path, hint="run as root")
-    if code == _FUSE:
-        return UnsupportedError(
-            "FUSE does not work here",
-            path=path,
-            got=text[-1] if text else None,
-            hint="in a container: --device /dev/fuse --cap-add SYS_ADMIN, and no AppArmor profile that forbids mounts",
-        )
-    return StorageError("ntfs-3g cannot mount the volume", path=path, got=text[-1] if text else f"exit code {code}")
+    cls, message, hint = _FAILURES.get(code, (StorageError, "ntfs-3g cannot mount the volume", None))
+    got = None if cls is DiskError or not text else text[-1]
+    return cls(message, path=path, got=got, hint=hint)
