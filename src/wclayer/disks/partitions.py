@@ -101,7 +101,11 @@ def partitions(file: BinaryIO, path: str) -> list[Partition]:
     path: for errors. Raises DiskError for a damaged table.
     """
     size = file.seek(0, os.SEEK_END)
-    return _gpt(file, path, size) or _mbr(_read(file, 0, 512))
+    front = _read(file, 0, 512)
+    primary = _mbr(front)
+    if primary and not _is_protected(front):
+        return primary  # a GPT beside it is left over from an older table
+    return _gpt(file, path, size) or primary
 
 
 def _check_inside(part: Partition, size: int, path: str) -> None:
@@ -137,6 +141,8 @@ def _gpt(file: BinaryIO, path: str, size: int) -> list[Partition]:
             raise DiskError("a partition table (GPT) that cannot be right", path=path)
         whole = head[:16] + bytes(4) + head[20:length]
         table = _read(file, start * sector, count * each) if start * sector < size else b""
+        if len(table) != count * each:
+            raise DiskError("a partition table (GPT) that is cut off", path=path)
         if zlib.crc32(whole) != checksum or zlib.crc32(table) != entries_sum:
             raise DiskError(
                 "a partition table (GPT) whose checksum is wrong", path=path, hint="sgdisk --verify says more"
@@ -148,6 +154,11 @@ def _gpt(file: BinaryIO, path: str, size: int) -> list[Partition]:
                 found.append(Partition(number + 1, first * sector, (last - first + 1) * sector))
         return found
     return []
+
+
+def _is_protected(front: bytes) -> bool:
+    """Does an MBR leave the disk to a GPT?"""
+    return any(front[at + 4] == _PROTECTIVE for at in range(446, 510, 16))
 
 
 def _mbr(front: bytes) -> list[Partition]:
