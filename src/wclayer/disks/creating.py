@@ -19,9 +19,10 @@ __all__ = ["create_disk", "parse_size"]
 _SIZE: Final = re.compile(r"([0-9]{1,15})([KMGT]?)(i?B)?", re.ASCII | re.IGNORECASE)
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _LEAST: Final = 16 << 20  # bytes
+_MOST: Final = 16 << 40  # 2**32 clusters of 4096 bytes
 _SECTOR: Final = 512
 _START: Final = 2048  # sectors before the first partition, as Windows leaves them
-_MAX_LABEL: Final = 32  # characters
+_MAX_LABEL: Final = 32  # UTF-16 units
 _BASIC_DATA: Final = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"  # the type of Windows' partitions
 
 
@@ -30,9 +31,13 @@ def parse_size(text: str) -> int:
     found = _SIZE.fullmatch(text)
     if found is None:
         raise UsageError("a size", expected="a number with K, M, G or T", got=text)
-    size = int(found[1]) * _UNITS[found[2].upper()]
-    if size < _LEAST or size % _SECTOR:
-        raise UsageError("a size", expected=f"at least {_LEAST >> 20}M, in sectors of {_SECTOR} bytes", got=text)
+    return _checked(int(found[1]) * _UNITS[found[2].upper()], text)
+
+
+def _checked(size: int, shown: object) -> int:
+    if not _LEAST <= size <= _MOST or size % _SECTOR:
+        expected = f"at least {_LEAST >> 20}M and at most {_MOST >> 40}T, in sectors of {_SECTOR} bytes"
+        raise UsageError("a size", expected=expected, got=shown)
     return size
 
 
@@ -42,12 +47,19 @@ def create_disk(
     """Make the raw disk image `path` of `size` bytes with an empty NTFS volume; it takes the space of what is in it.
 
     partition: with a GPT and one partition, as Windows expects of a disk; otherwise the image is the volume. label: the
-    volume's. force: replace a file. Returns where the volume is. Raises UsageError, AlreadyExistsError, NotFoundError,
-    UnsupportedError where mkntfs or sfdisk is missing, StorageError; then there is no image.
+    volume's. force: replace a file. Returns where the volume is. Raises UsageError for such a size, InexpressibleError
+    for such a label, AlreadyExistsError, NotFoundError, UnsupportedError where mkntfs or sfdisk is missing,
+    StorageError; then there is no image.
     """
-    if len(label) > _MAX_LABEL or "\0" in label:
-        raise InexpressibleError("a volume label too long", expected=f"at most {_MAX_LABEL} characters", got=label)
     shown = os.fspath(path)
+    _checked(size, size)
+    units = label.encode("utf-16-le", "surrogatepass")
+    if len(units) > 2 * _MAX_LABEL:
+        raise InexpressibleError(
+            "a volume label too long", path=shown, expected=f"at most {_MAX_LABEL} characters of UTF-16", got=label
+        )
+    if "\0" in label or units.decode("utf-16-le", "ignore") != label:
+        raise InexpressibleError("a volume label with what is no character", path=shown, got=label)
     mkntfs, sfdisk = find_program("mkntfs", shown), find_program("sfdisk", shown) if partition else ""
     with partial_file(shown, force=force) as file, host_errors(shown):
         file.truncate(size)
