@@ -114,7 +114,7 @@ def mounted_volume(
 def inside(root: str, path: str, *, shown: str) -> str:
     """The host path of `path` in the volume mounted at `root`: of folders alone, as far as they are there.
 
-    shown: for errors. Raises ConfinementError for a path that leads out, or through a link.
+    shown: for errors. Raises ConfinementError for a path that leads out, or through a link, and the host's errors.
     """
     at = root
     for name in path.split("/"):
@@ -123,7 +123,7 @@ def inside(root: str, path: str, *, shown: str) -> str:
         if name == ".." or "\0" in name or ":" in name:
             raise ConfinementError("a path that would leave the volume", path=shown)
         at = os.path.join(at, name)
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with host_errors(shown), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if stat.S_ISLNK(os.lstat(at).st_mode):
                 raise ConfinementError("a link on the way, where a folder must be", path=shown, got=name)
     return f"{root}/{path}" if path else root  # two slashes in it stay
@@ -147,16 +147,16 @@ def _check_host(path: str) -> None:
 @contextlib.contextmanager
 def _locked(path: str, writable: bool) -> Iterator[BinaryIO]:
     """The image, opened, and kept from others who mount it so."""
-    if os.path.isdir(path):
-        raise DiskError("no disk image", path=path, expected="a file or block device", got="a folder")
     try:
         with host_errors(path):
+            mode = os.stat(path).st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):  # before a pipe is opened, which would take its time
+                got = "a folder" if stat.S_ISDIR(mode) else None
+                raise DiskError("no disk image", path=path, expected="a file or block device", got=got)
             file: BinaryIO = open(path, "r+b") if writable else open(path, "rb")
     except NotFoundError:
         raise NotFoundError("no such disk image", path=path, hint="`wclayer disk create` makes one") from None
     with file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and not stat.S_ISBLK(os.fstat(file.fileno()).st_mode):
-            raise DiskError("no disk image", path=path, expected="a file or block device")
         if sys.platform != "win32":
             try:
                 fcntl.flock(file, (fcntl.LOCK_EX if writable else fcntl.LOCK_SH) | fcntl.LOCK_NB)
