@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Final
@@ -14,6 +15,7 @@ from ..images.places import Place, parse_place
 
 __all__ = ["layer_folders", "named"]
 
+_NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 # Where disks are mounted now, and their names.
 _MOUNTED: Final[ContextVar[dict[str, str]]] = ContextVar("mounted", default={})  # noqa: B039 # never changed
 
@@ -45,10 +47,7 @@ def layer_folders(
     with contextlib.ExitStack() as stack:
         for key, write in writable.items():
             mounts[key] = stack.enter_context(mounted_volume(*key, writable=write))
-        shown = {
-            mounts[_key(place)]: ":".join(("disk", place.path, *filter(None, [place.reference])))
-            for place in disks.values()
-        }
+        shown = {mounts[_key(place)]: _disk(place) for place in disks.values()}
         paths = {text: inside(mounts[_key(place)], place.inside or "", shown=text) for text, place in disks.items()}
         token = _MOUNTED.set({**_MOUNTED.get(), **shown})
         try:
@@ -66,12 +65,17 @@ def _key(place: Place) -> tuple[str, int | None]:
     """The disk of a place, and its partition."""
     number: int | None = None
     if place.reference is not None:
-        if not (place.reference.isascii() and place.reference.isdigit()):
+        if _NUMBER.fullmatch(place.reference) is None:
             raise UsageError("the number of a partition", path=place.text, got=place.reference)
         number = int(place.reference)
     if place.layer is not None:
         raise UsageError("a disk image has no layers by number", path=place.text, expected=f"disk:{place.path}//FOLDER")
     return os.path.realpath(place.path), number
+
+
+def _disk(place: Place) -> str:
+    """The text of a place up to what follows its `//`; two slashes at the beginning are the image's own."""
+    return place.text if place.inside is None else place.text.removesuffix(f"//{place.inside}")
 
 
 def named(text: str) -> str:
