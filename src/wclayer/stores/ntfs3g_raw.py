@@ -29,13 +29,16 @@ __all__ = ["RawBody", "RawVolume", "ShortName"]
 
 _CLUSTER: Final = re.compile(rb"\tCluster Size: (\d+)")
 _ATTRIBUTE: Final = re.compile(rb"Dumping attribute (\$\w+) ")
+_NAME_LENGTH: Final = re.compile(rb"\tName length:\t+ (\d+) ")
 _NAME: Final = re.compile(rb"\tAttribute name:\t+ '(.*)'")
+_FLAGS: Final = re.compile(rb"\tAttribute flags:\t+ 0x([0-9a-f]+)")
 _PARENT: Final = re.compile(rb"\tParent directory:\t+ (\d+) ")
 _NAMESPACE: Final = re.compile(rb"\tNamespace:\t+ (\S+)")
 _FILE_NAME: Final = re.compile(rb"\tFilename:\t+ '(.*)'")
 _RUN: Final = re.compile(rb"\t\t\t0x([0-9a-f]+)\t+(\S+)\t+0x([0-9a-f]+)")
 _MORE: Final = re.compile(rb"Dumping attribute \$INDEX_ALLOCATION ")
 _ENTRIES: Final = re.compile(rb"\tIndex entries total:\t (\d+)")
+_COMPRESSED: Final = 0x00FF  # ATTR_COMPRESSION_MASK
 _LOCKED: Final = b"temporarily unavailable"
 # The programs' own locale is a parameter of theirs: names are shown in it.
 _ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
@@ -196,12 +199,20 @@ class RawVolume:
 
 
 def _runs(lines: BinaryIO, stream: bytes) -> Iterator[tuple[int, int, bool]]:
-    """The (first cluster, clusters, is a hole) of one $DATA attribute in what ntfsinfo prints, in their order."""
-    inside, name = False, b""
+    """The (first cluster, clusters, is a hole) of one $DATA attribute in what ntfsinfo prints, in their order.
+
+    None of a compressed one, where what looks like a hole is what compression has saved.
+    """
+    inside = False
+    name: bytes | None = b""  # None: not known, as one of several lines is
     for line in lines:
         if (attribute := _ATTRIBUTE.match(line)) is not None:
-            inside, name = attribute[1] == b"$DATA", b""
+            inside = attribute[1] == b"$DATA"
+        elif inside and (length := _NAME_LENGTH.match(line)) is not None:
+            name = None if int(length[1]) else b""
         elif inside and (found := _NAME.match(line)) is not None:
             name = found[1]
+        elif inside and (flags := _FLAGS.match(line)) is not None:
+            inside = not int(flags[1], 16) & _COMPRESSED
         elif inside and name == stream and (run := _RUN.match(line)) is not None:
             yield int(run[1], 16), int(run[3], 16), not run[2].startswith(b"0x")
