@@ -334,6 +334,11 @@ def merged(recorded: Directory | File, live: Live, unheld: set[str]) -> Director
     """
     changes: dict[str, Any] = {}
     attributes = _attributes(recorded.file_attributes, live.attributes, directory=isinstance(recorded, Directory))
+    if "reparse data" not in unheld and recorded.reparse_data != live.reparse_data:
+        changes["reparse_data"] = live.reparse_data
+        attributes &= ~(FILE_ATTRIBUTE_REPARSE_POINT | FILE_ATTRIBUTE_NORMAL)
+        attributes |= 0 if live.reparse_data is None else FILE_ATTRIBUTE_REPARSE_POINT
+        attributes = attributes or FILE_ATTRIBUTE_NORMAL
     if attributes != recorded.file_attributes:
         changes["file_attributes"] = attributes
     if recorded.creation_time not in (None, live.times[0]):
@@ -345,8 +350,6 @@ def merged(recorded: Directory | File, live: Live, unheld: set[str]) -> Director
         changes["security_descriptor"] = live.descriptor
     if "extended attributes" not in unheld and recorded.extended_attributes != live.extended_attributes:
         changes["extended_attributes"] = live.extended_attributes
-    if "reparse data" not in unheld and recorded.reparse_data != live.reparse_data:
-        changes["reparse_data"] = live.reparse_data
     if "object ID" not in unheld and _padded(recorded.object_id) != live.object_id:
         changes["object_id"] = live.object_id
     # The short name of a file with several names is not to be had.
