@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,14 +109,19 @@ def _mount(folder: bytes) -> tuple[bytes | None, set[str]]:
     finally:
         os.close(fd)
     with open(_MOUNTS, "rb") as lines:
-        for line in lines:
-            before, _, after = line.rstrip(b"\n").partition(b" - ")
-            fields = before.split(b" ")
-            if fields[0] == number:
-                _, device, more = after.split(b" ")[:3]
-                path = _ESCAPED.sub(lambda code: bytes([int(code[1], 8)]), device)
-                options = {*fields[5].decode().split(","), *more.decode().split(",")}
-                return path if path.startswith(b"/") else None, options
+        return _mount_of(lines, number)
+
+
+def _mount_of(lines: Iterable[bytes], number: bytes) -> tuple[bytes | None, set[str]]:
+    """The device and the options of the mount of that number in a mountinfo (proc(5))."""
+    for line in lines:
+        before, _, after = line.rstrip(b"\n").partition(b" - ")
+        fields = before.split(b" ")
+        if fields[0] == number:
+            _, device, more = after.split(b" ")[:3]
+            path = _ESCAPED.sub(lambda code: bytes([int(code[1], 8)]), device)
+            options = {*os.fsdecode(fields[5]).split(","), *os.fsdecode(more).split(",")}
+            return path if path.startswith(b"/") else None, options
     return None, {"noatime"}  # a mount that is not to be seen from here
 
 
