@@ -52,6 +52,8 @@ def mounted(image: Path, *, readonly: bool = False, options: str = OPTIONS) -> I
             )
         finally:
             os.close(theirs)
+        if done.returncode:
+            place.rmdir()
         assert done.returncode == 0, f"ntfs-3g did not mount:\n{done.stderr.decode('utf-8', 'replace')}"
         try:
             yield place
