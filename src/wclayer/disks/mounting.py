@@ -234,6 +234,7 @@ def _take_namespace(path: str) -> None:
 def _failure(code: int, said: bytes, path: str) -> WclayerError:
     """What ntfs-3g's exit code and words mean."""
     text = said.decode("utf-8", "replace").strip().splitlines()
-    cls, message, hint = _FAILURES.get(code, (StorageError, "ntfs-3g cannot mount the volume", None))
-    got = None if cls is DiskError or not text else text[-1]
-    return cls(message, path=path, got=got, hint=hint)
+    if code not in _FAILURES:
+        return StorageError("ntfs-3g cannot mount the volume", path=path, got=text[-1] if text else f"exit code {code}")
+    cls, message, hint = _FAILURES[code]
+    return cls(message, path=path, got=text[-1] if text and cls is not DiskError else None, hint=hint)
