@@ -34,6 +34,8 @@ from wclayer.errors import (
 )
 from wclayer.stores.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
 from wclayer.stores.folder_source import LayerFolder
+from wclayer.stores.ntfs3g_source import Ntfs3gLayer
+from wclayer.stores.ntfs3g_volume import Volume
 from wclayer.win32.reparse import build_link
 from wclayer.win32.sddl import parse_sddl
 
@@ -495,3 +497,29 @@ def test_a_folder_that_came_to_a_volume(mount: Path, tmp_path: Path) -> None:
     subprocess.run([tool("cp"), "-a", tmp_path / "layer", mount / "copy"], check=True)
     assert exported(mount / "copy") == tar
     assert status(mount / "copy") == []
+
+
+def test_short_names_of_files_with_several_names(volume: Path) -> None:
+    """Made by others: the first name's comes back, another's is counted, and so are those that cannot be read."""
+    with ntfs.mounted(volume) as place:
+        (place / "layer/Files").mkdir(parents=True)
+        for first, short, second in (
+            ("a long name", b"ALONGN~1", "further"),
+            ("z long name", b"ZLONGN~1", "a further"),
+        ):
+            path = place / "layer/Files" / first
+            path.write_bytes(b"x")
+            set_xattr(os.fsencode(path), "system.ntfs_dos_name", short)
+            (place / "layer/Files" / second).hardlink_to(path)
+        output = io.BytesIO()
+        assert export_layer_to_tar(output, place / "layer").warnings == [
+            "1 short names of hard links, which no layer can hold, left out"
+        ]
+    names = {entry.path: entry.short_name for entry, _, _ in items_of(output.getvalue()) if isinstance(entry, File)}
+    assert names == {"Files/a long name": "ALONGN~1", "Files/a further": None}
+    with (
+        ntfs.mounted(volume, readonly=True) as place,
+        Ntfs3gLayer(place / "layer", volume=Volume(device=None)) as layer,
+    ):
+        assert len(list(layer.entries())) == 5
+        assert layer.warnings == ["2 files with several names: ntfs-3g does not tell their short names"]

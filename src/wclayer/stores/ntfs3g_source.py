@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink
-from ..errors import InexpressibleError
+from ..errors import InexpressibleError, StorageError, UnsupportedError
 from ..win32.attributes import FILE_ATTRIBUTE_ENCRYPTED, FILE_ATTRIBUTE_REPARSE_POINT, FILE_ATTRIBUTE_SPARSE_FILE
 from ..win32.names import encode_wtf8, upcase
 from ..win32.reparse import is_name_surrogate, reparse_tag, tag_name
@@ -64,7 +64,7 @@ class Ntfs3gLayer(LayerFolder):
         super().__init__(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
         self._files = NtfsFiles(self._root)
         self._raw = RawVolume(volume.device)
-        self._lost = 0  # short names
+        self._lost = self._untold = 0  # short names
         self._object_ids = self._raw.has_object_ids(self.path)
 
     # --- one entry ------------------------------------------------------------
@@ -109,7 +109,11 @@ class Ntfs3gLayer(LayerFolder):
 
     def _short_name(self, node: Node) -> str | None:
         """The short name of a file with several names, if it is that of this one."""
-        found = self._raw.short_name(node.found.st_ino, node.path)
+        try:
+            found = self._raw.short_name(node.found.st_ino, node.path)
+        except (UnsupportedError, StorageError):
+            self._untold += 1
+            return None
         if found is None:
             return None
         directory, _, name = node.host.rpartition(b"/")
@@ -120,7 +124,12 @@ class Ntfs3gLayer(LayerFolder):
 
     @property
     def warnings(self) -> list[str]:
-        return [f"{self._lost:,} short names of hard links, which no layer can hold, left out"] if self._lost else []
+        result = []
+        if self._lost:
+            result.append(f"{self._lost:,} short names of hard links, which no layer can hold, left out")
+        if self._untold:
+            result.append(f"{self._untold:,} files with several names: ntfs-3g does not tell their short names")
+        return result
 
     def _unheld(self, row: Row) -> set[str]:
         text = self._record.more(row).get(UNHELD, b"") if self._record else b""
