@@ -15,7 +15,7 @@ from tests.compat.ntfs_mft import mft_facts
 from tests.compat.ntfs_wim import ENVIRONMENT, capture, wim_facts
 from tests.compat.tools import missing, tool
 
-__all__ = ["OPTIONS", "SIZE", "apply_wim", "facts", "mounted", "volume"]
+__all__ = ["OPTIONS", "SIZE", "apply_wim", "facts", "mounted", "require_mounts", "volume"]
 
 SIZE = 256 << 20
 OPTIONS = "efs_raw,noatime,streams_interface=windows"
@@ -32,18 +32,24 @@ def volume(path: Path, size: int = SIZE) -> Path:
     return path
 
 
+def require_mounts(*programs: str) -> None:
+    """Skip the test, or fail, where volumes cannot be mounted, or one of `programs` is missing."""
+    for program in ("ntfs-3g", "mkntfs", *programs):
+        tool(program)
+    if not Path("/dev/fuse").exists() or os.geteuid() != 0:
+        missing("/dev/fuse, and root to mount with it")
+
+
 @contextmanager
 def mounted(image: Path, *, readonly: bool = False, options: str = OPTIONS) -> Iterator[Path]:
     """Mount `image` on a folder beside it; when the block is left the driver has written all and ended.
 
     umount alone returns before that where the image is a plain file.
     """
-    driver = tool("ntfs-3g")
-    if not Path("/dev/fuse").exists() or os.geteuid() != 0:
-        missing("/dev/fuse, and root to mount with it")
+    require_mounts()
     place = image.with_name(image.name + ".mount")
     place.mkdir(exist_ok=True)
-    command: list[str | Path] = [driver, "-o", options + ",ro" * readonly, image, place]
+    command: list[str | Path] = [tool("ntfs-3g"), "-o", options + ",ro" * readonly, image, place]
     alive, theirs = os.pipe()  # which the driver, in the background, has open until it ends
     with open(alive, "rb") as life:
         try:

@@ -18,7 +18,7 @@ import pytest
 from tests.compat import ntfs
 from tests.compat.ntfs_facts import differences
 from tests.compat.ntfs_tar import tar_facts
-from tests.compat.tools import missing, tool
+from tests.compat.tools import tool
 from tests.tars import BASE, M, build, directory
 
 TAR = build([*BASE, M("Files/dir/f", b"content", pax={"MSWINDOWS.fileattr": "33"})])
@@ -27,10 +27,7 @@ UPPER = build([directory("Files"), M("Files/new", b"x"), M("Files/g", type="1", 
 
 @pytest.fixture(autouse=True)
 def _tools() -> None:
-    for program in ("ntfs-3g", "mkntfs", "sfdisk"):
-        tool(program)
-    if not Path("/dev/fuse").exists() or os.geteuid() != 0:
-        missing("/dev/fuse, and root to mount with it")
+    ntfs.require_mounts("sfdisk")
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ The restart pages are made here, as ntfs-3g's logfile.h describes them: mkntfs a
 
 from __future__ import annotations
 
-import os
 import struct
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.compat.tools import missing, tool
+from tests.compat import ntfs
+from tests.compat.tools import tool
 from tests.tars import BASE, M, build
 
 TAR = build([*BASE, M("Files/f", b"content")])
@@ -26,10 +26,7 @@ DATA = 0x80  # $DATA
 
 @pytest.fixture(autouse=True)
 def _tools() -> None:
-    for program in ("ntfs-3g", "ntfs-3g.probe", "mkntfs", "sfdisk"):
-        tool(program)
-    if not Path("/dev/fuse").exists() or os.geteuid() != 0:
-        missing("/dev/fuse, and root to mount with it")
+    ntfs.require_mounts("ntfs-3g.probe", "sfdisk")
 
 
 def wclayer(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

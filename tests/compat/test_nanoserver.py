@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import filecmp
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.compat.tools import REPOSITORY, missing, tool
+from tests.compat import ntfs
+from tests.compat.tools import REPOSITORY
 
 LIMIT = 150 << 20
 
@@ -45,10 +45,7 @@ def tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_memory_on_ntfs(tmp_path: Path, tar: Path) -> None:
     """tar -> NTFS -> tar, unchanged: the command's own memory, without the driver's."""
-    for program in ("ntfs-3g", "mkntfs", "sfdisk"):
-        tool(program)
-    if not Path("/dev/fuse").exists() or os.geteuid() != 0:
-        missing("/dev/fuse, and root to mount with it")
+    ntfs.require_mounts("sfdisk")
     disk = tmp_path / "disk.img"
     measured("disk", "create", "--json", "--size", "1G", disk)
     imported = measured("import", "--json", "-i", tar, f"disk:{disk}//layer")
