@@ -13,6 +13,8 @@ from . import errors
 from .errors import WclayerError
 
 if TYPE_CHECKING:
+    from .disks.creating import create_disk
+    from .disks.mounting import mounted_volume
     from .dockerfile.build import build_dockerfile
     from .entry import (
         AlternateStream,
@@ -76,12 +78,14 @@ __all__ = [
     "check_hive",
     "convert_to_base_layer",
     "copy_image",
+    "create_disk",
     "errors",
     "export_layer_to_tar",
     "import_layer_from_tar",
     "load_recipe",
     "make_index",
     "merge_delta",
+    "mounted_volume",
     "open_image",
     "open_layer",
     "read_hive",
@@ -119,11 +123,13 @@ _WHERE = {
     "check_hive": "regf.check",
     "convert_to_base_layer": "layers.base",
     "copy_image": "images.copying",
+    "create_disk": "disks.creating",
     "export_layer_to_tar": "layers.exporting",
     "import_layer_from_tar": "layers.importing",
     "load_recipe": "images.spec",
     "make_index": "images.index",
     "merge_delta": "regf.delta",
+    "mounted_volume": "disks.mounting",
     "open_image": "images.reading",
     "open_layer": "layers.opening",
     "read_hive": "regf.reader",
