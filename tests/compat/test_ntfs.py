@@ -285,6 +285,13 @@ def remove(folder: Path) -> None:
     (folder / "Files/link").unlink()
 
 
+def junction_for_file(folder: Path) -> None:
+    """What was a file is a junction, which the driver shows as a symlink too."""
+    (folder / "Files/link").unlink()
+    (folder / "Files/link").mkdir()
+    set_xattr(host(folder, "link"), "system.ntfs_reparse_data", build_link("C:\\x", True))
+
+
 EDITS: dict[Callable[[Path], None], list[tuple[str, str]]] = {
     rewrite: [("changed", "Files/dir/f")],
     attribute: [("changed", "Files/dir/f")],
@@ -297,6 +304,7 @@ EDITS: dict[Callable[[Path], None], list[tuple[str, str]]] = {
     remove_stream: [("gone", "Files/dir/f:s")],
     add_file: [("new", "Files/dir/new")],
     remove: [("gone", "Files/link")],
+    junction_for_file: [("changed", "Files/link")],
 }
 
 

@@ -86,7 +86,7 @@ class Ntfs3gLayer(LayerFolder):
             if entry.reparse_data != recorded.reparse_data or live.attributes & FILE_ATTRIBUTE_ENCRYPTED:
                 _refuse(node.path, live)
         if isinstance(entry, Directory):
-            node.changed = recorded is not None and entry != recorded
+            node.changed = node.row is not None and entry != recorded
             return entry, None
         if isinstance(recorded, File) and (backup := self._boot_original(node, recorded)) is not None:
             host, size = backup
@@ -95,7 +95,7 @@ class Ntfs3gLayer(LayerFolder):
             file = recorded if whole else resized(recorded, size)
             return file, FolderBody(self._root, host, size, extents, node.path)
         file, body = self._with_data(node, live, entry, recorded, root)
-        node.changed = recorded is not None and file != recorded
+        node.changed = node.row is not None and file != recorded
         if links is not None:
             if not node.changed and root is not None and (link := self._link(node, root, links)):
                 return link, None
