@@ -216,6 +216,50 @@ def test_killed_in_the_middle_of_an_import(disk: Path, tmp_path: Path, number: s
     assert names_on(disk) == ["layer"]
 
 
+LEFT_OPEN = """
+import os, sys
+from tests.compat.test_disk import left_over
+from wclayer.disks.mounting import mounted_volume
+try:
+    with mounted_volume(sys.argv[1], writable=True) as root:
+        kept = os.open(os.path.join(root, "f"), os.O_CREAT | os.O_RDWR)
+        os.open(root, os.O_RDONLY)
+        sys.exit(143)
+finally:
+    print(left_over(sys.argv[2]))
+    os.close(kept)
+"""
+
+INTERRUPTED = """
+import select, sys, types
+from tests.compat.test_disk import left_over
+from wclayer.disks import mounting
+waits = []
+def interrupted_once(*arguments):
+    waits.append(arguments)
+    if len(waits) == 1:
+        sys.exit(143)
+    return select.select(*arguments)
+mounting.select = types.SimpleNamespace(select=interrupted_once)
+try:
+    with mounting.mounted_volume(sys.argv[1], writable=True):
+        pass
+finally:
+    assert len(waits) == 2
+    print(left_over(sys.argv[2]))
+"""
+
+
+@both
+@pytest.mark.parametrize("script", [LEFT_OPEN, INTERRUPTED], ids=["between open and close", "while it is unmounted"])
+def test_a_signal_at_any_moment(disk: Path, tmp_path: Path, script: str) -> None:
+    """It comes where nobody has noted an open descriptor yet, or while the volume is being unmounted."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, disk, tmp_path], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "[]\n", "")
+
+
 def names_on(disk: Path) -> list[str]:
     """The names in the root of the volume, by ntfsls."""
     data = disk.read_bytes()
@@ -252,7 +296,8 @@ def same_namespace(one: int, other: int) -> bool:
 def wait_until_nothing_is_left_but_folders(folder: Path) -> None:
     """Of killed helpers an empty folder stays, which was the mount point."""
     end = time.monotonic() + 30
-    while [line for line in left_over(folder) if not line.startswith("/tmp/wclayer-")]:  # noqa: S108
+    places = os.path.join(os.environ.get("TMPDIR", "/tmp"), "wclayer-")  # noqa: S108
+    while [line for line in left_over(folder) if not line.startswith(places)]:
         assert time.monotonic() < end, left_over(folder)
         time.sleep(0.02)
     for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("wclayer-*"):  # noqa: S108

@@ -13,6 +13,7 @@ import ctypes
 import errno
 import os
 import re
+import secrets
 import select
 import stat
 import subprocess
@@ -44,6 +45,7 @@ __all__ = ["inside", "mounted_volume"]
 # ntfs-3g ends with 0 when it goes on in the background; descriptors that it inherits stay open until it is done.
 _SCRIPT: Final = """
 trap '' HUP INT TERM PIPE
+mkdir -m 700 "$3" || exit
 ntfs-3g -o "$1" "$2" "$3"
 code=$?
 echo $code
@@ -187,7 +189,7 @@ def _run(path: str, program: str, *arguments: str) -> subprocess.CompletedProces
 def _mounted(device: str, path: str, writable: bool) -> Iterator[str]:
     _take_namespace(path)
     options = f"{MOUNT_OPTIONS},big_writes,{'rw' if writable else 'ro'}"
-    place = os.path.realpath(tempfile.mkdtemp(prefix="wclayer-"))
+    place = os.path.join(os.path.realpath(tempfile.gettempdir()), f"wclayer-{secrets.token_hex(8)}")
     alive, theirs = os.pipe()
     with tempfile.TemporaryFile(prefix="wclayer-") as said, open(alive, "rb") as life:
         try:
@@ -199,9 +201,6 @@ def _mounted(device: str, path: str, writable: bool) -> Iterator[str]:
                 pass_fds=(theirs,),
                 start_new_session=True,  # ^C is for us
             )
-        except BaseException:
-            os.rmdir(place)
-            raise
         finally:
             os.close(theirs)
         with shell:
@@ -211,13 +210,53 @@ def _mounted(device: str, path: str, writable: bool) -> Iterator[str]:
                 if code != b"0":
                     said.seek(0)
                     raise _failure(int(code) if code.isdigit() else -1, said.read(), path)
-                yield place
+                mount = _mount_number(place)
+                try:
+                    yield place
+                except BaseException:
+                    _let_go(mount)
+                    raise
             finally:
-                shell.stdin.close()
-                # Busy: the driver goes on until the last has closed what it has open there.
-                ended = shell.stdout.readline().strip() == b"0" and bool(select.select([life], [], [], _SECONDS)[0])
+                try:
+                    ended = _unmounted(shell, life)
+                except BaseException:  # a signal, or the first one of two; the next one ends it
+                    _unmounted(shell, life)
+                    raise
         if not ended:
             raise StorageError("the volume is in use, and was not unmounted", path=path)
+
+
+def _unmounted(shell: subprocess.Popen[bytes], life: BinaryIO) -> bool:
+    """Let the volume be unmounted, and wait until the driver has written all. False: somebody still uses it."""
+    assert shell.stdout is not None and shell.stdin is not None  # noqa: S101, PT018 # for mypy
+    shell.stdin.close()
+    # Busy: the driver goes on until the last has closed what it has open there. Nothing: the line has been read before.
+    said = shell.stdout.readline().strip()
+    return (said == b"0" or (not said and shell.wait() == 0)) and bool(select.select([life], [], [], _SECONDS)[0])
+
+
+def _mount_number(path: str) -> bytes:
+    """The number of the mount that `path` is on."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return _number_of(file)
+    finally:
+        os.close(file)
+
+
+def _number_of(file: int) -> bytes:
+    with open(f"/proc/self/fdinfo/{file}", "rb") as lines:
+        return next((line for line in lines if line.startswith(b"mnt_id:")), b"")
+
+
+def _let_go(mount: bytes) -> None:
+    """Have nothing open any more on that mount, after an error: a signal may come between an open and its close."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if mount and _number_of(int(name)) == mount:
+                os.dup2(null, int(name), inheritable=False)  # whoever has the number will close it
+    os.close(null)
 
 
 def _take_namespace(path: str) -> None:
