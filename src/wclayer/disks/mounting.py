@@ -31,6 +31,7 @@ from ..errors import (
     UnsupportedError,
     WclayerError,
 )
+from ..processors import on_one
 from ..stores.host import host_errors
 from ..stores.ntfs3g_volume import MOUNT_OPTIONS
 from ..stores.programs import find_program
@@ -94,7 +95,8 @@ def mounted_volume(
 
     number: of the partition, where the disk has several with NTFS. writable: nobody else may use the image meanwhile;
     otherwise any number may read it. Linux only, as root, with ntfs-3g. The calling thread, and those that it starts,
-    are in a mount namespace of their own from then on: they see what others mount, others do not see the volume.
+    are in a mount namespace of their own from then on: they see what others mount, others do not see the volume. They
+    and the driver stay on one processor (`processors`).
 
     Raises UnsupportedError where something is missing for that, AccessError, NotFoundError, DiskError for what is no
     clean NTFS volume, StorageError where another one uses the image, or the volume cannot be written back.
@@ -110,6 +112,7 @@ def mounted_volume(
                 loop_device(file.fileno(), os.fsencode(path), part.offset, part.size, writable=writable)
             )
         _probe(device, path)
+        stack.enter_context(on_one())
         yield stack.enter_context(_mounted(device, path, writable))
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Final, TypeAlias, TypeVar
 
+from ..processors import spread
+
 __all__ = ["Progress", "run_all"]
 
 T = TypeVar("T")
@@ -44,7 +46,7 @@ def run_all(
 
     if jobs == 1 or len(tasks) <= 1:
         return [task(tell) for task in tasks]
-    with ThreadPoolExecutor(max(1, min(jobs, len(tasks))), "wclayer-blob") as pool:
+    with ThreadPoolExecutor(max(1, min(jobs, len(tasks))), "wclayer-blob", spread) as pool:
         futures = [pool.submit(task, tell) for task in tasks]
         try:
             left = set(futures)

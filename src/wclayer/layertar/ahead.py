@@ -7,6 +7,7 @@ import queue
 import threading
 from typing import Final
 
+from ..processors import spread
 from .stream import Reads
 
 __all__ = ["Ahead"]
@@ -31,6 +32,7 @@ class Ahead:
         self._thread = threading.Thread(target=self._run, name="wclayer-read-ahead", daemon=True)
 
     def _run(self) -> None:
+        spread()
         try:
             while not self._stop.is_set():
                 chunk = self._stream.read(1 << 18)

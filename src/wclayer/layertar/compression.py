@@ -20,10 +20,11 @@ from typing import BinaryIO, Final, Literal, Self, cast
 from isal import isal_zlib
 from zlib_ng import zlib_ng
 
+from .. import processors
 from ..body import CHUNK
 from ..entry import Summary
 from ..errors import CompressionError, UsageError
-from .deflate import BlockDeflate, processors
+from .deflate import BlockDeflate
 from .stream import Output, Writes
 
 if sys.version_info >= (3, 14):
@@ -203,9 +204,11 @@ class Compressed:
             options: dict[int, int] = {
                 parameter.compression_level: level,
                 parameter.checksum_flag: 1,
-                parameter.nb_workers: min(workers or processors(), _MAX_ZSTD_WORKERS),
+                parameter.nb_workers: min(workers or processors.count(), _MAX_ZSTD_WORKERS),
             }
             self._zstd = zstd.ZstdCompressor(options=options)
+            with processors.on_all():
+                self._zstd.compress(b"")  # it starts its threads
 
     @property
     def compressor(self) -> str | None:

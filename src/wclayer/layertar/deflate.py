@@ -8,7 +8,6 @@ processors has no influence on the result.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +15,9 @@ from typing import Final
 
 from zlib_ng import zlib_ng
 
-__all__ = ["BLOCK", "BlockDeflate", "processors"]
+from ..processors import count, spread
+
+__all__ = ["BLOCK", "BlockDeflate"]
 
 BLOCK: Final = 1 << 20
 _WINDOW: Final = 1 << 15
@@ -24,20 +25,13 @@ _MAX_WORKERS: Final = 16  # each holds two blocks
 _RAW: Final = -15
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) or 1
-    return os.cpu_count() or 1
-
-
 class BlockDeflate:
     """A compressor like zlib's object; what compress() and flush() give comes in the stream's order."""
 
     def __init__(self, level: int, workers: int | None = None) -> None:
         self._level = level
-        self._workers = min(workers or processors(), _MAX_WORKERS)
-        self._pool = ThreadPoolExecutor(self._workers, "wclayer-deflate")
+        self._workers = min(workers or count(), _MAX_WORKERS)
+        self._pool = ThreadPoolExecutor(self._workers, "wclayer-deflate", spread)
         self._waiting: deque[Future[bytes]] = deque()
         self._held = bytearray()
         self._window = b""

@@ -1,0 +1,59 @@
+"""Threads that take turns stay on one processor, those that compute do not."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from wclayer import processors
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux lets threads be kept on processors")
+
+
+def mine() -> set[int]:
+    return os.sched_getaffinity(0)
+
+
+def in_a_thread(*calls: object) -> set[int]:
+    found: list[set[int]] = []
+
+    def run() -> None:
+        for call in calls:
+            call()  # type: ignore[operator]
+        found.append(mine())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_threads_on_one_and_on_all() -> None:
+    before = mine()
+    with processors.on_one():
+        assert mine() == {min(before)}
+        assert processors.count() == len(before)
+        assert in_a_thread() == {min(before)}
+        assert in_a_thread(processors.spread) == before
+        with processors.on_all():
+            assert mine() == before
+        with processors.on_one():
+            assert mine() == {min(before)}
+        assert mine() == {min(before)}
+        assert in_a_thread(processors.spread) == before
+    assert mine() == before
+    assert processors.count() == len(before)
+
+
+def test_elsewhere_nothing_changes() -> None:
+    before = mine()
+    processors.spread()
+    with processors.on_all():
+        assert mine() == before
+    assert mine() == before
+    with pytest.raises(ZeroDivisionError), processors.on_one():
+        _ = 1 / 0
+    assert mine() == before
