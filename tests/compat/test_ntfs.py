@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +24,14 @@ from tests.compat.ntfs_wim import capture, through_wim, wim_facts
 from tests.compat.tools import tool
 from tests.strategies import Item, items_of, tar_of
 from tests.tars import BASE, M, build, directory
-from wclayer import convert_to_base_layer, export_layer_to_tar, import_layer_from_tar, open_layer
+from wclayer import (
+    convert_to_base_layer,
+    create_disk,
+    export_layer_to_tar,
+    import_layer_from_tar,
+    mounted_volume,
+    open_layer,
+)
 from wclayer.entry import AlternateStream, Directory, ExtendedAttribute, File, HardLink, Whiteout
 from wclayer.errors import (
     AccessError,
@@ -40,6 +48,7 @@ from wclayer.win32.reparse import build_link
 from wclayer.win32.sddl import parse_sddl
 
 T = 133485408000000000  # 2024-01-01
+APPEXEC = struct.pack("<IHH", 0x8000001B, 4, 0) + b"data"
 DESCRIPTOR = parse_sddl("O:BAG:SYD:PAI(A;;FA;;;SY)(A;;0x1200a9;;;BU)S:(ML;;NW;;;LW)")
 
 
@@ -531,3 +540,21 @@ def test_short_names_of_files_with_several_names(volume: Path) -> None:
     ):
         assert len(list(layer.entries())) == 5
         assert layer.warnings == ["2 files with several names: ntfs-3g does not tell their short names"]
+
+
+def test_a_disk_mounted_by_another_thread(tmp_path: Path) -> None:
+    """Its mount namespace is its own: the main thread does not see the volume, and /proc/self is the main thread's."""
+    image = tmp_path / "disk.img"
+    create_disk(image, 32 << 20, partition=False)
+    items: list[Item] = [
+        (Directory("Files", **times()), None, None),
+        (File("Files/f", reparse_data=APPEXEC, size=3, **times()), b"abc", None),
+    ]
+
+    def there_and_back() -> bytes:
+        with mounted_volume(image, writable=True) as root:
+            imported(tar_of(items), Path(root, "layer"))
+            return exported(Path(root, "layer"))
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(there_and_back).result() == tar_of(items)

@@ -23,7 +23,7 @@ __all__ = ["MOUNT_OPTIONS", "Volume", "carry_over", "check_names", "files_of", "
 MOUNT_OPTIONS: Final = "efs_raw,noatime,streams_interface=windows"
 _FASTER: Final = "big_writes"  # four times as fast
 
-_MOUNTS: Final = b"/proc/self/mountinfo"
+_MOUNTS: Final = b"/proc/thread-self/mountinfo"
 _HINT: Final = f"mount it with: ntfs-3g -o {MOUNT_OPTIONS},{_FASTER} DEVICE DIR; or name the disk as disk:IMAGE//DIR"
 _ABSENT: Final = frozenset({errno.ENODATA, errno.EOPNOTSUPP})
 _ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
@@ -104,7 +104,7 @@ def _mount(folder: bytes) -> tuple[bytes | None, set[str]]:
     """The device of the mount that `folder` is on, and the options that the kernel knows of it."""
     fd = os.open(folder, os.O_RDONLY)
     try:
-        with open(f"/proc/self/fdinfo/{fd}", "rb") as lines:
+        with open(f"/proc/thread-self/fdinfo/{fd}", "rb") as lines:
             number = next((line.split()[1] for line in lines if line.startswith(b"mnt_id:")), b"")
     finally:
         os.close(fd)
