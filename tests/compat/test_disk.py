@@ -165,6 +165,37 @@ def test_several_partitions(tmp_path: Path) -> None:
     assert "number of a partition" in fails("export", f"disk:{image}:x//base", code=2)
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=16M", "wclayer-test", folder)
+    try:
+        yield folder
+    finally:
+        run("umount", folder)
+
+
+@pytest.mark.parametrize("bare", [[], ["--bare"]], ids=["partition", "bare"])
+def test_a_full_host(small: Path, bare: list[str]) -> None:
+    """What the host has no room for is not imported, though the volume has room, and a loop device takes all."""
+    image = small / "d.img"
+    ok("disk", "create", "--size", "64M", *bare, image)
+    tar = build([*BASE, M("Files/f", os.urandom(24 << 20))])
+    ok("import", f"disk:{image}//base", stdin=TAR)
+    said = fails("import", f"disk:{image}//layer", code=15, stdin=tar)
+    assert "not all could be written" in said or "No space left" in said
+    assert "no such layer folder" in fails("export", f"disk:{image}//layer", code=12)
+    assert ok("export", f"disk:{image}//base") == TAR
+
+
+def test_a_full_host_of_a_new_disk(small: Path) -> None:
+    (small / "other").write_bytes(bytes((16 << 20) - (64 << 10)))
+    fails("disk", "create", "--size", "64M", small / "d.img", code=15)
+    assert [path.name for path in small.iterdir()] == ["other"]
+
+
 # --- killed ------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..errors import AccessError, UnsupportedError
+from ..stores.host import host_errors
 
 if sys.platform != "win32":
     import fcntl
@@ -36,7 +37,8 @@ _TRIES: Final = 32  # somebody else may take the device that was free
 def loop_device(file: int, name: bytes, offset: int, size: int, *, writable: bool) -> Iterator[str]:
     """The host path of a block device of `size` bytes from `offset` of the open `file`, which `name` is shown for.
 
-    Raises UnsupportedError where the host has no loop devices, AccessError where it does not let us.
+    Raises UnsupportedError where the host has no loop devices, AccessError where it does not let us; after the block,
+    StorageError if the file could not take what was written, for which there is no other sign.
     """
     if sys.platform == "win32":
         raise UnsupportedError("loop devices are Linux's")
@@ -44,6 +46,9 @@ def loop_device(file: int, name: bytes, offset: int, size: int, *, writable: boo
         device, path = _bound(file, name, offset, size, writable)
         try:
             yield path
+            if writable:
+                with host_errors(os.fsdecode(name)):
+                    os.fsync(device)
         finally:
             os.close(device)
 

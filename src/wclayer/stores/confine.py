@@ -70,6 +70,11 @@ class Root:
         self._known.clear()
         self._fd = -1
 
+    def sync(self) -> None:
+        """Have the file system write what it has not yet. Of hosts with openat."""
+        if self._fd >= 0:
+            os.fsync(self._fd)
+
     def _descend(self, directory: bytes) -> int:
         """A descriptor of `directory` ("" is the root), which stays ours until the next call."""
         if not directory:

@@ -178,6 +178,7 @@ class FolderSink(ABC):
                     **(values or {}),
                 }
             )
+            self._before_it_appears()
             self._root.close()
             self._partial.commit()
             self._done = True
@@ -417,6 +418,9 @@ class FolderSink(ABC):
 
     def _begin(self) -> None:  # noqa: B027 # most stores have nothing to do
         """Before the first entry, when the folder is there."""
+
+    def _before_it_appears(self) -> None:  # noqa: B027 # most stores have nothing to do
+        """When all is made, before the folder gets its name."""
 
     @abstractmethod
     def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:

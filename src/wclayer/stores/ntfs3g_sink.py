@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, Lower, Summary
-from ..errors import InexpressibleError, LayerError
+from ..errors import InexpressibleError, LayerError, StorageError
 from ..win32.attributes import FILE_ATTRIBUTE_ARCHIVE
 from ..win32.names import encode_wtf8
 from ..win32.reparse import is_name_surrogate, reparse_tag, tag_name
@@ -69,6 +69,17 @@ class Ntfs3gSink(FolderSink):
             counts = ", ".join(f"{count:,} {field}" for field, count in sorted(self._unheld.items()))
             summary.warnings.append(f"not on the volume, as ntfs-3g cannot hold it, but in layer.db: {counts}")
         return summary
+
+    def _before_it_appears(self) -> None:
+        try:
+            self._root.sync()
+        except OSError as error:
+            # A loop device takes all, and says only now that the file behind it could not.
+            raise StorageError(
+                f"not all could be written to the volume: {error.strerror}",
+                path=os.fsdecode(self._partial.target),
+                hint="if it is in a disk image with holes: has the file system that this lies on room for it?",
+            ) from error
 
     def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:
         tag = self._opaque.get(parent.host)
