@@ -308,8 +308,8 @@ EDITS: dict[Callable[[Path], None], list[tuple[str, str]]] = {
     created: [("changed", "Files/dir/f")],
     extended: [("changed", "Files/dir/f")],
     retarget: [("changed", "Files/link")],
-    stream: [("changed", "Files/dir/f:s")],
-    add_stream: [("changed", "Files/dir/f:new")],
+    stream: [("changed", "Files/dir/f"), ("changed", "Files/dir/f:s")],  # with the write time of the file
+    add_stream: [("changed", "Files/dir/f"), ("changed", "Files/dir/f:new")],
     remove_stream: [("gone", "Files/dir/f:s")],
     add_file: [("new", "Files/dir/new")],
     remove: [("gone", "Files/link")],
@@ -349,6 +349,35 @@ def test_what_was_not_edited_keeps_what_the_driver_does_not_hold(mount: Path) ->
     assert file.change_time is not None
     assert file.change_time > T + 10**14
     assert file.security_descriptor == DESCRIPTOR
+
+
+def test_an_edit_in_place(mount: Path) -> None:
+    """The driver notes the time of a write that leaves the size as it was in the file's record much later."""
+    items: list[Item] = [
+        (Directory("Files", **times()), None, None),
+        (File("Files/f", size=3, **times(1)), b"abc", None),
+        (
+            File("Files/sparse", file_attributes=0x220, size=1 << 20, **times(2)),
+            b"x" * 4096 + bytes((1 << 20) - 4096),
+            ((0, 4096),),
+        ),
+    ]
+    imported(tar_of(items), mount / "layer")
+    for name, place in (("f", 1), ("sparse", 500_000)):
+        with (mount / "layer/Files" / name).open("r+b") as file:
+            file.seek(place)
+            file.write(b"Z")
+    assert status(mount / "layer") == [("changed", "Files/f"), ("changed", "Files/sparse")]
+    for options in ({}, {"framing": "canonical"}):
+        _, (f, content, _), (_, holed, extents) = items_of(exported(mount / "layer", **options))
+        assert isinstance(f, File)
+        assert f.last_write_time is not None
+        assert f.last_write_time > T + 10**14
+        assert f.creation_time == T + 1
+        assert content == b"aZc"
+        assert holed is not None
+        assert (holed[:4096], holed[500_000]) == (b"x" * 4096, ord("Z"))
+        assert extents is not None
 
 
 def test_content_behind_an_unchanged_time(edited: Path) -> None:

@@ -37,6 +37,7 @@ from ..win32.attributes import (
     FILE_ATTRIBUTE_SYSTEM,
 )
 from ..win32.ea import build_ea_list, parse_ea_list
+from ..win32.filetime import UNIX_EPOCH
 from ..win32.names import decode_wtf8, encode_wtf8, upcase
 from ..win32.security import SecurityDescriptor
 from .confine import Root
@@ -48,6 +49,7 @@ __all__ = ["Live", "NtfsFiles", "entry_of", "get_attribute", "has_changed", "mer
 _MAX: Final = 1 << 16  # bytes of an extended attribute: Linux's XATTR_SIZE_MAX
 _TIMES: Final = struct.Struct("<4Q")
 _ATTRIBUTES: Final = struct.Struct("<I")
+_TICKS: Final = 10_000_000  # a second
 _EA_HEADER: Final = struct.Struct("<IBBH")
 
 # READONLY, HIDDEN, SYSTEM, ARCHIVE, TEMPORARY, OFFLINE, NOT_CONTENT_INDEXED; of directories COMPRESSED too.
@@ -138,23 +140,31 @@ class NtfsFiles:
 
     # --- reading ----------------------------------------------------------------
 
-    def basics(self, host: bytes) -> tuple[int, Times]:
-        """Attributes and times."""
-        attributes = self.get(host, b"system.ntfs_attrib", frozenset()) or b""
-        times = self.get(host, b"system.ntfs_times", frozenset()) or b""
+    def basics(self, host: bytes, found: os.stat_result) -> tuple[int, Times]:
+        """Attributes and times; found: what lstat says."""
+        number = self.attributes(host)
         try:
-            (number,) = _ATTRIBUTES.unpack(attributes)
-            creation, write, access, change = _TIMES.unpack(times)
+            creation, write, access, change = _TIMES.unpack(self.get(host, b"system.ntfs_times", frozenset()) or b"")
         except struct.error:
-            raise OSError(errno.EIO, "ntfs-3g gave attributes or times of another size") from None
+            raise _odd_answer() from None
+        if _as_stat_says(write) != found.st_mtime_ns:
+            # The extended attribute is the file's record on the volume, which the driver brings up to date later.
+            write, access, change = map(_of_stat, (found.st_mtime_ns, found.st_atime_ns, found.st_ctime_ns))
         return number, (creation, access, write, change)
+
+    def attributes(self, host: bytes) -> int:
+        try:
+            (number,) = _ATTRIBUTES.unpack(self.get(host, b"system.ntfs_attrib", frozenset()) or b"")
+        except struct.error:
+            raise _odd_answer() from None
+        return int(number)
 
     def live(self, host: bytes, found: os.stat_result, *, object_id: bool = True) -> Live:
         """All that the volume holds; found: what lstat says. Raises MetadataError for what cannot be right.
 
         object_id: ask for that too. The driver writes a line to the system's log for each object without one.
         """
-        attributes, times = self.basics(host)
+        attributes, times = self.basics(host, found)
         reparse = self.get(host, b"system.ntfs_reparse_data") if attributes & FILE_ATTRIBUTE_REPARSE_POINT else None
         short = None
         if found.st_nlink > 1 or attributes & FILE_ATTRIBUTE_DIRECTORY:  # a short name counts as one
@@ -238,7 +248,7 @@ class NtfsFiles:
         Its creation time stays; object ID and short name are in the way until it is gone.
         """
         live = self.live(source, self._root.lstat(source), object_id=False)
-        creation, (_, access, write, change) = live.times[0], self.basics(target)[1]
+        creation, (_, access, write, change) = live.times[0], self.basics(target, self._root.lstat(target))[1]
         for name in self.streams(source):
             stream = encode_wtf8(name)
             old, new = self._root.open(b"%b:%b" % (source, stream)), self._root.create(b"%b:%b" % (target, stream))
@@ -259,6 +269,21 @@ class NtfsFiles:
         if stand_in is None or not self._held(host, b"system.ntfs_acl", stand_in):
             self.put(host, b"system.ntfs_acl", default)
         return False
+
+
+def _odd_answer() -> OSError:
+    return OSError(errno.EIO, "ntfs-3g gave attributes or times of another size")
+
+
+def _as_stat_says(time: int) -> int:
+    """The ns since 1970 that the driver makes of a FILETIME (ntfstime.h): without a fraction before 1970."""
+    ticks = (time - UNIX_EPOCH + (1 << 63)) % (1 << 64) - (1 << 63)
+    return ticks * 100 if ticks >= 0 else -(-ticks // _TICKS) * 10**9
+
+
+def _of_stat(ns: int) -> int:
+    """The FILETIME that the driver has made that of."""
+    return (ns // 100 + UNIX_EPOCH) % (1 << 64)
 
 
 def _default(entry: Directory | File) -> bytes:

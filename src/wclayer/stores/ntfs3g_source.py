@@ -182,7 +182,7 @@ class Ntfs3gLayer(LayerFolder):
 
     def _further_name(self, node: Node, root: Row | None, first: str) -> HardLink:
         """A further name of a file whose first name has been given."""
-        live = self._files.basics(node.host)
+        live = self._files.basics(node.host, node.found)
         if node.row is not None and root is not None:
             row = node.row if node.row.kind == Kind.LINK else root
             if not has_changed(root.attributes, live, root.times, directory=False):
@@ -227,7 +227,7 @@ class Ntfs3gLayer(LayerFolder):
         place = b"%b:%b" % (host, encode_wtf8(name))
         whole = f"{path}:{name}"
         found = self._root.lstat(host)
-        attributes, _ = self._files.basics(host)
+        attributes = self._files.attributes(host)
         hidden = attributes & FILE_ATTRIBUTE_REPARSE_POINT  # the driver does not open its streams
         size = sum(map(len, self._raw.data(found.st_ino, whole, name))) if hidden else self._root.lstat(place).st_size
         extents: tuple[tuple[int, int], ...] | None = None

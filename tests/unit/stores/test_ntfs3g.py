@@ -350,7 +350,8 @@ def test_other_file_systems_have_no_such_attributes(tmp_path: Path) -> None:
         assert ntfs.get(b"f", b"system.ntfs_acl") is None
         assert ntfs.streams(b"f") == []
         for call in (
-            lambda: ntfs.basics(b"f"),
+            lambda: ntfs.basics(b"f", root.lstat(b"f")),
+            lambda: ntfs.attributes(b"f"),
             lambda: ntfs.live(b"f", root.lstat(b"f")),
             lambda: ntfs.set_attributes(b"f", 1),
         ):
