@@ -13,7 +13,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from ..errors import ConfinementError
@@ -38,6 +38,13 @@ def _split(path: bytes) -> list[bytes]:
 
 def _lstat(item: os.DirEntry[str] | os.DirEntry[bytes]) -> os.stat_result:
     return _again(lambda: item.stat(follow_symlinks=False))
+
+
+def _is_directory(item: os.DirEntry[str] | os.DirEntry[bytes]) -> bool:
+    try:
+        return item.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def _again(look: Callable[[], os.stat_result]) -> os.stat_result:
@@ -213,6 +220,27 @@ class Root:
             name, _ = self._at(path) if path else (self.path, None)
             with os.scandir(name) as listing:
                 yield listing
+
+    def empty(self) -> None:
+        """Remove all that is in the folder, links not followed, at any depth; what cannot be removed stays."""
+        below: list[tuple[bytes, bool]] = [(b"", False)]  # directories, and whether what lies in them is done
+        while below:
+            directory, done = below.pop()
+            with suppress(OSError):
+                if done:
+                    self.rmdir(directory)
+                    continue
+                with self._listing(directory) as found:
+                    items = [(os.fsencode(item.name), _is_directory(item)) for item in found]
+                if directory:
+                    below.append((directory, True))
+                for name, is_directory in items:
+                    path = b"%b/%b" % (directory, name) if directory else name
+                    if is_directory:
+                        below.append((path, False))
+                    else:
+                        with suppress(OSError):
+                            self.unlink(path)
 
     def list(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:
         """The names in the directory `path` ("" is the root), each with what lstat says; in no order."""

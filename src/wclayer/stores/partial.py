@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from ..errors import AlreadyExistsError, NotFoundError
+from .confine import Root
 from .host import host_errors, shown
 from .ntfs3g_volume import carry_over
 
@@ -194,7 +195,16 @@ def _unlock(lock: int | None) -> None:
 
 def remove_tree(path: bytes) -> None:
     """Remove a folder and all below, links not followed; what cannot be removed stays."""
-    shutil.rmtree(path, ignore_errors=True)
+    if os.name == "nt":
+        shutil.rmtree(path, ignore_errors=True)  # which knows junctions
+        return
+    with contextlib.suppress(OSError):
+        root = Root(path)  # shutil would call itself for each level, with a descriptor for each
+        try:
+            root.empty()
+        finally:
+            root.close()
+        os.rmdir(path)
 
 
 if sys.platform == "win32":

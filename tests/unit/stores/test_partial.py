@@ -66,3 +66,20 @@ def test_a_file_is_replaced_where_it_is(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError), replaced_file(str(tmp_path / "none")):
         pass
     assert sorted(os.listdir(tmp_path)) == sorted({"file", link.name})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths of Windows are shorter")
+def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "kept").touch()
+    with PartialFolder(tmp_path / "target") as partial:
+        at = os.open(partial.path, os.O_RDONLY)
+        for _ in range(1500):
+            os.mkdir("d", dir_fd=at)
+            os.symlink(tmp_path / "elsewhere", "link", dir_fd=at)
+            below = os.open("d", os.O_RDONLY, dir_fd=at)
+            os.close(at)
+            at = below
+        os.close(at)
+    assert os.listdir(tmp_path) == ["elsewhere"]
+    assert os.listdir(tmp_path / "elsewhere") == ["kept"]
