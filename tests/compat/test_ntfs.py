@@ -47,6 +47,7 @@ from wclayer.stores.ntfs3g_volume import Volume
 from wclayer.win32.reparse import build_link
 from wclayer.win32.sddl import parse_sddl
 
+OBJECT_ID = bytes(range(64))
 T = 133485408000000000  # 2024-01-01
 APPEXEC = struct.pack("<IHH", 0x8000001B, 4, 0) + b"data"
 DESCRIPTOR = parse_sddl("O:BAG:SYD:PAI(A;;FA;;;SY)(A;;0x1200a9;;;BU)S:(ML;;NW;;;LW)")
@@ -419,6 +420,8 @@ def test_a_hive_that_is_changed_keeps_its_metadata(mount: Path, tmp_path: Path) 
     set_xattr(path, "system.ntfs_acl", DESCRIPTOR)
     set_xattr(path, "system.ntfs_attrib", struct.pack("<I", 0x26))
     set_xattr(path, "system.ntfs_times", struct.pack("<3Q", T, T, T))
+    set_xattr(path, "system.ntfs_object_id", OBJECT_ID)
+    set_xattr(path, "system.ntfs_dos_name", b"SOFTWA~1")
     (software.parent / "SOFTWARE:s").write_bytes(b"stream")
     (tmp_path / "a.reg").write_text(
         'Windows Registry Editor Version 5.00\n\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\A]\n"v"="x"\n'
@@ -433,6 +436,16 @@ def test_a_hive_that_is_changed_keeps_its_metadata(mount: Path, tmp_path: Path) 
     assert creation == T
     assert write > T
     assert (software.parent / "SOFTWARE:s").read_bytes() == b"stream"
+    assert get_xattr(path, "system.ntfs_object_id") == OBJECT_ID
+    assert get_xattr(path, "system.ntfs_dos_name") == b"SOFTWA~1"
+    # Also where another takes the place of an invalid one.
+    software.write_bytes(b"no hive")
+    assert convert_to_base_layer(mount / "layer", replace_invalid=True).replaced == [
+        "Files/Windows/System32/config/SOFTWARE"
+    ]
+    assert get_xattr(path, "system.ntfs_acl") == DESCRIPTOR
+    assert get_xattr(path, "system.ntfs_object_id") == OBJECT_ID
+    assert get_xattr(path, "system.ntfs_dos_name") == b"SOFTWA~1"
 
 
 # --- what is refused -----------------------------------------------------------------------------------------

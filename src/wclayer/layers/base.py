@@ -289,5 +289,8 @@ class _Maker:
             self._files.dress_new(_NEW, new_file("", self._time, 1))
         elif self._files is not None:
             self._files.copy(place.host, _NEW)
+        identity = self._files.identity(place.host) if self._files is not None and place.found is not None else None
         root.utime(_NEW, self._ns)
         root.rename(_NEW, place.host)
+        if self._files is not None and identity is not None:
+            self._files.identify(place.host, identity)

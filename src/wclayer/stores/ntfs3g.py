@@ -245,7 +245,7 @@ class NtfsFiles:
     def copy(self, source: bytes, target: bytes) -> None:
         """Give the new file `target`, which is to take the place of `source`, all that this has but times and content.
 
-        Its creation time stays; object ID and short name are in the way until it is gone.
+        Its creation time stays; object ID and short name are in the way until it is gone: see identity().
         """
         live = self.live(source, self._root.lstat(source), object_id=False)
         creation, (_, access, write, change) = live.times[0], self.basics(target, self._root.lstat(target))[1]
@@ -256,6 +256,19 @@ class NtfsFiles:
                 shutil.copyfileobj(reading, writing)
         now = replace(live, times=(creation, access, write, change), reparse_data=None, object_id=None, short_name=None)
         self.dress_new(target, entry_of("", now, 0))
+
+    def identity(self, host: bytes) -> tuple[bytes | None, bytes | None]:
+        """The object ID and the short name of a file, for the one that takes its place."""
+        short = self.get(host, b"system.ntfs_dos_name", _SILENT | {errno.EMLINK, errno.EPERM})
+        return self.get(host, b"system.ntfs_object_id") or None, None if short == host.rpartition(b"/")[2] else short
+
+    def identify(self, host: bytes, identity: tuple[bytes | None, bytes | None]) -> None:
+        """Give them to it, as far as the driver lets them be set; its times stay."""
+        _, times = self.basics(host, self._root.lstat(host))
+        for name, value in zip((b"system.ntfs_object_id", b"system.ntfs_dos_name"), identity, strict=True):
+            if value:
+                self._held(host, name, value)
+        self.set_times(host, times)
 
     def _set_descriptor(self, host: bytes, entry: Directory | File) -> bool:
         default = _default(entry)

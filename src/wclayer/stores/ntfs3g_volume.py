@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -130,15 +131,24 @@ def files_of(root: Root) -> NtfsFiles | None:
     return NtfsFiles(root) if volume_of(root.path) is not None else None
 
 
-def carry_over(path: str, new: str) -> None:
-    """Give the new file `new`, which is to take the place of the file `path` beside it, what NTFS holds of that."""
-    folder = os.path.dirname(os.fsencode(path))
-    if _on_ntfs3g(folder):
-        root = Root(folder)
-        try:
-            NtfsFiles(root).copy(os.path.basename(os.fsencode(path)), os.path.basename(os.fsencode(new)))
-        finally:
-            root.close()
+def carry_over(path: str, new: str) -> Callable[[], None]:
+    """Give the new file `new`, which is to take the place of the file `path` beside it, what NTFS holds of that.
+
+    Returns what is to be done when it has, for what two files cannot have at once.
+    """
+    folder, name = os.path.split(os.fsencode(path))
+    if not _on_ntfs3g(folder):
+        return lambda: None
+    with closing(Root(folder)) as root:
+        files = NtfsFiles(root)
+        files.copy(name, os.path.basename(os.fsencode(new)))
+        identity = files.identity(name)
+
+    def identify() -> None:
+        with closing(Root(folder)) as root:
+            NtfsFiles(root).identify(name, identity)
+
+    return identify if any(identity) else lambda: None
 
 
 def check_names(root: Root) -> None:

@@ -185,7 +185,9 @@ def replaced_file(path: str) -> Iterator[BinaryIO]:
         yield stream
         stream.flush()
         with host_errors(path):
-            carry_over(real, stream.name)
+            rest = carry_over(real, stream.name)
+    with host_errors(path):
+        rest()
 
 
 def _unlock(lock: int | None) -> None:
