@@ -335,6 +335,51 @@ def wait_until_nothing_is_left_but_folders(folder: Path) -> None:
         path.rmdir()
 
 
+@both
+def test_the_next_one_waits_for_the_driver_of_one_that_was_killed(disk: Path, tmp_path: Path) -> None:
+    """Who is killed does not wait until the volume is unmounted: somebody else must not mount it meanwhile."""
+    with Import(disk).process as process:
+        [shell] = [
+            int(path.name)
+            for path in Path("/proc").iterdir()
+            if path.name.isdigit()
+            and same_namespace(int(path.name), process.pid)
+            and (path / "comm").read_text() == "sh\n"
+        ]
+        os.kill(shell, signal.SIGSTOP)
+        process.kill()
+        process.wait(60)
+    try:
+        assert "another wclayer is at work" in fails("import", f"disk:{disk}//layer", code=15, stdin=TAR)
+    finally:
+        os.kill(shell, signal.SIGCONT)
+    wait_until_nothing_is_left(tmp_path)
+    ok("import", f"disk:{disk}//layer", stdin=TAR)
+    assert names_on(disk) == ["layer"]
+
+
+def test_mounted_by_somebody_else(tmp_path: Path) -> None:
+    """The driver cannot tell that another one has the volume through another loop device."""
+    for bare in ([], ["--bare"]):
+        image = tmp_path / f"{len(bare)}.img"
+        ok("disk", "create", "--size", "32M", *bare, image)
+        ok("import", f"disk:{image}//base", stdin=TAR)
+        device = run("losetup", "--find", "--show", "--offset", "0" if bare else "1048576", image).strip()
+        try:
+            for command in ("import", "export"):
+                said = fails(command, f"disk:{image}//base", code=15, stdin=TAR)
+                assert f"in use through a loop device; got {device}" in said
+        finally:
+            run("losetup", "--detach", device)
+        device = run("losetup", "--find", "--show", "--read-only", image).strip()
+        try:
+            assert ok("export", f"disk:{image}//base") == TAR
+            assert device in fails("import", f"disk:{image}//other", code=15, stdin=TAR)
+        finally:
+            run("losetup", "--detach", device)
+        ok("import", f"disk:{image}//other", stdin=TAR)
+
+
 def test_two_at_once(disk: Path) -> None:
     running = Import(disk)
     with running.process as process:

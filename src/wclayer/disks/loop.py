@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import struct
 import sys
 from collections.abc import Iterator
 from typing import Final
 
-from ..errors import AccessError, UnsupportedError
+from ..errors import AccessError, StorageError, UnsupportedError
 from ..stores.host import host_errors
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["loop_device"]
+__all__ = ["check_unused", "loop_device"]
 
 _CONTROL: Final = "/dev/loop-control"
 _CTL_GET_FREE: Final = 0x4C82
@@ -30,7 +31,25 @@ _AUTOCLEAR: Final = 4
 # struct loop_config: fd, block_size, then struct loop_info64: device, inode, rdevice, offset, sizelimit, number, two of
 # encryption, flags, file_name, crypt_name, encrypt_key, init; reserved.
 _CONFIG: Final = struct.Struct("<II QQQQQ IIII 64s64s32s QQ 64x")
+_GET_STATUS64: Final = 0x4C05
+_STATUS: Final = struct.Struct("<QQ 24x 12x I 176x")  # loop_info64: device, inode, ..., flags, ...
 _TRIES: Final = 32  # somebody else may take the device that was free
+
+
+def check_unused(file: int, path: str, *, writable: bool) -> None:
+    """Raise StorageError if a loop device of somebody else has the open disk image `file`, for writing or at all.
+
+    A file system that is mounted twice, and written by one, is damaged, and neither of them would notice.
+    """
+    if sys.platform != "win32":
+        for device, read_only in _devices_of(file):
+            if writable or not read_only:
+                raise StorageError(
+                    "the disk image is in use through a loop device",
+                    path=path,
+                    got=device,
+                    hint=f"unmount what is mounted from it, and: losetup --detach {device}",
+                )
 
 
 @contextlib.contextmanager
@@ -54,6 +73,21 @@ def loop_device(file: int, name: bytes, offset: int, size: int, *, writable: boo
 
 
 if sys.platform != "win32":
+
+    def _devices_of(file: int) -> Iterator[tuple[str, bool]]:
+        """The loop devices that have the open file, and whether they only read it; as far as we may see them."""
+        mine = os.fstat(file)
+        for state in sorted(glob.glob("/sys/block/loop*/loop/backing_file")):
+            path = f"/dev/{state.split('/')[3]}"
+            with contextlib.suppress(OSError):
+                device = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    number, inode, flags = _STATUS.unpack(fcntl.ioctl(device, _GET_STATUS64, bytes(_STATUS.size)))
+                finally:
+                    os.close(device)
+                found = os.makedev(number >> 8 & 0xFFF, number & 0xFF | number >> 12 & 0xFFF00)
+                if (found, inode) == (mine.st_dev, mine.st_ino):
+                    yield path, bool(flags & _READ_ONLY)
 
     def _bound(file: int, name: bytes, offset: int, size: int, writable: bool) -> tuple[int, str]:
         flags = _AUTOCLEAR | (0 if writable else _READ_ONLY)

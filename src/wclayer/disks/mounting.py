@@ -19,6 +19,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
@@ -35,7 +36,7 @@ from ..processors import on_one
 from ..stores.host import host_errors
 from ..stores.ntfs3g_volume import MOUNT_OPTIONS
 from ..stores.programs import find_program
-from .loop import loop_device
+from .loop import check_unused, loop_device
 from .partitions import find_volume
 
 if sys.platform != "win32":
@@ -66,6 +67,7 @@ _DIRTY: Final = re.compile(rb"Volume Flags: .*\bDIRTY\b")
 _CLONE_NEWNS: Final = 0x00020000
 _MS_REC_SLAVE: Final = 0x4000 | 0x80000  # what others mount is seen, what we mount is not
 _SECONDS: Final = 600  # for all that the driver has to write yet
+_PATIENCE: Final = 1.0  # seconds for another's driver to end, whose wclayer is gone
 _UNCLEAN: Final = 15
 # What the exit codes of ntfs-3g and ntfs-3g.probe mean (ntfs-3g's man page, and libntfs-3g's volume.h), and what to do.
 _FAILURES: Final[dict[int, tuple[type[WclayerError], str, str]]] = {
@@ -105,6 +107,7 @@ def mounted_volume(
     _check_host(path)
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(_locked(path, writable))
+        check_unused(file.fileno(), path, writable=writable)
         part = find_volume(file, path, number)
         device = path
         if part.number is not None:
@@ -113,7 +116,7 @@ def mounted_volume(
             )
         _probe(device, path)
         stack.enter_context(on_one())
-        yield stack.enter_context(_mounted(device, path, writable))
+        yield stack.enter_context(_mounted(device, path, writable, file.fileno()))
 
 
 def inside(root: str, path: str, *, shown: str) -> str:
@@ -163,14 +166,19 @@ def _locked(path: str, writable: bool) -> Iterator[BinaryIO]:
         raise NotFoundError("no such disk image", path=path, hint="`wclayer disk create` makes one") from None
     with file:
         if sys.platform != "win32":
-            try:
-                fcntl.flock(file, (fcntl.LOCK_EX if writable else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno != errno.EWOULDBLOCK:
-                    raise
-                raise StorageError(
-                    "another wclayer is at work on the disk image", path=path, hint="wait until it is done"
-                ) from None
+            end = time.monotonic() + _PATIENCE
+            while True:
+                try:
+                    fcntl.flock(file, (fcntl.LOCK_EX if writable else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+                    break
+                except OSError as error:
+                    if error.errno != errno.EWOULDBLOCK:
+                        raise
+                if time.monotonic() > end:
+                    raise StorageError(
+                        "another wclayer is at work on the disk image", path=path, hint="wait until it is done"
+                    )
+                time.sleep(0.02)
         yield file
 
 
@@ -189,7 +197,8 @@ def _run(path: str, program: str, *arguments: str) -> subprocess.CompletedProces
 
 
 @contextlib.contextmanager
-def _mounted(device: str, path: str, writable: bool) -> Iterator[str]:
+def _mounted(device: str, path: str, writable: bool, lock: int) -> Iterator[str]:
+    """The volume, mounted. The driver has the descriptor `lock` too: others must wait for it, even if we are killed."""
     _take_namespace(path)
     options = f"{MOUNT_OPTIONS},big_writes,{'rw' if writable else 'ro'}"
     place = os.path.join(os.path.realpath(tempfile.gettempdir()), f"wclayer-{secrets.token_hex(8)}")
@@ -201,7 +210,7 @@ def _mounted(device: str, path: str, writable: bool) -> Iterator[str]:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                pass_fds=(theirs,),
+                pass_fds=(theirs, lock),
                 start_new_session=True,  # ^C is for us
             )
         finally:
