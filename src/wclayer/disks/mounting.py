@@ -30,12 +30,14 @@ from ..errors import (
     NotFoundError,
     StorageError,
     UnsupportedError,
+    UsageError,
     WclayerError,
 )
 from ..processors import on_one
 from ..stores.host import host_errors
 from ..stores.ntfs3g_volume import MOUNT_OPTIONS
 from ..stores.programs import find_program
+from ..win32.names import upcase
 from .loop import check_unused, loop_device
 from .partitions import find_volume
 
@@ -122,19 +124,32 @@ def mounted_volume(
 def inside(root: str, path: str, *, shown: str) -> str:
     """The host path of `path` in the volume mounted at `root`: of folders alone, as far as they are there.
 
-    shown: for errors. Raises ConfinementError for a path that leads out, or through a link, and the host's errors.
+    Names are compared as Windows does, which would see but one of two that differ in case. shown: for errors. Raises
+    ConfinementError for a path that leads out, or through a link, UsageError for one with backslashes, and the host's
+    errors.
     """
+    if "\\" in path:
+        raise UsageError("a backslash in a path on a disk image", path=shown, hint="put a slash between folders")
     at = root
-    for name in path.split("/"):
+    names = path.split("/")
+    for number, name in enumerate(names):
         if name in ("", "."):
             continue
         if name == ".." or "\0" in name or ":" in name:
             raise ConfinementError("a path that would leave the volume", path=shown)
-        at = os.path.join(at, name)
         with host_errors(shown), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            if stat.S_ISLNK(os.lstat(at).st_mode):
+            names[number] = _own_name(at, name)
+            if stat.S_ISLNK(os.lstat(os.path.join(at, names[number])).st_mode):
                 raise ConfinementError("a link on the way, where a folder must be", path=shown, got=name)
-    return f"{root}/{path}" if path else root  # two slashes in it stay
+        at = os.path.join(at, names[number])
+    return f"{root}/{'/'.join(names)}" if path else root  # two slashes in it stay
+
+
+def _own_name(folder: str, name: str) -> str:
+    """How what Windows would open as `name` is spelled in a folder; `name` itself if nothing is called so."""
+    if os.path.lexists(os.path.join(folder, name)):
+        return name
+    return next((other for other in sorted(os.listdir(folder)) if upcase(other) == upcase(name)), name)
 
 
 def _check_host(path: str) -> None:

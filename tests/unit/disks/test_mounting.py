@@ -21,6 +21,7 @@ from wclayer.errors import (
     NotFoundError,
     StorageError,
     UnsupportedError,
+    UsageError,
     WclayerError,
 )
 
@@ -74,6 +75,26 @@ def test_links_lead_nowhere(path: str, target: str, tmp_path: Path) -> None:
         link.symlink_to(target)
     with pytest.raises(ConfinementError, match="a link on the way, where a folder must be; got link"):
         inside(str(tmp_path), path, shown=SHOWN)
+
+
+def test_names_are_those_that_windows_would_open(tmp_path: Path) -> None:
+    for path in ("base/Files", "Bäse", "two", "Two"):
+        (tmp_path / path).mkdir(parents=True)
+    for path, expected in {
+        "BASE": "base",
+        "Base//files//none": "base//Files//none",
+        "bÄSE/": "Bäse/",
+        "two": "two",
+        "Two": "Two",
+        "TWO": "Two",
+        "NONE/x": "NONE/x",
+    }.items():
+        assert inside(str(tmp_path), path, shown=SHOWN) == f"{tmp_path}/{expected}"
+    (tmp_path / "link").symlink_to("base")
+    with pytest.raises(ConfinementError, match="a link on the way"):
+        inside(str(tmp_path), "LINK/x", shown=SHOWN)
+    with pytest.raises(UsageError, match="a backslash"):
+        inside(str(tmp_path), "base\\Files", shown=SHOWN)
 
 
 def test_a_link_above_the_volume_is_the_host_s(tmp_path: Path) -> None:
