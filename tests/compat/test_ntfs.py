@@ -189,6 +189,23 @@ def test_what_the_driver_cannot_hold_is_kept_and_comes_back(volume: Path) -> Non
     assert seen["layer.db"].descriptor == FILE_DESCRIPTOR
 
 
+def test_many_streams_with_long_names(mount: Path) -> None:
+    """Their names are more than the driver can list; one has three lines."""
+    names = ["a'\n\tb'\n'", *(f"{number:03}" + "字" * 240 for number in range(150))]
+    items: list[Item] = [
+        (Directory("Files", **times()), None, None),
+        (File("Files/f", size=1, **times(1)), b"x", None),
+        *((AlternateStream("Files/f", name, len(name)), name.encode()[: len(name)], None) for name in sorted(names)),
+    ]
+    imported(tar_of(items), mount / "layer")
+    assert exported(mount / "layer") == tar_of(items)
+    assert items_of(exported(mount / "layer", framing="canonical")) == items
+    assert status(mount / "layer") == []
+    (mount / "layer/layer.db").unlink()
+    found = [item for item in items_of(exported(mount / "layer")) if isinstance(item[0], AlternateStream)]
+    assert sorted(found, key=lambda item: getattr(item[0], "name")) == items[2:]  # noqa: B009
+
+
 def test_a_layer_over_others(mount: Path, tmp_path: Path) -> None:
     base = tar_of([
         (Directory("Files", **times()), None, None),

@@ -2,7 +2,8 @@
 
 - `ntfscat`: the data of a file that the driver shows as a symlink, socket or device: a reparse
   point with data, or what looks like one of Interix's special files.
-- `ntfsinfo`: which ranges of a sparse file are allocated; the short name of a file that has several names.
+- `ntfsinfo`: which ranges of a sparse file are allocated; the short name of a file that has several names; the names
+  of streams where they are longer together than an extended attribute can be.
 
 Both read the device of a mounted volume, to which the driver writes without delay.
 """
@@ -31,6 +32,7 @@ _CLUSTER: Final = re.compile(rb"\tCluster Size: (\d+)")
 _ATTRIBUTE: Final = re.compile(rb"Dumping attribute (\$\w+) ")
 _NAME_LENGTH: Final = re.compile(rb"\tName length:\t+ (\d+) ")
 _NAME: Final = re.compile(rb"\tAttribute name:\t+ '(.*)'")
+_NAME_START: Final = re.compile(rb"\tAttribute name:\t+ '")
 _FLAGS: Final = re.compile(rb"\tAttribute flags:\t+ 0x([0-9a-f]+)")
 _PARENT: Final = re.compile(rb"\tParent directory:\t+ (\d+) ")
 _NAMESPACE: Final = re.compile(rb"\tNamespace:\t+ (\S+)")
@@ -161,6 +163,28 @@ class RawVolume:
         if b"DOS" not in names or b"Win32" not in names:
             return None
         return ShortName(decode_wtf8(names[b"DOS"][1]), *names[b"Win32"])
+
+    def streams(self, inode: int, path: str) -> list[str]:
+        """The names of the named streams of the file with that number, in the order of the volume."""
+        names: dict[str, None] = {}
+        with self._running(path, "ntfsinfo", b"--verbose", b"--inode", b"%d" % inode) as lines:
+            inside, units = False, 0
+            text: bytes | None = None  # of the name so far, which may have several lines
+            for line in lines:
+                if text is not None:
+                    text += line
+                elif (attribute := _ATTRIBUTE.match(line)) is not None:
+                    inside = attribute[1] == b"$DATA"
+                elif inside and (length := _NAME_LENGTH.match(line)) is not None:
+                    units = int(length[1])
+                elif inside and (start := _NAME_START.match(line)) is not None:
+                    text = line[start.end() :]
+                if text is not None and text.endswith(b"'\n"):
+                    name = decode_wtf8(text[:-2])
+                    if len(name.encode("utf-16-le", "surrogatepass")) == 2 * units:
+                        names[name] = None  # once, where the volume has it in several records
+                        text = None
+        return list(names)
 
     @contextmanager
     def _running(self, path: str, program: str, *arguments: bytes) -> Iterator[BinaryIO]:

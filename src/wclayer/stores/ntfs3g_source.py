@@ -9,6 +9,7 @@ behind an unchanged last write time only with verify_content, for that of stream
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -65,11 +66,13 @@ class Ntfs3gLayer(LayerFolder):
         self._files = NtfsFiles(self._root)
         self._raw = RawVolume(volume.device)
         self._lost = self._untold = 0  # short names
+        self._listed: tuple[bytes, set[str]] | None = None  # the streams of the object that was met last
         self._object_ids = self._raw.has_object_ids(self.path)
 
     # --- one entry ------------------------------------------------------------
 
     def _entry(self, node: Node, links: Links | None) -> tuple[Entry, Body | None]:
+        self._listed = None
         root = None if node.row is None else self._root_row(node.row)
         if links is not None and (first := links.seen(node.found)) is not None:
             return self._further_name(node, root, first), None
@@ -195,20 +198,22 @@ class Ntfs3gLayer(LayerFolder):
         rows: dict[str, Row] = {}
         if node.row is not None and self._record is not None:
             rows = {row.name[1:]: row for row in self._record.streams(self._root_row(node.row))}
-        found = self._files.streams(node.host)
+        found = self._stream_names(node.path, node.host)
         for name in (*(name for name in rows if name in found), *(name for name in found if name not in rows)):
             with closing(self._stream(node.path, node.host, name, rows.get(name))) as body:
                 yield AlternateStream(node.path, name, body.size), body
 
     def _open_stream(self, node: Node, name: str) -> FolderBody | None:
-        for found in self._files.streams(node.host):
+        for found in self._stream_names(node.path, node.host):
             if upcase(found) == upcase(name):
                 return self._stream(node.path, node.host, found, None)
         return None
 
     def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:
         name = row.name[1:]
-        if name not in self._files.streams(host):
+        if self._listed is None or self._listed[0] != host:
+            self._listed = host, set(self._stream_names(path, host))
+        if name not in self._listed[1]:
             return None
         body = self._stream(path, host, name, row)
         if body.size != row.size:
@@ -218,10 +223,18 @@ class Ntfs3gLayer(LayerFolder):
         return self._stream(path, host, name, row), not same
 
     def _further_streams(self, path: str, host: bytes, known: set[str]) -> Iterator[tuple[AlternateStream, FolderBody]]:
-        for name in self._files.streams(host):
+        for name in self._stream_names(path, host):
             if name not in known:
                 with closing(self._stream(path, host, name, None)) as body:
                     yield AlternateStream(path, name, body.size), body
+
+    def _stream_names(self, path: str, host: bytes) -> list[str]:
+        try:
+            return self._files.streams(host)
+        except OSError as error:
+            if error.errno not in (errno.E2BIG, errno.ERANGE):
+                raise
+        return self._raw.streams(self._root.lstat(host).st_ino, path)
 
     def _stream(self, path: str, host: bytes, name: str, row: Row | None) -> FolderBody:
         place = b"%b:%b" % (host, encode_wtf8(name))
