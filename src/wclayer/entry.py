@@ -202,6 +202,9 @@ class Lower(Protocol):
         Raises NotFoundError.
         """
 
+    def streams(self, path: str, /) -> Sequence[str]:
+        """The names of the named streams of a file, following hard links; none where it is not there."""
+
 
 class RandomSource(Source, Lower, Protocol):
     """A source with random access: a layer folder."""

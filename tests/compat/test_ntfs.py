@@ -210,6 +210,7 @@ def test_a_layer_over_others(mount: Path, tmp_path: Path) -> None:
     base = tar_of([
         (Directory("Files", **times()), None, None),
         (File("Files/shared", size=3, security_descriptor=DESCRIPTOR, **times(1)), b"abc", None),
+        (AlternateStream("Files/shared", "stream", 2), b"st", None),
         (File("Files/gone", **times(2)), b"", None),
     ])  # fmt: skip
     upper = tar_of([
@@ -223,7 +224,16 @@ def test_a_layer_over_others(mount: Path, tmp_path: Path) -> None:
     imported(upper, mount / "upper", mount / "base")
     assert exported(mount / "upper") == upper
     assert get_xattr(os.fsencode(mount / "upper/Files/another"), "system.ntfs_acl") == DESCRIPTOR
+    assert (mount / "upper/Files/another:stream").read_bytes() == b"st"
+    assert status(mount / "upper") == []
     imported(upper, tmp_path / "on ext4", mount / "base")
+    imported(base, tmp_path / "base on ext4")
+    imported(upper, mount / "over ext4", tmp_path / "base on ext4")
+    assert (mount / "over ext4/Files/another:stream").read_bytes() == b"st"
+    # A link that is edited becomes a file of its own, with them.
+    (mount / "over ext4/Files/another").write_bytes(b"edited")
+    edited = items_of(exported(mount / "over ext4"))
+    assert (AlternateStream("Files/another", "stream", 2), b"st", None) in edited
     assert exported(mount / "upper", framing="canonical") == exported(tmp_path / "on ext4", framing="canonical")
     with opened(mount / "upper") as layer:
         assert not layer.base

@@ -214,3 +214,7 @@ class Below:
     def open(self, path: str, stream: str = "", /) -> Body:
         """Always raises NotFoundError: of files the names are known, not the content."""
         raise NotFoundError("the content of the layers below is not known", path=f"{path}:{stream}" if stream else path)
+
+    def streams(self, path: str, /) -> Sequence[str]:
+        """Always raises NotFoundError, as open does."""
+        raise NotFoundError("the streams of the layers below are not known", path=path)

@@ -80,6 +80,11 @@ class Stack:
             raise NotFoundError("no such file in the parents", path=path)
         return found[0].open(path, stream)
 
+    def streams(self, path: str, /) -> Sequence[str]:
+        """The names of the named streams of the file that is seen at `path`."""
+        found = seen(self.layers, path)
+        return [] if found is None else found[0].streams(path)
+
 
 def check_parents(layer: LayerFolder, given: Sequence[str | None]) -> None:
     """Raise UsageError if `layer` is known to have been imported onto others than those of `given`, nearest first."""

@@ -399,6 +399,7 @@ class FolderSink(ABC):
         extra |= link_extra(entry)
         file = replace(found, path=entry.path)
         number = self._add_file(parent, name, host, extra, file, body, Kind.PARENT_LINK, entry.target)
+        self._take_streams(self._parents, entry.target, host)
         self._finish(Owner(file, number, host))
 
     def _whiteout(self, entry: Whiteout) -> None:
@@ -437,6 +438,9 @@ class FolderSink(ABC):
     @abstractmethod
     def _make_stream(self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]) -> Made:
         """Make a named stream of what lies at `owner`."""
+
+    def _take_streams(self, parents: Lower, path: str, host: bytes) -> None:  # noqa: B027 # most stores do without
+        """Give the copy `host` of the parents' file `path` its named streams; the record does not have them."""
 
     def _finish(self, owner: Owner) -> None:  # noqa: B027 # most stores have nothing to do
         """After a file or directory and all its streams; what lies in a directory is still to come."""

@@ -63,6 +63,26 @@ class _Place:
     there: bool
 
 
+class _Ahead(Iterator[_Recorded]):
+    """What `rows` gives, with a look at what comes next."""
+
+    def __init__(self, rows: Iterator[_Recorded]) -> None:
+        self._rows = rows
+        self._next: _Recorded | None = None
+
+    def peek(self) -> _Recorded | None:
+        if self._next is None:
+            self._next = next(self._rows, None)
+        return self._next
+
+    def __next__(self) -> _Recorded:
+        found = self.peek()
+        if found is None:
+            raise StopIteration
+        self._next = None
+        return found
+
+
 class LayerFolder(FolderTree):
     """The layer folder `path` as a source with random access. Closed by close(), or as a context manager."""
 
@@ -131,13 +151,19 @@ class LayerFolder(FolderTree):
         self.edited = False
         with host_errors(self.path):
             links = Links()
-            rows = self._recorded(record, links)
+            rows = _Ahead(self._recorded(record, links))
             whiteouts = record.whiteouts()
             ended = False
             for piece in read_framing(record.framing()):
                 if piece.kind == PieceKind.ROW:
                     yield from self._framed_row(rows, piece)
-                elif piece.kind == PieceKind.WHITEOUT:
+                    continue
+                # Streams that somebody has added follow their owner, whatever comes after it.
+                while (was := rows.peek()) is not None and was.row is None:
+                    self.edited = True
+                    yield Framed(was.entry, was.body)
+                    next(rows)
+                if piece.kind == PieceKind.WHITEOUT:
                     path = next(whiteouts, None)
                     if path is None:
                         raise self._misfit("more whiteouts than the record")

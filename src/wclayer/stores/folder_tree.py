@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, Self
@@ -292,6 +292,12 @@ class FolderTree(ABC):
             if isinstance(body, FolderBody):
                 body.close()
             return entry
+
+    def streams(self, path: str, /) -> Sequence[str]:
+        """The names of the named streams of a file or directory."""
+        with host_errors(path):
+            node = self._find(path)
+            return [] if node is None else [entry.name for entry, _ in self._streams(node)]
 
     def has_whiteout(self, path: str) -> bool:
         """Does this layer delete `path` itself?"""

@@ -106,6 +106,12 @@ class Ntfs3gSink(FolderSink):
         host = b"%b:%b" % (owner, encode_wtf8(entry.name))
         return self._write(host, f"{entry.path}:{entry.name}", entry, body, extra)
 
+    def _take_streams(self, parents: Lower, path: str, host: bytes) -> None:
+        for name in parents.streams(path):
+            body = parents.open(path, name)
+            entry = AlternateStream(path, name, body.size)
+            self._write(b"%b:%b" % (host, encode_wtf8(name)), f"{path}:{name}", entry, body, {})
+
     def _write(
         self, host: bytes, path: str, entry: File | AlternateStream, body: Body | None, extra: dict[str, bytes]
     ) -> Made:

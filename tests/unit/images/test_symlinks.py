@@ -31,6 +31,9 @@ class Model:
     def open(self, path: str, stream: str = "", /) -> Body:  # noqa: ARG002
         return BytesBody(b"")
 
+    def streams(self, path: str, /) -> list[str]:  # noqa: ARG002
+        return []
+
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Iterator[SourceTree]:
