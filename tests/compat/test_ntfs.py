@@ -524,6 +524,23 @@ def test_a_directory_whose_content_the_driver_hides(mount: Path) -> None:
     assert sorted(os.listdir(mount)) == ["empty"]
 
 
+@pytest.mark.parametrize("what", ["junction", "symlink", "file"])
+def test_a_root_that_is_no_folder(mount: Path, what: str) -> None:
+    files = mount / "layer/Files"
+    if what == "junction":
+        files.mkdir(parents=True)
+        set_xattr(os.fsencode(files), "system.ntfs_reparse_data", build_link("C:\\Users", True))
+    else:
+        (mount / "layer").mkdir()
+        if what == "symlink":
+            files.symlink_to("/etc")
+        else:
+            files.touch()
+    for read in (exported, status):
+        with pytest.raises(LayerError, match="Files: a link or file in the place of a root"):
+            read(mount / "layer")
+
+
 def test_a_name_that_is_another_s_short_name(mount: Path) -> None:
     items: list[Item] = [
         (Directory("Files"), None, None),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
-from ..errors import FormatError, RecordError
+from ..errors import FormatError, LayerError, RecordError
 from ..layertar.framing import Piece, PieceKind, read_framing
 from ..win32.names import check_component, encode_wtf8, upcase
 from .folder_body import FolderBody
@@ -96,11 +96,24 @@ class LayerFolder(FolderTree):
         whiteouts = self._whiteouts()
         roots = (FILES, UTILITY_VM) if self.base else (FILES, HIVES, UTILITY_VM)
         with host_errors(self.path):
-            nodes = {node.path: node for node in self._children("", b"", 0)}
+            nodes = self._roots()
             for root in roots:
                 yield from (self._gone(path) for path in whiteouts.pop("", ()))
                 if root in nodes:
                     yield from self._walk(nodes[root], links, whiteouts)
+
+    def _roots(self) -> dict[str, Node]:
+        """Files, Hives and UtilityVM, as far as they are there."""
+        nodes = {node.path: node for node in self._children("", b"", 0)}
+        for node in nodes.values():
+            if not stat.S_ISDIR(node.found.st_mode):
+                raise LayerError(
+                    "a link or file in the place of a root of the layer",
+                    path=node.path,
+                    expected="a directory that is no reparse point",
+                    hint="put the folder itself there",
+                )
+        return nodes
 
     def _walk(self, node: Node, links: Links, whiteouts: dict[str, list[str]]) -> Iterator[tuple[Entry, Body | None]]:
         stack: list[Iterator[Node]] = [iter((node,))]
@@ -339,7 +352,7 @@ class LayerFolder(FolderTree):
     def _unknown(self, *, deep: bool = True) -> Iterator[Node]:
         """The objects of the folder without a row; `deep`: also what lies in such."""
         roots = (FILES, UTILITY_VM) if self.base else (FILES, HIVES, UTILITY_VM)
-        nodes = {node.path: node for node in self._children("", b"", 0)}
+        nodes = self._roots()
         stack = [iter([nodes[root] for root in roots if root in nodes])]
         while stack:
             node = next(stack[-1], None)
