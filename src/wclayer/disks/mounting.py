@@ -149,7 +149,13 @@ def _own_name(folder: str, name: str) -> str:
     """How what Windows would open as `name` is spelled in a folder; `name` itself if nothing is called so."""
     if os.path.lexists(os.path.join(folder, name)):
         return name
-    return next((other for other in sorted(os.listdir(folder)) if upcase(other) == upcase(name)), name)
+    wanted = _key(name)
+    return next((other for other in sorted(os.listdir(folder)) if _key(other) == wanted), name)
+
+
+def _key(name: str) -> str:
+    """What names on the volume are compared by; the driver has them in UTF-8, whatever the host's locale."""
+    return upcase(os.fsencode(name).decode("utf-8", "surrogateescape"))
 
 
 def _check_host(path: str) -> None:
