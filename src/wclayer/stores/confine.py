@@ -25,6 +25,8 @@ _OPENAT: Final = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 _BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 _NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _DIRECTORY: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
+# To what lies below alone: nothing that the file system would have to open. Linux.
+_THROUGH: Final[int] = _DIRECTORY | getattr(os, "O_PATH", 0)
 _NONBLOCK: Final[int] = getattr(os, "O_NONBLOCK", 0)
 
 
@@ -101,7 +103,7 @@ class Root:
             else:
                 depth = 0
             for number in range(depth, len(parts)):
-                above = fd = os.open(parts[number], _DIRECTORY, dir_fd=above)
+                above = fd = os.open(parts[number], _THROUGH, dir_fd=above)
                 known[b"/".join(parts[: number + 1])] = fd
             del known[directory]
             while len(known) >= self._most:
@@ -214,8 +216,12 @@ class Root:
     @contextmanager
     def _listing(self, path: bytes) -> Iterator[Iterator[os.DirEntry[str]] | Iterator[os.DirEntry[bytes]]]:
         if self._fd >= 0:
-            with os.scandir(self._descend(path)) as found:
-                yield found
+            fd = os.open(b".", _DIRECTORY, dir_fd=self._descend(path))
+            try:
+                with os.scandir(fd) as found:
+                    yield found
+            finally:
+                os.close(fd)
         else:
             name, _ = self._at(path) if path else (self.path, None)
             with os.scandir(name) as listing:
