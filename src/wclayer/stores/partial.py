@@ -200,6 +200,8 @@ def remove_tree(path: bytes) -> None:
     if os.name == "nt":
         shutil.rmtree(path, ignore_errors=True)  # which knows junctions
         return
+    if os.path.islink(path):
+        return
     with contextlib.suppress(OSError):
         root = Root(path)  # shutil would call itself for each level, with a descriptor for each
         try:

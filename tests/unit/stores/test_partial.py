@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wclayer.errors import AlreadyExistsError, NotFoundError
-from wclayer.stores.partial import PartialFolder, partial_file, replaced_file
+from wclayer.stores.partial import PartialFolder, partial_file, remove_tree, replaced_file
 
 
 def test_makers_at_once_do_not_remove_each_others_work(tmp_path: Path) -> None:
@@ -83,3 +83,12 @@ def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
         os.close(at)
     assert os.listdir(tmp_path) == ["elsewhere"]
     assert os.listdir(tmp_path / "elsewhere") == ["kept"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symlinks of POSIX")
+def test_a_link_that_is_to_be_removed_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "kept").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("folder")
+    remove_tree(os.fsencode(tmp_path / "link"))
+    assert (tmp_path / "folder" / "kept").read_bytes() == b"x"
