@@ -18,7 +18,7 @@ import pytest
 from tests.compat import ntfs
 from tests.compat.ntfs_facts import differences
 from tests.compat.ntfs_tar import tar_facts
-from tests.compat.tools import tool
+from tests.compat.tools import tool, wclayer
 from tests.tars import BASE, M, build, directory
 
 TAR = build([*BASE, M("Files/dir/f", b"content", pax={"MSWINDOWS.fileattr": "33"})])
@@ -57,11 +57,6 @@ def left_over(folder: Path) -> list[str]:
 def run(*command: str | Path) -> str:
     done = subprocess.run([tool(str(command[0])), *map(str, command[1:])], check=True, capture_output=True, text=True)
     return done.stdout
-
-
-def wclayer(*arguments: str | Path, stdin: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "wclayer", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False, **options)
 
 
 def ok(*arguments: str | Path, stdin: bytes = b"") -> bytes:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.compat import ntfs
-from tests.compat.tools import tool
+from tests.compat.tools import tool, wclayer
 from tests.tars import BASE, M, build
 
 TAR = build([*BASE, M("Files/f", b"content")])
@@ -27,11 +26,6 @@ DATA = 0x80  # $DATA
 @pytest.fixture(autouse=True)
 def _tools() -> None:
     ntfs.require_mounts("ntfs-3g.probe", "sfdisk")
-
-
-def wclayer(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "wclayer", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False)
 
 
 def restart_page(size: int, *, in_use: bool, clean: bool, version: tuple[int, int] = (1, 1)) -> bytes:

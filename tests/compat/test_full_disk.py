@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compat.tools import missing, tool
+from tests.compat.tools import missing, tool, wclayer
 from tests.images import layout
 from tests.tars import BASE, M, build
 
@@ -30,11 +30,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run([tool("umount"), str(place)], check=True)
-
-
-def wclayer(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "wclayer", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False)
 
 
 @pytest.mark.parametrize("tar", [MANY, ENTRIES], ids=["by its files", "by its record"])
