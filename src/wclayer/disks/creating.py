@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from typing import Final
 
 from ..errors import InexpressibleError, StorageError, UsageError
 from ..stores.host import host_errors
 from ..stores.partial import partial_file
-from ..stores.programs import find_program
+from ..stores.programs import find_program, last_line, run_program
+from ..win32.names import to_utf16
 from .loop import loop_device
 from .partitions import Partition, partitions
 
@@ -53,39 +53,36 @@ def create_disk(
     """
     shown = os.fspath(path)
     _checked(size, size)
-    units = label.encode("utf-16-le", "surrogatepass")
+    units = to_utf16(label)
     if len(units) > 2 * _MAX_LABEL:
         raise InexpressibleError(
             "a volume label too long", path=shown, expected=f"at most {_MAX_LABEL} characters of UTF-16", got=label
         )
     if "\0" in label or units.decode("utf-16-le", "ignore") != label:
         raise InexpressibleError("a volume label with what is no character", path=shown, got=label)
-    mkntfs, sfdisk = find_program("mkntfs", shown), find_program("sfdisk", shown) if partition else ""
+    for program in ("mkntfs", "sfdisk") if partition else ("mkntfs",):
+        find_program(program, shown)
     with partial_file(shown, force=force) as file, host_errors(shown):
         file.truncate(size)
         if not partition:
-            _format(mkntfs, file.name, label, shown)
+            _format(file.name, label, shown)
             return Partition(None, 0, size)
-        _run(
-            [sfdisk, "--quiet", "--no-reread", "--no-tell-kernel", file.name],
-            shown,
-            f'label: gpt\nstart={_START}, type={_BASIC_DATA}, name="Basic data partition"\n',
-        )
+        table = f'label: gpt\nstart={_START}, type={_BASIC_DATA}, name="Basic data partition"\n'
+        _run(shown, "sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", file.name, text=table)
         with open(file.name, "rb") as made:
             (part,) = partitions(made, shown)
         with loop_device(file.fileno(), os.fsencode(shown), part.offset, part.size, writable=True) as device:
-            _format(mkntfs, device, label, shown)
+            _format(device, label, shown)
         return part
 
 
-def _format(mkntfs: str, device: str, label: str, path: str) -> None:
+def _format(device: str, label: str, path: str) -> None:
     options = ["--quick", "--force", "--quiet", "--partition-start", str(_START), "--heads", "255"]
     options += ["--sectors-per-track", "63", "--sector-size", str(_SECTOR), "--cluster-size", "4096"]
-    _run([mkntfs, *options, *(["--label", label] if label else []), device], path)
+    _run(path, "mkntfs", *options, *(["--label", label] if label else []), device)
 
 
-def _run(command: list[str], path: str, text: str = "") -> None:
-    done = subprocess.run(command, check=False, input=text.encode(), capture_output=True)  # noqa: S603 # found in PATH
+def _run(path: str, name: str, *arguments: str, text: str = "") -> None:
+    done = run_program(path, name, *arguments, text=text)
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise StorageError(f"{os.path.basename(command[0])} failed: {said[-1] if said else done.returncode}", path=path)
+        raise StorageError(f"{name} failed: {last_line(done.stderr) or done.returncode}", path=path)

@@ -35,8 +35,8 @@ from ..errors import (
 )
 from ..processors import on_one
 from ..stores.host import host_errors
-from ..stores.ntfs3g_volume import MOUNT_OPTIONS
-from ..stores.programs import find_program
+from ..stores.ntfs3g_volume import MOUNT_OPTIONS, mount_number, mount_of
+from ..stores.programs import find_program, last_line, run_program
 from ..win32.names import upcase
 from .loop import check_unused, loop_device
 from .partitions import find_volume
@@ -205,16 +205,12 @@ def _locked(path: str, writable: bool) -> Iterator[BinaryIO]:
 
 def _probe(device: str, path: str) -> None:
     """Refuse a volume that is not as Windows would leave it. Also one that is only read: what is on it may be old."""
-    done = _run(path, "ntfs-3g.probe", "--readwrite", device)
+    done = run_program(path, "ntfs-3g.probe", "--readwrite", device)
     if done.returncode:
         raise _failure(done.returncode, done.stderr, path)
     # The driver mounts a volume that is marked dirty all the same.
-    if _DIRTY.search(_run(path, "ntfsinfo", "--force", "--mft", device).stdout):
+    if _DIRTY.search(run_program(path, "ntfsinfo", "--force", "--mft", device).stdout):
         raise _failure(_UNCLEAN, b"", path)
-
-
-def _run(path: str, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([find_program(program, path), *arguments], check=False, capture_output=True)  # noqa: S603
 
 
 @contextlib.contextmanager
@@ -243,7 +239,7 @@ def _mounted(device: str, path: str, writable: bool, lock: int) -> Iterator[str]
                 if code != b"0":
                     said.seek(0)
                     raise _failure(int(code) if code.isdigit() else -1, said.read(), path)
-                mount = _mount_number(place)
+                mount = mount_of(os.fsencode(place))
                 try:
                     yield place
                 except BaseException:
@@ -268,26 +264,12 @@ def _unmounted(shell: subprocess.Popen[bytes], life: BinaryIO) -> bool:
     return (said == b"0" or (not said and shell.wait() == 0)) and bool(select.select([life], [], [], _SECONDS)[0])
 
 
-def _mount_number(path: str) -> bytes:
-    """The number of the mount that `path` is on."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        return _number_of(file)
-    finally:
-        os.close(file)
-
-
-def _number_of(file: int) -> bytes:
-    with open(f"/proc/self/fdinfo/{file}", "rb") as lines:
-        return next((line for line in lines if line.startswith(b"mnt_id:")), b"")
-
-
 def _let_go(mount: bytes) -> None:
     """Have nothing open any more on that mount, after an error: a signal may come between an open and its close."""
     null = os.open(os.devnull, os.O_RDWR)
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
-            if mount and _number_of(int(name)) == mount:
+            if mount and mount_number(int(name)) == mount:
                 os.dup2(null, int(name), inheritable=False)  # whoever has the number will close it
     os.close(null)
 
@@ -305,8 +287,8 @@ def _take_namespace(path: str) -> None:
 
 def _failure(code: int, said: bytes, path: str) -> WclayerError:
     """What ntfs-3g's exit code and words mean."""
-    text = said.decode("utf-8", "replace").strip().splitlines()
+    words = last_line(said)
     if code not in _FAILURES:
-        return StorageError("ntfs-3g cannot mount the volume", path=path, got=text[-1] if text else f"exit code {code}")
+        return StorageError("ntfs-3g cannot mount the volume", path=path, got=words or f"exit code {code}")
     cls, message, hint = _FAILURES[code]
-    return cls(message, path=path, got=text[-1] if text and cls is not DiskError else None, hint=hint)
+    return cls(message, path=path, got=None if cls is DiskError else words, hint=hint)

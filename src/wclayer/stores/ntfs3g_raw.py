@@ -14,17 +14,17 @@ import os
 import re
 import subprocess
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from ..body import CHUNK
 from ..errors import StorageError, UnsupportedError
-from ..win32.names import decode_wtf8, encode_wtf8
+from ..win32.names import decode_wtf8, encode_wtf8, to_utf16
 from .confine import Root
 from .folder_body import FolderBody
 from .host import host_errors
-from .programs import find_program
+from .programs import find_program, last_line
 
 __all__ = ["RawBody", "RawVolume", "ShortName"]
 
@@ -126,7 +126,7 @@ class RawVolume:
                 self._cluster = next((int(found[1]) for line in lines if (found := _CLUSTER.match(line))), 0)
         result: list[tuple[int, int]] = []
         holes = False
-        with self._running(path, "ntfsinfo", b"--verbose", b"--inode", b"%d" % inode) as lines:
+        with self._printed(inode, path) as lines:
             for start, length, hole in _runs(lines, encode_wtf8(stream)):
                 offset, end = start * self._cluster, min((start + length) * self._cluster, size)
                 if hole:
@@ -152,7 +152,7 @@ class RawVolume:
         """The short name of the file with that number; the driver does not tell it where a file has several names."""
         names: dict[bytes, tuple[int, bytes]] = {}  # by namespace
         parent, namespace = 0, b""
-        with self._running(path, "ntfsinfo", b"--verbose", b"--inode", b"%d" % inode) as lines:
+        with self._printed(inode, path) as lines:
             for line in lines:
                 if (found := _PARENT.match(line)) is not None:
                     parent = int(found[1])
@@ -167,7 +167,7 @@ class RawVolume:
     def streams(self, inode: int, path: str) -> list[str]:
         """The names of the named streams of the file with that number, in the order of the volume."""
         names: dict[str, None] = {}
-        with self._running(path, "ntfsinfo", b"--verbose", b"--inode", b"%d" % inode) as lines:
+        with self._printed(inode, path) as lines:
             inside, units = False, 0
             text: bytes | None = None  # of the name so far, which may have several lines
             for line in lines:
@@ -181,10 +181,14 @@ class RawVolume:
                     text = line[start.end() :]
                 if text is not None and text.endswith(b"'\n"):
                     name = decode_wtf8(text[:-2])
-                    if len(name.encode("utf-16-le", "surrogatepass")) == 2 * units:
+                    if len(to_utf16(name)) == 2 * units:
                         names[name] = None  # once, where the volume has it in several records
                         text = None
         return list(names)
+
+    def _printed(self, inode: int, path: str) -> AbstractContextManager[BinaryIO]:
+        """All that ntfsinfo prints of the file with that number."""
+        return self._running(path, "ntfsinfo", b"--verbose", b"--inode", b"%d" % inode)
 
     @contextmanager
     def _running(self, path: str, program: str, *arguments: bytes) -> Iterator[BinaryIO]:
@@ -214,9 +218,8 @@ class RawVolume:
                 raise
             _, said = process.communicate()
         if process.returncode:
-            lines = said.decode("utf-8", "replace").strip().splitlines()
             raise StorageError(
-                f"{program} cannot read it from the volume: {lines[-1] if lines else process.returncode}",
+                f"{program} cannot read it from the volume: {last_line(said) or process.returncode}",
                 path=path,
                 hint="an ntfs-3g in the foreground (no_detach) lets nobody else read" if _LOCKED in said else None,
             )

@@ -19,7 +19,7 @@ from .confine import Root
 from .host import shown
 from .ntfs3g import NtfsFiles, get_attribute
 
-__all__ = ["MOUNT_OPTIONS", "Volume", "carry_over", "check_names", "files_of", "volume_of"]
+__all__ = ["MOUNT_OPTIONS", "Volume", "carry_over", "check_names", "files_of", "mount_number", "mount_of", "volume_of"]
 
 MOUNT_OPTIONS: Final = "efs_raw,noatime,streams_interface=windows"
 _FASTER: Final = "big_writes"  # four times as fast
@@ -103,17 +103,27 @@ def _checked(folder: bytes, writing: bool) -> Volume:
 
 def _mount(folder: bytes) -> tuple[bytes | None, set[str]]:
     """The device of the mount that `folder` is on, and the options that the kernel knows of it."""
+    number = mount_of(folder)
+    with open(_MOUNTS, "rb") as lines:
+        return _listed(lines, number)
+
+
+def mount_of(folder: bytes) -> bytes:
+    """The number of the mount that a folder of the host is on, as in mountinfo (proc(5))."""
     fd = os.open(folder, os.O_RDONLY)
     try:
-        with open(f"/proc/thread-self/fdinfo/{fd}", "rb") as lines:
-            number = next((line.split()[1] for line in lines if line.startswith(b"mnt_id:")), b"")
+        return mount_number(fd)
     finally:
         os.close(fd)
-    with open(_MOUNTS, "rb") as lines:
-        return _mount_of(lines, number)
 
 
-def _mount_of(lines: Iterable[bytes], number: bytes) -> tuple[bytes | None, set[str]]:
+def mount_number(fd: int) -> bytes:
+    """The number of the mount that an open file is on."""
+    with open(f"/proc/thread-self/fdinfo/{fd}", "rb") as lines:
+        return next((line.split()[1] for line in lines if line.startswith(b"mnt_id:")), b"")
+
+
+def _listed(lines: Iterable[bytes], number: bytes) -> tuple[bytes | None, set[str]]:
     """The device and the options of the mount of that number in a mountinfo (proc(5))."""
     for line in lines:
         before, _, after = line.rstrip(b"\n").partition(b" - ")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from typing import Final
 
 from ..errors import UnsupportedError
 
-__all__ = ["find_program"]
+__all__ = ["find_program", "last_line", "run_program"]
 
 _PACKAGES: Final = {
     "mkntfs": "ntfs-3g",
@@ -27,3 +28,15 @@ def find_program(name: str, path: str) -> str:
     if found is None:
         raise UnsupportedError(f"the program {name} is missing", path=path, hint=f"install {_PACKAGES[name]}")
     return found
+
+
+def run_program(path: str, name: str, *arguments: str, text: str = "") -> subprocess.CompletedProcess[bytes]:
+    """Run a program to its end, with `text` as its input; path: what it is for. Raises as find_program does."""
+    command = [find_program(name, path), *arguments]
+    return subprocess.run(command, check=False, input=text.encode(), capture_output=True)  # noqa: S603 # found in PATH
+
+
+def last_line(said: bytes) -> str | None:
+    """The last line of what a program has said, which tells what went wrong; None if it has said nothing."""
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else None

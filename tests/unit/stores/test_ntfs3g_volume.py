@@ -15,8 +15,8 @@ from wclayer.stores.confine import Root
 from wclayer.stores.ntfs3g_volume import (
     MOUNT_OPTIONS,
     Volume,
+    _listed,
     _mount,
-    _mount_of,
     carry_over,
     check_names,
     files_of,
@@ -54,14 +54,14 @@ def lines() -> Iterable[bytes]:
     ],
 )
 def test_mountinfo(number: bytes, device: bytes | None, options: set[str]) -> None:
-    assert _mount_of(lines(), number) == (device, options)
+    assert _listed(lines(), number) == (device, options)
 
 
 def test_a_mount_that_is_not_to_be_seen() -> None:
     """It has another root, say. Nothing is held against it that is not known."""
     for number in (b"3", b"99", b"", b"28 1"):
-        assert _mount_of(lines(), number) == (None, {"noatime"})
-    assert _mount_of([], b"36") == (None, {"noatime"})
+        assert _listed(lines(), number) == (None, {"noatime"})
+    assert _listed([], b"36") == (None, {"noatime"})
 
 
 def test_the_mount_of_a_folder_here(tmp_path: Path) -> None:
