@@ -21,7 +21,7 @@ from .folder_tree import FolderTree, Links, Node, fits
 from .host import host_errors
 from .record import Kind, Row, hard_link
 from .record_reader import RecordReader
-from .rules import FILES, HIVES, UTILITY_VM
+from .rules import roots
 
 __all__ = ["Framed", "LayerFolder"]
 
@@ -94,16 +94,14 @@ class LayerFolder(FolderTree):
     def entries(self) -> Iterator[tuple[Entry, Body | None]]:
         links = Links()
         whiteouts = self._whiteouts()
-        roots = (FILES, UTILITY_VM) if self.base else (FILES, HIVES, UTILITY_VM)
         with host_errors(self.path):
-            nodes = self._roots()
-            for root in roots:
-                yield from (self._gone(path) for path in whiteouts.pop("", ()))
-                if root in nodes:
-                    yield from self._walk(nodes[root], links, whiteouts)
+            tops = self._roots()
+            yield from (self._gone(path) for path in whiteouts.pop("", ()))
+            for node in tops:
+                yield from self._walk(node, links, whiteouts)
 
-    def _roots(self) -> dict[str, Node]:
-        """Files, Hives and UtilityVM, as far as they are there."""
+    def _roots(self) -> list[Node]:
+        """Files, Hives and UtilityVM, as far as they are there and the layer may have them."""
         nodes = {node.path: node for node in self._children("", b"", 0)}
         for node in nodes.values():
             if not stat.S_ISDIR(node.found.st_mode):
@@ -113,7 +111,7 @@ class LayerFolder(FolderTree):
                     expected="a directory that is no reparse point",
                     hint="put the folder itself there",
                 )
-        return nodes
+        return [nodes[root] for root in roots(base=self.base) if root in nodes]
 
     def _walk(self, node: Node, links: Links, whiteouts: dict[str, list[str]]) -> Iterator[tuple[Entry, Body | None]]:
         stack: list[Iterator[Node]] = [iter((node,))]
@@ -168,15 +166,19 @@ class LayerFolder(FolderTree):
             whiteouts = record.whiteouts()
             ended = False
             for piece in read_framing(record.framing()):
-                if piece.kind == PieceKind.ROW:
-                    yield from self._framed_row(rows, piece)
-                    continue
                 # Streams that somebody has added follow their owner, whatever comes after it.
                 while (was := rows.peek()) is not None and was.row is None:
                     self.edited = True
                     yield Framed(was.entry, was.body)
                     next(rows)
-                if piece.kind == PieceKind.WHITEOUT:
+                if piece.kind == PieceKind.ROW:
+                    if was is None:
+                        raise self._misfit("more entries than the record")
+                    self.edited = self.edited or not was.untouched
+                    if was.entry is not None:
+                        yield Framed(was.entry, was.body, piece if was.untouched else None)
+                    next(rows)
+                elif piece.kind == PieceKind.WHITEOUT:
                     path = next(whiteouts, None)
                     if path is None:
                         raise self._misfit("more whiteouts than the record")
@@ -184,30 +186,14 @@ class LayerFolder(FolderTree):
                 else:
                     if piece.kind == PieceKind.END and not ended:
                         ended = True
-                        yield from self._rest(rows)
+                        if was is not None:
+                            raise self._misfit("fewer entries than the record")
                         for entry, body in self._new(links):
                             self.edited = True
                             yield Framed(entry, body)
                     yield Framed(piece=piece)
             if not ended or next(whiteouts, None) is not None:
                 raise self._misfit("fewer entries than the record")
-
-    def _framed_row(self, rows: Iterator[_Recorded], piece: Piece) -> Iterator[Framed]:
-        for was in rows:
-            if was.entry is None or not was.untouched:
-                self.edited = True
-            if was.entry is not None:
-                yield Framed(was.entry, was.body, piece if was.untouched else None)
-            if was.row is not None:
-                return
-        raise self._misfit("more entries than the record")
-
-    def _rest(self, rows: Iterator[_Recorded]) -> Iterator[Framed]:
-        for was in rows:
-            if was.row is not None:
-                raise self._misfit("fewer entries than the record")
-            self.edited = True
-            yield Framed(was.entry, was.body)
 
     def _misfit(self, what: str) -> RecordError:
         return RecordError(f"layer.db: the framing has {what}", path=self.path, hint="export with --framing canonical")
@@ -351,9 +337,7 @@ class LayerFolder(FolderTree):
 
     def _unknown(self, *, deep: bool = True) -> Iterator[Node]:
         """The objects of the folder without a row; `deep`: also what lies in such."""
-        roots = (FILES, UTILITY_VM) if self.base else (FILES, HIVES, UTILITY_VM)
-        nodes = self._roots()
-        stack = [iter([nodes[root] for root in roots if root in nodes])]
+        stack = [iter(self._roots())]
         while stack:
             node = next(stack[-1], None)
             if node is None:

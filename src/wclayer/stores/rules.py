@@ -28,6 +28,7 @@ __all__ = [
     "in_no_directory",
     "name_taken",
     "no_directory_yet",
+    "roots",
 ]
 
 FILES: Final = "Files"
@@ -45,6 +46,11 @@ BOOT_FILES: Final = {
 }
 
 
+def roots(*, base: bool) -> tuple[str, ...]:
+    """What may lie in the root of a layer, in hcsshim's order."""
+    return (FILES, UTILITY_VM) if base else (FILES, HIVES, UTILITY_VM)
+
+
 def _within(path: str) -> bool:
     """Is `path` below one of the two roots in which files, links and whiteouts live?"""
     return path.startswith(("Files/", "UtilityVM/Files/"))
@@ -54,7 +60,7 @@ def check_entry(entry: Entry, *, base: bool) -> None:
     """Raise LayerError or ConfinementError where `entry` has no place in a layer."""
     path = entry.path
     root, _, rest = path.partition("/")
-    if root not in ((FILES, UTILITY_VM) if base else (FILES, HIVES, UTILITY_VM)):
+    if root not in roots(base=base):
         raise _outside(path, root, base)
     check_length(entry.name if isinstance(entry, AlternateStream) else path.rpartition("/")[2])
     if isinstance(entry, Whiteout):
