@@ -228,6 +228,10 @@ class FolderTree(ABC):
             raise RecordError("layer.db: a link to something that is no file", path=row.name, got=root.name)
         return root
 
+    def _extents(self, row: Row | None) -> tuple[tuple[int, int], ...] | None:
+        """The allocated ranges that the record knows of a row's data; None for none, and where it has no holes."""
+        return None if row is None or self._record is None else self._record.extents(row)
+
     def _same_content(self, body: FolderBody, row: Row) -> bool:
         """Has a file or stream, of the size that the record says, still the content that it says?"""
         digest = hashlib.sha256()

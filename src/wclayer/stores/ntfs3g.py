@@ -168,8 +168,7 @@ class NtfsFiles:
         reparse = self.get(host, b"system.ntfs_reparse_data") if attributes & FILE_ATTRIBUTE_REPARSE_POINT else None
         short = None
         if found.st_nlink > 1 or attributes & FILE_ATTRIBUTE_DIRECTORY:  # a short name counts as one
-            short = self.get(host, b"system.ntfs_dos_name", _SILENT | {errno.EMLINK, errno.EPERM})
-        name = host.rpartition(b"/")[2]
+            short = self._short_name(host)
         return Live(
             attributes,
             times,
@@ -177,9 +176,13 @@ class NtfsFiles:
             parse_ea_list(self.get(host, b"system.ntfs_ea") or b""),
             reparse or None,
             (self.get(host, b"system.ntfs_object_id") or None) if object_id else None,
-            # A name that is itself a valid short one has no other.
-            decode_wtf8(short) if short and short != name else None,
+            decode_wtf8(short) if short else None,
         )
+
+    def _short_name(self, host: bytes) -> bytes | None:
+        """The short name; None where it is not to be had, and for a name that is itself a valid short one."""
+        short = self.get(host, b"system.ntfs_dos_name", _SILENT | {errno.EMLINK, errno.EPERM})
+        return None if short == host.rpartition(b"/")[2] else short
 
     def streams(self, host: bytes) -> list[str]:
         """The names of the named streams, in the order of the volume."""
@@ -259,8 +262,7 @@ class NtfsFiles:
 
     def identity(self, host: bytes) -> tuple[bytes | None, bytes | None]:
         """The object ID and the short name of a file, for the one that takes its place."""
-        short = self.get(host, b"system.ntfs_dos_name", _SILENT | {errno.EMLINK, errno.EPERM})
-        return self.get(host, b"system.ntfs_object_id") or None, None if short == host.rpartition(b"/")[2] else short
+        return self.get(host, b"system.ntfs_object_id") or None, self._short_name(host)
 
     def identify(self, host: bytes, identity: tuple[bytes | None, bytes | None]) -> None:
         """Give them to it, as far as the driver lets them be set; its times stay."""

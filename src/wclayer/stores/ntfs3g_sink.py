@@ -34,19 +34,9 @@ class Ntfs3gSink(FolderSink):
 
     store = "ntfs3g"
 
-    def __init__(
-        self,
-        target: str | os.PathLike[str],
-        *,
-        parents: Lower | None = None,
-        parent_diff_ids: tuple[str | None, ...] = (),
-        force: bool = False,
-    ) -> None:
+    def _begin(self) -> None:
         self._unheld: Counter[str] = Counter()
         self._opaque: dict[bytes, int] = {}  # directories whose content the driver does not show, and their tags
-        super().__init__(target, parents=parents, parent_diff_ids=parent_diff_ids, force=force)
-
-    def _begin(self) -> None:
         check_names(self._root)
         self._files = NtfsFiles(self._root)
         # What the driver gives to new files lets everyone write.

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeGuard
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink
 from ..errors import InexpressibleError, StorageError, UnsupportedError
@@ -93,10 +93,8 @@ class Ntfs3gLayer(LayerFolder):
             return entry, None
         if isinstance(recorded, File) and (backup := self._boot_original(node, recorded)) is not None:
             host, size = backup
-            whole = size == recorded.size
-            extents = self._record.extents(root) if whole and root and self._record else None
-            file = recorded if whole else resized(recorded, size)
-            return file, FolderBody(self._root, host, size, extents, node.path)
+            extents = self._extents(root) if size == recorded.size else None
+            return _sized(recorded, size), FolderBody(self._root, host, size, extents, node.path)
         file, body = self._with_data(node, live, entry, recorded, root)
         node.changed = node.row is not None and file != recorded
         if links is not None:
@@ -145,10 +143,8 @@ class Ntfs3gLayer(LayerFolder):
         if not stat.S_ISREG(node.found.st_mode):
             return self._hidden_data(node, entry, recorded, root)
         size = node.found.st_size
-        same = isinstance(recorded, File) and size == recorded.size
-        if same and recorded is not None:
-            same = entry.last_write_time == recorded.last_write_time
-        extents = self._record.extents(root) if same and root is not None and self._record is not None else None
+        same = _written_as(recorded, entry) and recorded.size == size
+        extents = self._extents(root) if same else None
         if same and self._verify_content and root is not None and root.sha256 is not None:
             same = self._same_content(FolderBody(self._root, node.host, size, extents, node.path), root)
         if not same:
@@ -156,7 +152,7 @@ class Ntfs3gLayer(LayerFolder):
             if live.attributes & FILE_ATTRIBUTE_SPARSE_FILE:
                 extents = self._raw.extents(node.found.st_ino, size, node.path)
             entry = replace(
-                entry if recorded is not None and size == entry.size else resized(entry, size),
+                _sized(entry, size),
                 last_access_time=live.times[1],
                 last_write_time=live.times[2],
                 change_time=live.times[3],
@@ -170,18 +166,18 @@ class Ntfs3gLayer(LayerFolder):
         if stat.S_ISFIFO(node.found.st_mode) or (
             entry.reparse_data is not None and is_name_surrogate(reparse_tag(entry.reparse_data))
         ):
-            return resized(entry, 0) if entry.size else entry, None
+            return _sized(entry, 0), None
         inode = node.found.st_ino
         extents: tuple[tuple[int, int], ...] | None = None
-        if isinstance(recorded, File) and entry.last_write_time == recorded.last_write_time:
-            size = recorded.size
-            extents = self._record.extents(root) if root is not None and self._record is not None else None
+        if _written_as(recorded, entry):
+            size, extents = recorded.size, self._extents(root)
         else:
             size = sum(map(len, self._raw.data(inode, node.path)))
         if not size:
-            return resized(entry, 0) if entry.size else entry, None
-        file = entry if size == entry.size else resized(entry, size)
-        return file, RawBody(self._root, node.host, size, extents, self._raw.data(inode, node.path), node.path)
+            return _sized(entry, 0), None
+        return _sized(entry, size), RawBody(
+            self._root, node.host, size, extents, self._raw.data(inode, node.path), node.path
+        )
 
     def _further_name(self, node: Node, root: Row | None, first: str) -> HardLink:
         """A further name of a file whose first name has been given."""
@@ -244,13 +240,22 @@ class Ntfs3gLayer(LayerFolder):
         hidden = attributes & FILE_ATTRIBUTE_REPARSE_POINT  # the driver does not open its streams
         size = sum(map(len, self._raw.data(found.st_ino, whole, name))) if hidden else self._root.lstat(place).st_size
         extents: tuple[tuple[int, int], ...] | None = None
-        if row is not None and self._record is not None and row.size == size:
-            extents = self._record.extents(row)
+        if row is not None and row.size == size:
+            extents = self._extents(row)
         elif attributes & FILE_ATTRIBUTE_SPARSE_FILE:
             extents = self._raw.extents(found.st_ino, size, whole, name)
         if hidden:
             return RawBody(self._root, place, size, extents, self._raw.data(found.st_ino, whole, name), whole)
         return FolderBody(self._root, place, size, extents, whole)
+
+
+def _written_as(recorded: Directory | File | None, entry: File) -> TypeGuard[File]:
+    """Is `recorded` a file that was last written when `entry` was?"""
+    return isinstance(recorded, File) and recorded.last_write_time == entry.last_write_time
+
+
+def _sized(entry: File, size: int) -> File:
+    return entry if size == entry.size else resized(entry, size)
 
 
 def _refuse(path: str, live: Live) -> None:

@@ -85,7 +85,7 @@ class PosixLayer(LayerFolder):
             if not isinstance(recorded, File):
                 raise RecordError("layer.db: a file that is none", path=node.path)
             entry = recorded
-            extents = self._record.extents(root)
+            extents = self._extents(root)
             if (backup := self._boot_original(node, entry)) is not None:
                 host, size = backup
                 if size != entry.size:
@@ -136,7 +136,7 @@ class PosixLayer(LayerFolder):
 
     def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:  # noqa: ARG002
         body = self._stream_body(path, row)
-        extents = self._record.extents(row) if self._record else None
+        extents = self._extents(row)
         return body, self._changed(f"{path}{row.name}", body.host, self._root.lstat(body.host), row, extents)
 
     def _further_streams(
@@ -159,7 +159,7 @@ class PosixLayer(LayerFolder):
                 expected=shown(host),
                 hint="import the layer again",
             ) from None
-        extents = self._record.extents(row) if self._record and size == row.size else None
+        extents = self._extents(row) if size == row.size else None
         return FolderBody(self._root, host, size, extents, name)
 
 
