@@ -32,23 +32,24 @@ def open_folder(
 
     Raises UnsupportedError for a layer whose metadata are those of the NTFS volume that it was copied from.
     """
-    layer = PosixLayer(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
-    try:
-        volume = volume_of(os.fsencode(layer.path))
-        if layer.store not in (None, Ntfs3gSink.store) or (volume is None and layer.store is None):
+    volume = volume_of(os.path.abspath(os.fsencode(path)))
+    layer: LayerFolder
+    if volume is None:
+        layer = PosixLayer(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
+        if layer.store != Ntfs3gSink.store:
             return layer
-        if volume is None:
-            raise UnsupportedError(
-                "a layer folder that was made on an NTFS volume, which holds half of what it is",
-                path=layer.path,
-                expected="an NTFS volume, mounted by ntfs-3g",
-                hint="export it from where it was made",
-            )
-    except BaseException:
         layer.close()
-        raise
+        raise UnsupportedError(
+            "a layer folder that was made on an NTFS volume, which holds half of what it is",
+            path=layer.path,
+            expected="an NTFS volume, mounted by ntfs-3g",
+            hint="export it from where it was made",
+        )
+    layer = Ntfs3gLayer(path, volume=volume, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
+    if layer.store in (None, Ntfs3gSink.store):
+        return layer
     layer.close()
-    return Ntfs3gLayer(path, volume=volume, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
+    return PosixLayer(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
 
 
 def new_folder(
