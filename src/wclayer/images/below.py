@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Final, Self
@@ -117,7 +117,12 @@ def _check(path: str) -> None:
 def _make(entries: Callable[[], Iterable[Entry]], path: str | None) -> Known:
     """Make a database; at `path`, if that can be, once it is whole."""
     with _temporary(None if path is None else os.path.dirname(path)) as made:
-        _write(made, entries())
+        found = entries()
+        try:
+            _write(made, found)
+        finally:
+            if isinstance(found, Generator):
+                found.close()  # after an error, too: Windows removes no file that is still being read
         if path is not None:
             with suppress(OSError):  # another process has it open: it has the same in it
                 os.replace(made, path)

@@ -300,9 +300,16 @@ class _Build:
             annotations[ANNOTATION_BASE_DIGEST] = base.manifest.digest
         manifest = compose_manifest(config_descriptor, layers, {**annotations, **recipe.annotations})
         root = writer.add_bytes(manifest, MANIFEST, platform=result.platform)
+        if self._base is not None and _is_file_of(self._base.place, self._place):
+            self._base.close()  # Windows puts nothing in the place of a file that is open
         writer.commit(root, annotations={_COMPRESSOR: self._compressor} if self._compressor else {})
         result.digest, result.config_digest = root.digest, config_descriptor.digest
         return result
+
+
+def _is_file_of(base: Place, place: Place) -> bool:
+    """Is the archive at `place` the one that the base is in?"""
+    return all(os.path.isfile(one.path) for one in (base, place)) and os.path.samefile(base.path, place.path)
 
 
 def _created(base: Image | None) -> int:

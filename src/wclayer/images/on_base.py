@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from hashlib import sha256
 from typing import Self, TypeAlias
@@ -93,10 +93,11 @@ def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: Pr
 
     def entries() -> Iterator[Entry]:
         source = layer.source()
-        for entry, _ in source.entries():
-            yield entry
-            if progress is not None:
-                progress(entry, source.so_far)
+        with closing(source.entries()) as found:
+            for entry, _ in found:
+                yield entry
+                if progress is not None:
+                    progress(entry, source.so_far)
 
     try:
         return know(key, entries, cache)

@@ -7,7 +7,7 @@ manifest, config and index agree. A layer is a stream; nothing of it is kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, Self, cast
@@ -35,7 +35,7 @@ class _CheckedSource(TarSource):
         super().__init__(None, reopen=lambda: cast("BinaryIO", layer.open()))
         self._layer = layer
 
-    def entries(self) -> Iterator[tuple[Entry, Body | None]]:
+    def entries(self) -> Generator[tuple[Entry, Body | None], None, None]:
         yield from super().entries()
         found = self.summary().diff_id
         if found != self._layer.diff_id:

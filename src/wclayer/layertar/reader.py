@@ -8,7 +8,7 @@ layer together is for the store that takes them to say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import BinaryIO
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, Summary, Whiteout
@@ -54,7 +54,7 @@ class TarSource:
             raise UsageError("the tar has not been read to its end")
         return self._summary
 
-    def entries(self) -> Iterator[tuple[Entry, Body | None]]:
+    def entries(self) -> Generator[tuple[Entry, Body | None], None, None]:
         stream, self._stream = self._stream, None
         own = None
         if stream is None:
