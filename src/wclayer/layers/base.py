@@ -27,7 +27,7 @@ from ..stores.ntfs3g_volume import files_of
 from ..stores.rules import FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES
 from ..win32.filetime import from_unix_ns, to_unix_ns
 from ..win32.names import decode_wtf8, upcase
-from .hives import CONFIG, CONFIG_HIVES, MAX_HIVE, check_size
+from .hives import CONFIG, CONFIG_HIVES, check_size
 
 __all__ = ["BaseLayer", "check_base_hive", "convert_to_base_layer"]
 
@@ -177,7 +177,7 @@ def _check(root: Root, place: _Place, found: os.stat_result) -> None:
         raise HiveError("no regular file", path=place.path, expected="a registry hive")
     check_size(found.st_size, place.path)
     with os.fdopen(root.open(place.host), "rb") as file:
-        data = file.read(MAX_HIVE)
+        data = file.read(found.st_size)  # to ask for more takes that much memory on Windows
     try:
         check_base_hive(data)
     except HiveError as error:
