@@ -34,7 +34,7 @@ from ..errors import (
     WclayerError,
 )
 from ..processors import on_one
-from ..stores.host import host_errors
+from ..stores.host import host_errors, names_in
 from ..stores.ntfs3g_volume import MOUNT_OPTIONS, mount_number, mount_of
 from ..stores.programs import find_program, last_line, run_program
 from ..win32.names import upcase
@@ -150,7 +150,7 @@ def _own_name(folder: str, name: str) -> str:
     if os.path.lexists(os.path.join(folder, name)):
         return name
     wanted = _key(name)
-    return next((other for other in sorted(os.listdir(folder)) if _key(other) == wanted), name)
+    return next((other for other in sorted(names_in(folder)) if _key(other) == wanted), name)
 
 
 def _key(name: str) -> str:

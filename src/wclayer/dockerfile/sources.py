@@ -21,10 +21,12 @@ from ..errors import (
     WclayerError,
 )
 from ..images.recipe import FilesRule
+from ..images.source_tree import check_name
 from ..images.symlinks import steps
 from ..images.taking import TakenFiles, component, is_wild
 from ..layertar.compression import Decompressed
-from ..stores.host import host_errors
+from ..stores.host import host_errors, names_in
+from ..win32.names import upcase
 from .ignore import DockerIgnore, Part
 
 __all__ = ["FileSource", "HostFolder", "TakenFolder", "unpack"]
@@ -92,7 +94,7 @@ class HostFolder:
     def _names(self, path: str) -> list[str]:
         with host_errors(os.path.join(self.path, path)):
             try:
-                return os.listdir(os.path.join(self.path, path))
+                return names_in(os.path.join(self.path, path))
             except (FileNotFoundError, NotADirectoryError):
                 return []
 
@@ -180,9 +182,12 @@ def unpack(path: str, folder: str) -> bool:
             "this Python cannot unpack archives safely", path=path, expected="3.11.4 or later", hint="unpack it before"
         )
     listed: set[str] = set()
+    spelled: dict[str, str] = {}
 
     def member(found: tarfile.TarInfo, place: str) -> tarfile.TarInfo:
         """As Python's `data` filter has it, but every folder can be read again whatever its mode."""
+        if os.name == "nt":
+            _check_names(found.name, spelled, path)
         found = tarfile.data_filter(found, place)
         if found.isdir():
             listed.add(os.path.normpath(os.path.join(folder, found.name)))
@@ -207,6 +212,21 @@ def unpack(path: str, folder: str) -> bool:
             if os.path.normpath(place) not in listed:
                 os.utime(place, ns=(time, time))
     return True
+
+
+def _check_names(name: str, spelled: dict[str, str], archive: str) -> None:
+    """Raise what reading the folder would raise elsewhere, for names that Windows would not make as they are.
+
+    spelled: paths in upper case -> how the archive has them.
+    """
+    at = ""
+    for part in name.split("/"):
+        if part in ("", ".", ".."):
+            continue  # for the filter to judge
+        at = f"{at}/{part}".lstrip("/")
+        check_name(part, f"{archive}: {at}")
+        if (other := spelled.setdefault(upcase(at), at)) != at:
+            raise LayerError("two names that are one to Windows", path=f"{archive}: {at}", got=other)
 
 
 def _is_tar(file: BinaryIO) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ..errors import AlreadyExistsError, ImageError, NotFoundError
-from ..stores.host import host_errors
+from ..stores.host import host_errors, names_in
 from ..stores.partial import PartialFolder
 from .archive import FolderFiles
 from .compose import json_bytes
@@ -48,7 +48,7 @@ def is_layout(path: str) -> bool:
     """
     with host_errors(path):
         try:
-            names = os.listdir(path)
+            names = names_in(path)
         except FileNotFoundError:
             return False
         except NotADirectoryError:

@@ -18,7 +18,7 @@ from ..errors import (
     WclayerError,
 )
 
-__all__ = ["host_errors", "shown", "translate"]
+__all__ = ["host_errors", "names_in", "shown", "translate"]
 
 _CLASSES: dict[int, tuple[type[WclayerError], str | None]] = {
     errno.ENOENT: (NotFoundError, None),
@@ -46,6 +46,16 @@ def translate(error: OSError, path: str) -> WclayerError:
     """`error`, met at `path` (an entry's or a host path), as one of ours; what is unknown is a StorageError."""
     cls, hint = _CLASSES.get(error.errno or 0, (StorageError, None))
     return cls(error.strerror or str(error), path=path, hint=hint)
+
+
+def names_in(folder: str) -> list[str]:
+    """The names in a folder. Raises NotADirectoryError for a file, of which wine says that its name is invalid."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        if os.path.isfile(folder):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
+        raise
 
 
 @contextmanager

@@ -68,6 +68,8 @@ def _has(folder: bytes, name: bytes) -> bool:
 
 
 def _get(folder: bytes, name: bytes) -> bytes | None:
+    if not hasattr(os, "getxattr"):
+        return None  # wine has a list of mounts, too
     return get_attribute(os.path.join(folder, b"."), name, _ABSENT)
 
 

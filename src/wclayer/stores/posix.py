@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from typing import Final
 
 from ..entry import AlternateStream, Body, Directory, File
@@ -17,6 +19,8 @@ __all__ = ["HOST_PREFIX", "STREAMS", "PosixSink"]
 STREAMS: Final = b"Streams"
 HOST_PREFIX: Final = "~wclayer."  # of the names of entries that the host cannot hold under their own
 _MAX_HOST_NAME: Final = 255  # bytes
+_ANY_BYTES: Final[bool] = sys.platform == "linux"  # are a name
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _TIMES_BY_FD: Final = os.utime in os.supports_fd
 
 
@@ -30,8 +34,9 @@ class PosixSink(FolderSink):
         host = encode_wtf8(name)
         if len(host) <= _MAX_HOST_NAME and not upcase(name).startswith(HOST_PREFIX.upper()):
             full = b"%b/%b" % (parent.host, host) if parent.host else host
-            # Other hosts have no quarrel with what Win32 could not open.
-            if (os.name != "nt" or win32_problem(name) is None) and not self._root.exists(full):
+            # Other hosts have no quarrel with what Win32 could not open; but most with half of a surrogate pair.
+            held = _ANY_BYTES or _HALF.search(name) is None
+            if held and (os.name != "nt" or win32_problem(name) is None) and not self._root.exists(full):
                 return full, {}
         own = f"{HOST_PREFIX}{self._record.reserve()}".encode()
         return b"%b/%b" % (parent.host, own), {"host_name": own}
