@@ -25,12 +25,14 @@ demo: $(STAMP)
 test: $(STAMP) lint
 	$(BIN)/python -m pytest
 
-# The real programs that tests/compat compares with (Debian and its kin; needs root).
+# The real programs that tests/compat compares with, and a Windows Python for wine (Debian and its kin; needs root).
 test-tools:
 	apt-get install --yes --no-install-recommends git libarchive-tools libhivex-bin libregf-utils libwin-hivex-perl reglookup rsync tar \
 		fdisk mount ntfs-3g qemu-utils util-linux wimtools \
 		containerd golang-github-opencontainers-image-spec-dev skopeo umoci \
-		apache2-utils docker-registry openssl podman
+		apache2-utils docker-registry openssl podman \
+		gcc-mingw-w64-x86-64 wine wine64
+	$(PYTHON) tests/compat/wine/install.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -51,4 +53,4 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.ntfs
 
 clean:
-	rm -rf $(VENV) benchmarks/data build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .wine benchmarks/data build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -9,8 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
+from tests.hosts import posix_only
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import dword
 from wclayer.regf.reader import read_hive
@@ -19,7 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+@posix_only("a shell")
 def test_the_tour(tmp_path: Path) -> None:
     tour = README.partition("## Ten lines of tour")[2].partition("## As a library")[0]
     commands = [line.partition("  #")[0].strip() for line in re.findall(r"^\$ (.*)$", tour, re.MULTILINE)]

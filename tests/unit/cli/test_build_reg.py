@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import caches_in
 from tests.images import BASE_TAR, layout
 from tests.unit.cli.test_image_commands import run
 from wclayer.errors import NotFoundError, SpecError, WclayerError
@@ -23,7 +24,7 @@ DELTAS = ["Hives/DefaultUser_Delta", "Hives/Sam_Delta", "Hives/Security_Delta", 
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a context, a base, two .reg files, an image.toml and a Dockerfile."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    caches_in(tmp_path / "cache", monkeypatch)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "hello.cmd").write_bytes(b"@echo hello\r\n")
     one = '[HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme]\r\n"a"="one"\r\n"gone"=-\r\n'
@@ -99,7 +100,7 @@ def test_with_a_dockerfile_the_last_stage_has_them(here: Path) -> None:
 )
 def test_refused(here: Path, content: str | None, error: type[WclayerError], text: str) -> None:
     if content is not None:
-        (here / "bad.reg").write_text(content)
+        (here / "bad.reg").write_text(content, newline="")
     with pytest.raises(error, match=text):
         run("build", "c", "--reg", "bad.reg", "-o", "oci:out:t")
     assert not (here / "out").exists()

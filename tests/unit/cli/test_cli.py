@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import WINDOWS, posix_only
 from tests.tars import BASE, M, build
 from wclayer import __version__, errors
 from wclayer.cli.common import size_text
@@ -115,7 +116,7 @@ def test_exit_codes(tmp_path: Path, arguments: list[str], stdin: bytes, code: in
     assert (tmp_path / "taken").read_bytes() == b"mine"
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.skipif(WINDOWS or not os.path.exists("/dev/full"), reason="a device of Linux")
 def test_a_full_output(tmp_path: Path) -> None:
     assert wclayer("import", tmp_path / "layer", stdin=TAR).returncode == 0
     done = wclayer("export", "-o", "/dev/full", tmp_path / "layer")
@@ -200,7 +201,7 @@ def half_done(folder: Path) -> subprocess.Popen[bytes]:
     raise AssertionError("the import does not begin")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@posix_only("signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_clean_up(tmp_path: Path, number: signal.Signals, code: int) -> None:
     process = half_done(tmp_path)
@@ -211,7 +212,7 @@ def test_signals_clean_up(tmp_path: Path, number: signal.Signals, code: int) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@posix_only("signals")
 def test_what_a_kill_leaves_is_cleaned_by_the_next_import(tmp_path: Path) -> None:
     process = half_done(tmp_path)
     process.kill()
@@ -253,7 +254,7 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     process.stdin.close()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a terminal of POSIX")
+@posix_only("a terminal")
 def test_no_tar_to_a_terminal(tmp_path: Path) -> None:
     assert wclayer("import", tmp_path / "layer", stdin=TAR).returncode == 0
     master, slave = os.openpty()
@@ -279,12 +280,13 @@ def test_status(tmp_path: Path) -> None:
     assert wclayer("import", layer, stdin=TAR).returncode == 0
     clean = wclayer("status", "--exit-code", layer)
     assert (clean.returncode, clean.stdout) == (0, b"")
-    (layer / "Files" / "new\nline").write_bytes(b"")
+    name, shown = ("new line", "new line") if WINDOWS else ("new\nline", "new\\x0aline")
+    (layer / "Files" / name).write_bytes(b"")
     listed = wclayer("status", layer)
-    assert (listed.returncode, listed.stdout) == (0, b"new:     Files/new\\x0aline\n")
+    assert (listed.returncode, listed.stdout) == (0, f"new:     Files/{shown}{os.linesep}".encode())
     as_json = wclayer("status", "--json", "--exit-code", layer)
     assert as_json.returncode == 1
-    assert json.loads(as_json.stdout) == {"new": ["Files/new\nline"], "changed": [], "gone": []}
+    assert json.loads(as_json.stdout) == {"new": [f"Files/{name}"], "changed": [], "gone": []}
     assert wclayer("status", tmp_path / "nowhere").returncode == 12
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import caches_in
 from tests.images import BASE_TAR, layout
 from tests.unit.cli.test_image_commands import config, run
 from wclayer.entry import File
@@ -35,7 +36,7 @@ ENTRYPOINT ["C:\\\\two\\\\hello.cmd"]
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a context, a base, a tool, and a cache of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    caches_in(tmp_path / "cache", monkeypatch)
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     files = {"c/hello.cmd": "@echo", "c/other.cmd": "@rem", "c/Dockerfile": TEXT, "tool/t.exe": "MZ"}
     for name, text in files.items():

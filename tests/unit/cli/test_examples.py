@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import posix_only
 from tests.tars import BASE, M, build
 from wclayer.cli.hive import hive
 from wclayer.cli.main import cli
@@ -108,7 +109,7 @@ def test_every_command_has_examples() -> None:
     assert {*BEFORE, "disk"} == {*cli.commands, *below, "wclayer"}  # disk: tests/compat/test_disk_examples.py
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+@posix_only("a shell")
 @pytest.mark.parametrize("command", BEFORE)
 def test_the_examples_of_each_help_run(tmp_path: Path, command: str) -> None:
     """In an order in which each finds what it needs."""

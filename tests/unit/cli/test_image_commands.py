@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.hosts import caches_in
 from tests.images import BASE_TAR, TOP_TAR, digest, layout, members, tar
 from tests.unit.images.test_writing import reachable, snapshot, unpacked
 from wclayer.cli.main import cli
@@ -30,7 +31,7 @@ from wclayer.images.reading import open_image
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a context, a base, and a cache of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    caches_in(tmp_path / "cache", monkeypatch)
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     (tmp_path / "hello").mkdir()
     (tmp_path / "hello" / "hello.cmd").write_bytes(b"@echo hello\r\n")
@@ -123,7 +124,7 @@ def test_source_date_epoch(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_build_on_a_base(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("build", "hello", "--from", "oci:base:nano", "-o", "oci:base:hello")
     assert "base    1 layer\n" in capsys.readouterr().out
-    assert len(list((here / "cache" / "wclayer" / "layers").iterdir())) == 1
+    assert len(list((here / "cache" / "wclayer").rglob("layers/*"))) == 1
     run("build", "hello", "--from", "oci:base:nano", "-o", "oci:out", "--no-cache")
     assert config("oci:out") == config("oci:base:hello")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.hosts import posix_only
 from tests.images import BASE_TAR, TOP_TAR, layout
 from tests.tars import M, build, directory
 from tests.unit.images.test_writing import snapshot
@@ -242,7 +243,7 @@ def test_force(here: Path) -> None:
     assert tar((here / "base.tar").read_bytes()) == ["Files", "Files/dir", "Files/f", "Files/g"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+@posix_only("a shell")
 def test_a_pipe(here: Path) -> None:
     environment: dict[str, Any] = {**os.environ}
     command = f'cat app.tar | "{sys.executable}" -m wclayer squash base.tar /dev/stdin -o out.tar'

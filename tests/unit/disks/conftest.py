@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import WINDOWS
+
 Programs = Callable[..., None]
 
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     """Make these programs, and no others, those of the host; one that runs leaves the file `ran`."""
+    if WINDOWS:
+        pytest.skip("programs of POSIX")
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
+from tests.hosts import needs_symlinks, posix_only
 from tests.unit.disks.conftest import Programs
 from tests.unit.disks.tables import mbr
 from wclayer.disks import mounting
@@ -67,6 +67,7 @@ def test_paths_that_would_leave_it(path: str, tmp_path: Path) -> None:
     assert str(tmp_path) not in str(met.value)
 
 
+@needs_symlinks
 @pytest.mark.parametrize("target", ["/", "/nowhere", "base", "."])
 @pytest.mark.parametrize("path", ["link", "link/x", "base/link", "base//link//x", "./base/./link/x/y"])
 def test_links_lead_nowhere(path: str, target: str, tmp_path: Path) -> None:
@@ -77,6 +78,7 @@ def test_links_lead_nowhere(path: str, target: str, tmp_path: Path) -> None:
         inside(str(tmp_path), path, shown=SHOWN)
 
 
+@posix_only("names by case")
 def test_names_are_those_that_windows_would_open(tmp_path: Path) -> None:
     for path in ("base/Files", "Bäse", "two", "Two"):
         (tmp_path / path).mkdir(parents=True)
@@ -97,12 +99,14 @@ def test_names_are_those_that_windows_would_open(tmp_path: Path) -> None:
         inside(str(tmp_path), "base\\Files", shown=SHOWN)
 
 
+@needs_symlinks
 def test_a_link_above_the_volume_is_the_host_s(tmp_path: Path) -> None:
     (tmp_path / "real/base").mkdir(parents=True)
     (tmp_path / "link").symlink_to("real")
     assert inside(f"{tmp_path}/link", "base", shown=SHOWN) == f"{tmp_path}/link/base"
 
 
+@posix_only("lengths of names")
 def test_a_name_that_no_file_system_has(tmp_path: Path) -> None:
     with pytest.raises(InexpressibleError, match=r"disk:d\.img//x: File name too long"):
         inside(str(tmp_path), "x" * 300, shown=SHOWN)
@@ -238,6 +242,7 @@ def test_what_is_on_the_image(image: Path, able: None, tmp_path: Path) -> None:
 
 
 def test_one_at_a_time(image: Path, able: None) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="locks of POSIX")
     with image.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         for writable in (False, True):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import posix_only
 from tests.unit.images.test_source_tree import make
 from wclayer.dockerfile.ignore import DockerIgnore
 from wclayer.dockerfile.sources import HostFolder, unpack
@@ -26,7 +27,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-posix = pytest.mark.skipif(os.name == "nt", reason="links and names of POSIX")
+posix = posix_only("links and names")
 
 
 def folder(path: Path, *patterns: str) -> HostFolder:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.hosts import posix_only
 from tests.images import Layout, layout
 from tests.tars import M, build, directory
 from tests.unit.images.test_writing import snapshot
@@ -293,6 +294,11 @@ def test_refused_from_scratch(tmp_path: Path) -> None:
     refused(tmp_path, Recipe(layers=(LayerRecipe(remove=(RemoveRule(path="x"),)),)), UsageError, "nothing below it")
     context = make(tmp_path / "c")
     refused(tmp_path, recipe(*[context] * 128), UsageError, "more layers than Windows can stack")
+
+
+@posix_only("names")
+def test_a_name_that_windows_cannot_open(tmp_path: Path) -> None:
+    context = make(tmp_path / "c")
     (context / "aux.txt").write_bytes(b"")
     refused(tmp_path, recipe(context), WclayerError, "a name that Windows cannot open")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import posix_only
 from tests.unit.images.test_source_tree import make
 from tests.unit.images.test_symlinks import Model
 from wclayer.entry import AlternateStream, Body, Directory, Entry, ExtendedAttribute, File, HardLink, Whiteout
@@ -27,7 +28,7 @@ from wclayer.win32.filetime import from_unix_ns
 from wclayer.win32.reparse import build_link, link_target
 from wclayer.win32.sddl import format_sddl, parse_sddl
 
-posix = pytest.mark.skipif(os.name == "nt", reason="links of POSIX")
+posix = posix_only("links")
 MADE = from_unix_ns(1_700_000_000 * 10**9)
 THEIRS = parse_sddl("O:SYG:SYD:(A;;FA;;;SY)")
 BASE = Model(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import posix_only
 from wclayer.body import BytesBody
 from wclayer.entry import Body, Directory, Entry, File
 from wclayer.errors import InexpressibleError, InvalidNameError, WclayerError
@@ -16,7 +17,7 @@ from wclayer.images.source_tree import SourceTree
 from wclayer.images.symlinks import leads_to_directory, posix_target, windows_target
 from wclayer.win32.reparse import build_link
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="symlinks of POSIX")
+pytestmark = posix_only("symlinks")
 
 
 class Model:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import WINDOWS
 from wclayer.body import BytesBody, StreamBody
 from wclayer.entry import AlternateStream, Body, Directory, Entry, ExtendedAttribute, File, HardLink, Whiteout
 from wclayer.errors import LayerError, NotFoundError
@@ -393,8 +394,9 @@ def test_a_link_that_became_a_directory() -> None:
 
 def test_nothing_is_left_of_it(tmp_path: Path) -> None:
     taken = take([Layer(*BASE._items)], [""], name="image", temporary=tmp_path)
-    assert os.listdir(tmp_path) == []
+    assert WINDOWS or os.listdir(tmp_path) == []  # it has no name
     taken.close()
+    assert os.listdir(tmp_path) == []
     with pytest.raises(NotFoundError):
         take([Layer(*BASE._items)], ["none"], name="i", temporary=tmp_path)
     assert os.listdir(tmp_path) == []

@@ -57,7 +57,7 @@ def write(place: str, layer: bytes = BASE_TAR, *, force: bool = False, **more: A
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def reachable(files: dict[str, bytes]) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import needs_symlinks, posix_only
 from tests.tars import BASE, M, build, directory
 from wclayer import convert_to_base_layer, export_layer_to_tar, import_layer_from_tar
 from wclayer.entry import Directory, File
@@ -38,7 +39,10 @@ def folder(tmp_path: Path) -> Path:
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes | None]]:
     """Of everything in the folder: mtime and content."""
     paths = [folder, *folder.rglob("*")]
-    return {str(p.relative_to(folder)): (p.lstat().st_mtime_ns, p.read_bytes() if p.is_file() else None) for p in paths}
+    return {
+        p.relative_to(folder).as_posix(): (p.lstat().st_mtime_ns, p.read_bytes() if p.is_file() else None)
+        for p in paths
+    }
 
 
 def test_five_hives_from_nothing(folder: Path) -> None:
@@ -87,7 +91,13 @@ def test_names_are_compared_as_windows_does(folder: Path) -> None:
     assert result.kept == [f"{CONFIG}/SOFTWARE"]
     assert sorted(path.name for path in other.iterdir()) == ["DEFAULT", "SAM", "SECURITY", "SYSTEM", "Software"]
     assert sorted(path.name for path in (folder / "Files").iterdir()) == ["App", "windows"]
-    (other / "SOFTWARE").write_bytes(HIVE)
+
+
+@posix_only("names by case")
+def test_names_that_are_one_to_windows(folder: Path) -> None:
+    (folder / CONFIG).mkdir(parents=True)
+    for name in ("Software", "SOFTWARE"):
+        (folder / CONFIG / name).write_bytes(HIVE)
     with pytest.raises(LayerError, match="one to Windows"):
         convert_to_base_layer(folder)
 
@@ -153,6 +163,7 @@ def test_a_utility_vm_without_files_needs_no_boot_store(folder: Path) -> None:
     assert len(convert_to_base_layer(folder).made) == 5
 
 
+@needs_symlinks
 @pytest.mark.parametrize("link", ["UtilityVM", "Files/Windows", "Files/Windows/System32/config"])
 def test_links_on_the_way_are_refused(folder: Path, tmp_path: Path, link: str) -> None:
     outside = tmp_path / "outside"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.hosts import posix_only
 from tests.tars import BASE, M, build, directory
 from tests.unit.layers.sources import Listed, directories
 from wclayer import export_layer_to_tar, import_layer_from_tar
@@ -440,7 +441,7 @@ def test_a_pipe_is_refused() -> None:
         SquashedLayer([Listed(FILES), TarSource(io.BytesIO(tar))])
 
 
-@pytest.mark.skipif(os.name == "nt", reason="files of POSIX")
+@posix_only("files")
 def test_a_file_that_is_a_pipe_is_refused() -> None:
     with pytest.raises(UsageError, match="read only once"):
         squash_layers(io.BytesIO(), ["/dev/null"])

@@ -216,6 +216,8 @@ class Helper:
 def helper(monkeypatch: pytest.MonkeyPatch) -> Helper:
     made = Helper()
     monkeypatch.setattr("wclayer.registry.credentials.subprocess.run", made.run)
+    # Where they are on Windows has tests of its own.
+    monkeypatch.setattr("wclayer.registry.credentials._found", lambda program: program)
     return made
 
 

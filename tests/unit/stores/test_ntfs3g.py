@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.hosts import WINDOWS, posix_only
 from tests.strategies import EAS, LINKS, TIMES, files
 from wclayer.entry import Directory, ExtendedAttribute, File
 from wclayer.errors import StorageError, UnsupportedError
@@ -335,6 +336,7 @@ def test_broken_descriptors() -> None:
 # --- another file system ---------------------------------------------------------------------------------------
 
 
+@posix_only("extended attributes")
 def test_other_file_systems_have_no_such_attributes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
     path = os.fsencode(tmp_path / "f")
@@ -410,6 +412,8 @@ def test_a_stream_with_a_name_of_several_lines() -> None:
 @pytest.fixture
 def ntfsinfo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that prints what the real one has printed, by what it is asked for."""
+    if WINDOWS:
+        pytest.skip("programs of POSIX")
     program = tmp_path / "ntfsinfo"
     program.write_text(
         '#!/bin/sh\n[ "$1" = --force ] || exit 9\nshift\n'

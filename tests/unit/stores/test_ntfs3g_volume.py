@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import posix_only
 from wclayer.errors import AccessError, UnsupportedError
 from wclayer.stores import ntfs3g_volume
 from wclayer.stores.confine import Root
@@ -64,6 +65,7 @@ def test_a_mount_that_is_not_to_be_seen() -> None:
     assert _listed([], b"36") == (None, {"noatime"})
 
 
+@posix_only("mounts")
 def test_the_mount_of_a_folder_here(tmp_path: Path) -> None:
     for folder in (tmp_path, Path("/proc")):
         device, options = _mount(os.fsencode(folder))
@@ -96,6 +98,7 @@ class Driver:
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     made = Driver()
+    monkeypatch.setattr(ntfs3g_volume, "_MOUNTS", os.fsencode(__file__))
     monkeypatch.setattr(ntfs3g_volume, "_get", made.get)
     monkeypatch.setattr(ntfs3g_volume, "_mount", lambda _: made.mount)
     return made

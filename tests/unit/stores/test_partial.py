@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import posix_only
 from wclayer.errors import AlreadyExistsError, NotFoundError
 from wclayer.stores.partial import PartialFolder, partial_file, remove_tree, replaced_file
 
@@ -85,7 +86,7 @@ def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "elsewhere") == ["kept"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="symlinks of POSIX")
+@posix_only("symlinks")
 def test_a_link_that_is_to_be_removed_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "kept").write_bytes(b"x")

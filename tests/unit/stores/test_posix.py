@@ -7,10 +7,12 @@ import io
 import os
 import sqlite3
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.hosts import SYMLINKS, WINDOWS, needs_symlinks, posix_only
 from tests.strategies import items_of, tar_of
 from tests.tars import BASE, M, build, directory
 from wclayer import export_layer_to_tar, import_layer_from_tar, open_layer
@@ -214,8 +216,11 @@ def test_a_plain_tree(tmp_path: Path) -> None:
     assert (files / "dir" / "f").stat().st_nlink == 2
     assert (files / "dir" / "f").stat().st_mtime == 1_600_000_001
     assert files.stat().st_mtime == 1_600_000_000
-    assert os.readlink(files / "up") == "dir/f"
-    assert (files / "up").read_bytes() == b"hello"
+    if SYMLINKS:
+        assert os.readlink(files / "up").replace(os.sep, "/") == "dir/f"
+        assert (files / "up").read_bytes() == b"hello"
+    else:
+        assert (files / "up").read_bytes() == b""
 
 
 @pytest.mark.parametrize(
@@ -238,9 +243,9 @@ def test_only_links_that_stay_inside_become_symlinks(
 ) -> None:
     put(tmp_path / "layer", directory("UtilityVM"), directory("UtilityVM/Files"), M(path, type="2", link=target))
     made = tmp_path / "layer" / path
-    assert made.is_symlink() == (expected is not None)
-    if expected is not None:
-        assert os.readlink(made) == expected
+    assert made.is_symlink() == (SYMLINKS and expected is not None)
+    if SYMLINKS and expected is not None:
+        assert os.readlink(made).replace(os.sep, "/") == expected
     else:
         assert made.read_bytes() == b""
     [entry] = [entry for entry in entries(tmp_path / "layer").values() if entry.path == path]
@@ -256,7 +261,8 @@ def test_another_name_of_a_link_does_not_lead_outside(tmp_path: Path) -> None:
         M("Files/z", type="1", link="Files/dir/sub/l"),
     ]
     put(tmp_path / "base", *members)
-    assert os.readlink(tmp_path / "base/Files/dir/sub/l") == "../../x"
+    if SYMLINKS:
+        assert os.readlink(tmp_path / "base/Files/dir/sub/l").replace(os.sep, "/") == "../../x"
     assert not (tmp_path / "base/Files/z").is_symlink()
     assert isinstance(entries(tmp_path / "base")["Files/z"], HardLink)
     put(tmp_path / "top", M("Files/y", type="1", link="Files/dir/sub/l"), parents=(tmp_path / "base",))
@@ -294,7 +300,8 @@ def test_names_that_the_host_cannot_hold(tmp_path: Path) -> None:
     assert set(entries(tmp_path / "layer")) == {"Files", *(f"Files/{name}" for name in names)}
     found = os.listdir(os.fsencode(tmp_path / "layer" / "Files"))
     assert "x" * 255 in map(os.fsdecode, found)
-    assert sum(name.startswith(b"~wclayer.") for name in found) == 3
+    # Half of a pair is a name to Linux.
+    assert sum(name.startswith(b"~wclayer.") for name in found) == (3 if sys.platform == "linux" else 4)
     with open_folder(tmp_path / "layer") as layer:
         assert layer.lookup("Files/" + "字" * 255) is not None
         assert layer.open("Files/~wclayer.1").read() == b"x"
@@ -308,7 +315,8 @@ def test_sparse_files_are_stored_sparse(tmp_path: Path) -> None:
     import_layer_from_tar(io.BytesIO(tar), tmp_path / "layer")
     found = (tmp_path / "layer/Files/f").stat()
     assert found.st_size == len(content)
-    assert found.st_blocks * 512 < 1 << 20
+    if not WINDOWS:
+        assert found.st_blocks * 512 < 1 << 20
     assert (tmp_path / "layer/Files/f").read_bytes() == content
     assert exported(tmp_path / "layer") == tar
 
@@ -342,6 +350,8 @@ def test_boot_files_are_saved_and_given_back(tmp_path: Path) -> None:
 # --- a tree without a record, and hand edits ---------------------------------------
 
 
+@needs_symlinks
+@posix_only("times of a symlink")
 def test_defaults_depend_on_nothing_but_the_tree(tmp_path: Path) -> None:
     tree = tmp_path / "tree" / "Files"
     (tree / "sub").mkdir(parents=True)
@@ -380,7 +390,16 @@ def test_defaults_depend_on_nothing_but_the_tree(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("make", ["fifo", "backslash", "case", "escape", "absolute"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param("fifo", marks=posix_only("a pipe in a folder")),
+        pytest.param("backslash", marks=posix_only("names")),
+        pytest.param("case", marks=posix_only("names by case")),
+        pytest.param("escape", marks=needs_symlinks),
+        pytest.param("absolute", marks=needs_symlinks),
+    ],
+)
 def test_what_no_layer_can_hold_is_refused(tmp_path: Path, make: str) -> None:
     tree = tmp_path / "tree" / "Files"
     tree.mkdir(parents=True)
@@ -591,14 +610,21 @@ def test_a_name_in_the_record_does_not_lead_outside(tmp_path: Path) -> None:
         layer.open("Files/" + "字" * 100).read()
 
 
-@pytest.mark.parametrize("openat", [True, False])
+@pytest.mark.parametrize(
+    "openat",
+    [
+        pytest.param(True, marks=pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="the host has no openat")),
+        False,
+    ],
+)
 def test_no_path_leaves_the_root(tmp_path: Path, openat: bool) -> None:
     (tmp_path / "root" / "dir").mkdir(parents=True)
     (tmp_path / "root" / "f").write_bytes(b"inside")
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "f").write_bytes(b"")
-    (tmp_path / "root" / "link").symlink_to(tmp_path / "outside")
-    (tmp_path / "root" / "flink").symlink_to("f")
+    if SYMLINKS:
+        (tmp_path / "root" / "link").symlink_to(tmp_path / "outside")
+        (tmp_path / "root" / "flink").symlink_to("f")
     root = confine.Root(os.fsencode(tmp_path / "root"), openat=openat)
     for path in (b"../outside/x", b"/etc/x", b"dir/../../outside/x", b"link/x", b"", b".", b"a//b", b"a\0b"):
         for action in (root.mkdir, root.create, root.open, root.lstat, root.readlink):
@@ -616,9 +642,10 @@ def test_no_path_leaves_the_root(tmp_path: Path, openat: bool) -> None:
     os.close(fd)
     root.link(b"dir/new", b"again")
     root.mkdir(b"dir/sub")
-    root.symlink(b"new", b"dir/l", directory=False)
-    assert {name for name, _ in root.list(b"dir")} == {b"new", b"sub", b"l"}
-    assert root.readlink(b"dir/l") == b"new"
+    if SYMLINKS:
+        root.symlink(b"new", b"dir/l", directory=False)
+        assert root.readlink(b"dir/l") == b"new"
+    assert {name for name, _ in root.list(b"dir")} == {b"new", b"sub", *([b"l"] if SYMLINKS else [])}
     assert root.exists(b"again")
     assert not root.exists(b"never")
     root.utime(b"again", (1_000_000_000, 2_000_000_000))
@@ -635,6 +662,7 @@ def test_hosts_without_openat_give_the_same(tmp_path: Path, monkeypatch: pytest.
     assert exported(tmp_path / "without") == exported(tmp_path / "with")
 
 
+@posix_only("modes")
 def test_modes_of_what_is_made_are_the_umask_s(tmp_path: Path) -> None:
     old = os.umask(0o027)
     try:
@@ -645,7 +673,7 @@ def test_modes_of_what_is_made_are_the_umask_s(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "layer/Files").stat().st_mode) == 0o750
 
 
-@pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
+@posix_only("limits")
 def test_a_hundred_parents_need_few_descriptors(tmp_path: Path) -> None:
     import resource
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import WINDOWS
 from wclayer.body import BytesBody, HoledBody, StreamBody
 from wclayer.entry import Body
 from wclayer.errors import NotFoundError, StorageError
@@ -24,7 +25,7 @@ def test_bodies_are_read_again_by_turns(tmp_path: Path) -> None:
             spool.put(holed(20, (3, 4), (10, 2))),
             spool.put(BytesBody(b"")),
         )
-        assert list(tmp_path.iterdir()) == []  # it has no name
+        assert WINDOWS or list(tmp_path.iterdir()) == []  # it has no name
         first, second = spool.open(one), spool.open(two)
         assert first.read(5) == b"oneon"
         assert second.read() == b"\0\0\0AAAA\0\0\0BB" + bytes(8)
@@ -34,6 +35,7 @@ def test_bodies_are_read_again_by_turns(tmp_path: Path) -> None:
         assert list(again.extents()) == [(3, 4), (10, 2)]
         assert list(again.chunks()) == [(3, b"AAAA"), (10, b"BB")]
         assert spool.open(none).read() == b""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_body_that_is_cut_off_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""The unit tests, the conformance suite, and the round trips of tests/property, run by Windows' Python under wine."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from tests.compat.tools import REPOSITORY
+from tests.compat.wine.wine import need_python, run_python, windows_path
+
+# Folders that take half of the time, and all the others: a machine has two processors, and wine is slow.
+_ONE: Final = ("tests/unit/cli", "tests/unit/images", "tests/unit/layers")
+_OTHER: Final = (
+    "tests/unit",
+    "tests/property/test_round_trip.py",
+    "tests/conformance",
+    *(f"--ignore={folder}" for folder in _ONE),
+)
+_LEAST: Final = 5000  # tests that pass, of both halves together
+_MOST_SKIPPED: Final = 300
+_SHOWN: Final = 20_000  # bytes of the output of a half that fails
+
+
+def _run(folder: Path, arguments: tuple[str, ...]) -> tuple[int, bytes]:
+    """The exit code of one half, and what it printed."""
+    options = ("-q", "--tb=short", "-p", "no:cacheprovider", f"--basetemp={windows_path(folder)}")
+    done = run_python("-m", "pytest", *options, *arguments, cwd=REPOSITORY)
+    return done.returncode, done.stdout + done.stderr
+
+
+def _counts(output: bytes) -> dict[str, int]:
+    """Of pytest's last line: `passed`, `skipped` ... -> how many."""
+    last = output.decode(errors="replace").rstrip().splitlines()[-1]
+    return {kind: int(number) for number, kind in re.findall(r"(\d+) ([a-z]+)(?:,| in )", last)}
+
+
+def test_all_of_it_passes_on_windows() -> None:
+    need_python()
+    # A short name: messages shorten long ones, and Windows' own paths have 260 characters.
+    with tempfile.TemporaryDirectory(prefix="wine-") as name, ThreadPoolExecutor() as pool:
+        halves = list(pool.map(_run, (Path(name, "1"), Path(name, "2")), (_ONE, _OTHER)))
+    for code, output in halves:
+        assert code == 0, output[-_SHOWN:].decode(errors="replace")
+    counts = [_counts(output) for _, output in halves]
+    assert all(set(each) == {"passed", "skipped"} for each in counts), counts
+    assert sum(each["passed"] for each in counts) >= _LEAST
+    assert sum(each["skipped"] for each in counts) <= _MOST_SKIPPED
