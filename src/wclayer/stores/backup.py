@@ -29,7 +29,7 @@ from ..win32.ea import build_ea_list, parse_ea_list
 from ..win32.names import check_component
 from ..win32.reparse import MAXIMUM_REPARSE_DATA_BUFFER_SIZE, decode, link_target
 
-__all__ = ["backup_from_entry", "entries_from_backup"]
+__all__ = ["backup_from_entry", "backup_head", "backup_tail", "entries_from_backup", "has_data"]
 
 Times = tuple[int | None, int | None, int | None, int | None]
 
@@ -101,10 +101,9 @@ class _Found:
     named: list[tuple[str, _Data]] = field(default_factory=list)
 
 
-def _scan(stream: BinaryIO) -> _Found:
+def _scan(stream: BinaryIO, position: int) -> _Found:
     found = _Found()
     current: _Data | None = None
-    position = stream.seek(0)
     end = stream.seek(0, 2)
     while position < end:
         stream.seek(position)
@@ -167,14 +166,14 @@ def _stream_name(name: str, position: int) -> str:
 
 
 def entries_from_backup(
-    path: str, file_attributes: int, times: Times, stream: BinaryIO, size: int | None = None
+    path: str, file_attributes: int, times: Times, stream: BinaryIO, size: int | None = None, *, start: int = 0
 ) -> Iterator[tuple[Entry, Body | None]]:
-    """The entry `path` in the seekable backup stream `stream`, then its named streams.
+    """The entry `path` in the backup stream that the seekable `stream` has from byte `start`, then its named streams.
 
     times: creation, last access, last write and change, as FILETIMEs. size: what the file system says of the file's
     size, where that is known. A body is valid until the next entry. Raises BackupStreamError and its kin.
     """
-    found = _scan(stream)
+    found = _scan(stream, start)
     small = found.small
     creation, access, write, change = times
     reparse = small.get(StreamId.REPARSE_DATA)
@@ -223,6 +222,17 @@ def backup_from_entry(
     A file always gets a DATA stream, as hcsshim's import makes one, but for symlinks and junctions without data. What
     hcsshim does not have (OBJECT_ID, PROPERTY_DATA, TXFS_DATA) comes last.
     """
+    yield from backup_head(entry)
+    sparse = bool(entry.file_attributes & FILE_ATTRIBUTE_SPARSE_FILE)
+    if isinstance(entry, File) and has_data(entry):
+        yield from _data(StreamId.DATA, "", entry.size, body, sparse)
+    for stream, content in streams:
+        yield from _data(StreamId.ALTERNATE_DATA, f":{stream.name}{_TYPE}", stream.size, content, sparse)
+    yield from (data for _, data in backup_tail(entry))
+
+
+def backup_head(entry: Directory | File) -> Iterator[bytes]:
+    """The streams before an entry's data: SECURITY, EA, REPARSE."""
     for number, data in (
         (StreamId.SECURITY_DATA, entry.security_descriptor or b""),
         (StreamId.EA_DATA, build_ea_list(entry.extended_attributes)),
@@ -230,17 +240,22 @@ def backup_from_entry(
     ):
         if data:
             yield pack_header(StreamHeader(number, len(data))) + data
-    sparse = bool(entry.file_attributes & FILE_ATTRIBUTE_SPARSE_FILE)
-    if isinstance(entry, File):
-        link = not entry.size and entry.reparse_data is not None and link_target(entry.reparse_data) is not None
-        if not link:
-            yield from _data(StreamId.DATA, "", entry.size, body, sparse)
-    for stream, content in streams:
-        yield from _data(StreamId.ALTERNATE_DATA, f":{stream.name}{_TYPE}", stream.size, content, sparse)
+
+
+def has_data(entry: File) -> bool:
+    """Does it get a DATA stream? Symlinks and junctions without data do not."""
+    return bool(entry.size) or entry.reparse_data is None or link_target(entry.reparse_data) is None
+
+
+def backup_tail(entry: Directory | File) -> Iterator[tuple[int, bytes]]:
+    """The streams after an entry's data and named streams, with their numbers: OBJECT_ID, PROPERTY_DATA, TXFS_DATA."""
     if entry.object_id is not None:
-        yield pack_header(StreamHeader(StreamId.OBJECT_ID, len(entry.object_id))) + entry.object_id
-    for other, data in entry.backup_streams:
-        yield pack_header(StreamHeader(other, len(data))) + data
+        yield (
+            StreamId.OBJECT_ID,
+            pack_header(StreamHeader(StreamId.OBJECT_ID, len(entry.object_id))) + entry.object_id,
+        )
+    for number, data in entry.backup_streams:
+        yield number, pack_header(StreamHeader(number, len(data))) + data
 
 
 def _data(number: StreamId, name: str, size: int, body: Body | None, sparse: bool) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -105,12 +105,12 @@ class FolderSink(ABC):
         self._directories: dict[str, Parent] = {}
         self._hosts: dict[int, bytes] = {}  # where directories lie, by id
         self._owner: Owner | None = None
-        self._partial = PartialFolder(target, force=force)
+        self._partial = self._partial_folder(target, force=force)
         with ExitStack() as undo, host_errors(os.fspath(target)):
             undo.callback(self._partial.abort)
             self._root = Root(self._partial.path, descriptors=_DESCRIPTORS)
             undo.callback(self._root.close)
-            self._record = RecordWriter(os.path.join(self._partial.path, LAYER_DB))
+            self._record = RecordWriter(self._record_place())
             undo.callback(self._record.close)
             self._begin()
             undo.pop_all()
@@ -175,6 +175,7 @@ class FolderSink(ABC):
                     "store": self.store,
                     "kind": "base" if self._base else "non-base",
                     "parents": None if self._base else " ".join(name or "-" for name in self._parent_diff_ids),
+                    **self._values(),
                     **(values or {}),
                 }
             )
@@ -299,6 +300,20 @@ class FolderSink(ABC):
         self, fd: int, path: str, entry: File | AlternateStream, body: Body | None, extra: dict[str, bytes]
     ) -> bytes:
         """Write a body into an empty file; the SHA-256 of what is allocated. Holes are noted in `extra`."""
+        digest = self._pour(path, entry, body, extra, lambda offset, chunk: write_at(fd, chunk, offset))
+        if "extents" in extra:
+            os.ftruncate(fd, entry.size)
+        return digest
+
+    def _pour(
+        self,
+        path: str,
+        entry: File | AlternateStream,
+        body: Body | None,
+        extra: dict[str, bytes],
+        write: Callable[[int, bytes], None],
+    ) -> bytes:
+        """Give what is allocated of a body to `write`, in order; its SHA-256. Holes are noted in `extra`."""
         done, digest = 0, hashlib.sha256()
         extents: tuple[tuple[int, int], ...] = ()
         if body is not None:
@@ -307,7 +322,7 @@ class FolderSink(ABC):
             for offset, chunk in body.chunks():
                 digest.update(chunk)
                 done -= len(chunk)
-                write_at(fd, chunk, offset)
+                write(offset, chunk)
         whole = ((0, entry.size),) if entry.size else ()
         if done or (body is None and entry.size) or (body is not None and body.size != entry.size):
             raise StorageError(
@@ -316,7 +331,6 @@ class FolderSink(ABC):
                 expected=f"{entry.size:,} bytes",
             )
         if extents != whole:
-            os.ftruncate(fd, entry.size)
             extra["extents"] = b";".join(b"%d,%d" % extent for extent in extents)
         self._summary.bytes += entry.size
         return digest.digest()
@@ -383,7 +397,6 @@ class FolderSink(ABC):
             os.close(old)
 
     def _link_into_parent(self, entry: HardLink, parent: Parent, name: str) -> None:
-        """Store a copy of the parent's file, recorded as a link, so that export needs no parents."""
         found = None if self._parents is None else self._parents.lookup(entry.target)
         if self._parents is None or not isinstance(found, File):
             raise LayerError(
@@ -394,13 +407,7 @@ class FolderSink(ABC):
                 if self._base
                 else "are these its parents?",
             )
-        host, extra = self._host_name(parent, name)
-        body = self._parents.open(entry.target) if found.size else None
-        extra |= link_extra(entry)
-        file = replace(found, path=entry.path)
-        number = self._add_file(parent, name, host, extra, file, body, Kind.PARENT_LINK, entry.target)
-        self._take_streams(self._parents, entry.target, host)
-        self._finish(Owner(file, number, host))
+        self._make_parent_link(entry, replace(found, path=entry.path), self._parents, parent, name)
 
     def _whiteout(self, entry: Whiteout) -> None:
         path = entry.path
@@ -416,6 +423,18 @@ class FolderSink(ABC):
             raise LayerError("two whiteouts of one name", path=path)
 
     # --- what a store does ------------------------------------------------------
+
+    def _partial_folder(self, target: str | os.PathLike[str], *, force: bool) -> PartialFolder:
+        """Where the folder is made."""
+        return PartialFolder(target, force=force)
+
+    def _record_place(self) -> bytes:
+        """Where the record is made."""
+        return os.path.join(self._partial.path, LAYER_DB)
+
+    def _values(self) -> dict[str, str | int | None]:
+        """What the record is to say of the whole layer, now that all is made."""
+        return {}
 
     def _begin(self) -> None:  # noqa: B027 # most stores have nothing to do
         """Before the first entry, when the folder is there."""
@@ -438,6 +457,15 @@ class FolderSink(ABC):
     @abstractmethod
     def _make_stream(self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]) -> Made:
         """Make a named stream of what lies at `owner`."""
+
+    def _make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: Parent, name: str) -> None:
+        """Store a copy of the parents' file, recorded as a link, so that export needs no parents."""
+        host, extra = self._host_name(parent, name)
+        body = parents.open(entry.target) if file.size else None
+        extra |= link_extra(entry)
+        number = self._add_file(parent, name, host, extra, file, body, Kind.PARENT_LINK, entry.target)
+        self._take_streams(parents, entry.target, host)
+        self._finish(Owner(file, number, host))
 
     def _take_streams(self, parents: Lower, path: str, host: bytes) -> None:  # noqa: B027 # most stores do without
         """Give the copy `host` of the parents' file `path` its named streams; the record does not have them."""

@@ -17,7 +17,7 @@ from ..errors import FormatError, LayerError, RecordError
 from ..layertar.framing import Piece, PieceKind, read_framing
 from ..win32.names import check_component, encode_wtf8, upcase
 from .folder_body import FolderBody
-from .folder_tree import FolderTree, Links, Node, fits
+from .folder_tree import FolderTree, Links, Node
 from .host import host_errors
 from .record import Kind, Row, hard_link
 from .record_reader import RecordReader
@@ -133,16 +133,16 @@ class LayerFolder(FolderTree):
     def _whiteouts(self) -> dict[str, list[str]]:
         """The whiteouts by the upper case of the deepest directory above them that this layer has."""
         result: dict[str, list[str]] = {}
-        if self._record is None:
-            return result
-        for path in self._record.whiteouts():
+        for path in self._whiteout_paths():
             directory = path.rpartition("/")[0]
             while directory and not isinstance(self.lookup(directory), Directory):
                 directory = directory.rpartition("/")[0]
             result.setdefault(upcase(directory), []).append(path)
-        for paths in result.values():
-            paths.sort(key=encode_wtf8)
         return result
+
+    def _whiteout_paths(self) -> list[str]:
+        """The whiteouts, in the order in which they are to come, below one directory."""
+        return [] if self._record is None else sorted(self._record.whiteouts(), key=encode_wtf8)
 
     # --- the tar's own order --------------------------------------------------
 
@@ -267,14 +267,6 @@ class LayerFolder(FolderTree):
         if not parent.path:
             return row.name, own
         return f"{parent.path}/{row.name}", b"%b/%b" % (parent.host, own)
-
-    def _known(self, row: Row, path: str, host: bytes) -> Node | None:
-        """What the folder has for `row`, if it is still of that kind."""
-        try:
-            found = self._root.lstat(host)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return Node(path, host, found, row) if fits(row, found) else None
 
     def _become(self, record: RecordReader, row: Row, parent: _Place, links: Links) -> tuple[_Recorded, Node | None]:
         path, host = self._name(record, row, parent)

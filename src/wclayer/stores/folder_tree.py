@@ -73,23 +73,29 @@ class FolderTree(ABC):
         with host_errors(self.path):
             self._root = Root(folder, descriptors=descriptors)
             try:
-                if self._root.exists(LAYER_DB):
-                    self._record = RecordReader(os.path.join(folder, LAYER_DB))
+                if os.path.lexists(place := self._record_place(folder)):
+                    self._record = RecordReader(place)
                 elif not self._root.exists(FILES.encode()):
                     raise NotFoundError(
                         "no layer folder: neither layer.db nor Files/",
                         path=self.path,
                         hint="import a layer into it first",
                     )
+                self.base = self._is_base(non_base)
             except BaseException:
-                self._root.close()
+                self.close()
                 raise
+
+    def _record_place(self, folder: bytes) -> bytes:
+        """Where the record of `folder` lies, if it has one."""
+        return os.path.join(folder, LAYER_DB)
+
+    def _is_base(self, non_base: bool | None) -> bool:
         if self._record is not None:
-            self.base = self._record.values.get("kind") == "base"
-        elif non_base is None:
-            self.base = not any(name.upper().endswith(b"_DELTA") for name, _ in self._list(HIVES.encode()))
-        else:
-            self.base = not non_base
+            return self._record.values.get("kind") == "base"
+        if non_base is not None:
+            return not non_base
+        return not any(name.upper().endswith(b"_DELTA") for name, _ in self._list(HIVES.encode()))
 
     def close(self) -> None:
         self._root.close()
@@ -136,12 +142,7 @@ class FolderTree(ABC):
 
     def _children(self, path: str, host: bytes, number: int) -> list[Node]:
         """What lies in a directory, in no order; `number` is its id in the record, -1 if it has none."""
-        rows: dict[bytes, Row] = {}
-        if self._record is not None and number >= 0:
-            own = self._record.host_names(number)
-            for row in self._record.children(number):
-                if row.kind != Kind.STREAM:
-                    rows[own.get(row.id) or encode_wtf8(row.name)] = row
+        rows = self._rows(number)
         prefix = f"{path}/" if path else ""
         nodes: list[Node] = []
         for name, found in self._list(host):
@@ -160,6 +161,16 @@ class FolderTree(ABC):
                 continue
             nodes.append(Node(prefix + text, b"%b/%b" % (host, name) if host else name, found, known))
         return nodes
+
+    def _rows(self, number: int) -> dict[bytes, Row]:
+        """What the record knows to lie in directory `number`, by the host's names."""
+        rows: dict[bytes, Row] = {}
+        if self._record is not None and number >= 0:
+            own = self._record.host_names(number)
+            for row in self._record.children(number):
+                if row.kind != Kind.STREAM:
+                    rows[own.get(row.id) or encode_wtf8(row.name)] = row
+        return rows
 
     def _is_theirs(self, prefix: str, name: str, known: Row | None) -> bool:
         """Is it a file that Windows' processing makes beside the layer's own?"""
@@ -274,17 +285,22 @@ class FolderTree(ABC):
             if row is not None:
                 own = self._record.more(row).get("host_name") or encode_wtf8(row.name)
                 full = b"%b/%b" % (host, own) if host else own
-                try:
-                    found = self._root.lstat(full)
-                except FileNotFoundError:
-                    found = None
-                if found is not None and fits(row, found):
-                    return Node(f"{parent}/{row.name}" if parent else row.name, full, found, row)
+                node = self._known(row, f"{parent}/{row.name}" if parent else row.name, full)
+                if node is not None:
+                    return node
         key = upcase(name)
         for node in self._children(parent, host, number):
             if upcase(node.path.rpartition("/")[2]) == key:
                 return node
         return None
+
+    def _known(self, row: Row, path: str, host: bytes) -> Node | None:
+        """What the folder has for `row`, if it is still of that kind."""
+        try:
+            found = self._root.lstat(host)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Node(path, host, found, row) if fits(row, found) else None
 
     def lookup(self, path: str, /) -> Entry | None:
         """The entry of that name, by NTFS's case rules; a further name of a file gives that file's own entry."""
