@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .regf.writer import write_hive
     from .registry.credentials import AuthFiles
     from .registry.registries import Registries
+    from .stores.transport import TransportFolder
 
 __version__ = "0.1.0.dev0"
 
@@ -69,6 +70,7 @@ __all__ = [
     "Registries",
     "Source",
     "Summary",
+    "TransportFolder",
     "Value",
     "WclayerError",
     "Whiteout",
@@ -118,6 +120,7 @@ _WHERE = {
     "AuthFiles": "registry.credentials",
     "Recipe": "images.recipe",
     "Registries": "registry.registries",
+    "TransportFolder": "stores.transport",
     "build_dockerfile": "dockerfile.build",
     "build_image": "images.build",
     "check_hive": "regf.check",

@@ -20,6 +20,7 @@ from ..images.writing import layer_compression
 from ..layers.exporting import export_layer_to_tar
 from ..layertar.compression import Compression
 from ..stores.folders import open_folder
+from ..stores.transport import TransportFolder
 from .common import (
     choice_of,
     common_options,
@@ -28,7 +29,7 @@ from .common import (
     print_summary,
     temporary_folder,
 )
-from .folders import layer_folders
+from .folders import folder_of, layer_folders
 from .network import jobs_option, network_options, registries_of
 from .progress import progress_bar
 
@@ -83,7 +84,8 @@ def export(
     """Write the layer in the layer folder DIR, or layer N of an image, as a tar or as layer N of an image.
 
     A folder that was imported from a tar gives that very tar again, save for what was edited by hand since. Otherwise,
-    and with --framing canonical, it is byte for byte what hcsshim writes on Windows.
+    and with --framing canonical, it is byte for byte what hcsshim writes on Windows. transport:DIR is a folder that
+    Windows' ExportLayer has made, or an import here.
 
     As a layer of an image, #0 makes a new image; a number equal to that of its layers puts the layer on top, and a
     smaller one replaces a layer; both change an image, and so want --force.
@@ -98,6 +100,7 @@ def export(
       wclayer export --os-version 10.0.20348.2227 -o oci:base:nanoserver#0 nanoserver
       wclayer export --force -o oci:base:nanoserver#1 app
       wclayer export -z -o layer.tgz oci:out:hello#0
+      wclayer export -o app.tar transport:app-transport
     """
     began = time.perf_counter()
     if gzip and compression not in (None, "gzip"):
@@ -129,11 +132,12 @@ def export(
         else:
             if platform is not None:
                 raise UsageError("--platform is for an index", got=folder)
-            base, runs_on = place.is_image and _is_base(at(folder)), Platform(os_version=check_os_version(os_version))
+            base = place.is_image and _is_base(folder_of(at(folder)))
+            runs_on = Platform(os_version=check_os_version(os_version))
             write = partial(
                 export_layer_to_tar,
-                path=at(folder),
-                parents=[at(parent) for parent in parents],
+                path=folder_of(at(folder)),
+                parents=[folder_of(at(parent)) for parent in parents],
                 compression=compression,
                 level=level,
                 framing=framing,
@@ -157,6 +161,6 @@ def export(
         print_summary("exported", folder, summary, began, as_json=as_json, err=to_stdout)
 
 
-def _is_base(folder: str) -> bool:
+def _is_base(folder: str | TransportFolder) -> bool:
     with open_folder(folder) as layer:
         return layer.base

@@ -12,8 +12,9 @@ from typing import Final
 from ..disks.mounting import inside, mounted_volume
 from ..errors import UsageError, WclayerError
 from ..images.places import Place, parse_place
+from ..stores.transport import TransportFolder
 
-__all__ = ["layer_folders", "named"]
+__all__ = ["folder_of", "layer_folders", "named"]
 
 _NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 # Where disks are mounted now, and their names.
@@ -59,6 +60,12 @@ def layer_folders(
             raise
         finally:
             _MOUNTED.reset(token)
+
+
+def folder_of(text: str) -> str | TransportFolder:
+    """The folder that a text, as layer_folders gives it, stands for; a TransportFolder of transport:DIR."""
+    place = parse_place(text)
+    return TransportFolder(place.path) if place.transport == "transport" else text
 
 
 def _key(place: Place) -> tuple[str, int | None]:

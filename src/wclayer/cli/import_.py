@@ -20,7 +20,7 @@ from .common import (
     parents_option,
     print_summary,
 )
-from .folders import layer_folders
+from .folders import folder_of, layer_folders
 from .network import network_options, registries_of
 from .progress import progress_bar
 
@@ -54,7 +54,8 @@ def import_(
 
     DIR appears whole or not at all. What Windows knows of a file and this file system does not is kept in
     DIR/layer.db, so that `wclayer export` gives it back. On an NTFS volume (mounted by ntfs-3g, or disk:IMAGE//DIR:
-    see `wclayer disk`) the file system itself holds it, and Windows will see it there.
+    see `wclayer disk`) the file system itself holds it, and Windows will see it there. transport:DIR makes the folder
+    that Windows' own ImportLayer takes, with the rest in DIR.layer.db beside it.
 
     \b
     Examples:
@@ -63,6 +64,7 @@ def import_(
       wclayer import -l app -l nanoserver -i patch.tar patch
       cat layer.tar | wclayer import --json base
       wclayer import -i oci:out:hello#0 hello-base
+      wclayer import -l nanoserver -i app.tar.gz transport:app-transport
     """
     began = time.perf_counter()
     with ExitStack() as stack:
@@ -79,8 +81,8 @@ def import_(
         )
         summary = import_layer_from_tar(
             cast("BinaryIO", stream),
-            at(folder),
-            [at(parent) for parent in parents],
+            folder_of(at(folder)),
+            [folder_of(at(parent)) for parent in parents],
             diff_id=diff_id,
             force=force,
             progress=progress,

@@ -41,7 +41,7 @@ from .common import (
     size_text,
     temporary_folder,
 )
-from .folders import layer_folders
+from .folders import folder_of, layer_folders
 from .network import jobs_option, network_options, registries_of
 from .progress import byte_bar
 
@@ -241,7 +241,7 @@ class _Run:
                     raise UsageError(
                         "stdin can be read only once, and squash reads each layer twice", hint="give the tar as a file"
                     )
-                layers.append(self._at(place.text))
+                layers.append(folder_of(self._at(place.text)))
                 continue
             image = self._open(place)
             layer = layer_of(image, place.layer)

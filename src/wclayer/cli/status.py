@@ -9,7 +9,7 @@ import click
 from ..errors import printable
 from ..stores.folders import open_folder
 from .common import common_options
-from .folders import layer_folders
+from .folders import folder_of, layer_folders
 
 __all__ = ["status"]
 
@@ -41,7 +41,7 @@ def status(
     found: dict[str, list[str]] = {"new": [], "changed": [], "gone": []}
     with (
         layer_folders(reading=(folder,)) as at,
-        open_folder(at(folder), verify_content=verify_content) as layer,
+        open_folder(folder_of(at(folder)), verify_content=verify_content) as layer,
     ):
         for state, path in layer.status():
             found[state].append(path)

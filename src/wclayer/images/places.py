@@ -8,8 +8,8 @@
     a plain path                a layer tar or a layer folder
 
 `PLACE#N` is one layer of an image, counted from 0 at the base; `PLACE//PATH` a path
-inside. A single letter before `:` and a slash is a drive. The names of the
-transports are those of skopeo, podman and buildah.
+inside; of transport:DIR all is the path. A single letter before `:` and a slash is a
+drive. The names of the transports are those of skopeo, podman and buildah.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ def parse_place(text: str) -> Place:
     transport = found[1] or found[2]
     rest = text[found.end() :]
     inside: str | None = None
+    if transport == "transport":
+        if not rest:
+            raise UsageError("a place without a path", path=text, expected="transport:DIR")
+        return Place(text=text, transport=transport, path=rest)
     # Two slashes at the very beginning are a path's own.
     if (at := rest.find("//", 1)) > 0:
         rest, inside = rest[:at], rest[at + 2 :]

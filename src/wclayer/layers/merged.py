@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from ..entry import Directory, Entry
+from ..entry import Directory, Entry, HardLink
 from ..win32.reparse import is_name_surrogate, reparse_tag
 
 __all__ = ["OneLayer", "is_real_directory", "seen"]
@@ -30,10 +30,16 @@ def is_real_directory(entry: Entry) -> bool:
 
 
 def seen(layers: Sequence[L], path: str) -> tuple[L, Entry] | None:
-    """What is seen at `path` of `layers`, nearest first, and whose it is; None for nothing."""
+    """What is seen at `path` of `layers`, nearest first, and whose it is; None for nothing.
+
+    Of a link into a parent, which a layer may have without the data, it is the file below, with the path that it has
+    there.
+    """
     above = [path[:at] for at, char in enumerate(path) if char == "/"]
-    for layer in layers:
+    for number, layer in enumerate(layers):
         entry = layer.lookup(path)
+        if isinstance(entry, HardLink):
+            return seen(layers[number + 1 :], entry.target)
         if entry is not None:
             return layer, entry
         if layer.has_whiteout(path):

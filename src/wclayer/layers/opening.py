@@ -10,6 +10,7 @@ from ..layertar.reader import TarSource
 from ..stores.folder_source import LayerFolder
 from ..stores.folders import open_folder
 from ..stores.host import host_errors
+from ..stores.transport import TransportFolder
 
 __all__ = ["open_layer"]
 
@@ -17,14 +18,15 @@ __all__ = ["open_layer"]
 def open_layer(layer: str | os.PathLike[str] | BinaryIO) -> LayerFolder | TarSource:
     """The layer in a layer folder, a layer tar (plain, gzip or zstd), or a binary file object with such a tar.
 
-    A folder gives a `RandomSource`, which is a context manager; a tar given by its path gives a `Source` that can be
-    read again; a file object one that can be read once, and that does not close it. Raises NotFoundError.
+    A folder (a transport folder is given as a TransportFolder) gives a `RandomSource`, which is a context manager; a
+    tar given by its path gives a `Source` that can be read again; a file object one that can be read once, and that
+    does not close it. Raises NotFoundError.
     """
     if not isinstance(layer, str | os.PathLike):
         return TarSource(layer)
     path = os.fspath(layer)
-    if os.path.isdir(path):
-        return open_folder(path)
+    if os.path.isdir(path) or isinstance(layer, TransportFolder):
+        return open_folder(layer)
     if not os.path.exists(path):
         raise NotFoundError("no such layer folder or tar", path=path)
 

@@ -132,7 +132,7 @@ def _opened(layer: AnyLayer, number: int, count: int) -> Iterator[Source]:
     path = os.fspath(layer)
     if os.path.isdir(path):
         few = max(1, _DESCRIPTORS // count)
-        with open_folder(path, non_base=True if number else None, descriptors=few) as folder:
+        with open_folder(layer, non_base=True if number else None, descriptors=few) as folder:
             yield folder
         return
     tar = open_layer(path)

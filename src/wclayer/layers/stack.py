@@ -78,12 +78,12 @@ class Stack:
         found = seen(self.layers, path)
         if found is None:
             raise NotFoundError("no such file in the parents", path=path)
-        return found[0].open(path, stream)
+        return found[0].open(found[1].path, stream)
 
     def streams(self, path: str, /) -> Sequence[str]:
         """The names of the named streams of the file that is seen at `path`."""
         found = seen(self.layers, path)
-        return [] if found is None else found[0].streams(path)
+        return [] if found is None else found[0].streams(found[1].path)
 
 
 def check_parents(layer: LayerFolder, given: Sequence[str | None]) -> None:

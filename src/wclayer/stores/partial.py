@@ -3,6 +3,12 @@
 The name is `NAME.partial-XXXXXXXX`. While it is being made, its maker holds a
 lock on it, so that what a killed process left can be told from what another
 process is at work on: the next import of NAME removes the former.
+
+A folder that must hold nothing of ours has its record beside it, as `NAME.layer.db`.
+It is made in the folder and leaves that just before the folder gets its name; and
+while a folder is being replaced, its record is in it. So at each moment a record that
+lies beside a folder is that folder's, but for the one between the two renames, when
+there is no folder.
 """
 
 from __future__ import annotations
@@ -13,7 +19,7 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
@@ -25,11 +31,12 @@ from .ntfs3g_volume import carry_over
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["PartialFolder", "check_file", "partial_file", "replaced_file"]
+__all__ = ["BESIDE", "PartialFolder", "check_file", "partial_file", "replaced_file"]
 
 _MARK: Final = b".partial-"
 _LOCK: Final = b".lock"
 _TRIES: Final = 20
+BESIDE: Final = b".layer.db"  # after the folder's name; in the folder, until it lies beside it, the whole name
 _OLD: Final = b"-old"  # the folder that is being replaced, between two renames
 
 
@@ -38,11 +45,21 @@ class PartialFolder:
 
     commit() puts it in its place; leaving the context without that removes it. An existing `target` that is empty is
     replaced; any other raises AlreadyExistsError unless `force`, which replaces it once the new one is whole.
+
+    belongs: of a folder whose record is to lie beside it: is the second path the record of the folder at the first? The
+    record is made at `record`.
     """
 
-    def __init__(self, target: str | os.PathLike[str], *, force: bool = False) -> None:
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        force: bool = False,
+        belongs: Callable[[bytes, bytes], bool] | None = None,
+    ) -> None:
         self.target = os.path.abspath(os.fsencode(target))
         self._force = force
+        self._belongs = belongs
         parent, name = os.path.split(self.target)
         with host_errors(shown(self.target)):
             if not os.path.isdir(parent):
@@ -71,7 +88,14 @@ class PartialFolder:
     ) -> None:
         self.abort()
 
+    @property
+    def record(self) -> bytes:
+        """Where a record that will lie beside the folder is made."""
+        return os.path.join(self.path, BESIDE)
+
     def _check(self) -> None:
+        if self._belongs is not None:
+            self._check_beside()
         try:
             found = os.lstat(self.target)
         except FileNotFoundError:
@@ -86,6 +110,22 @@ class PartialFolder:
             hint="choose another place, or --force to replace it" if kind == "folder" else "choose another place",
         )
 
+    def _check_beside(self) -> None:
+        try:
+            found = os.lstat(self.target + BESIDE)
+        except FileNotFoundError:
+            return
+        if os.path.isdir(self.target) and os.listdir(self.target) and not self._force:
+            return  # which is refused itself
+        if self._force and stat.S_ISREG(found.st_mode):
+            return
+        raise AlreadyExistsError(
+            "there is a record beside the folder that is to be made",
+            path=shown(self.target + BESIDE),
+            expected="nothing",
+            hint="was its folder moved? Choose another place, or --force to replace it",
+        )
+
     def _clean(self, parent: bytes, name: bytes) -> None:
         """Remove what killed processes left of the same target; put back what one was about to replace."""
         for found in sorted(os.listdir(parent)):
@@ -97,9 +137,34 @@ class PartialFolder:
                 continue
             if found.endswith(_OLD) and not os.path.lexists(self.target):
                 _unlock(lock)
-                os.rename(path, self.target)
+                self._put_back(path)
             else:
+                self._clean_beside(path)
                 _remove(path, lock)
+
+    def _clean_beside(self, path: bytes) -> None:
+        """Remove the record of the folder at `path`, which was killed between the two renames."""
+        beside = self.target + BESIDE
+        if self._belongs is not None and not os.path.lexists(self.target) and self._belongs(path, beside):
+            os.unlink(beside)
+
+    def _put_aside(self) -> bytes:
+        """Give the folder that is to be replaced, and its record, another place."""
+        old = self.path + _OLD
+        os.rename(self.target, old)
+        if self._belongs is not None and os.path.lexists(self.target + BESIDE):
+            try:
+                os.rename(self.target + BESIDE, os.path.join(old, BESIDE))
+            except OSError:
+                os.rename(old, self.target)
+                raise
+        return old
+
+    def _put_back(self, old: bytes) -> None:
+        record = os.path.join(old, BESIDE)
+        if os.path.lexists(record):
+            os.replace(record, self.target + BESIDE)
+        os.rename(old, self.target)
 
     def commit(self) -> None:
         """Rename the folder into its place."""
@@ -107,8 +172,7 @@ class PartialFolder:
             self._check()
             old = None
             if os.path.isdir(self.target) and os.listdir(self.target):
-                old = self.path + _OLD
-                os.rename(self.target, old)
+                old = self._put_aside()
             elif os.name == "nt" and os.path.isdir(self.target):
                 os.rmdir(self.target)
             _unlock(self._lock)
@@ -116,10 +180,14 @@ class PartialFolder:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.path, _LOCK))
             try:
+                if self._belongs is not None:
+                    os.replace(self.record, self.target + BESIDE)
                 os.rename(self.path, self.target)
             except OSError:
+                if self._belongs is not None and not os.path.lexists(self.record):
+                    os.rename(self.target + BESIDE, self.record)
                 if old is not None:
-                    os.rename(old, self.target)
+                    self._put_back(old)
                 raise
             self._done = True
             if old is not None:

@@ -267,6 +267,11 @@ class RecordWriter:
     def set_flag(self, number: int, flag: int) -> None:
         self._db.execute("UPDATE entry SET flags = flags | ? WHERE id = ?", (flag, number))
 
+    def set_stored(self, number: int, size: int, mtime: int) -> None:
+        """Say of a row what the host has for it: a file of `size` bytes, and what it gave back as its mtime."""
+        self.add_extra(number, "stored", b"%d" % size)
+        self._db.execute("UPDATE entry SET mtime = ? WHERE id = ?", (host_time(mtime), number))
+
     def add_framing(self, chunk: bytes) -> None:
         """Add the next piece of the tar's framing."""
         self._db.execute("INSERT INTO framing (data) VALUES (?)", (chunk,))

@@ -220,6 +220,11 @@ class RecordReader:
         for found in self._query(SELECT + " ORDER BY id"):
             yield row_of(found)
 
+    def parent_links(self) -> Iterator[Row]:
+        """The rows of links into parents, in the order of import."""
+        for found in self._query(SELECT + " WHERE kind = ? ORDER BY id", (Kind.PARENT_LINK,)):
+            yield row_of(found)
+
     def whiteouts(self) -> Iterator[str]:
         """The paths of the whiteouts, in the order of their upper case."""
         for (path,) in self._query("SELECT path FROM whiteout ORDER BY key"):

@@ -69,6 +69,7 @@ BEFORE = {
     "export": [
         "import -i layer.tar nanoserver",
         "import -l nanoserver -i patch.tar app",
+        "import -l nanoserver -i patch.tar transport:app-transport",
         "build hello -o oci:out:hello",
     ],
     "squash": [
