@@ -1,0 +1,127 @@
+"""tar -> transport folder -> tar: the very tar again, and nothing lost without its framing."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.property.test_round_trip import ROUND_TRIP, upper_layer
+from tests.strategies import Item, body_of, items_of, layers, seen, tar_of
+from tests.tarcheck import assert_fields
+from wclayer import TransportFolder, export_layer_to_tar, import_layer_from_tar
+from wclayer.body import BytesBody
+from wclayer.entry import AlternateStream, Body, Directory, File, HardLink
+from wclayer.stores.backup import backup_from_entry
+from wclayer.stores.folders import open_folder
+from wclayer.win32.names import encode_wtf8
+
+_LONGEST = 255 - len(".$wcidirs$")  # bytes, of a directory's name
+
+
+def fitting(items: list[Item]) -> list[Item]:
+    """What of a layer has names that a host can hold, with the suffix of a directory's metadata."""
+
+    def fits(path: str) -> bool:
+        return all(len(encode_wtf8(part)) <= _LONGEST for part in path.split("/"))
+
+    return [
+        item for item in items if fits(item[0].path) and (not isinstance(item[0], HardLink) or fits(item[0].target))
+    ]
+
+
+def through_transport(tar: bytes, folder: Path, parents: tuple[Path, ...] = ()) -> bytes:
+    """The canonical tar of what `tar` holds; on the way, the original one must come out as it went in."""
+    place = TransportFolder(folder)
+    import_layer_from_tar(io.BytesIO(tar), place, parents)
+    with open_folder(place) as layer:
+        assert list(layer.status()) == []
+    for verify in (False, True):
+        original = io.BytesIO()
+        export_layer_to_tar(original, place, parents, framing="original", verify_content=verify)
+        assert original.getvalue() == tar
+    output = io.BytesIO()
+    export_layer_to_tar(output, place, parents, framing="canonical")
+    return output.getvalue()
+
+
+@given(layers(roots=("Files",)))
+@ROUND_TRIP
+def test_base_layer(items: list[Item]) -> None:
+    items = fitting(items)
+    with tempfile.TemporaryDirectory() as name:
+        tar = tar_of(items)
+        first = through_transport(tar, Path(name, "first"))
+        assert seen(items_of(first)) == seen(items)
+        assert_fields(first, items_of(first))
+        import_layer_from_tar(io.BytesIO(tar), Path(name, "plain"))
+        plain = io.BytesIO()
+        export_layer_to_tar(plain, Path(name, "plain"), framing="canonical")
+        assert plain.getvalue() == first
+        assert through_transport(first, Path(name, "second")) == first
+
+
+@given(layers(roots=("Files",)), st.data())
+@ROUND_TRIP
+def test_non_base_layer(base: list[Item], data: st.DataObject) -> None:
+    """Whiteouts, links into the parent, replaced entries, Hives; and the layer as a parent itself."""
+    base = fitting(base)
+    upper = data.draw(upper_layer(base))
+    with tempfile.TemporaryDirectory() as name:
+        parent = Path(name, "base")
+        import_layer_from_tar(io.BytesIO(tar_of(base)), parent)
+        first = through_transport(tar_of(upper), Path(name, "first"), (parent,))
+        assert seen(items_of(first)) == seen(upper)
+        assert_fields(first, items_of(first))
+        links = [entry for entry, _, _ in upper if isinstance(entry, HardLink)]
+        on_top = tar_of(
+            [
+                (Directory("Files", creation_time=1, last_write_time=1), None, None),
+                *(
+                    (HardLink(f"Files/on-top-{number}", link.path, creation_time=1, last_write_time=1), None, None)
+                    for number, link in enumerate(links)
+                ),
+            ]
+        )
+        parents = (TransportFolder(Path(name, "first")), parent)
+        import_layer_from_tar(io.BytesIO(on_top), Path(name, "top"), parents)
+        with open_folder(parent) as below, open_folder(Path(name, "top")) as top:
+            for number, link in enumerate(links):
+                assert top.open(f"Files/on-top-{number}").read() == below.open(link.target).read()
+
+
+@given(layers(roots=("Files",)))
+@ROUND_TRIP
+def test_content_of_the_folder(items: list[Item]) -> None:
+    """Each file is what a backup stream of its entry is, and there is nothing else."""
+    items = fitting(items)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "layer")
+        import_layer_from_tar(io.BytesIO(tar_of(items)), TransportFolder(folder))
+        expected: dict[bytes, bytes] = {}
+        for entry, _, _ in items:
+            if not isinstance(entry, Directory | File):
+                continue
+            place = encode_wtf8(entry.path) + (b".$wcidirs$" if isinstance(entry, Directory) else b"")
+            expected[place] = entry.file_attributes.to_bytes(4, "little") + backup_of(items, entry.path)
+        root = str(folder).encode() + b"/"
+        found = {bytes(path).removeprefix(root): path.read_bytes() for path in folder.rglob("*") if not path.is_dir()}
+        assert found == expected
+        directories = {encode_wtf8(entry.path) for entry, _, _ in items if isinstance(entry, Directory)}
+        assert {bytes(path).removeprefix(root) for path in folder.rglob("*") if path.is_dir()} == directories
+
+
+def backup_of(items: list[Item], path: str) -> bytes:
+    [(entry, content, extents)] = [
+        item for item in items if item[0].path == path and not isinstance(item[0], AlternateStream)
+    ]
+    assert isinstance(entry, Directory | File)
+    named: list[tuple[AlternateStream, Body]] = [
+        (stream, BytesBody(data or b""))
+        for stream, data, _ in items
+        if isinstance(stream, AlternateStream) and stream.path == path
+    ]
+    return b"".join(backup_from_entry(entry, body_of(content, extents), named))
