@@ -103,7 +103,7 @@ def squash(
 
     Of an image, the output can be an image again, its config and history brought up to date. Of a list, it can be a new
     image of the one layer, for which --os-version says what it runs on. Of both, it can be a layer of an image, a layer
-    tar, or, if all layers are squashed, a layer folder: DIR/, or an empty folder that is there.
+    tar, or, if all layers are squashed, a layer folder: DIR/, an empty folder that is there, or transport:DIR.
 
     The newest layer wins, deletions are carried out, hard links are kept. What the layers above the base say of the
     registry goes into the base's hives. Each layer is read twice, so a pipe is refused.
@@ -127,7 +127,7 @@ def squash(
     if to_stdout and as_json:
         raise UsageError("--json, while the tar itself goes to stdout", hint="give -o FILE")
     folder = not target.is_image and (
-        target.transport == "disk" or os.path.isdir(output) or output.endswith(("/", os.sep))
+        target.transport in ("disk", "transport") or os.path.isdir(output) or output.endswith(("/", os.sep))
     )
     if folder and (gzip or compression is not None or level is not None):
         raise UsageError("a layer folder is not compressed", got=output)
@@ -167,7 +167,9 @@ def squash(
             hint = "squash into a tar, and import that with -l"
             raise UsageError("a layer over others in a layer folder", path=output, hint=hint)
         if folder:
-            summary = squash_to_folder(at(output).rstrip("/" + os.sep) or output, layers, force=force, **run.options)
+            summary = squash_to_folder(
+                folder_of(at(output).rstrip("/" + os.sep) or output), layers, force=force, **run.options
+            )
         else:
 
             def write(stream: Any, parents: Sequence[str] | None = None) -> Summary:

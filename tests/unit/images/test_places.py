@@ -26,6 +26,7 @@ from wclayer.images.places import Place, parse_place
         ("oci://abs//Files", {"transport": "oci", "path": "//abs", "inside": "Files"}),
         ("disk:x.img:1", {"transport": "disk", "path": "x.img", "reference": "1"}),
         ("transport:dir", {"transport": "transport", "path": "dir"}),
+        ("transport:C:\\a:b#1//c", {"transport": "transport", "path": "C:\\a:b#1//c"}),
         ("layer.tar", {"transport": "path", "path": "layer.tar"}),
         ("C:\\layer", {"transport": "path", "path": "C:\\layer"}),
         ("a:b#1", {"transport": "path", "path": "a:b#1"}),
@@ -40,7 +41,7 @@ def test_places(text: str, place: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["oci:", "oci:#0", "docker://", "oci:a:", "podman://x", "http://x/y", "docker-daemon://x"]
+    "text", ["oci:", "oci:#0", "docker://", "oci:a:", "transport:", "podman://x", "http://x/y", "docker-daemon://x"]
 )
 def test_no_places(text: str) -> None:
     with pytest.raises(UsageError):
