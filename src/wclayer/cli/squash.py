@@ -167,9 +167,8 @@ def squash(
             hint = "squash into a tar, and import that with -l"
             raise UsageError("a layer over others in a layer folder", path=output, hint=hint)
         if folder:
-            summary = squash_to_folder(
-                folder_of(at(output).rstrip("/" + os.sep) or output), layers, force=force, **run.options
-            )
+            place = folder_of(at(output).rstrip("/" + os.sep) or output)
+            summary = squash_to_folder(place, layers, force=force, **run.options)
         else:
 
             def write(stream: Any, parents: Sequence[str] | None = None) -> Summary:
