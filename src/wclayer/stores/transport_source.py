@@ -14,20 +14,21 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, Final
 
-from ..entry import AlternateStream, Body, Directory, Entry, File
+from ..entry import Body, Directory, Entry, File
 from ..errors import ConfinementError, FormatError, InexpressibleError, LayerError, RecordError
 from ..win32.attributes import FILE_ATTRIBUTE_ARCHIVE
 from ..win32.filetime import from_unix_ns
-from ..win32.names import encode_wtf8, upcase
+from ..win32.names import check_component, encode_wtf8, upcase
+from ..win32.reparse import is_name_surrogate, reparse_tag
 from .defaults import changed_file
 from .folder_body import FolderBody
-from .folder_source import LayerFolder
 from .folder_tree import Links, Node
 from .host import host_errors, shown
-from .record import Kind, Row, Times, host_time
-from .rules import FILES, HIVES, UTILITY_VM
+from .record import Kind, Row, Times
+from .rules import FILES, HIVES, UTILITY_VM, behind_link
 from .transport import STORE, SUFFIX, TIE, in_hives, is_transport, read_tombstones, record_of, tie_of
 from .transport_body import Extents, StoredBody, StoredFile, digest_of, holes_of, says_the_same
+from .transport_streams import StoredStreams
 
 __all__ = ["TransportLayer"]
 
@@ -40,7 +41,7 @@ _DIRECTORY: Final = os.stat_result((stat.S_IFDIR, *(0,) * 9))
 _NO_FILE: Final = os.stat_result((stat.S_IFREG, *(0,) * 9))
 
 
-class TransportLayer(LayerFolder):
+class TransportLayer(StoredStreams):
     """The transport folder `path` (see FolderTree); one without a record is a base layer unless something shows that
     it is none: a delta in Hives, or tombstones.txt.
 
@@ -58,7 +59,6 @@ class TransportLayer(LayerFolder):
     ) -> None:
         self._tombstones: list[str] | None = None
         self._keys: set[str] | None = None  # of those, in upper case
-        self._intact: bytes | None = None  # the object that was met last, if it looks as it was made
         super().__init__(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
         try:
             with host_errors(self.path):
@@ -143,6 +143,7 @@ class TransportLayer(LayerFolder):
         if self._record is not None and number > 0:
             for name, row in super()._rows(number).items():
                 if row.kind in _LINKS:
+                    check_component(row.name)
                     link = self._known(row, f"{path}/{row.name}", b"%b/%b" % (host, name))
                     nodes += [] if link is None else [link]
         return nodes
@@ -165,12 +166,6 @@ class TransportLayer(LayerFolder):
         place = encode_wtf8(self._path(self._record, first)) if self._record else b""
         node = super()._known(first, path, place)
         return None if node is None else Node(path, node.host, node.found, row)
-
-    def _lstat(self, host: bytes) -> os.stat_result | None:
-        try:
-            return self._root.lstat(host)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
 
     # --- one entry ------------------------------------------------------------
 
@@ -237,6 +232,9 @@ class TransportLayer(LayerFolder):
                 path=f"{node.path}{SUFFIX.decode()}",
                 hint="make the directory, or remove the file",
             )
+        if entry.reparse_data is not None and is_name_surrogate(reparse_tag(entry.reparse_data)):
+            for name, _ in self._list(node.host):
+                raise behind_link(f"{node.path}/{shown(name)}", node.path)
         return entry
 
     def _file(self, node: Node) -> tuple[File, Body | None]:
@@ -275,12 +273,6 @@ class TransportLayer(LayerFolder):
                 entry = replace(entry, short_name=recorded.short_name, creation_time=recorded.creation_time)
             node.changed = True
             return entry, extents
-
-    def _is_stored(self, row: Row, found: os.stat_result) -> bool:
-        """Does a file of the folder look as if nobody has written to it since it was made for `row`?"""
-        if self._verify_content or self._record is None or host_time(found.st_mtime_ns) != row.mtime:
-            return False
-        return self._record.more(row).get("stored") == b"%d" % found.st_size
 
     # --- Hives, and times ---------------------------------------------------------
 
@@ -324,78 +316,6 @@ class TransportLayer(LayerFolder):
             host, found = _SYSTEM, system
         _, _, write, change = self._file_times(host, found)
         return write, write, write, change
-
-    # --- streams ----------------------------------------------------------------
-
-    def _stored_at(self, host: bytes) -> tuple[bytes, os.stat_result] | None:
-        """The file that has all of the object at `host`; None if it can have no streams, or is gone."""
-        if in_hives(shown(host)):
-            return None
-        found = self._lstat(host)
-        if found is None or stat.S_ISDIR(found.st_mode):
-            host += SUFFIX
-            found = self._lstat(host)
-        return None if found is None else (host, found)
-
-    def _streams(self, node: Node) -> Iterator[tuple[AlternateStream, FolderBody]]:
-        stored = self._stored_at(node.host)
-        if stored is None:
-            return
-        root = None if node.row is None else self._root_row(node.row)
-        if root is not None and self._record is not None and self._is_stored(root, stored[1]):
-            for row in self._record.streams(root):
-                with closing(self._stream(stored[0], node.path, row.name[1:], row.size, self._extents(row))) as body:
-                    yield AlternateStream(node.path, row.name[1:], row.size), body
-            return
-        for entry, extents in self._found_streams(stored[0], node.path):
-            with closing(self._stream(stored[0], node.path, entry.name, entry.size, extents)) as body:
-                yield entry, body
-
-    def _found_streams(self, place: bytes, path: str) -> list[tuple[AlternateStream, Extents]]:
-        with closing(StoredFile(self._root, place, path)) as stored:
-            found = [(entry, holes_of(body)) for entry, body in stored.streams()]
-        seen: set[str] = set()
-        for entry, _ in found:
-            if upcase(entry.name) in seen:
-                raise LayerError("two streams of one name", path=f"{path}:{entry.name}")
-            seen.add(upcase(entry.name))
-        return found
-
-    def _stream(self, place: bytes, path: str, name: str, size: int, extents: Extents) -> FolderBody:
-        return StoredBody(self._root, place, size, extents, path, name)
-
-    def _open_stream(self, node: Node, name: str) -> FolderBody | None:
-        stored = self._stored_at(node.host)
-        for entry, extents in () if stored is None else self._found_streams(stored[0], node.path):
-            if stored is not None and upcase(entry.name) == upcase(name):
-                return self._stream(stored[0], node.path, entry.name, entry.size, extents)
-        return None
-
-    def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:
-        stored = self._stored_at(host)
-        if stored is None or self._record is None:
-            return None
-        place, found = stored
-        name = row.name[1:]
-        if self._is_stored(self._record.get(row.parent), found):
-            return self._stream(place, path, name, row.size, self._extents(row)), False
-        for entry, extents in self._found_streams(place, path):
-            if entry.name == name:
-                body = self._stream(place, path, name, entry.size, extents)
-                same = (entry.size, extents) == (row.size, self._extents(row)) and self._same_content(body, row)
-                return self._stream(place, path, name, entry.size, extents), not same
-        return None
-
-    def _further_streams(self, path: str, host: bytes, known: set[str]) -> Iterator[tuple[AlternateStream, FolderBody]]:
-        if host == self._intact:
-            return  # nobody has added one
-        stored = self._stored_at(host)
-        if stored is None:
-            return
-        for entry, extents in self._found_streams(stored[0], path):
-            if entry.name not in known:
-                with closing(self._stream(stored[0], path, entry.name, entry.size, extents)) as body:
-                    yield entry, body
 
     # --- whiteouts ----------------------------------------------------------------
 

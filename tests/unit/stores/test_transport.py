@@ -771,6 +771,7 @@ BAD: list[tuple[Callable[[Path], None], type[WclayerError], str | None]] = [
     (link_to("Files/new", "B", remove=False), ConfinementError, "Files/new"),
     (link_to("Hives/System_Delta", "Sam_Delta"), ConfinementError, "Hives/System_Delta"),
     (link_to("tombstones.txt", "/etc/passwd"), ConfinementError, None),
+    (put("Files/j2/x", stored(0x20)), ConfinementError, "Files/j2/x"),
     (a_fifo, ConfinementError, "Files/fifo"),
     (put("tombstones.txt", b"Version 1.0\r\n"), LayerError, "tombstones.txt"),
     (put("tombstones.txt", b""), LayerError, "tombstones.txt"),
