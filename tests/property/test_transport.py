@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.property.test_hostile import broken
 from tests.property.test_round_trip import ROUND_TRIP, upper_layer
 from tests.strategies import Item, body_of, items_of, layers, seen, tar_of
 from tests.tarcheck import assert_fields
+from tests.tars import BASE, M, build
 from wclayer import TransportFolder, export_layer_to_tar, import_layer_from_tar
 from wclayer.body import BytesBody
 from wclayer.entry import AlternateStream, Body, Directory, File, HardLink
+from wclayer.errors import WclayerError
 from wclayer.stores.backup import backup_from_entry
 from wclayer.stores.folders import open_folder
 from wclayer.win32.names import encode_wtf8
@@ -125,3 +132,59 @@ def backup_of(items: list[Item], path: str) -> bytes:
         if isinstance(stream, AlternateStream) and stream.path == path
     ]
     return b"".join(backup_from_entry(entry, body_of(content, extents), named))
+
+
+TAR = build(
+    [
+        *BASE,
+        M("Files/f", b"x" * 300, pax={"MSWINDOWS.rawsd": "AAAA", "MSWINDOWS.fileattr": "544", "WCLAYER.sparse": "9,9"}),
+        M("Files/g", b"text", pax={"MSWINDOWS.xattr.A": "MQ=="}),
+        M("Files/g:s", b"stream"),
+        M("Files/h", type="1", link="Files/g"),
+        M("Files/l", type="2", link="f", pax={"MSWINDOWS.fileattr": "1056"}),
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile") / "layer"
+    holes = TAR.replace(b"x" * 300, (bytes(9) + b"x" * 9).ljust(300, b"\0"))
+    import_layer_from_tar(io.BytesIO(holes), TransportFolder(folder))
+    return folder
+
+
+class SmallDisk(io.BytesIO):
+    """A file may say that it has holes of any size, which a tar has as zeros."""
+
+    def write(self, data: Any, /) -> int:
+        if self.tell() > 1 << 22:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@given(st.data())
+@settings(max_examples=300)
+def test_broken_folders(layer: Path, data: st.DataObject) -> None:
+    """Our own errors alone, with the record and without it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "layer")
+        shutil.copytree(layer, folder)
+        record = Path(name, "layer.layer.db")
+        names = ["record", "Files.$wcidirs$", "Files/f", "Files/g", "Files/l", "tombstones.txt"]
+        target = data.draw(st.sampled_from(names))
+        if target != "tombstones.txt" and data.draw(st.booleans() if target != "record" else st.just(True)):
+            shutil.copyfile(f"{layer}.layer.db", record)
+        if target == "tombstones.txt":
+            text = data.draw(broken(b"\xef\xbb\xbfVersion 1.0\r\n\\a\\b\r\n\\c\n", mend=False))
+            (folder / target).write_bytes(text)
+        else:
+            path = record if target == "record" else folder / target
+            path.write_bytes(data.draw(broken(path.read_bytes(), mend=False)))
+        for framing in ("original", "canonical"):
+            try:
+                export_layer_to_tar(SmallDisk(), TransportFolder(folder), framing=framing)
+                with open_folder(TransportFolder(folder), verify_content=True) as source:
+                    list(source.status())
+            except WclayerError as error:
+                assert str(error)  # noqa: PT017 # the message must be made, too
