@@ -115,10 +115,8 @@ class PartialFolder:
             found = os.lstat(self.target + BESIDE)
         except FileNotFoundError:
             return
-        if os.path.isdir(self.target) and os.listdir(self.target) and not self._force:
-            return  # which is refused itself
-        if self._force and stat.S_ISREG(found.st_mode):
-            return
+        if stat.S_ISREG(found.st_mode) if self._force else self._is_used():
+            return  # the folder that it is of is replaced, or refused itself
         raise AlreadyExistsError(
             "there is a record beside the folder that is to be made",
             path=shown(self.target + BESIDE),
@@ -137,6 +135,8 @@ class PartialFolder:
                 continue
             if found.endswith(_OLD) and not os.path.lexists(self.target):
                 _unlock(lock)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(path, _LOCK))
                 self._put_back(path)
             else:
                 self._clean_beside(path)
@@ -145,8 +145,12 @@ class PartialFolder:
     def _clean_beside(self, path: bytes) -> None:
         """Remove the record of the folder at `path`, which was killed between the two renames."""
         beside = self.target + BESIDE
-        if self._belongs is not None and not os.path.lexists(self.target) and self._belongs(path, beside):
+        if self._belongs is not None and not self._is_used() and self._belongs(path, beside):
             os.unlink(beside)
+
+    def _is_used(self) -> bool:
+        """Is there anything at the target but an empty folder?"""
+        return os.path.lexists(self.target) and not (os.path.isdir(self.target) and not os.listdir(self.target))
 
     def _put_aside(self) -> bytes:
         """Give the folder that is to be replaced, and its record, another place."""

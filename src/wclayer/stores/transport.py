@@ -51,6 +51,7 @@ ATTRIBUTES: Final = struct.Struct("<I")
 TIE: Final = "tie"  # in the record's table layer: which folder it belongs to
 
 _ROOT_CONTENT: Final = FILES.encode() + SUFFIX
+_HIVES_CONTENT: Final = HIVES.encode() + SUFFIX
 _VERSION: Final = b"\xef\xbb\xbfVersion 1.0"
 _MAX_LINE: Final = 3 * 32767 + 16  # bytes: Windows' longest path in UTF-8
 
@@ -72,7 +73,7 @@ def record_of(folder: bytes) -> bytes:
 
 def is_transport(folder: bytes) -> bool:
     """Does it look like a transport folder?"""
-    return any(os.path.lexists(os.path.join(folder, name)) for name in (_ROOT_CONTENT, TOMBSTONES))
+    return any(os.path.lexists(os.path.join(folder, name)) for name in (_ROOT_CONTENT, _HIVES_CONTENT, TOMBSTONES))
 
 
 def tie_of(folder: bytes) -> str | None:

@@ -77,14 +77,14 @@ class TransportLayer(StoredStreams):
         return super()._is_base(non_base)
 
     def _check(self, folder: bytes) -> None:
+        if not is_transport(folder) and (self._record is None or any(True for _ in self._record.rows())):
+            raise LayerError(
+                "no transport folder",
+                path=self.path,
+                expected=f"{FILES}{SUFFIX.decode()} in it",
+                hint="a layer folder is given without `transport:`",
+            )
         if self._record is None:
-            if not is_transport(folder):
-                raise LayerError(
-                    "no transport folder",
-                    path=self.path,
-                    expected=f"{FILES}{SUFFIX.decode()} in it",
-                    hint="a layer folder is given without `transport:`",
-                )
             return
         whiteouts = {upcase(path) for path in self._record.whiteouts()}
         if (

@@ -694,8 +694,10 @@ def test_one_kind_for_the_other(tmp_path: Path, edited: Path) -> None:
     with pytest.raises(UsageError):
         export_layer_to_tar(io.BytesIO(), exported(tmp_path / "export"))
     import_layer_from_tar(io.BytesIO(TAR), tmp_path / "plain")
-    with pytest.raises(LayerError, match="no transport folder"):
-        open_layer(TransportFolder(tmp_path / "plain"))
+    for _ in range(2):
+        with pytest.raises(LayerError, match="no transport folder"):
+            open_layer(TransportFolder(tmp_path / "plain"))
+        shutil.copyfile(tmp_path / "edited.layer.db", tmp_path / "plain.layer.db")  # of the very layer
     with pytest.raises(NotFoundError):
         open_layer(TransportFolder(tmp_path / "nothing"))
     (tmp_path / "empty").mkdir()
@@ -862,9 +864,12 @@ def in_tar(tmp_path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("steps", range(2))
-def test_a_kill_where_nothing_was(tmp_path: Path, steps: int) -> None:
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_kill_where_nothing_was(tmp_path: Path, steps: int, empty: bool) -> None:
+    if empty:
+        (tmp_path / "layer").mkdir()
     assert kill(tmp_path, steps, NEW, force=False) == 9
-    assert not (tmp_path / "layer").exists()
+    assert not (tmp_path / "layer").exists() or not list((tmp_path / "layer").iterdir())
     import_layer_from_tar(io.BytesIO(TAR), TransportFolder(tmp_path / "layer"))
     assert in_tar(tmp_path) == TAR
     assert {path.name for path in tmp_path.iterdir()} == {"layer", "layer.layer.db"}
@@ -877,6 +882,7 @@ def test_a_kill_while_a_folder_is_replaced(tmp_path: Path, steps: int) -> None:
     with pytest.raises(AlreadyExistsError):
         import_layer_from_tar(io.BytesIO(NEW), TransportFolder(tmp_path / "layer"))
     assert in_tar(tmp_path) == TAR
+    assert {path.name for path in (tmp_path / "layer").iterdir()} == {"Files", "Files.$wcidirs$"}
     assert {path.name for path in tmp_path.iterdir()} == {"layer", "layer.layer.db"}
 
 
