@@ -6,6 +6,7 @@ import errno
 import io
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,12 @@ def test_non_base_layer(base: list[Item], data: st.DataObject) -> None:
         import_layer_from_tar(io.BytesIO(on_top), Path(name, "top"), parents)
         with open_folder(parent) as below, open_folder(Path(name, "top")) as top:
             for number, link in enumerate(links):
-                assert top.open(f"Files/on-top-{number}").read() == below.open(link.target).read()
+                found, target = top.lookup(f"Files/on-top-{number}"), below.lookup(link.target)
+                assert isinstance(found, File)
+                assert isinstance(target, File)
+                assert replace(found, path="") == replace(target, path="")
+                if target.size:
+                    assert top.open(found.path).read() == below.open(target.path).read()
 
 
 @given(layers(roots=("Files",)))
