@@ -127,6 +127,23 @@ static HRESULT start_block(struct writer *writer)
     return hr;
 }
 
+static bool is_checked(uint32_t id)
+{
+    return id == BACKUP_SECURITY_DATA || id == BACKUP_EA_DATA || id == BACKUP_REPARSE_DATA;
+}
+
+/* What has just come, read back. */
+static HRESULT check_last(const struct writer *writer)
+{
+    DWORD size = (DWORD)writer->stream.size;
+    unsigned char *data = allocate(size);
+    HRESULT hr = read_at(writer->aside, writer->aside_offset - size, data, size);
+    if (hr == S_OK)
+        hr = check_content(writer->stream.id, data, size);
+    free(data);
+    return hr;
+}
+
 static HRESULT start_stream(struct writer *writer)
 {
     const struct stream_head *stream = &writer->stream;
@@ -150,12 +167,17 @@ static HRESULT start_stream(struct writer *writer)
             return win32(ERROR_INVALID_NAME);
         writer->blocks_to = sparse ? TO_ASIDE : NOWHERE;
     }
+    if (is_checked(stream->id) && stream->size > LARGEST_CHECKED)
+        return win32(ERROR_INVALID_DATA);
     writer->to = TO_ASIDE;
     return to_aside(writer, writer->head, writer->head_length);
 }
 
 static HRESULT end_stream(struct writer *writer)
 {
+    HRESULT hr = writer->to == TO_ASIDE && is_checked(writer->stream.id) ? check_last(writer) : S_OK;
+    if (hr != S_OK)
+        return hr;
     writer->in_data = false;
     writer->head_length = 0;
     writer->aside_whole = writer->aside_offset;

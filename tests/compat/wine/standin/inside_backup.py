@@ -12,6 +12,7 @@ import pytest
 
 from tests.compat.wine.standin import calls, violations
 from tests.compat.wine.standin.abi import GENERIC_READ, GENERIC_WRITE, INFO, RESTORE, Backup, last_error, opened
+from wclayer.entry import ExtendedAttribute
 from wclayer.win32.backup_stream import (
     STREAM_ATTRIBUTE_SPARSE,
     StreamHeader,
@@ -19,6 +20,7 @@ from wclayer.win32.backup_stream import (
     pack_header,
     parse_streams,
 )
+from wclayer.win32.ea import build_ea_list
 from wclayer.win32.sddl import format_sddl, parse_sddl
 
 Stream = tuple[StreamHeader, bytes]
@@ -40,8 +42,10 @@ def packed(streams: list[Stream]) -> bytes:
 
 
 SECURITY: Final = stream(StreamId.SECURITY_DATA, parse_sddl("O:SYG:SYD:P(A;;FR;;;WD)"))
-EA: Final = stream(StreamId.EA_DATA, bytes(4) + b"\0\x01\x02\0A\0xy" + bytes(4))
-REPARSE: Final = stream(StreamId.REPARSE_DATA, bytes.fromhex("17000080 0400 0000 01020304"))
+EAS: Final = (ExtendedAttribute(b"A", b"xy"), ExtendedAttribute(b"OTHER", b"value", 0x80))
+EA: Final = stream(StreamId.EA_DATA, build_ea_list(EAS))
+WOF: Final = bytes.fromhex("17000080 0400 0000 01020304")
+REPARSE: Final = stream(StreamId.REPARSE_DATA, WOF)
 OBJECT_ID: Final = stream(StreamId.OBJECT_ID, bytes(range(64)))
 PROPERTY: Final = stream(StreamId.PROPERTY_DATA, b"property")
 TXFS: Final = stream(StreamId.TXFS_DATA, b"\1\2\3")
@@ -169,6 +173,7 @@ def test_a_stream_that_is_cut_off_is_forgotten(dll: ctypes.CDLL, clean: Path) ->
     assert read(dll, clean / "file") == [SECURITY, DATA]
 
 
+DESCRIPTOR: Final = SECURITY[1]
 MALFORMED: Final = {
     "unknown": [stream(11, b"x")],
     "no kind": [stream(0, b"x")],
@@ -178,9 +183,25 @@ MALFORMED: Final = {
     "two data": [DATA, DATA],
     "name without colon": [stream(StreamId.ALTERNATE_DATA, b"x", "name:$DATA")],
     "name without type": [stream(StreamId.ALTERNATE_DATA, b"x", ":name")],
-    "name of something else": [stream(StreamId.EA_DATA, b"x", ":name:$DATA")],
+    "something else with a name": [stream(StreamId.EA_DATA, b"x", ":name:$DATA")],
     "stream without a name": [stream(StreamId.ALTERNATE_DATA, b"x")],
+    "descriptor cut off": [stream(StreamId.SECURITY_DATA, DESCRIPTOR[:-1])],
+    "descriptor of nothing": [stream(StreamId.SECURITY_DATA, b"")],
+    "descriptor that is absolute": [stream(StreamId.SECURITY_DATA, DESCRIPTOR[:3] + b"\0" + DESCRIPTOR[4:])],
+    "EAs cut off": [stream(StreamId.EA_DATA, EA[1][:-6])],
+    "EAs whose last names a next": [stream(StreamId.EA_DATA, b"\x0c\0\0\0" + build_ea_list(EAS[:1])[4:])],
+    "EAs of nothing": [stream(StreamId.EA_DATA, b"")],
+    "reparse point too short": [stream(StreamId.REPARSE_DATA, WOF[:-1])],
+    "reparse point too long": [stream(StreamId.REPARSE_DATA, WOF + b"\0")],
+    "reparse point without its GUID": [stream(StreamId.REPARSE_DATA, WOF[:3] + b"\0" + WOF[4:])],
 }
+CODES: Final = {
+    "na": 123,  # ERROR_INVALID_NAME
+    "de": 1338,  # ERROR_INVALID_SECURITY_DESCR
+    "EA": 255,  # ERROR_EA_LIST_INCONSISTENT
+    "re": 4392,  # ERROR_INVALID_REPARSE_DATA
+}
+INVALID_DATA: Final = 13
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -190,7 +211,7 @@ def test_a_malformed_stream_fails(dll: ctypes.CDLL, clean: Path, kind: str, cut:
         backup = Backup(dll, handle)
         with pytest.raises(OSError, match="BackupWrite") as caught:
             backup.write_all(packed(MALFORMED[kind]), cut)
-        assert caught.value.errno in {13, 123}  # ERROR_INVALID_DATA, ERROR_INVALID_NAME
+        assert caught.value.errno == CODES.get(kind[:2], INVALID_DATA)
         with pytest.raises(OSError, match="BackupWrite"):
             backup.write(packed([DATA]))
         backup.close("BackupWrite")

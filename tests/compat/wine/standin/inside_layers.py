@@ -14,9 +14,11 @@ import pytest
 
 from tests.compat.wine.standin import calls, set_tombstones, violations
 from tests.compat.wine.standin.abi import INFO, RESTORE, Backup, DriverInfo, Parent, descriptors, last_error, opened
+from wclayer.entry import ExtendedAttribute
 from wclayer.regf.bcd import minimal_bcd
 from wclayer.regf.check import require_loadable
 from wclayer.win32.backup_stream import StreamHeader, StreamId, pack_header
+from wclayer.win32.ea import build_ea_list
 from wclayer.win32.sddl import parse_sddl
 
 OK: Final = 0
@@ -411,17 +413,18 @@ def packed(number: int, data: bytes, name: str = "") -> bytes:
     return pack_header(StreamHeader(number, len(data), 0, name)) + data
 
 
+WOF: Final = packed(StreamId.REPARSE_DATA, bytes.fromhex("17000080 0400 0000 01020304"))
 SECURED: Final = packed(StreamId.SECURITY_DATA, SECURITY)
 DIRECTORY: Final = (0x10).to_bytes(4, "little") + SECURED
 FILE: Final = (
     (0x2022).to_bytes(4, "little")
     + SECURED
     + packed(StreamId.DATA, b"content")
-    + packed(StreamId.EA_DATA, b"some EAs")
+    + packed(StreamId.EA_DATA, build_ea_list((ExtendedAttribute(b"A", b"xy"),)))
     + packed(StreamId.ALTERNATE_DATA, b"of the stream", ":s:$DATA")
 )
-SYMLINK: Final = (0x420).to_bytes(4, "little") + SECURED + packed(StreamId.REPARSE_DATA, b"reparse data")
-JUNCTION: Final = (0x410).to_bytes(4, "little") + SECURED + packed(StreamId.REPARSE_DATA, b"reparse data")
+POINT: Final = (0x420).to_bytes(4, "little") + SECURED + WOF
+DIRECTORY_POINT: Final = (0x410).to_bytes(4, "little") + SECURED + WOF
 
 
 def make_transport(folder: Path) -> dict[str, bytes]:
@@ -431,12 +434,12 @@ def make_transport(folder: Path) -> dict[str, bytes]:
         "Files/dir.$wcidirs$": DIRECTORY,
         "Files/dir/file": FILE,
         "Files/dir/empty": (0x20).to_bytes(4, "little") + SECURED,
-        "Files/link": SYMLINK,
-        "Files/junction.$wcidirs$": JUNCTION,
+        "Files/point": POINT,
+        "Files/point-too.$wcidirs$": DIRECTORY_POINT,
         "Hives.$wcidirs$": DIRECTORY,
         "Hives/Software_Delta": b"regf",
     }
-    for name in ("Files/dir", "Files/junction", "Hives"):
+    for name in ("Files/dir", "Files/point-too", "Hives"):
         (folder / name).mkdir(parents=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
@@ -453,7 +456,7 @@ def test_a_transport_folder_comes_in_and_goes_out(layers: Layers, clean: Path) -
     parent.mkdir()
     files = make_transport(transport)
     assert layers.with_parents("ImportLayer", f"\\\\?\\{layer}", str(transport), parents=(parent,)) == OK
-    for name in ("Files", "Files/dir", "Files/dir/file", "Files/dir/empty", "Files/junction", "Hives/Software_Delta"):
+    for name in ("Files", "Files/dir", "Files/dir/file", "Files/dir/empty", "Files/point-too", "Hives/Software_Delta"):
         assert written(layer / name) == WRITTEN, name
     assert getattr((layer / "Files" / "dir" / "file").stat(), "st_file_attributes") & 0x7 == 0x2  # noqa: B009 # Windows'
     (layer / "Hives" / "Software_Base").write_bytes(b"regf")
@@ -508,8 +511,8 @@ MALFORMED: Final[dict[str, tuple[Callable[[Path], None], str]]] = {
         "a directory without its .$wcidirs$ file: {}\\Files.$wcidirs$",
     ),
     "no directory": (
-        _with("Files/other.$wcidirs$", DIRECTORY),
-        "a .$wcidirs$ file without its directory: {}\\Files\\other.$wcidirs$",
+        _with("Files/alone.$wcidirs$", DIRECTORY),
+        "a .$wcidirs$ file without its directory: {}\\Files\\alone.$wcidirs$",
     ),
     "no attributes": (_with("Files/dir/file", b"\x20\0\0"), "no 4 bytes of attributes: {}\\Files\\dir\\file"),
     "a directory's attributes": (

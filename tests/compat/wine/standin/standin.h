@@ -122,6 +122,10 @@ HRESULT open_aside(HANDLE file, bool replace, HANDLE *aside); /* NULL: there is 
 HRESULT set_aside_attributes(HANDLE file, uint32_t attributes);
 void forget_aside(const wchar_t *path);
 
+/* stream_content.c */
+#define LARGEST_CHECKED (1 << 20) /* of the streams whose content NTFS looks at */
+HRESULT check_content(uint32_t id, const unsigned char *data, size_t size);
+
 /* backup_write.c, backup_read.c: backup streams. */
 struct stream_head {
     uint32_t id;
