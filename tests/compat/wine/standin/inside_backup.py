@@ -328,9 +328,13 @@ def test_what_is_kept_aside_goes_with_a_layer(dll: ctypes.CDLL, clean: Path) -> 
     (layer / "Files").mkdir(parents=True)
     write(dll, layer / "Files" / "file", [SECURITY, DATA, EA])
     write(dll, layer / "Files", [SECURITY])
+    write(dll, layer / "Files" / "linked", [SECURITY, DATA, EA])
     write(dll, clean / "kept", [SECURITY])
+    os.link(layer / "Files" / "linked", clean / "link")
     aside = clean / "state" / "aside"
-    assert len(list(aside.iterdir())) == 3
+    assert len(list(aside.iterdir())) == 4
     assert dll.DestroyLayer(byref(INFO), str(layer)) == 0
     assert not layer.exists()
-    assert len(list(aside.iterdir())) == 1
+    assert len(list(aside.iterdir())) == 2
+    assert read(dll, clean / "kept") == [SECURITY]
+    assert read(dll, clean / "link") == [SECURITY, DATA, EA]
