@@ -19,6 +19,7 @@ __all__ = [
     "decode_wtf8",
     "encode_wtf8",
     "from_utf16",
+    "long_path",
     "to_utf16",
     "upcase",
     "win32_problem",
@@ -97,3 +98,10 @@ def win32_problem(name: str) -> str | None:
     if _DEVICE.fullmatch(upcase(name)):
         return "the name of a device"
     return None
+
+
+def long_path(path: str) -> str:
+    r"""An absolute path in the form that has no limit of 260 characters: `\\?\C:\x`, `\\?\UNC\server\share`."""
+    if path.startswith("\\\\?\\"):
+        return path
+    return f"\\\\?\\UNC{path[1:]}" if path.startswith("\\\\") else f"\\\\?\\{path}"
