@@ -6,7 +6,13 @@ import os
 
 from hypothesis import settings
 
-from tests import hosts  # noqa: F401 # before any test makes a symlink
+from tests import hosts  # before any test makes a symlink
+from wclayer.stores import settings as folders
 
 settings.register_profile("wclayer", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
 settings.load_profile("wclayer")
+
+if hosts.WINDOWS:
+    # The unit tests want no privileges, no service, and under wine there are no backup calls.
+    os.environ["WCLAYER_PLAIN"] = "1"
+    folders.plain = True

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from .layers.exporting import export_layer_to_tar
     from .layers.importing import import_layer_from_tar
     from .layers.opening import open_layer
+    from .layers.process import process_layer
+    from .layers.scratch import create_scratch, mount_layer, remove_layer, unmount_layer
     from .layers.squashing import squash_layers
     from .regf.check import check_hive
     from .regf.delta import merge_delta
@@ -81,19 +83,24 @@ __all__ = [
     "convert_to_base_layer",
     "copy_image",
     "create_disk",
+    "create_scratch",
     "errors",
     "export_layer_to_tar",
     "import_layer_from_tar",
     "load_recipe",
     "make_index",
     "merge_delta",
+    "mount_layer",
     "mounted_volume",
     "open_image",
     "open_layer",
+    "process_layer",
     "read_hive",
     "recover_hive",
+    "remove_layer",
     "squash_image",
     "squash_layers",
+    "unmount_layer",
     "write_hive",
 ]
 
@@ -135,6 +142,8 @@ _WHERE = {
     "mounted_volume": "disks.mounting",
     "open_image": "images.reading",
     "open_layer": "layers.opening",
+    "process_layer": "layers.process",
+    **dict.fromkeys(("create_scratch", "mount_layer", "remove_layer", "unmount_layer"), "layers.scratch"),
     "read_hive": "regf.reader",
     "recover_hive": "regf.log",
     "write_hive": "regf.writer",

@@ -19,7 +19,7 @@ from wclayer.errors import FormatError, InexpressibleError, WclayerError
 from wclayer.layertar.writer import TarWriter
 from wclayer.stores.backup import entries_from_backup
 from wclayer.stores.folders import open_folder
-from wclayer.win32.names import encode_wtf8, upcase
+from wclayer.win32.names import encode_wtf8, upcase, win32_problem
 
 TIMES: dict[str, Any] = {"creation_time": 1, "last_write_time": 1}
 
@@ -104,6 +104,11 @@ def outcome(tar: bytes, place: Path | TransportFolder, parents: list[Path]) -> t
     return original.getvalue(), canonical.getvalue()
 
 
+def holds(name: str) -> bool:
+    """Can Windows, and wine's host, have a file of that name?"""
+    return win32_problem(name) is None and name.isprintable()
+
+
 LIVED: dict[str, int] = {}  # why, and how often: at the end, most must have
 
 
@@ -115,6 +120,9 @@ def through(tar: bytes, folder: Path) -> None:
         tar, below = as_layer(tar)
     except (FormatError, InexpressibleError):
         LIVED["no layer tar"] = LIVED.get("no layer tar", 0) + 1
+        return
+    if os.name == "nt" and any(not holds(part) for entry, _, _ in items for part in entry.path.split("/")):
+        LIVED["names that the host does not have"] = LIVED.get("names that the host does not have", 0) + 1
         return
     parents: list[Path] = []
     if below is not None:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.hosts import posix_only
+import pytest
+
+from tests.hosts import WINDOWS, posix_only
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import dword
 from wclayer.regf.reader import read_hive
@@ -47,6 +49,7 @@ def test_the_main_job_is_the_one_of_the_tour() -> None:
     assert push.startswith(f"wclayer copy {command.rpartition(' ')[2]} docker://registry.example/")
 
 
+@pytest.mark.skipif(WINDOWS, reason="Windows makes layers of its own here, with privileges: tests/windows")
 def test_the_library(tmp_path: Path) -> None:
     found = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert found is not None

@@ -109,6 +109,8 @@ def export(
     if to_stdout and as_json:
         raise UsageError("--json, while the tar itself goes to stdout", hint="give -o FILE")
     source, place = parse_place(folder), parse_place(target or "-")
+    if place.transport in ("disk", "transport"):
+        raise UsageError("a place for a layer folder, where a tar goes", path=place.text, hint="import makes it")
     if gzip:
         compression = "gzip"
     compression = layer_compression(place, compression) if place.is_image else compression or "none"

@@ -34,6 +34,7 @@ __all__ = ["import_"]
 @choice_options
 @click.option("--diff-id", metavar="SHA256", help="Refuse a tar whose uncompressed digest is another one.")
 @click.option("--force", is_flag=True, help="Replace DIR, if there is one, once the new one is whole.")
+@click.option("--plain", is_flag=True, help="A plain tree with all metadata in layer.db, on NTFS and Windows too.")
 @network_options
 @common_options
 def import_(
@@ -44,6 +45,7 @@ def import_(
     platform: str | None,
     diff_id: str | None,
     force: bool,
+    plain: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -54,8 +56,9 @@ def import_(
 
     DIR appears whole or not at all. What Windows knows of a file and this file system does not is kept in
     DIR/layer.db, so that `wclayer export` gives it back. On an NTFS volume (mounted by ntfs-3g, or disk:IMAGE//DIR:
-    see `wclayer disk`) the file system itself holds it, and Windows will see it there. transport:DIR makes the folder
-    that Windows' own ImportLayer takes, with the rest in DIR.layer.db beside it.
+    see `wclayer disk`) the file system itself holds it, and Windows will see it there. On Windows, NTFS does, and its
+    own processing follows, so that containers can run on the layer; that needs an elevated prompt. transport:DIR makes
+    the folder that Windows' own ImportLayer takes, with the rest in DIR.layer.db beside it.
 
     \b
     Examples:
@@ -85,6 +88,7 @@ def import_(
             [folder_of(at(parent)) for parent in parents],
             diff_id=diff_id,
             force=force,
+            plain=plain,
             progress=progress,
         )
     if not quiet or as_json:

@@ -18,6 +18,7 @@ import click
 
 from .. import __version__
 from ..errors import WclayerError
+from ..stores import settings
 from ..stores.host import translate
 from .lazy import LazyCommands
 
@@ -53,6 +54,11 @@ _COMMANDS = LazyCommands(
         "export": "export:export",
         "squash": "squash:squash",
         "makebaselayer": "makebaselayer:makebaselayer",
+        "process": "process:process",
+        "create": "create:create",
+        "mount": "mount:mount",
+        "unmount": "unmount:unmount",
+        "remove": "remove:remove",
         "status": "status:status",
         "hive": "hive:hive",
         "disk": "disk:disk",
@@ -119,6 +125,7 @@ def _any_text(stdout: TextIO) -> TextIO:
 def _run(arguments: list[str]) -> int:
     """The exit code."""
     debug = "--debug" in arguments
+    settings.plain = os.environ.get("WCLAYER_PLAIN") not in (None, "", "0")
     began = time.perf_counter()
     try:
         result = cli.main(arguments, prog_name="wclayer", standalone_mode=False)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack
 
 import click
 
 from ..errors import UsageError
 from ..layers.base import convert_to_base_layer
+from ..layers.processing import clean_folder, process_folder
+from ..layers.windows import service
+from ..stores.folders import on_windows
 from .common import common_options
 from .folders import layer_folders
 
 __all__ = ["makebaselayer"]
 
-_NOTE = "Windows does its own processing of the layer when it is imported there."
+_NOTES = {
+    None: "Windows does its own processing of the layer when it is imported there.",
+    True: "Windows has processed it.",
+    False: "Windows has processed it before.",
+}
 
 
 @click.command("makebaselayer", no_args_is_help=True)
@@ -28,12 +36,14 @@ _NOTE = "Windows does its own processing of the layer when it is imported there.
     metavar="SECONDS",
     help="The time of what is made. Default: that of what was changed last in DIR.",
 )
+@click.option("--clean", is_flag=True, help="On Windows: remove what a failed run has left first, and process again.")
 @common_options
 def makebaselayer(
     folder: str,
     create_bcd: bool,
     replace_invalid: bool,
     source_date_epoch: str | None,
+    clean: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -42,7 +52,7 @@ def makebaselayer(
     """Make the folder DIR, whose DIR/Files is to be drive C:, a valid base layer.
 
     Makes the five registry hives that Windows needs where they are missing, and keeps those that are there and valid.
-    A second run changes nothing.
+    A second run changes nothing. On Windows, its own processing of the layer follows.
 
     \b
     Examples:
@@ -54,12 +64,21 @@ def makebaselayer(
         if not re.fullmatch(r"[0-9]{1,12}", source_date_epoch, re.ASCII):
             raise UsageError("SOURCE_DATE_EPOCH", expected="seconds since 1970", got=source_date_epoch)
         epoch = int(source_date_epoch)
-    with layer_folders(changing=(folder,)) as at:
+    processed: bool | None = None
+    with ExitStack() as stack:
+        if on_windows():
+            stack.enter_context(service("making a base layer", (folder,)))
+            if clean:
+                clean_folder(folder)  # which puts the boot store back
+        at = stack.enter_context(layer_folders(changing=(folder,)))
         result = convert_to_base_layer(
             at(folder), replace_invalid=replace_invalid, create_bcd=create_bcd, source_date_epoch=epoch
         )
+        if on_windows():
+            processed = process_folder(folder)
+    note = _NOTES[processed]
     if as_json:
-        click.echo(json.dumps({"made": result.made, "replaced": result.replaced, "kept": result.kept, "note": _NOTE}))
+        click.echo(json.dumps({"made": result.made, "replaced": result.replaced, "kept": result.kept, "note": note}))
         return
     if not quiet:
         counts = f"{len(result.made)} made, {len(result.replaced)} replaced, {len(result.kept)} kept"
@@ -68,4 +87,4 @@ def makebaselayer(
                 for path in getattr(result, what):
                     click.echo(f"{what + ':':10}{path}")
         click.echo(f"{folder} is a base layer; hives: {counts}")
-        click.echo(_NOTE)
+        click.echo(note)

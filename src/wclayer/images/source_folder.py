@@ -16,6 +16,7 @@ from ..entry import AlternateStream, Body
 from ..errors import ConfinementError, NotFoundError, StorageError, UsageError
 from ..stores.confine import Root
 from ..stores.host import host_errors, shown
+from ..stores.roots import open_root
 from .ignore import Ignore
 from .recipe import Ignoring
 
@@ -70,7 +71,7 @@ class SourceFolder:
         self.left_out = 0  # files of macOS's own
         self._hidden: tuple[bytes, ...] = ()
         with host_errors(shown(path)):
-            self._root = Root(path)
+            self._root = open_root(path)
         self._bringing: dict[bytes, bool] = {}
         self._own = ignore is None  # has .wclayerignore a meaning?
         self._ignores: list[tuple[Ignoring, bytes]] = [(one, b"") for one in ignore or ()]

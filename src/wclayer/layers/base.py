@@ -10,21 +10,25 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from ..entry import Directory
 from ..errors import ConfinementError, FormatError, HiveError, LayerError, NotFoundError, UsageError
+from ..native.privileges import IMPORT, privileges
 from ..regf.bcd import minimal_bcd
 from ..regf.check import check_hive, require_loadable
 from ..regf.minimal import minimal_hive
 from ..stores.confine import Root
-from ..stores.defaults import new_directory, new_file
-from ..stores.folders import open_folder
+from ..stores.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR, new_directory, new_file
+from ..stores.folders import on_windows, open_folder
 from ..stores.host import host_errors
 from ..stores.ntfs3g_volume import files_of
+from ..stores.roots import open_root
 from ..stores.rules import FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES
+from ..stores.windows_root import WindowsRoot
+from ..stores.windows_sink import secure
 from ..win32.filetime import from_unix_ns, to_unix_ns
 from ..win32.names import decode_wtf8, upcase
 from .hives import CONFIG, CONFIG_HIVES, check_size
@@ -70,12 +74,14 @@ def convert_to_base_layer(
     since 1970), or that of what was changed last in the folder before; existing directories get their times back. All
     is checked before anything is written, and a second run changes nothing.
 
+    On Windows what is made gets its security by the backup API, which wants privileges (AccessError).
+
     Raises NotFoundError, UsageError for a non-base layer, HiveError, LayerError for hives that are links of one file,
     ConfinementError for a path that leads through a link, StorageError and its kin.
     """
     folder = os.path.abspath(os.fsencode(path))
     _check_kind(path)
-    root = Root(folder)
+    root = open_root(folder)
     try:
         with host_errors(os.fspath(path)):
             places = [_place(root, hive.config, boot=False) for hive in CONFIG_HIVES]
@@ -86,14 +92,15 @@ def convert_to_base_layer(
             _check_links(places)
             if wanted:
                 time = _newest(root) if source_date_epoch is None else from_unix_ns(source_date_epoch * 10**9)
-                _Maker(root, time).make(wanted)
+                with privileges(IMPORT) if on_windows() else nullcontext():
+                    _Maker(root, time).make(wanted)
     finally:
         root.close()
     return result
 
 
 def _check_kind(path: str | os.PathLike[str]) -> None:
-    with open_folder(path, non_base=False) as layer:
+    with open_folder(path, non_base=False, plain=True) as layer:
         if not layer.base or any(upcase(entry.path).endswith("_DELTA") for entry in layer.children(HIVES)):
             raise UsageError(
                 "a non-base layer, which needs no hives of its own",
@@ -250,6 +257,8 @@ class _Maker:
                         directories.append(directory)
                         if self._files is not None:
                             self._files.dress_new(directory, new_directory("", self._time))
+                        if isinstance(self._root, WindowsRoot) and on_windows():
+                            secure(self._root, directory, DIRECTORY_DESCRIPTOR)
                 self._remember(place.host)
                 self._write(place)
                 if place.found is None:
@@ -289,8 +298,10 @@ class _Maker:
             self._files.dress_new(_NEW, new_file("", self._time, 1))
         elif self._files is not None:
             self._files.copy(place.host, _NEW)
+        if isinstance(root, WindowsRoot) and on_windows() and place.found is None:
+            secure(root, _NEW, FILE_DESCRIPTOR)  # not what the folder above would pass on
         identity = self._files.identity(place.host) if self._files is not None and place.found is not None else None
         root.utime(_NEW, self._ns)
-        root.rename(_NEW, place.host)
+        (root.rename if place.found is None else root.replace)(_NEW, place.host)
         if self._files is not None and identity is not None:
             self._files.identify(place.host, identity)

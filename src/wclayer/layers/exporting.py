@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import BinaryIO, Literal
 
 from ..entry import Entry, Summary
@@ -16,8 +16,11 @@ from ..errors import DigestMismatchError, UsageError, WclayerError
 from ..layertar.compression import Compressed, Compression
 from ..layertar.writer import TarWriter
 from ..stores.folder_source import Framed, LayerFolder
-from ..stores.folders import open_folder
+from ..stores.folders import is_plain, on_windows, open_folder
 from ..stores.host import host_errors
+from ..stores.transport import TransportFolder
+from .hcs_export import exported
+from .scratch import prepared
 from .stack import Stack, check_parents
 
 __all__ = ["export_layer_to_tar"]
@@ -33,6 +36,7 @@ def export_layer_to_tar(
     framing: Literal["original", "canonical"] | None = None,
     modes: bool = False,
     verify_content: bool = False,
+    processing: bool = True,
     progress: Callable[[Entry, Summary], None] | None = None,
 ) -> Summary:
     """Write the layer in the layer folder `path` as a tar to the binary file object `stream`.
@@ -44,6 +48,7 @@ def export_layer_to_tar(
         edited by hand; what was is written anew, what is new comes at the end. `canonical` gives hcsshim's. None:
         `original` where it is known, and no `modes` are asked for.
     verify_content: read every file to see whether it was edited, whatever its mtime.
+    processing: on Windows, have the host compute service prepare the layer first, as hcsshim does.
     modes: add 0644 and 0755 to the modes, as Microsoft's own tars have them.
     progress: called after each entry, with it and the counts so far.
 
@@ -54,7 +59,21 @@ def export_layer_to_tar(
     if modes and framing == "original":
         raise UsageError("modes in the original framing, which has its own", hint="say --framing canonical")
     non_base = True if parents else None
-    with Stack(parents) as stack, open_folder(path, non_base=non_base, verify_content=verify_content) as layer:
+    with ExitStack() as context:
+        native = processing and on_windows() and not isinstance(path, TransportFolder) and not is_plain(path)
+        if native:
+            context.enter_context(prepared(path, parents))
+        stack = context.enter_context(Stack(parents))
+        if native and parents:
+            layer: LayerFolder = context.enter_context(exported(path, parents, verify_content=verify_content))
+        else:
+            layer = context.enter_context(open_folder(path, non_base=non_base, verify_content=verify_content))
+        if native and not parents and not layer.base:
+            raise UsageError(
+                "a non-base layer without its parents, which Windows wants to export it",
+                path=layer.path,
+                hint="give the layers below it with -l, nearest first and base last",
+            )
         if parents:
             if layer.base:
                 raise UsageError("parents for a base layer, which has none", path=layer.path)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import BinaryIO
 
 from ..entry import Entry, Summary
 from ..errors import DigestMismatchError, UsageError, WclayerError
 from ..layertar.reader import TarSource
-from ..stores.folders import new_folder
+from ..stores.folder_sink import FolderSink
+from ..stores.folders import new_folder, on_windows
+from ..stores.hcs_sink import HcsSink
+from ..stores.host import absolute
+from ..stores.record import LAYER_DB, set_value
+from ..stores.transport import TransportFolder
+from .hcs_import import finish_import
+from .processing import DONE, PENDING, PROCESSING, is_pending, process_folder
 from .stack import Stack
+from .windows import service
 
 __all__ = ["import_layer_from_tar", "parse_digest"]
 
@@ -33,6 +42,8 @@ def import_layer_from_tar(
     *,
     diff_id: str | None = None,
     force: bool = False,
+    plain: bool = False,
+    processing: bool = True,
     progress: Callable[[Entry, Summary], None] | None = None,
 ) -> Summary:
     """Make the layer folder `path` from the layer tar (plain, gzip or zstd) in the binary file object `stream`.
@@ -40,6 +51,9 @@ def import_layer_from_tar(
     parents: the layer folders below it, nearest first and base last; none for a base layer.
     diff_id: the digest that the uncompressed tar must have (`sha256:` may be left out).
     force: replace a `path` that exists, once the new one is whole; otherwise it must be absent, or empty.
+    plain: a plain tree with all metadata in layer.db, whatever the file system could hold.
+    processing: on Windows, unless `plain`, have the host compute service process the layer, as hcsshim does; a layer
+        without that can be read, and processed later by process_layer(), but not run.
     progress: called after each entry, with it and the counts so far.
 
     Returns the summary of the tar, digests included. Raises FormatError and its kin for what is no valid layer,
@@ -47,9 +61,27 @@ def import_layer_from_tar(
     what the host refuses; in each case nothing is left at `path` that was not there before.
     """
     expected = None if diff_id is None else parse_digest(diff_id)
-    with Stack(parents) as stack:
-        sink = new_folder(path, parents=stack if parents else None, parent_diff_ids=stack.diff_ids, force=force)
+    process = processing and not plain and on_windows() and not isinstance(path, TransportFolder)
+    with ExitStack() as context:
+        if process:
+            context.enter_context(service("importing a layer", parents))
+            force = force or is_pending(path)
+        stack = context.enter_context(Stack(parents))
+        below, diff_ids = stack if parents else None, stack.diff_ids
+        sink: FolderSink
+        if process and below is not None:
+            sink = HcsSink(path, parents[0], parents=below, parent_diff_ids=diff_ids, force=force)
+        else:
+            sink = new_folder(path, parents=below, parent_diff_ids=diff_ids, force=force, plain=plain)
         source = TarSource(stream, framing=sink.add_framing)
+
+        def finish() -> None:
+            if parents:
+                finish_import(path, parents)
+            else:
+                process_folder(path)
+            set_value(os.path.join(absolute(path), LAYER_DB), PROCESSING, DONE)
+
         with sink:
             for entry, body in source.entries():
                 try:
@@ -67,6 +99,7 @@ def import_layer_from_tar(
                     expected=expected,
                     got=summary.diff_id,
                 )
-            made = sink.commit({"diff_id": summary.diff_id, "tar_size": summary.tar_size})
+            values: dict[str, str | int | None] = {"diff_id": summary.diff_id, "tar_size": summary.tar_size}
+            made = sink.commit(values | {PROCESSING: PENDING}, finish) if process else sink.commit(values)
     summary.warnings += made.warnings
     return summary

@@ -1,10 +1,9 @@
 """No path leaves the root: every access to a layer folder goes through here.
 
 Paths are bytes, relative to the root, with `/`; no component may be empty, `.`
-or `..`. Where the host has openat (Linux, macOS), each component is opened in
-turn below its parent and never through a symlink, so that not even a change by
-another process between check and use can lead outside. Elsewhere each component
-is looked at before the path is used.
+or `..`. Each component is opened in turn below its parent and never through a
+symlink, so that not even a change by another process between check and use can
+lead outside: here with openat, on Windows (`windows_root`) by handles.
 """
 
 from __future__ import annotations
@@ -19,10 +18,8 @@ from typing import Final
 from ..errors import ConfinementError
 from .host import shown
 
-__all__ = ["Root"]
+__all__ = ["Root", "split_path"]
 
-_OPENAT: Final = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
-_BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 _NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _DIRECTORY: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
 # To what lies below alone: nothing that the file system would have to open. Linux.
@@ -30,7 +27,7 @@ _THROUGH: Final[int] = _DIRECTORY | getattr(os, "O_PATH", 0)
 _NONBLOCK: Final[int] = getattr(os, "O_NONBLOCK", 0)
 
 
-def _split(path: bytes) -> list[bytes]:
+def split_path(path: bytes) -> list[bytes]:
     parts = path.split(b"/")
     for part in parts:
         if part in (b"", b".", b"..") or b"\0" in part or (os.sep == "\\" and (b"\\" in part or b":" in part)):
@@ -38,11 +35,11 @@ def _split(path: bytes) -> list[bytes]:
     return parts
 
 
-def _lstat(item: os.DirEntry[str] | os.DirEntry[bytes]) -> os.stat_result:
+def _lstat(item: os.DirEntry[str]) -> os.stat_result:
     return _again(lambda: item.stat(follow_symlinks=False))
 
 
-def _is_directory(item: os.DirEntry[str] | os.DirEntry[bytes]) -> bool:
+def _is_directory(item: os.DirEntry[str]) -> bool:
     try:
         return item.is_dir(follow_symlinks=False)
     except OSError:
@@ -62,27 +59,36 @@ def _again(look: Callable[[], os.stat_result]) -> os.stat_result:
 class Root:
     """The folder `path`, below which everything happens. OSError passes through; see `host.host_errors`.
 
-    descriptors: of directories that stay open at the most; a process has few on some hosts. `openat` is for tests:
-    False takes the way of hosts that lack it.
+    descriptors: of directories that stay open at the most; a process has few on some hosts. `roots.open_root` opens the
+    one of this host.
     """
 
-    def __init__(self, path: bytes, *, descriptors: int = 64, openat: bool = _OPENAT) -> None:
+    def __init__(self, path: bytes, *, descriptors: int = 64) -> None:
         self._most = descriptors
         self.path = path
-        self._fd = os.open(path, _DIRECTORY & ~_NOFOLLOW) if openat else -1
+        self._fd = self._open_root()
         # Descriptors of the directories used lately, the latest last: entries come directory by directory.
         self._known: dict[bytes, int] = {}
 
+    def _open_root(self) -> int:
+        return os.open(self.path, _DIRECTORY & ~_NOFOLLOW)
+
+    def _enter(self, above: int, name: bytes) -> int:
+        """The directory `name` in the directory `above`, open for what lies below it."""
+        return os.open(name, _THROUGH, dir_fd=above)
+
+    def _leave(self, fd: int) -> None:
+        os.close(fd)
+
     def close(self) -> None:
         for fd in (*self._known.values(), *((self._fd,) if self._fd >= 0 else ())):
-            os.close(fd)
+            self._leave(fd)
         self._known.clear()
         self._fd = -1
 
     def sync(self) -> None:
-        """Have the file system write what it has not yet. Of hosts with openat."""
-        if self._fd >= 0:
-            os.fsync(self._fd)
+        """Have the file system write what it has not yet."""
+        os.fsync(self._fd)
 
     def _descend(self, directory: bytes) -> int:
         """A descriptor of `directory` ("" is the root), which stays ours until the next call."""
@@ -91,7 +97,7 @@ class Root:
         known = self._known
         fd = known.pop(directory, -1)
         if fd < 0:
-            parts = _split(directory)
+            parts = split_path(directory)
             depth = len(parts)
             above = self._fd
             while depth > 1:
@@ -103,31 +109,24 @@ class Root:
             else:
                 depth = 0
             for number in range(depth, len(parts)):
-                above = fd = os.open(parts[number], _THROUGH, dir_fd=above)
+                above = fd = self._enter(above, parts[number])
                 known[b"/".join(parts[: number + 1])] = fd
             del known[directory]
             while len(known) >= self._most:
-                os.close(known.pop(next(iter(known))))
+                self._leave(known.pop(next(iter(known))))
         known[directory] = fd
         return fd
 
-    def _at(self, path: bytes) -> tuple[bytes, int | None]:
+    def _at(self, path: bytes) -> tuple[bytes, int]:
         """What to give to an os function for `path`: a name and the descriptor it is relative to."""
         directory, _, name = path.rpartition(b"/")
-        _split(name)
-        if self._fd >= 0:
-            return name, self._descend(directory)
-        full = self.path
-        for part in _split(directory) if directory else []:
-            full = os.path.join(full, part)
-            if not stat.S_ISDIR(os.lstat(full).st_mode) or os.path.islink(full):
-                raise ConfinementError("a folder on the way is a link, or no folder", path=shown(path))
-        return os.path.join(full, name), None
+        split_path(name)
+        return name, self._descend(directory)
 
     def by_descriptor(self, path: bytes) -> bytes:
-        """`path` ("" is the root) for calls that take a path alone; good until the next call. Of Linux, with openat."""
+        """`path` ("" is the root) for calls that take a path alone; good until the next call. Of Linux."""
         name, fd = self._at(path) if path else (b".", self._fd)
-        return b"/proc/self/fd/%d/%b" % (fd, name) if fd is not None else name
+        return b"/proc/self/fd/%d/%b" % (fd, name)
 
     def mkdir(self, path: bytes) -> None:
         name, fd = self._at(path)
@@ -136,26 +135,27 @@ class Root:
     def create(self, path: bytes) -> int:
         """A descriptor of the new, empty file `path`. Raises FileExistsError."""
         name, fd = self._at(path)
-        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | _NOFOLLOW, 0o666, dir_fd=fd)
+        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o666, dir_fd=fd)
 
     def open(self, path: bytes) -> int:
         """A descriptor of the regular file `path`, for reading. Raises ConfinementError for anything else."""
         name, fd = self._at(path)
-        if fd is None and os.path.islink(name):
-            raise ConfinementError("a link where a file must be", path=shown(path))
-        file = os.open(name, os.O_RDONLY | _BINARY | _NOFOLLOW | _NONBLOCK, dir_fd=fd)
+        file = os.open(name, os.O_RDONLY | _NOFOLLOW | _NONBLOCK, dir_fd=fd)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
             raise ConfinementError("no regular file", path=shown(path))
         return file
 
+    def rewrite(self, path: bytes) -> int:
+        """A descriptor of the regular file `path`, emptied, for writing. Raises ConfinementError for anything else."""
+        os.close(self.open(path))
+        name, fd = self._at(path)
+        return os.open(name, os.O_WRONLY | os.O_TRUNC | _NOFOLLOW | _NONBLOCK, dir_fd=fd)
+
     def link(self, target: bytes, path: bytes) -> None:
         """Make `path` a further name of `target`."""
-        if self._fd < 0:
-            os.link(self._at(target)[0], self._at(path)[0])
-            return
         name, fd = self._at(target)
-        source = os.dup(fd) if fd is not None else -1
+        source = os.dup(fd)
         try:
             new, fd = self._at(path)
             os.link(name, new, src_dir_fd=source, dst_dir_fd=fd, follow_symlinks=False)
@@ -164,16 +164,17 @@ class Root:
 
     def rename(self, old: bytes, new: bytes) -> None:
         """Give `old` the name `new`, in the place of what has it."""
-        if self._fd < 0:
-            os.replace(self._at(old)[0], self._at(new)[0])
-            return
         name, fd = self._at(old)
-        source = os.dup(fd) if fd is not None else -1
+        source = os.dup(fd)
         try:
             target, fd = self._at(new)
             os.replace(name, target, src_dir_fd=source, dst_dir_fd=fd)
         finally:
             os.close(source)
+
+    def replace(self, old: bytes, new: bytes) -> None:
+        """Put the file `old` in the place of the file `new`; on Windows it gets the security of that, and so on."""
+        self.rename(old, new)
 
     def unlink(self, path: bytes) -> None:
         name, fd = self._at(path)
@@ -182,7 +183,7 @@ class Root:
     def rmdir(self, path: bytes) -> None:
         """Remove the empty directory `path`."""
         if (fd := self._known.pop(path, None)) is not None:
-            os.close(fd)
+            self._leave(fd)
         name, fd = self._at(path)
         os.rmdir(name, dir_fd=fd)
 
@@ -208,24 +209,21 @@ class Root:
     def utime(self, path: bytes, ns: tuple[int, int]) -> None:
         """Set (access, modification) times of `path` itself, in ns since 1970."""
         name, fd = self._at(path)
-        if os.utime in os.supports_follow_symlinks:
-            os.utime(name, ns=ns, dir_fd=fd, follow_symlinks=False)
-        else:
-            os.utime(name, ns=ns)
+        os.utime(name, ns=ns, dir_fd=fd, follow_symlinks=False)
 
     @contextmanager
-    def _listing(self, path: bytes) -> Iterator[Iterator[os.DirEntry[str]] | Iterator[os.DirEntry[bytes]]]:
-        if self._fd >= 0:
-            fd = os.open(b".", _DIRECTORY, dir_fd=self._descend(path))
-            try:
-                with os.scandir(fd) as found:
-                    yield found
-            finally:
-                os.close(fd)
-        else:
-            name, _ = self._at(path) if path else (self.path, None)
-            with os.scandir(name) as listing:
-                yield listing
+    def _listing(self, path: bytes) -> Iterator[Iterator[os.DirEntry[str]]]:
+        fd = os.open(b".", _DIRECTORY, dir_fd=self._descend(path))
+        try:
+            with os.scandir(fd) as found:
+                yield found
+        finally:
+            os.close(fd)
+
+    def _names(self, path: bytes) -> list[tuple[bytes, bool]]:
+        """The names in a directory, and whether each is a directory itself."""
+        with self._listing(path) as found:
+            return [(os.fsencode(item.name), _is_directory(item)) for item in found]
 
     def empty(self) -> None:
         """Remove all that is in the folder, links not followed, at any depth; what cannot be removed stays."""
@@ -236,8 +234,7 @@ class Root:
                 if done:
                     self.rmdir(directory)
                     continue
-                with self._listing(directory) as found:
-                    items = [(os.fsencode(item.name), _is_directory(item)) for item in found]
+                items = self._names(directory)
                 if directory:
                     below.append((directory, True))
                 for name, is_directory in items:
@@ -251,6 +248,4 @@ class Root:
     def list(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:
         """The names in the directory `path` ("" is the root), each with what lstat says; in no order."""
         with self._listing(path) as found:
-            # On Windows a listing knows neither the number of a file's names nor its identity.
-            look = os.lstat if os.name == "nt" else _lstat
-            return [(os.fsencode(item.name), look(item)) for item in found]
+            return [(os.fsencode(item.name), _lstat(item)) for item in found]

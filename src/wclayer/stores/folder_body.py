@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from ..body import CHUNK, HoledBody, StreamBody
 from .confine import Root
 from .host import host_errors
 
-__all__ = ["FolderBody"]
+__all__ = ["FolderBody", "PiecesBody"]
 
 
 class FolderBody:
@@ -95,6 +95,55 @@ class FolderBody:
 
     def __del__(self) -> None:
         self.close()
+
+
+class PiecesBody(FolderBody):
+    """A body that comes in pieces from elsewhere; dense: with its holes as zeros, or without them."""
+
+    __slots__ = ("_all", "_pieces", "_rest")
+
+    def __init__(
+        self,
+        root: Root,
+        host: bytes,
+        size: int,
+        extents: tuple[tuple[int, int], ...] | None,
+        pieces: Generator[bytes, None, None],
+        path: str,
+        *,
+        dense: bool = True,
+    ) -> None:
+        super().__init__(root, host, size, extents, path)
+        self._all = pieces
+        self._pieces = _allocated(pieces, extents) if dense and extents is not None else pieces
+        self._rest = b""
+
+    def _read(self, n: int) -> bytes:
+        if not self._rest:
+            self._rest = next(self._pieces, b"")
+        part, self._rest = self._rest[:n], self._rest[n:]
+        return part
+
+    def holes_are_zero(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._all.close()
+
+
+def _allocated(pieces: Iterator[bytes], extents: tuple[tuple[int, int], ...]) -> Iterator[bytes]:
+    """What of `pieces` lies in `extents`."""
+    position = 0
+    left = list(reversed(extents))
+    for piece in pieces:
+        end = position + len(piece)
+        while left and left[-1][0] < end:
+            offset, length = left[-1]
+            yield piece[max(offset, position) - position : min(offset + length, end) - position]
+            if offset + length > end:
+                break
+            left.pop()
+        position = end
 
 
 def _next_data(fd: int, position: int, end: int) -> int:

@@ -24,6 +24,7 @@ from .confine import Root
 from .host import host_errors
 from .partial import PartialFolder
 from .record import LAYER_DB, Flag, Kind, RecordWriter, Row, link_extra, times_of
+from .roots import open_root
 from .rules import (
     BOOT_FILES,
     FILES,
@@ -108,7 +109,7 @@ class FolderSink(ABC):
         self._partial = self._partial_folder(target, force=force)
         with ExitStack() as undo, host_errors(os.fspath(target)):
             undo.callback(self._partial.abort)
-            self._root = Root(self._partial.path, descriptors=_DESCRIPTORS)
+            self._root = self._open_root(_DESCRIPTORS)
             undo.callback(self._root.close)
             self._record = RecordWriter(self._record_place())
             undo.callback(self._record.close)
@@ -160,8 +161,14 @@ class FolderSink(ABC):
             with host_errors(owner.entry.path):
                 self._finish(owner)
 
-    def commit(self, values: Mapping[str, str | int | None] | None = None) -> Summary:
-        """Finish the record, with `values` besides its own, and put the folder in its place."""
+    def commit(
+        self, values: Mapping[str, str | int | None] | None = None, then: Callable[[], None] | None = None
+    ) -> Summary:
+        """Finish the record, with `values` besides its own, and put the folder in its place.
+
+        then: what is still to be done there, before the folder that it replaces is gone; if that fails, all is as it
+        was.
+        """
         self._finish_owner()
         with host_errors(os.fsdecode(self._partial.target)):
             if self._base and self._record.find(0, FILES) is None:
@@ -181,7 +188,7 @@ class FolderSink(ABC):
             )
             self._before_it_appears()
             self._root.close()
-            self._partial.commit()
+            self._partial.commit(then)
             self._done = True
         return self._summary
 
@@ -427,6 +434,10 @@ class FolderSink(ABC):
     def _partial_folder(self, target: str | os.PathLike[str], *, force: bool) -> PartialFolder:
         """Where the folder is made."""
         return PartialFolder(target, force=force)
+
+    def _open_root(self, descriptors: int) -> Root:
+        """What the entries go into."""
+        return open_root(self._partial.path, descriptors=descriptors)
 
     def _record_place(self) -> bytes:
         """Where the record is made."""

@@ -20,9 +20,10 @@ from ..errors import FormatError, LayerError, NotFoundError, RecordError
 from ..win32.names import check_component, decode_wtf8, encode_wtf8, upcase
 from .confine import Root
 from .folder_body import FolderBody
-from .host import host_errors, shown
+from .host import absolute, host_errors, shown
 from .record import LAYER_DB, Flag, Kind, Row, hard_link
 from .record_reader import RecordReader
+from .roots import open_root
 from .rules import BOOT_FILES, FILES, HIVES
 
 __all__ = ["FolderTree", "Links", "Node", "fits"]
@@ -65,13 +66,13 @@ class FolderTree(ABC):
         descriptors: int = 64,
     ) -> None:
         self._verify_content = verify_content
-        folder = os.path.abspath(os.fsencode(path))
+        folder = absolute(path)
         self.path = shown(folder)
         if not os.path.isdir(folder):
             raise NotFoundError("no such layer folder", path=self.path)
         self._record: RecordReader | None = None
         with host_errors(self.path):
-            self._root = Root(folder, descriptors=descriptors)
+            self._root = self._open_root(folder, descriptors)
             try:
                 if os.path.lexists(place := self._record_place(folder)):
                     self._record = RecordReader(place)
@@ -85,6 +86,10 @@ class FolderTree(ABC):
             except BaseException:
                 self.close()
                 raise
+
+    def _open_root(self, folder: bytes, descriptors: int) -> Root:
+        """Where the layer's objects are."""
+        return open_root(folder, descriptors=descriptors)
 
     def _record_place(self, folder: bytes) -> bytes:
         """Where the record of `folder` lies, if it has one."""
@@ -123,6 +128,10 @@ class FolderTree(ABC):
     def store(self) -> str | None:
         """The kind of store that made it; None without a record."""
         return str(self._record.values.get("store", "posix")) if self._record else None
+
+    def value(self, key: str) -> object:
+        """A value of the record's table layer; None for none."""
+        return self._record.values.get(key) if self._record else None
 
     @property
     def parent_diff_ids(self) -> tuple[str | None, ...] | None:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from ..errors import (
     AccessError,
@@ -15,10 +16,12 @@ from ..errors import (
     InexpressibleError,
     NotFoundError,
     StorageError,
+    UnsupportedError,
     WclayerError,
 )
+from ..win32.names import long_path
 
-__all__ = ["host_errors", "names_in", "shown", "translate"]
+__all__ = ["absolute", "host_errors", "names_in", "shown", "translate"]
 
 _CLASSES: dict[int, tuple[type[WclayerError], str | None]] = {
     errno.ENOENT: (NotFoundError, None),
@@ -38,13 +41,40 @@ if hasattr(errno, "EDQUOT"):
 
 
 def shown(path: str | bytes | os.PathLike[str]) -> str:
-    """A host path as messages show it."""
-    return os.fsdecode(path)
+    """A host path as messages show it: without the prefix of long paths."""
+    text = os.fsdecode(path)
+    if text.startswith("\\\\?\\UNC\\"):
+        return f"\\{text[7:]}"
+    return text.removeprefix("\\\\?\\")
+
+
+def absolute(path: str | bytes | os.PathLike[str]) -> bytes:
+    """A host path from the root, on Windows in the form that has no limit of 260 characters."""
+    full = os.path.abspath(os.fsencode(path))
+    return full if os.name != "nt" else os.fsencode(long_path(os.fsdecode(full)))
+
+
+# Of Windows, by its own numbers, which errno has fewer of.
+_WINDOWS: Final[dict[int, tuple[type[WclayerError], str | None]]] = {
+    5: (AccessError, "run it as administrator (an elevated prompt)"),
+    17: (InexpressibleError, "a hard link to another volume: layers that share files must lie on one volume"),
+    32: (StorageError, "another process has it open: close that, or unmount the layer, and try again"),
+    120: (UnsupportedError, None),
+    50: (UnsupportedError, "it needs NTFS on Windows"),
+    123: (InexpressibleError, "Windows has no such names; --plain keeps it in layer.db, under a name of its own"),
+    145: (AlreadyExistsError, None),
+    267: (ConfinementError, "a folder on the way is no folder"),
+    206: (InexpressibleError, "the path is too long for Windows"),
+    1142: (InexpressibleError, "NTFS lets a file have 1,024 names at the most"),
+    1314: (AccessError, "run it as administrator (an elevated prompt)"),
+    4390: (ConfinementError, "a folder or file where a link must be"),
+}
 
 
 def translate(error: OSError, path: str) -> WclayerError:
     """`error`, met at `path` (an entry's or a host path), as one of ours; what is unknown is a StorageError."""
-    cls, hint = _CLASSES.get(error.errno or 0, (StorageError, None))
+    number = getattr(error, "winerror", None)
+    cls, hint = _WINDOWS.get(number or 0) or _CLASSES.get(error.errno or 0, (StorageError, None))
     return cls(error.strerror or str(error), path=path, hint=hint)
 
 

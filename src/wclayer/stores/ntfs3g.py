@@ -24,10 +24,10 @@ import os
 import shutil
 import struct
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
-from ..entry import Directory, ExtendedAttribute, File
+from ..entry import Directory, File
 from ..errors import FormatError
 from ..win32.attributes import (
     FILE_ATTRIBUTE_ARCHIVE,
@@ -42,9 +42,10 @@ from ..win32.names import decode_wtf8, encode_wtf8, upcase
 from ..win32.security import SecurityDescriptor
 from .confine import Root
 from .defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from .live import Live, entry_of
 from .record import Times, times_of
 
-__all__ = ["Live", "NtfsFiles", "entry_of", "get_attribute", "has_changed", "merged", "unheld_attributes"]
+__all__ = ["NtfsFiles", "attributes_now", "get_attribute", "has_changed", "merged", "unheld_attributes"]
 
 _MAX: Final = 1 << 16  # bytes of an extended attribute: Linux's XATTR_SIZE_MAX
 _TIMES: Final = struct.Struct("<4Q")
@@ -90,23 +91,6 @@ def get_attribute(
     if number in absent:
         return None
     raise OSError(number, os.strerror(number))
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """What the volume holds of an object. Times are creation, last access, last write, change."""
-
-    attributes: int
-    times: Times
-    descriptor: bytes | None = None
-    extended_attributes: tuple[ExtendedAttribute, ...] = ()
-    reparse_data: bytes | None = None
-    object_id: bytes | None = None
-    short_name: str | None = None
-
-    @property
-    def is_directory(self) -> bool:
-        return bool(self.attributes & FILE_ATTRIBUTE_DIRECTORY)
 
 
 class NtfsFiles:
@@ -337,32 +321,12 @@ def unheld_attributes(entry: Directory | File) -> int:
 # --- the record and the volume ----------------------------------------------------
 
 
-def entry_of(path: str, live: Live, size: int) -> Directory | File:
-    """The entry that an object is which the record does not know."""
-    creation, access, write, change = live.times
-    common: dict[str, Any] = {
-        "file_attributes": live.attributes,
-        "creation_time": creation,
-        "last_access_time": access,
-        "last_write_time": write,
-        "change_time": change,
-        "security_descriptor": live.descriptor,
-        "extended_attributes": live.extended_attributes,
-        "reparse_data": live.reparse_data,
-        "object_id": live.object_id,
-        "short_name": live.short_name,
-    }
-    if live.is_directory:
-        return Directory(path, **common)
-    return File(path, size=size, data_stream=size > 0, **common)
-
-
 def has_changed(attributes: int, live: tuple[int, Times], times: Times, *, directory: bool) -> bool:
     """Do live attributes, creation or last write time differ from recorded ones, as far as the driver holds them?
 
     An access time alone says nothing; the change time cannot be set.
     """
-    return _attributes(attributes, live[0], directory=directory) != attributes or any(
+    return attributes_now(attributes, live[0], directory=directory) != attributes or any(
         mine is not None and mine != now for mine, now in ((times[0], live[1][0]), (times[2], live[1][2]))
     )
 
@@ -373,7 +337,7 @@ def merged(recorded: Directory | File, live: Live, unheld: set[str]) -> Director
     unheld: the fields that the volume never held. Sizes are the caller's.
     """
     changes: dict[str, Any] = {}
-    attributes = _attributes(recorded.file_attributes, live.attributes, directory=isinstance(recorded, Directory))
+    attributes = attributes_now(recorded.file_attributes, live.attributes, directory=isinstance(recorded, Directory))
     if "reparse data" not in unheld and recorded.reparse_data != live.reparse_data:
         changes["reparse_data"] = live.reparse_data
         attributes &= ~(FILE_ATTRIBUTE_REPARSE_POINT | FILE_ATTRIBUTE_NORMAL)
@@ -404,7 +368,7 @@ def _padded(object_id: bytes | None) -> bytes | None:
     return None if object_id is None else object_id.ljust(64, b"\0")
 
 
-def _attributes(recorded: int, live: int, *, directory: bool) -> int:
+def attributes_now(recorded: int, live: int, *, directory: bool) -> int:
     """The recorded attributes, but for those that are otherwise on the volume."""
     held = _SETTABLE_DIRECTORY if directory else _SETTABLE
     if not (recorded ^ live) & held and not live & ~recorded & _WINDOWS_OWN:

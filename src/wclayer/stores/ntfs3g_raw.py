@@ -21,12 +21,10 @@ from typing import BinaryIO, Final
 from ..body import CHUNK
 from ..errors import StorageError, UnsupportedError
 from ..win32.names import decode_wtf8, encode_wtf8, to_utf16
-from .confine import Root
-from .folder_body import FolderBody
 from .host import host_errors
 from .programs import find_program, last_line
 
-__all__ = ["RawBody", "RawVolume", "ShortName"]
+__all__ = ["RawVolume", "ShortName"]
 
 _CLUSTER: Final = re.compile(rb"\tCluster Size: (\d+)")
 _ATTRIBUTE: Final = re.compile(rb"Dumping attribute (\$\w+) ")
@@ -53,53 +51,6 @@ class ShortName:
     text: str
     parent: int
     name: bytes
-
-
-class RawBody(FolderBody):
-    """A body that comes in pieces from the volume, holes as zeros."""
-
-    __slots__ = ("_all", "_pieces", "_rest")
-
-    def __init__(
-        self,
-        root: Root,
-        host: bytes,
-        size: int,
-        extents: tuple[tuple[int, int], ...] | None,
-        pieces: Generator[bytes, None, None],
-        path: str,
-    ) -> None:
-        super().__init__(root, host, size, extents, path)
-        self._all = pieces
-        self._pieces = pieces if extents is None else _allocated(pieces, extents)
-        self._rest = b""
-
-    def _read(self, n: int) -> bytes:
-        if not self._rest:
-            self._rest = next(self._pieces, b"")
-        part, self._rest = self._rest[:n], self._rest[n:]
-        return part
-
-    def holes_are_zero(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self._all.close()
-
-
-def _allocated(pieces: Iterator[bytes], extents: tuple[tuple[int, int], ...]) -> Iterator[bytes]:
-    """What of `pieces` lies in `extents`."""
-    position = 0
-    left = list(reversed(extents))
-    for piece in pieces:
-        end = position + len(piece)
-        while left and left[-1][0] < end:
-            offset, length = left[-1]
-            yield piece[max(offset, position) - position : min(offset + length, end) - position]
-            if offset + length > end:
-                break
-            left.pop()
-        position = end
 
 
 class RawVolume:

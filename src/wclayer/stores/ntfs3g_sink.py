@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, Lower, Summary
@@ -53,8 +53,10 @@ class Ntfs3gSink(FolderSink):
                 hint="leave one of the two out of the tar",
             ) from error
 
-    def commit(self, values: Mapping[str, str | int | None] | None = None) -> Summary:
-        summary = super().commit(values)
+    def commit(
+        self, values: Mapping[str, str | int | None] | None = None, then: Callable[[], None] | None = None
+    ) -> Summary:
+        summary = super().commit(values, then)
         if self._unheld:
             counts = ", ".join(f"{count:,} {field}" for field, count in sorted(self._unheld.items()))
             summary.warnings.append(f"not on the volume, as ntfs-3g cannot hold it, but in layer.db: {counts}")

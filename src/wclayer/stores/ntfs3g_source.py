@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from typing import Final, TypeGuard
+from typing import TypeGuard
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink
 from ..errors import InexpressibleError, StorageError, UnsupportedError
@@ -23,31 +23,17 @@ from ..win32.attributes import FILE_ATTRIBUTE_ENCRYPTED, FILE_ATTRIBUTE_REPARSE_
 from ..win32.names import encode_wtf8, upcase
 from ..win32.reparse import is_name_surrogate, reparse_tag, tag_name
 from .defaults import resized
-from .folder_body import FolderBody
+from .folder_body import FolderBody, PiecesBody
 from .folder_source import LayerFolder
 from .folder_tree import Links, Node
-from .ntfs3g import Live, NtfsFiles, entry_of, has_changed, merged
-from .ntfs3g_raw import RawBody, RawVolume
+from .live import LET_WINDOWS, Live, entry_of, refuse_garbage
+from .ntfs3g import NtfsFiles, has_changed, merged
+from .ntfs3g_raw import RawVolume
 from .ntfs3g_sink import UNHELD
 from .ntfs3g_volume import Volume
 from .record import Kind, Row, hard_link
 
 __all__ = ["Ntfs3gLayer"]
-
-_EXPORT: Final = "let Windows export this layer (hcsshim's wclayer, or ctr)"
-_WCIFS: Final = "of a container's layer that Windows has processed (wcifs), with its data elsewhere"
-# By their tags, what the file system's filters would have to make a file of.
-_FILTERED: Final = {
-    **dict.fromkeys((0x80000018, 0x90001018, 0xA0000027, 0xA0001027, 0xA000001F), _WCIFS),
-    0x80000017: "compressed by the Windows Overlay Filter (compact /exe)",
-    0x80000013: "deduplicated, with its data in the volume's own store",
-    0x80000007: "of a single-instance store, with its data elsewhere",
-    0xC0000004: "migrated by hierarchical storage management",
-    0x80000006: "migrated by hierarchical storage management",
-    0x80000008: "mounted from a WIM file, with its data there",
-    0x9000001C: "projected (ProjFS), with its data elsewhere",
-    0xA0000022: "a tombstone of ProjFS",
-}
 
 
 class Ntfs3gLayer(LayerFolder):
@@ -175,7 +161,7 @@ class Ntfs3gLayer(LayerFolder):
             size = sum(map(len, self._raw.data(inode, node.path)))
         if not size:
             return _sized(entry, 0), None
-        return _sized(entry, size), RawBody(
+        return _sized(entry, size), PiecesBody(
             self._root, node.host, size, extents, self._raw.data(inode, node.path), node.path
         )
 
@@ -245,7 +231,7 @@ class Ntfs3gLayer(LayerFolder):
         elif attributes & FILE_ATTRIBUTE_SPARSE_FILE:
             extents = self._raw.extents(found.st_ino, size, whole, name)
         if hidden:
-            return RawBody(self._root, place, size, extents, self._raw.data(found.st_ino, whole, name), whole)
+            return PiecesBody(self._root, place, size, extents, self._raw.data(found.st_ino, whole, name), whole)
         return FolderBody(self._root, place, size, extents, whole)
 
 
@@ -260,22 +246,12 @@ def _sized(entry: File, size: int) -> File:
 
 def _refuse(path: str, live: Live) -> None:
     """Raise InexpressibleError for what another volume could make nothing of."""
+    refuse_garbage(path, live)
     tag = None if live.reparse_data is None else reparse_tag(live.reparse_data)
-    if live.attributes & FILE_ATTRIBUTE_ENCRYPTED:
-        raise InexpressibleError(
-            "a file that is encrypted (EFS), which nobody could read elsewhere", path=path, hint="decrypt it on Windows"
-        )
-    if tag in _FILTERED:
-        raise InexpressibleError(
-            f"a file {_FILTERED[tag]}: outside of this volume it would be garbage",
-            path=path,
-            got=tag_name(tag),
-            hint=_EXPORT if "wcifs" in _FILTERED[tag] else "restore it on Windows to an ordinary file",
-        )
     if tag is not None and live.is_directory and not is_name_surrogate(tag):
         raise InexpressibleError(
             "a directory that is a reparse point, whose content ntfs-3g does not show",
             path=path,
             got=tag_name(tag),
-            hint=_EXPORT,
+            hint=LET_WINDOWS,
         )

@@ -62,7 +62,7 @@ def _on_ntfs3g(folder: bytes) -> bool:
 
 def _has(folder: bytes, name: bytes) -> bool:
     try:
-        return os.path.exists(_MOUNTS) and _get(folder, name) is not None
+        return os.name == "posix" and os.path.exists(_MOUNTS) and _get(folder, name) is not None
     except OSError:
         return False  # a file system without extended attributes
 

@@ -16,25 +16,28 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from ..errors import AlreadyExistsError, NotFoundError
-from .confine import Root
-from .host import host_errors, shown
+from ..native.files import replace_file
+from .host import absolute, host_errors, shown
 from .ntfs3g_volume import carry_over
+from .roots import open_root
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["BESIDE", "PartialFolder", "check_file", "partial_file", "replaced_file"]
+__all__ = ["BESIDE", "PartialFolder", "check_file", "folder_beside", "partial_file", "replaced_file"]
 
 _MARK: Final = b".partial-"
 _LOCK: Final = b".lock"
+_BESIDE_LOCK: Final = b".lock"  # after the name of a folder that must hold nothing of ours
+_DELAYS: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # seconds
 _TRIES: Final = 20
 BESIDE: Final = b".layer.db"  # after the folder's name; in the folder, until it lies beside it, the whole name
 _OLD: Final = b"-old"  # the folder that is being replaced, between two renames
@@ -57,7 +60,7 @@ class PartialFolder:
         force: bool = False,
         belongs: Callable[[bytes, bytes], bool] | None = None,
     ) -> None:
-        self.target = os.path.abspath(os.fsencode(target))
+        self.target = absolute(target)
         self._force = force
         self._belongs = belongs
         parent, name = os.path.split(self.target)
@@ -130,6 +133,8 @@ class PartialFolder:
             if not found.startswith(name + _MARK):
                 continue
             path = os.path.join(parent, found)
+            if found.endswith(_BESIDE_LOCK) or _is_held(path):
+                continue
             lock = _lock(path)
             if lock is None:
                 continue
@@ -155,7 +160,7 @@ class PartialFolder:
     def _put_aside(self) -> bytes:
         """Give the folder that is to be replaced, and its record, another place."""
         old = self.path + _OLD
-        os.rename(self.target, old)
+        _rename(self.target, old)
         if self._belongs is not None and os.path.lexists(self.target + BESIDE):
             try:
                 os.rename(self.target + BESIDE, os.path.join(old, BESIDE))
@@ -164,14 +169,23 @@ class PartialFolder:
                 raise
         return old
 
+    def _take_back(self, old: bytes | None) -> None:
+        """Remove the folder that has its name already, and put back the one that it has replaced."""
+        if self._belongs is not None:
+            os.replace(self.target + BESIDE, os.path.join(self.target, BESIDE))
+        _rename(self.target, self.path)
+        if old is not None:
+            self._put_back(old)
+        remove_tree(self.path)
+
     def _put_back(self, old: bytes) -> None:
         record = os.path.join(old, BESIDE)
         if os.path.lexists(record):
             os.replace(record, self.target + BESIDE)
         os.rename(old, self.target)
 
-    def commit(self) -> None:
-        """Rename the folder into its place."""
+    def commit(self, then: Callable[[], None] | None = None) -> None:
+        """Rename the folder into its place, and do what is still to be done there; if that fails, all is as before."""
         with host_errors(shown(self.target)):
             self._check()
             old = None
@@ -186,7 +200,7 @@ class PartialFolder:
             try:
                 if self._belongs is not None:
                     os.replace(self.record, self.target + BESIDE)
-                os.rename(self.path, self.target)
+                _rename(self.path, self.target)
             except OSError:
                 if self._belongs is not None and not os.path.lexists(self.record):
                     os.rename(self.target + BESIDE, self.record)
@@ -194,6 +208,12 @@ class PartialFolder:
                     self._put_back(old)
                 raise
             self._done = True
+            if then is not None:
+                try:
+                    then()
+                except BaseException:
+                    self._take_back(old)
+                    raise
             if old is not None:
                 remove_tree(old)
 
@@ -204,6 +224,46 @@ class PartialFolder:
         self._done = True
         _remove(self.path, self._lock)
         self._lock = None
+
+
+@contextlib.contextmanager
+def folder_beside(target: bytes) -> Iterator[bytes]:
+    """The path of an empty folder beside `target`, with nothing of ours in it, which is gone when the block ends.
+
+    If we are killed, the next PartialFolder of `target` removes it. Of Windows, where nobody removes an open file.
+    """
+    path = target + _MARK + secrets.token_hex(4).encode()
+    lock = os.open(path + _BESIDE_LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    try:
+        os.mkdir(path)
+        yield path
+    finally:
+        remove_tree(path)
+        os.close(lock)
+        os.unlink(path + _BESIDE_LOCK)
+
+
+def _is_held(path: bytes) -> bool:
+    """Is it what another process has of folder_beside()?"""
+    try:
+        os.unlink(path + _BESIDE_LOCK)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _rename(old: bytes, new: bytes) -> None:
+    """os.rename. Windows refuses it while anybody has a file below open, as who looks for viruses in new ones has."""
+    for delay in _DELAYS if os.name == "nt" else ():
+        try:
+            os.rename(old, new)
+        except PermissionError:
+            time.sleep(delay)
+        else:
+            return
+    os.rename(old, new)
 
 
 def check_file(path: str, *, force: bool = False) -> None:
@@ -219,10 +279,11 @@ def check_file(path: str, *, force: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def partial_file(path: str, *, force: bool = False) -> Iterator[BinaryIO]:
+def partial_file(path: str, *, force: bool = False, same: bool = False) -> Iterator[BinaryIO]:
     """A binary file to write to, which becomes `path` when the context ends without an error.
 
-    Raises as check_file does.
+    same: on Windows, with the security, attributes, streams and identity of the file that is there. Raises as
+    check_file does.
     """
     check_file(path, force=force)
     partial = f"{path}{_MARK.decode()}{secrets.token_hex(4)}"
@@ -232,7 +293,10 @@ def partial_file(path: str, *, force: bool = False) -> Iterator[BinaryIO]:
         yield stream
         with host_errors(path):
             stream.close()
-            os.replace(partial, path)
+            if same and os.name == "nt":
+                replace_file(os.path.abspath(path), os.path.abspath(partial))
+            else:
+                os.replace(partial, path)
     except BaseException:
         with contextlib.suppress(OSError):
             stream.close()
@@ -250,7 +314,7 @@ def replaced_file(path: str) -> Iterator[BinaryIO]:
     real = os.path.realpath(path)
     with host_errors(path):
         mode = stat.S_IMODE(os.stat(real).st_mode)
-    with partial_file(real, force=True) as stream:
+    with partial_file(real, force=True, same=True) as stream:
         if sys.platform != "win32":
             with host_errors(path):
                 os.fchmod(stream.fileno(), mode)
@@ -269,13 +333,10 @@ def _unlock(lock: int | None) -> None:
 
 def remove_tree(path: bytes) -> None:
     """Remove a folder and all below, links not followed; what cannot be removed stays."""
-    if os.name == "nt":
-        shutil.rmtree(path, ignore_errors=True)  # which knows junctions
-        return
     if os.path.islink(path):
         return
     with contextlib.suppress(OSError):
-        root = Root(path)  # shutil would call itself for each level, with a descriptor for each
+        root = open_root(path)  # shutil would call itself for each level, with a descriptor for each
         try:
             root.empty()
         finally:

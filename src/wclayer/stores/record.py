@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from ..entry import Directory, File, HardLink
 from ..errors import RecordError
@@ -33,7 +34,9 @@ __all__ = [
     "host_time",
     "link_extra",
     "name_key",
+    "open_database",
     "row_of",
+    "set_value",
     "stored_name",
     "times_of",
 ]
@@ -148,11 +151,29 @@ def _unsigned(time: int | None) -> int | None:
     return time if time is None or time >= 0 else time + (1 << 64)
 
 
+def open_database(path: bytes, *options: str) -> sqlite3.Connection:
+    """The SQLite database at the host path `path`, of any length; options: of its URI."""
+    if os.name == "nt":
+        options = (*options, "vfs=win32-longpath")
+    uri = "&".join((f"file:{quote(os.path.abspath(path))}?", *options)).replace("?&", "?")
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def set_value(path: bytes, key: str, value: str) -> None:
+    """Change a value of the table layer in a finished layer.db, and nothing else: a single page of it."""
+    db = open_database(path)
+    try:
+        db.execute("PRAGMA journal_mode = MEMORY")
+        db.execute("UPDATE layer SET value = ? WHERE key = ?", (value, key))
+    finally:
+        db.close()
+
+
 class RecordWriter:
     """A layer.db being made, at the host path `path`."""
 
     def __init__(self, path: bytes) -> None:
-        self._db = sqlite3.connect(os.fsdecode(path), isolation_level=None)
+        self._db = open_database(path)
         execute = self._db.execute
         for pragma in (
             "journal_mode = OFF",

@@ -12,7 +12,6 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from typing import Any, Final
-from urllib.parse import quote
 
 from ..entry import Directory, ExtendedAttribute, File, HardLink
 from ..errors import FormatError, RecordError
@@ -30,6 +29,7 @@ from .record import (
     Row,
     hard_link,
     name_key,
+    open_database,
     row_of,
     stored_name,
 )
@@ -48,8 +48,7 @@ class RecordReader:
         self._path = shown(path)
         if not stat.S_ISREG(os.lstat(path).st_mode):
             raise RecordError("no regular file", path=self._path)
-        uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
-        self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        self._db = open_database(path, "mode=ro", "immutable=1")
         try:
             self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE)
             for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON", "mmap_size = 0"):

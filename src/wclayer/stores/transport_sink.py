@@ -12,20 +12,21 @@ from contextlib import suppress
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Lower, Whiteout
 from ..errors import InexpressibleError, LayerError
-from ..win32.backup_stream import STREAM_ATTRIBUTE_SPARSE, StreamHeader, StreamId, pack_header
 from ..win32.filetime import to_unix_ns
 from ..win32.names import encode_wtf8, upcase, win32_problem
 from .backup import backup_head, backup_tail, has_data
-from .folder_sink import FolderSink, Made, Owner, Parent
+from .backup_sink import BackupSink
+from .folder_sink import Made, Owner, Parent
 from .partial import PartialFolder
 from .record import Kind, Row, link_extra
 from .rules import UTILITY_VM
 from .transport import ATTRIBUTES, STORE, SUFFIX, TIE, TOMBSTONES, belongs, in_hives, tie_of, tombstones_text
+from .windows_root import WindowsRoot
 
 __all__ = ["TransportSink"]
 
 
-class TransportSink(FolderSink):
+class TransportSink(BackupSink):
     """Make a transport folder, and its record beside it (see FolderSink).
 
     tombstones: write the whiteouts into the folder too, as ExportLayer does; ImportLayer must not find them there.
@@ -117,7 +118,7 @@ class TransportSink(FolderSink):
         self._open(host, entry)
         if not has_data(entry):
             return Made()
-        return Made(0, self._data(StreamId.DATA, "", entry.path, entry, body, extra))
+        return Made(0, self._backup(self._write, entry, body, extra))
 
     def _make_stream(
         self,
@@ -126,11 +127,11 @@ class TransportSink(FolderSink):
         owner: bytes,  # noqa: ARG002
         extra: dict[str, bytes],
     ) -> Made:
-        path = f"{entry.path}:{entry.name}"
         if in_hives(entry.path):
-            raise InexpressibleError("a named stream in Hives, which holds plain files alone", path=path)
-        name = f":{entry.name}:$DATA"
-        return Made(0, self._data(StreamId.ALTERNATE_DATA, name, path, entry, body, extra))
+            raise InexpressibleError(
+                "a named stream in Hives, which holds plain files alone", path=f"{entry.path}:{entry.name}"
+            )
+        return Made(0, self._backup(self._write, entry, body, extra))
 
     def _open(self, host: bytes, entry: Directory | File) -> None:
         """Begin the file that has all that there is of an entry."""
@@ -141,30 +142,6 @@ class TransportSink(FolderSink):
         done = os.write(self._fd, data)
         while done < len(data):
             done += os.write(self._fd, data[done:])
-
-    def _data(
-        self,
-        number: StreamId,
-        name: str,
-        path: str,
-        entry: File | AlternateStream,
-        body: Body | None,
-        extra: dict[str, bytes],
-    ) -> bytes:
-        """Write a stream's header and data, those of one with holes as blocks; the SHA-256 of what is allocated."""
-        size = entry.size
-        if not size or body is None or tuple(body.extents()) == ((0, size),):
-            self._write(pack_header(StreamHeader(number, size, 0, name)))
-            return self._pour(path, entry, body, extra, lambda _, chunk: self._write(chunk))
-        self._write(pack_header(StreamHeader(number, 0, STREAM_ATTRIBUTE_SPARSE, name)))
-
-        def block(offset: int, chunk: bytes) -> None:
-            header = StreamHeader(StreamId.SPARSE_BLOCK, len(chunk), STREAM_ATTRIBUTE_SPARSE, "", offset)
-            self._write(pack_header(header) + chunk)
-
-        digest = self._pour(path, entry, body, extra, block)
-        block(size, b"")
-        return digest
 
     def _finish(self, owner: Owner) -> None:
         entry, host = owner.entry, owner.host
@@ -177,8 +154,12 @@ class TransportSink(FolderSink):
         found = self._root.lstat(host)
         self._record.set_stored(owner.id, found.st_size, found.st_mtime_ns)
 
-    def _set_times(self, host: bytes, creation: int | None, access: int | None, write: int | None) -> None:  # noqa: ARG002
+    def _set_times(self, host: bytes, creation: int | None, access: int | None, write: int | None) -> None:
         """Give a file of the folder times, in FILETIMEs, as far as the host holds them; the record has all."""
+        if isinstance(self._root, WindowsRoot):
+            with suppress(OSError):
+                self._root.set_times(host, (creation, access, write, None))
+            return
         if write is None:
             return
         with suppress(OSError, OverflowError):

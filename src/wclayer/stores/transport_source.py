@@ -158,14 +158,18 @@ class TransportLayer(StoredStreams):
                 found = self._lstat(host + SUFFIX)
                 return None if found is None else Node(path, host, _DIRECTORY, row)
             return node
-        if self._lstat(host) is not None:
-            return None  # somebody has put something in its place
+        if not self._is_link(row, host):
+            return None
         if row.kind == Kind.PARENT_LINK:
             return Node(path, host, _NO_FILE, row)
         first = self._root_row(row)
         place = encode_wtf8(self._path(self._record, first)) if self._record else b""
         node = super()._known(first, path, place)
         return None if node is None else Node(path, node.host, node.found, row)
+
+    def _is_link(self, row: Row, host: bytes) -> bool:  # noqa: ARG002
+        """Is there still a link where the record has one? Not if somebody has put something in its place."""
+        return self._lstat(host) is None
 
     # --- one entry ------------------------------------------------------------
 

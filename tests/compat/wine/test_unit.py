@@ -15,7 +15,6 @@ from tests.compat.wine.wine import need_python, run_python, windows_path
 _ONE: Final = ("tests/unit/cli", "tests/unit/images", "tests/unit/layers")
 _OTHER: Final = (
     "tests/unit",
-    "tests/property/test_round_trip.py",
     "tests/conformance",
     *(f"--ignore={folder}" for folder in _ONE),
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import posix_only
 from tests.tars import BASE, M, build
 from tests.unit.cli.test_cli import wclayer
 from wclayer import TransportFolder, export_layer_to_tar
@@ -39,6 +40,7 @@ def test_import_and_export(folders: Path) -> None:
     assert (folders / "layer" / "Files" / "l").read_bytes() == b"hello"
 
 
+@posix_only("access times that reading leaves alone")
 def test_without_its_record(folders: Path) -> None:
     os.unlink("base.layer.db")
     done = wclayer("export", "-q", "transport:base")
@@ -96,3 +98,11 @@ def test_folders_by_their_texts() -> None:
         assert folder_of(at("transport:a//b")) == TransportFolder("a//b")
         assert folder_of(at("transport:c#1")) == TransportFolder("c#1")
         assert folder_of(at("x")) == "x"
+
+
+def test_no_tar_goes_there(folders: Path) -> None:
+    for place in ("transport:new", "disk:new.img//x"):
+        done = wclayer("export", "-o", place, "transport:base")
+        assert done.returncode == 2
+        assert "where a tar goes" in done.stderr.decode()
+    assert not list(folders.glob("*new*"))

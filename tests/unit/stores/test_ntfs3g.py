@@ -19,18 +19,19 @@ from wclayer.entry import Directory, ExtendedAttribute, File
 from wclayer.errors import StorageError, UnsupportedError
 from wclayer.stores.confine import Root
 from wclayer.stores.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from wclayer.stores.folder_body import PiecesBody, _allocated
+from wclayer.stores.live import Live, entry_of
 from wclayer.stores.ntfs3g import (
-    Live,
     NtfsFiles,
     _ea_list,
     _with_owner,
-    entry_of,
     get_attribute,
     has_changed,
     merged,
     unheld_attributes,
 )
-from wclayer.stores.ntfs3g_raw import RawBody, RawVolume, ShortName, _allocated, _runs
+from wclayer.stores.ntfs3g_raw import RawVolume, ShortName, _runs
+from wclayer.stores.roots import open_root
 from wclayer.win32.ea import parse_ea_list
 from wclayer.win32.names import upcase
 from wclayer.win32.sddl import format_sddl, parse_sddl
@@ -493,16 +494,16 @@ def test_what_lies_in_extents(made: tuple[bytes, list[bytes], tuple[tuple[int, i
 def test_a_body(made: tuple[bytes, list[bytes], tuple[tuple[int, int], ...]], step: int) -> None:
     content, parts, extents = made
     parts = [part for part in parts if part]
-    root = Root(b"/")
+    root = open_root(os.fsencode(os.getcwd()))
     try:
-        whole = RawBody(root, b"f", len(content), None, (part for part in parts), "f")
+        whole = PiecesBody(root, b"f", len(content), None, (part for part in parts), "f")
         assert b"".join(iter(lambda: whole.read(step), b"")) == content
-        holed = RawBody(root, b"f", len(content), extents, (part for part in parts), "f")
+        holed = PiecesBody(root, b"f", len(content), extents, (part for part in parts), "f")
         expected = bytearray(len(content))
         for offset, length in extents:
             expected[offset : offset + length] = content[offset : offset + length]
         assert b"".join(iter(lambda: holed.read(step), b"")) == expected
-        chunked = RawBody(root, b"f", len(content), extents, (part for part in parts), "f")
+        chunked = PiecesBody(root, b"f", len(content), extents, (part for part in parts), "f")
         found = bytearray(len(content))
         for offset, chunk in chunked.chunks():
             found[offset : offset + len(chunk)] = chunk

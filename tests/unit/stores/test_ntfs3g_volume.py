@@ -24,6 +24,8 @@ from wclayer.stores.ntfs3g_volume import (
     volume_of,
 )
 
+pytestmark = posix_only("mounts")
+
 # Of /proc/self/mountinfo, with mounts of ntfs-3g on a loop device, of an image file, and of a path with odd characters.
 MOUNTINFO = rb"""22 28 0:20 / /sys rw,nosuid,nodev,noexec,relatime shared:7 - sysfs sysfs rw
 28 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw,errors=remount-ro
@@ -65,7 +67,6 @@ def test_a_mount_that_is_not_to_be_seen() -> None:
     assert _listed([], b"36") == (None, {"noatime"})
 
 
-@posix_only("mounts")
 def test_the_mount_of_a_folder_here(tmp_path: Path) -> None:
     for folder in (tmp_path, Path("/proc")):
         device, options = _mount(os.fsencode(folder))

@@ -33,10 +33,10 @@ from wclayer.errors import (
     WclayerError,
 )
 from wclayer.layers.stack import Stack
-from wclayer.stores import confine, folder_sink
 from wclayer.stores.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
 from wclayer.stores.folders import new_folder, open_folder
 from wclayer.stores.partial import PartialFolder
+from wclayer.stores.roots import open_root
 from wclayer.win32.reparse import build_link
 
 FILES = Directory("Files", creation_time=1, last_write_time=116444736000000000)
@@ -610,14 +610,7 @@ def test_a_name_in_the_record_does_not_lead_outside(tmp_path: Path) -> None:
         layer.open("Files/" + "字" * 100).read()
 
 
-@pytest.mark.parametrize(
-    "openat",
-    [
-        pytest.param(True, marks=pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="the host has no openat")),
-        False,
-    ],
-)
-def test_no_path_leaves_the_root(tmp_path: Path, openat: bool) -> None:
+def test_no_path_leaves_the_root(tmp_path: Path) -> None:
     (tmp_path / "root" / "dir").mkdir(parents=True)
     (tmp_path / "root" / "f").write_bytes(b"inside")
     (tmp_path / "outside").mkdir()
@@ -625,7 +618,7 @@ def test_no_path_leaves_the_root(tmp_path: Path, openat: bool) -> None:
     if SYMLINKS:
         (tmp_path / "root" / "link").symlink_to(tmp_path / "outside")
         (tmp_path / "root" / "flink").symlink_to("f")
-    root = confine.Root(os.fsencode(tmp_path / "root"), openat=openat)
+    root = open_root(os.fsencode(tmp_path / "root"))
     for path in (b"../outside/x", b"/etc/x", b"dir/../../outside/x", b"link/x", b"", b".", b"a//b", b"a\0b"):
         for action in (root.mkdir, root.create, root.open, root.lstat, root.readlink):
             with pytest.raises((ConfinementError, OSError)):
@@ -651,15 +644,6 @@ def test_no_path_leaves_the_root(tmp_path: Path, openat: bool) -> None:
     root.utime(b"again", (1_000_000_000, 2_000_000_000))
     assert root.lstat(b"dir/new").st_mtime == 2
     root.close()
-
-
-@pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="the host has no openat anyway")
-def test_hosts_without_openat_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    members = [M("Files/dir/f", b"x"), M("Files/g", type="1", link="Files/dir/f"), M("Files/s", type="2", link="g")]
-    put(tmp_path / "with", *members)
-    monkeypatch.setattr(folder_sink, "Root", lambda path, **_: confine.Root(path, openat=False))
-    put(tmp_path / "without", *members)
-    assert exported(tmp_path / "without") == exported(tmp_path / "with")
 
 
 @posix_only("modes")

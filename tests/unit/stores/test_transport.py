@@ -551,6 +551,17 @@ def edit_kind(folder: Path) -> None:
     write(folder / "Files" / "c.$wcidirs$", stored(0x10))
 
 
+def unread(tar: bytes) -> set[str]:
+    """The entries of a tar; on Windows without access times, which reading the folder changes."""
+    found = set()
+    for entry, content, _ in items_of(tar):
+        if os.name == "nt" and isinstance(entry, Directory | File):
+            found.add(str((replace(entry, last_access_time=None), content)))
+        else:
+            found.add(str((entry, content)))
+    return found
+
+
 @pytest.mark.parametrize(
     ("edit", "expected"),
     [
@@ -576,9 +587,7 @@ def test_status_and_export(edited: Path, edit: Callable[[Path], None], expected:
     original, canonical = io.BytesIO(), io.BytesIO()
     export_layer_to_tar(original, place)
     export_layer_to_tar(canonical, place, framing="canonical")
-    before = {str((entry, content)) for entry, content, _ in items_of(original.getvalue())}
-    after = {str((entry, content)) for entry, content, _ in items_of(canonical.getvalue())}
-    assert before == after
+    assert unread(original.getvalue()) == unread(canonical.getvalue())
     assert (original.getvalue() == TAR) == (not expected)
     assert original.getvalue().endswith(TAR[-1024:])
 

@@ -1,0 +1,30 @@
+"""A non-base layer on Windows for export: the host compute service makes a transport folder of it, which is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ..hcs import calls
+from ..stores.hcs_source import ExportedLayer
+from ..stores.host import absolute as full
+from ..stores.host import host_errors, shown
+from ..stores.partial import folder_beside
+from .windows import absolute
+
+__all__ = ["exported"]
+
+
+@contextmanager
+def exported(
+    path: str | os.PathLike[str], parents: Sequence[str | os.PathLike[str]], *, verify_content: bool
+) -> Iterator[ExportedLayer]:
+    """The layer folder `path` as a source; parents: nearest first. The layer is active (see `scratch.prepared`).
+
+    The transport folder lies beside the layer while the block runs, on its volume. Raises what the service answers.
+    """
+    with host_errors(shown(path)), folder_beside(full(path)) as transport:
+        calls.export_layer(absolute(path), shown(transport), [absolute(parent) for parent in parents])
+        with ExportedLayer(path, transport, parents, verify_content=verify_content) as layer:
+            yield layer

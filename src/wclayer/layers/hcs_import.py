@@ -1,0 +1,108 @@
+"""What follows when a non-base layer is written for the host compute service: ImportLayer, and what it cannot do.
+
+hcsshim's order: the transport folder goes to ImportLayer; names that the layer deletes
+are removed; hard links are made, into the layer and into its parents; directories get
+their times back; the utility VM is processed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
+
+from ..errors import LayerError, NotFoundError
+from ..hcs import calls
+from ..native import files
+from ..stores.hcs_sink import TRANSPORT
+from ..stores.host import absolute as full
+from ..stores.host import host_errors, shown
+from ..stores.partial import folder_beside
+from ..stores.record import LAYER_DB, Kind, Row
+from ..stores.record_reader import RecordReader
+from ..stores.rules import FILES, UTILITY_VM
+from ..stores.utility_vm import link_to, remove_tree_of
+from ..stores.windows_root import WindowsRoot
+from ..win32.names import encode_wtf8
+from .windows import absolute, extended
+
+__all__ = ["finish_import"]
+
+
+def finish_import(path: str | os.PathLike[str], parents: Sequence[str | os.PathLike[str]]) -> None:
+    """Make the folder `path`, as HcsSink leaves it, a layer; parents: nearest first.
+
+    Raises what the service answers; what it has made by then is the caller's to remove.
+    """
+    layer = full(path)
+    with host_errors(shown(path)):
+        with folder_beside(layer) as transport:
+            os.rmdir(transport)
+            os.rename(os.path.join(layer, TRANSPORT), transport)
+            calls.import_layer(extended(path), shown(transport), [absolute(parent) for parent in parents])
+        record = RecordReader(os.path.join(layer, LAYER_DB))
+        with closing(record), ExitStack() as roots:
+            root = roots.enter_context(closing(WindowsRoot(layer)))
+            others = [roots.enter_context(closing(WindowsRoot(full(parent), descriptors=2))) for parent in parents]
+            for whiteout in record.whiteouts():
+                if whiteout.startswith(f"{FILES}/"):
+                    with suppress(FileNotFoundError):
+                        remove_tree_of(root, encode_wtf8(whiteout))
+            _make_links(record, root, others)
+            _set_times(record, root)
+            has_vm = root.exists(UTILITY_VM.encode())
+            if has_vm:
+                root.list(UTILITY_VM.encode())  # which a link refuses
+        if has_vm:
+            calls.process_utility_image(f"{extended(path)}\\{UTILITY_VM}")
+
+
+def _path(record: RecordReader, row: Row) -> str:
+    names = [row.name]
+    while row.parent:
+        row = record.get(row.parent)
+        names.append(row.name)
+    return "/".join(reversed(names))
+
+
+def _make_links(record: RecordReader, root: WindowsRoot, parents: Sequence[WindowsRoot]) -> None:
+    """The hard links of Files; those of the utility VM are there already."""
+    for row in record.rows():
+        if row.kind not in (Kind.LINK, Kind.PARENT_LINK):
+            continue
+        path = _path(record, row)
+        if not path.startswith(f"{FILES}/"):
+            continue
+        places: Sequence[WindowsRoot]
+        if row.kind == Kind.LINK and isinstance(row.target, int):
+            target, places = _path(record, record.get(row.target)), (root,)
+        else:
+            target, places = str(row.target), parents
+        with suppress(FileNotFoundError):
+            remove_tree_of(root, encode_wtf8(path))
+        _link(places, target, root, path)
+
+
+def _link(places: Sequence[WindowsRoot], target: str, root: WindowsRoot, path: str) -> None:
+    for place in places:
+        try:
+            with place.handle(encode_wtf8(target), files.WRITE_ATTRIBUTES) as handle:
+                link_to(handle, root, encode_wtf8(path))
+                return
+        except FileNotFoundError:
+            continue
+    raise NotFoundError("hard link to nothing, after ImportLayer", path=path, expected=f"a file {target!r}")
+
+
+def _set_times(record: RecordReader, root: WindowsRoot) -> None:
+    """Give directories their times back, children first: what was removed and linked has changed them."""
+    numbers = [row.id for row in record.rows() if row.kind == Kind.DIRECTORY]
+    for number in reversed(numbers):
+        row = record.get(number)
+        path = _path(record, row)
+        if path.partition("/")[0] not in (FILES, UTILITY_VM):
+            continue
+        try:
+            root.set_times(encode_wtf8(path), row.times)
+        except FileNotFoundError:
+            raise LayerError("a directory that ImportLayer has not made", path=path) from None
