@@ -8,10 +8,9 @@ from contextlib import contextmanager
 
 from ..hcs import calls
 from ..stores.hcs_source import ExportedLayer
-from ..stores.host import absolute as full
-from ..stores.host import host_errors, shown
+from ..stores.host import absolute, host_errors, shown
 from ..stores.partial import folder_beside
-from .windows import absolute
+from .windows import service_path
 
 __all__ = ["exported"]
 
@@ -24,7 +23,7 @@ def exported(
 
     The transport folder lies beside the layer while the block runs, on its volume. Raises what the service answers.
     """
-    with host_errors(shown(path)), folder_beside(full(path)) as transport:
-        calls.export_layer(absolute(path), shown(transport), [absolute(parent) for parent in parents])
+    with host_errors(shown(path)), folder_beside(absolute(path)) as transport:
+        calls.export_layer(service_path(path), shown(transport), [service_path(parent) for parent in parents])
         with ExportedLayer(path, transport, parents, verify_content=verify_content) as layer:
             yield layer

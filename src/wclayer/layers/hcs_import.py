@@ -15,16 +15,15 @@ from ..errors import LayerError, NotFoundError
 from ..hcs import calls
 from ..native import files
 from ..stores.hcs_sink import TRANSPORT
-from ..stores.host import absolute as full
-from ..stores.host import host_errors, shown
+from ..stores.host import absolute, host_errors, shown
 from ..stores.partial import folder_beside
-from ..stores.record import LAYER_DB, Kind, Row
+from ..stores.record import LAYER_DB, Kind
 from ..stores.record_reader import RecordReader
 from ..stores.rules import FILES, UTILITY_VM
 from ..stores.utility_vm import link_to, remove_tree_of
 from ..stores.windows_root import WindowsRoot
 from ..win32.names import encode_wtf8
-from .windows import absolute, extended
+from .windows import extended, service_path
 
 __all__ = ["finish_import"]
 
@@ -34,16 +33,16 @@ def finish_import(path: str | os.PathLike[str], parents: Sequence[str | os.PathL
 
     Raises what the service answers; what it has made by then is the caller's to remove.
     """
-    layer = full(path)
+    layer = absolute(path)
     with host_errors(shown(path)):
         with folder_beside(layer) as transport:
             os.rmdir(transport)
             os.rename(os.path.join(layer, TRANSPORT), transport)
-            calls.import_layer(extended(path), shown(transport), [absolute(parent) for parent in parents])
+            calls.import_layer(extended(path), shown(transport), [service_path(parent) for parent in parents])
         record = RecordReader(os.path.join(layer, LAYER_DB))
         with closing(record), ExitStack() as roots:
             root = roots.enter_context(closing(WindowsRoot(layer)))
-            others = [roots.enter_context(closing(WindowsRoot(full(parent), descriptors=2))) for parent in parents]
+            others = [roots.enter_context(closing(WindowsRoot(absolute(parent), descriptors=2))) for parent in parents]
             for whiteout in record.whiteouts():
                 if whiteout.startswith(f"{FILES}/"):
                     with suppress(FileNotFoundError):
@@ -57,25 +56,17 @@ def finish_import(path: str | os.PathLike[str], parents: Sequence[str | os.PathL
             calls.process_utility_image(f"{extended(path)}\\{UTILITY_VM}")
 
 
-def _path(record: RecordReader, row: Row) -> str:
-    names = [row.name]
-    while row.parent:
-        row = record.get(row.parent)
-        names.append(row.name)
-    return "/".join(reversed(names))
-
-
 def _make_links(record: RecordReader, root: WindowsRoot, parents: Sequence[WindowsRoot]) -> None:
     """The hard links of Files; those of the utility VM are there already."""
     for row in record.rows():
         if row.kind not in (Kind.LINK, Kind.PARENT_LINK):
             continue
-        path = _path(record, row)
+        path = record.path_of(row)
         if not path.startswith(f"{FILES}/"):
             continue
         places: Sequence[WindowsRoot]
         if row.kind == Kind.LINK and isinstance(row.target, int):
-            target, places = _path(record, record.get(row.target)), (root,)
+            target, places = record.path_of(record.get(row.target)), (root,)
         else:
             target, places = str(row.target), parents
         with suppress(FileNotFoundError):
@@ -99,7 +90,7 @@ def _set_times(record: RecordReader, root: WindowsRoot) -> None:
     numbers = [row.id for row in record.rows() if row.kind == Kind.DIRECTORY]
     for number in reversed(numbers):
         row = record.get(number)
-        path = _path(record, row)
+        path = record.path_of(row)
         if path.partition("/")[0] not in (FILES, UTILITY_VM):
             continue
         try:

@@ -14,11 +14,9 @@ from ..layertar.reader import TarSource
 from ..stores.folder_sink import FolderSink
 from ..stores.folders import new_folder, on_windows
 from ..stores.hcs_sink import HcsSink
-from ..stores.host import absolute
-from ..stores.record import LAYER_DB, set_value
 from ..stores.transport import TransportFolder
 from .hcs_import import finish_import
-from .processing import DONE, PENDING, PROCESSING, is_pending, process_folder
+from .processing import PENDING, PROCESSING, is_pending, mark_done, process_folder
 from .stack import Stack
 from .windows import service
 
@@ -80,7 +78,7 @@ def import_layer_from_tar(
                 finish_import(path, parents)
             else:
                 process_folder(path)
-            set_value(os.path.join(absolute(path), LAYER_DB), PROCESSING, DONE)
+            mark_done(path)
 
         with sink:
             for entry, body in source.entries():

@@ -9,14 +9,13 @@ from typing import BinaryIO, cast
 
 from ..errors import AlreadyExistsError, UsageError
 from ..stores.folders import is_plain, open_folder
-from ..stores.host import absolute, shown
+from ..stores.host import shown
 from ..stores.ntfs3g_sink import Ntfs3gSink
-from ..stores.record import LAYER_DB, set_value
 from ..stores.transport import TransportFolder
 from ..stores.windows_sink import WindowsSink
 from .exporting import export_layer_to_tar
 from .importing import import_layer_from_tar
-from .processing import DONE, PENDING, PROCESSING, process_folder
+from .processing import PENDING, PROCESSING, mark_done, process_folder
 from .windows import service
 
 __all__ = ["process_layer"]
@@ -75,5 +74,5 @@ def _in_place(path: Path, *, clean: bool) -> bool:
         recorded = layer.value(PROCESSING)
     done = process_folder(path, clean_first=clean or recorded == PENDING)
     if recorded is not None:
-        set_value(os.path.join(absolute(path), LAYER_DB), PROCESSING, DONE)
+        mark_done(path)
     return done

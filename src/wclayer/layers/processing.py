@@ -18,13 +18,13 @@ from ..errors import AlreadyExistsError, NotFoundError, RecordError, WclayerErro
 from ..hcs import calls
 from ..stores.confine import Root
 from ..stores.host import absolute, host_errors, shown
-from ..stores.record import LAYER_DB
+from ..stores.record import LAYER_DB, set_value
 from ..stores.record_reader import RecordReader
 from ..stores.roots import open_root
 from ..stores.rules import BOOT_FILES, FILES, UTILITY_VM, UTILITY_VM_FILES
 from .windows import extended
 
-__all__ = ["DONE", "PENDING", "PROCESSING", "clean", "clean_folder", "is_pending", "process_folder", "state_of"]
+__all__ = ["PENDING", "PROCESSING", "clean_folder", "is_pending", "mark_done", "process_folder", "state_of"]
 
 _HIVES: Final = ("DefaultUser", "Sam", "Security", "Software", "System")
 _OF_BASE: Final = (b"blank-base.vhdx", b"blank.vhdx", b"layout", *(b"Hives/%b_Base" % name.encode() for name in _HIVES))
@@ -37,7 +37,7 @@ State = Literal["none", "partial", "whole"]
 # In layer.db's table layer, of a layer that is to be processed where it is imported.
 PROCESSING: Final = "processing"
 PENDING: Final = "pending"
-DONE: Final = "done"
+_DONE: Final = "done"
 
 
 def is_pending(path: str | os.PathLike[str]) -> bool:
@@ -50,6 +50,11 @@ def is_pending(path: str | os.PathLike[str]) -> bool:
             return reader.values.get(PROCESSING) == PENDING
     except RecordError:
         return False  # somebody else's
+
+
+def mark_done(path: str | os.PathLike[str]) -> None:
+    """Note in the record of the layer in `path` that Windows has processed it."""
+    set_value(os.path.join(absolute(path), LAYER_DB), PROCESSING, _DONE)
 
 
 def state_of(root: Root) -> State:

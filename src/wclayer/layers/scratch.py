@@ -15,7 +15,7 @@ from ..errors import AlreadyExistsError, NotFoundError, UsageError, WclayerError
 from ..hcs import calls
 from ..native.volumes import mount_volume, unmount_volume
 from ..stores.host import host_errors, shown
-from .windows import absolute, service, the_layer
+from .windows import service, service_path, the_layer
 
 __all__ = ["create_scratch", "mount_layer", "prepared", "remove_layer", "unmount_layer"]
 
@@ -39,17 +39,17 @@ def create_scratch(path: Path, parents: Sequence[Path]) -> None:
         _check_parents(parents)
         if os.path.lexists(path):
             raise AlreadyExistsError("there is something already", path=shown(path), hint="choose another name")
-        above = os.path.dirname(absolute(path))
+        above = os.path.dirname(service_path(path))
         if not os.path.isdir(above):
             raise NotFoundError("the folder to make it in is not there", path=above, hint="make it first")
         try:
-            calls.create_sandbox_layer(absolute(path), [absolute(parent) for parent in parents])
+            calls.create_sandbox_layer(service_path(path), [service_path(parent) for parent in parents])
         except AlreadyExistsError:
             raise  # what is there is somebody else's
         except BaseException:
             if os.path.lexists(path):
                 with suppress(WclayerError, OSError):
-                    calls.destroy_layer(absolute(path))
+                    calls.destroy_layer(service_path(path))
             raise
 
 
@@ -63,15 +63,15 @@ def mount_layer(path: Path, parents: Sequence[Path], target: Path | None = None)
         _check_parents(parents)
         if target is not None and (not os.path.isdir(target) or os.listdir(target)):
             raise NotFoundError("no empty folder to mount at", path=shown(target), hint="make it first")
-        layer = absolute(path)
+        layer = service_path(path)
         calls.activate_layer(layer)
         undo.callback(_quietly, calls.deactivate_layer, layer)
-        calls.prepare_layer(layer, [absolute(parent) for parent in parents])
+        calls.prepare_layer(layer, [service_path(parent) for parent in parents])
         undo.callback(_quietly, calls.unprepare_layer, layer)
         volume = calls.get_layer_mount_path(layer)
         if target is not None:
             with host_errors(shown(target)):
-                mount_volume(volume, absolute(target))
+                mount_volume(volume, service_path(target))
         undo.pop_all()
     return volume
 
@@ -89,11 +89,11 @@ def prepared(path: Path, parents: Sequence[Path]) -> Iterator[None]:
     Raises what `service` does, and what the service answers.
     """
     with service("exporting a layer", (path, *parents)):
-        layer = absolute(path)
+        layer = service_path(path)
         with ExitStack() as undo:
             calls.activate_layer(layer)
             undo.callback(_quietly, calls.deactivate_layer, layer)
-            calls.prepare_layer(layer, [absolute(parent) for parent in parents])
+            calls.prepare_layer(layer, [service_path(parent) for parent in parents])
             with ExitStack() as again:  # one that stays prepared cannot be deactivated
                 again.callback(_quietly, calls.unprepare_layer, layer)
                 calls.unprepare_layer(layer)
@@ -109,7 +109,7 @@ def unmount_layer(path: Path, target: Path | None = None) -> None:
         layer = the_layer(path)
         errors: list[WclayerError] = []
         if target is not None:
-            errors += _tried(_unmount, absolute(target))
+            errors += _tried(_unmount, service_path(target))
         unprepared = _tried(calls.unprepare_layer, layer)
         deactivated = _tried(calls.deactivate_layer, layer)
         # One that could be deactivated was not prepared any more.

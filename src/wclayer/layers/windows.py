@@ -12,24 +12,24 @@ from ..native.privileges import ADMINISTRATORS, IMPORT, check_member, privileges
 from ..stores.host import host_errors, shown
 from ..win32.names import long_path
 
-__all__ = ["absolute", "extended", "service", "the_layer"]
+__all__ = ["extended", "service", "service_path", "the_layer"]
 
 
-def absolute(path: str | os.PathLike[str]) -> str:
+def service_path(path: str | os.PathLike[str]) -> str:
     """The path as the service is given it: absolute, with backslashes, without a prefix."""
     return os.path.abspath(os.fspath(path))
 
 
 def extended(path: str | os.PathLike[str]) -> str:
     r"""The same with the prefix `\\?\`, as hcsshim names a layer that is being made."""
-    return long_path(absolute(path))
+    return long_path(service_path(path))
 
 
 def the_layer(path: str | os.PathLike[str], what: str = "layer folder") -> str:
-    """`absolute` of a folder that is there. Raises NotFoundError."""
+    """`service_path` of a folder that is there. Raises NotFoundError."""
     if not os.path.isdir(path):
         raise NotFoundError(f"no such {what}", path=shown(path))
-    return absolute(path)
+    return service_path(path)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from ctypes import byref, c_uint32, c_void_p, sizeof
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from ..errors import UnsupportedError
 from ..win32.attributes import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_REPARSE_POINT
@@ -58,6 +58,7 @@ __all__ = [
     "information",
     "is_host_link",
     "is_link",
+    "last_code",
     "last_error",
     "link",
     "list_directory",
@@ -73,6 +74,8 @@ __all__ = [
     "wide",
     "windows_error",
 ]
+
+_S = TypeVar("_S", bound=ctypes.Structure)
 
 # Access rights (winnt.h).
 _SYNCHRONIZE: Final = 0x0010_0000
@@ -154,11 +157,16 @@ def windows_error(code: int, path: str | None = None) -> OSError:
     return OSError(0, message_of(code), path, code)
 
 
+def last_code() -> int:
+    """The thread's last error, a number."""
+    if sys.platform == "win32":
+        return ctypes.get_last_error()
+    raise AssertionError("of Windows alone")
+
+
 def last_error(path: str | None = None) -> OSError:
     """The OSError for the thread's last error."""
-    if sys.platform == "win32":
-        return windows_error(ctypes.get_last_error(), path)
-    raise AssertionError("of Windows alone")
+    return windows_error(last_code(), path)
 
 
 def _check_status(status: int) -> None:
@@ -302,10 +310,7 @@ def information(handle: int) -> Information:
         raise last_error()
     attributes, tag = basic.FileAttributes, 0
     if attributes & FILE_ATTRIBUTE_REPARSE_POINT:
-        tags = FILE_ATTRIBUTE_TAG_INFO()
-        if not NATIVES.GetFileInformationByHandleEx(handle, _FILE_ATTRIBUTE_TAG_INFO, byref(tags), sizeof(tags)):
-            raise last_error()
-        tag = tags.ReparseTag
+        tag = _asked(handle, _FILE_ATTRIBUTE_TAG_INFO, FILE_ATTRIBUTE_TAG_INFO()).ReparseTag
     size = 0 if attributes & FILE_ATTRIBUTE_DIRECTORY else found.nFileSizeHigh << 32 | found.nFileSizeLow
     return Information(
         attributes,
@@ -318,11 +323,15 @@ def information(handle: int) -> Information:
     )
 
 
-def _basic(handle: int) -> FILE_BASIC_INFO:
-    basic = FILE_BASIC_INFO()
-    if not NATIVES.GetFileInformationByHandleEx(handle, _FILE_BASIC_INFO, byref(basic), sizeof(basic)):
+def _asked(handle: int, kind: int, answer: _S) -> _S:
+    """What GetFileInformationByHandleEx says, in the structure of that kind."""
+    if not NATIVES.GetFileInformationByHandleEx(handle, kind, byref(answer), sizeof(answer)):
         raise last_error()
-    return basic
+    return answer
+
+
+def _basic(handle: int) -> FILE_BASIC_INFO:
+    return _asked(handle, _FILE_BASIC_INFO, FILE_BASIC_INFO())
 
 
 def _times(basic: FILE_BASIC_INFO) -> tuple[int, int, int, int]:

@@ -7,8 +7,6 @@ hcsshim's wclayer.exe, the process has them too.
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +16,7 @@ from typing import Final
 from ..errors import AccessError
 from ..win32.security import Sid
 from .declarations import LUID, NATIVES, TOKEN_PRIVILEGE
-from .files import close, last_error, wide
+from .files import close, last_code, last_error, wide
 
 __all__ = ["ADMINISTRATORS", "EXPORT", "IMPORT", "check_member", "privileges", "process_privileges"]
 
@@ -42,12 +40,6 @@ class _Held(threading.local):
 
 
 _HELD: Final = _Held()
-
-
-def _last() -> int:
-    if sys.platform == "win32":
-        return ctypes.get_last_error()
-    raise AssertionError("of Windows alone")
 
 
 @contextmanager
@@ -108,7 +100,7 @@ def _enable(token: c_void_p, name: str) -> TOKEN_PRIVILEGE:
     before, size = TOKEN_PRIVILEGE(), c_uint32()
     if not NATIVES.AdjustTokenPrivileges(token, False, byref(wanted), sizeof(before), byref(before), byref(size)):
         raise last_error(name)
-    if _last() == _ERROR_NOT_ALL_ASSIGNED:
+    if last_code() == _ERROR_NOT_ALL_ASSIGNED:
         raise AccessError(f"the process does not hold {name}", expected=name, hint=_HINT)
     return before
 

@@ -278,7 +278,7 @@ class LayerFolder(FolderTree):
         entry, body = self._entry(node, links)
         expected: Entry
         if row.kind == Kind.LINK:
-            target = self._path(record, self._root_row(row))
+            target = record.path_of(self._root_row(row))
             expected = hard_link(path, target, row.attributes, row.times)
         elif row.kind == Kind.PARENT_LINK and isinstance(row.target, str):
             expected = record.link(row, path, row.target)
@@ -286,16 +286,6 @@ class LayerFolder(FolderTree):
             expected = record.entry(row, path)
         untouched = not node.changed and entry == expected
         return _Recorded(row, path, host, entry, body, untouched, node.changed), node
-
-    def _path(self, record: RecordReader, row: Row) -> str:
-        """The path that a row had in the tar."""
-        names = [row.name]
-        while row.parent:
-            if row.parent >= row.id:
-                raise RecordError("layer.db: an entry before its directory", path=self.path, got=row.id)
-            row = record.get(row.parent)
-            names.append(row.name)
-        return "/".join(reversed(names))
 
     def _recorded_stream_of(self, row: Row, owner: _Recorded | None) -> _Recorded:
         if owner is None or owner.row is None or owner.row.id != row.parent:

@@ -56,6 +56,7 @@ class ExportedLayer(TransportLayer, WindowsLayer):
         self._below: dict[_Identity, str] | None = None  # the parents' files that have several names
         self._names: dict[_Identity, str] = {}
         self._changed: set[bytes] | None = None
+        self._own: WindowsRoot | None = None
         super().__init__(path, non_base=True, verify_content=verify_content)
         try:
             for parent in parents:
@@ -90,7 +91,7 @@ class ExportedLayer(TransportLayer, WindowsLayer):
         below = (
             self._record is not None
             and number > 0
-            and in_utility_vm(encode_wtf8(self._path(self._record, self._record.get(number))))
+            and in_utility_vm(encode_wtf8(self._record.path_of(self._record.get(number))))
         )
         return rows if below else TransportLayer._rows(self, number)
 
@@ -183,7 +184,7 @@ class ExportedLayer(TransportLayer, WindowsLayer):
             target = encode_wtf8(str(row.target))
             return any(self._identity(parent, target) == mine for parent in self._parents)
         return self._record is not None and mine == self._identity(
-            self._main, encode_wtf8(self._path(self._record, self._root_row(row)))
+            self._main, encode_wtf8(self._record.path_of(self._root_row(row)))
         )
 
     def _identity(self, root: WindowsRoot, host: bytes) -> _Identity | None:
@@ -215,8 +216,6 @@ class ExportedLayer(TransportLayer, WindowsLayer):
         if self._own is None:
             self._own = self._places.enter_context(closing(WindowsRoot(self._root.path)))
         return self._own
-
-    _own: WindowsRoot | None = None
 
     def _index(self) -> dict[_Identity, str]:
         """The first name, in byte order, of each file of the parents' that has several; the nearest's counts."""

@@ -122,6 +122,16 @@ class RecordReader:
             return row_of(found)
         raise RecordError("layer.db: a link to an entry that is not there", path=self._path, got=number)
 
+    def path_of(self, row: Row) -> str:
+        """The path that a row had in the tar."""
+        names = [row.name]
+        while row.parent:
+            if row.parent >= row.id:
+                raise RecordError("layer.db: an entry before its directory", path=self._path, got=row.id)
+            row = self.get(row.parent)
+            names.append(row.name)
+        return "/".join(reversed(names))
+
     def more(self, row: Row) -> dict[str, bytes]:
         if not row.flags & Flag.EXTRA:
             return {}

@@ -163,7 +163,7 @@ class TransportLayer(StoredStreams):
         if row.kind == Kind.PARENT_LINK:
             return Node(path, host, _NO_FILE, row)
         first = self._root_row(row)
-        place = encode_wtf8(self._path(self._record, first)) if self._record else b""
+        place = encode_wtf8(self._record.path_of(first)) if self._record else b""
         node = super()._known(first, path, place)
         return None if node is None else Node(path, node.host, node.found, row)
 
@@ -180,7 +180,7 @@ class TransportLayer(StoredStreams):
                     raise InexpressibleError(
                         "a hard link to a file of a parent, in whose place this layer has one of its own: only in the"
                         " order of the tar that it came from can it be told apart",
-                        path=self._path(self._record, row),
+                        path=self._record.path_of(row),
                         got=row.target,
                         hint="export with --framing original",
                     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from ..body import CHUNK
 from ..errors import NotFoundError
 from ..native import files
 from ..native.backup import BackupReader, BackupWriter
@@ -38,10 +39,10 @@ def clone_utility_vm(parent: str | os.PathLike[str], root: WindowsRoot) -> None:
                 hint="are these its parents, nearest first?",
             )
         root.mkdir(_TOP)
-        directories: list[tuple[bytes, int, tuple[int, ...]]] = []
-        stack = [UTILITY_VM_FILES.encode()]
-        _copy(source, root, stack[0], source.information(stack[0]))
-        directories.append((stack[0], *_basics(source, stack[0])))
+        top = UTILITY_VM_FILES.encode()
+        stack = [top]
+        directories = [(top, source.information(top))]
+        _copy(source, root, *directories[0])
         while stack:
             directory = stack.pop()
             for name, found in source.entries(directory):
@@ -51,15 +52,15 @@ def clone_utility_vm(parent: str | os.PathLike[str], root: WindowsRoot) -> None:
                 if is_directory or is_reparse or upcase(decode_wtf8(path)) in _BOOT_KEYS:
                     _copy(source, root, path, found)
                     if is_directory:
-                        directories.append((path, found.attributes, found.times))
+                        directories.append((path, found))
                     if is_directory and not is_reparse:
                         stack.append(path)
                 else:
                     with source.handle(path, files.WRITE_ATTRIBUTES) as handle:
                         link_to(handle, root, path)
-        for path, attributes, times in reversed(directories):
+        for path, found in reversed(directories):
             with root.handle(path, files.WRITE_ATTRIBUTES) as handle:
-                files.set_basic_info(handle, attributes, times)
+                files.set_basic_info(handle, found.attributes, found.times)
     finally:
         source.close()
 
@@ -70,11 +71,6 @@ def link_to(handle: int, root: WindowsRoot, path: bytes) -> None:
     parent, name = root.parent_of(path)
     files.link(handle, parent, name)
     files.set_basic_info(handle, attributes, times)
-
-
-def _basics(root: WindowsRoot, path: bytes) -> tuple[int, tuple[int, ...]]:
-    found = root.information(path)
-    return found.attributes, found.times
 
 
 def _copy(source: WindowsRoot, root: WindowsRoot, path: bytes, found: files.Information) -> None:
@@ -95,7 +91,7 @@ def _copy(source: WindowsRoot, root: WindowsRoot, path: bytes, found: files.Info
         ):
             for header in reader.streams():
                 writer.write(pack_header(header))
-                while data := reader.read(1 << 18):
+                while data := reader.read(CHUNK):
                     writer.write(data)
         files.set_basic_info(target, found.attributes, found.times)
     finally:
@@ -104,7 +100,8 @@ def _copy(source: WindowsRoot, root: WindowsRoot, path: bytes, found: files.Info
 
 def remove_tree_of(root: WindowsRoot, path: bytes) -> None:
     """Remove what is at `path`, with all below, links not followed; FileNotFoundError if nothing is."""
-    if not root.information(path).attributes & FILE_ATTRIBUTE_DIRECTORY or root.information(path).is_link:
+    top = root.information(path)
+    if not top.attributes & FILE_ATTRIBUTE_DIRECTORY or top.is_link:
         root.unlink(path)
         return
     below: list[tuple[bytes, bool]] = [(path, False)]

@@ -45,10 +45,6 @@ class WindowsRoot(Root):
     def _leave(self, fd: int) -> None:
         files.close(fd)
 
-    def _named(self, path: bytes) -> tuple[str, int]:
-        name, parent = self._at(path)
-        return decode_wtf8(name), parent
-
     def open_handle(
         self,
         path: bytes,
@@ -59,7 +55,7 @@ class WindowsRoot(Root):
         attributes: int = 0,
     ) -> int:
         """A handle of `path` itself, the caller's to close; see files.open_relative."""
-        name, parent = self._named(path)
+        parent, name = self.parent_of(path)
         return files.open_relative(
             parent, name, access, disposition=disposition, directory=directory, attributes=attributes
         )
@@ -75,8 +71,8 @@ class WindowsRoot(Root):
 
     def parent_of(self, path: bytes) -> tuple[int, str]:
         """The handle of the directory that `path` lies in, good until the next call, and its name there."""
-        name, parent = self._named(path)
-        return parent, name
+        name, parent = self._at(path)
+        return parent, decode_wtf8(name)
 
     def sync(self) -> None:
         """Nothing: what lies on NTFS, its journal keeps whole."""

@@ -9,10 +9,11 @@ Short names are those of the record: Windows makes them up for every long name.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from ..body import CHUNK
 from ..entry import AlternateStream, Body, Directory, Entry, ExtendedAttribute, File, HardLink
 from ..errors import BackupStreamError, FormatError
 from ..native import files
@@ -202,21 +203,25 @@ class WindowsLayer(LayerFolder):
         ):
             changes["last_write_time"] = live.times[2]
         default = FILE_DESCRIPTOR if isinstance(recorded, File) else DIRECTORY_DESCRIPTOR
-        same = {
-            "descriptor": _same_descriptor(live.descriptor, recorded.security_descriptor or default),
-            "extended attributes": _sorted(live.extended_attributes) == _sorted(recorded.extended_attributes),
-            "reparse data": live.reparse_data == recorded.reparse_data,
-            "object ID": _padded(live.object_id) == _padded(recorded.object_id),
-            "backup streams": dict(_other(streams)) == dict(recorded.backup_streams),
-        }
-        now: dict[str, Any] = {
-            "descriptor": ("security_descriptor", live.descriptor),
-            "extended attributes": ("extended_attributes", live.extended_attributes),
-            "reparse data": ("reparse_data", live.reparse_data),
-            "object ID": ("object_id", live.object_id),
-            "backup streams": ("backup_streams", _other(streams)),
-        }
-        changes |= dict(now[name] for name, unchanged in same.items() if not unchanged and name not in unheld)
+        other = _other(streams)
+        looked_at: tuple[tuple[str, str, Any, bool], ...] = (
+            (
+                "descriptor",
+                "security_descriptor",
+                live.descriptor,
+                _same_descriptor(live.descriptor, recorded.security_descriptor or default),
+            ),
+            (
+                "extended attributes",
+                "extended_attributes",
+                live.extended_attributes,
+                _sorted(live.extended_attributes) == _sorted(recorded.extended_attributes),
+            ),
+            ("reparse data", "reparse_data", live.reparse_data, live.reparse_data == recorded.reparse_data),
+            ("object ID", "object_id", live.object_id, _padded(live.object_id) == _padded(recorded.object_id)),
+            ("backup streams", "backup_streams", other, dict(other) == dict(recorded.backup_streams)),
+        )
+        changes |= {key: now for name, key, now, same in looked_at if not same and name not in unheld}
         if not changes:
             return recorded
         return replace(recorded, last_access_time=live.times[1], change_time=live.times[3], **changes)
@@ -247,11 +252,8 @@ class WindowsLayer(LayerFolder):
             known = [row.name[1:] for row in self._record.streams(self._root_row(node.row))]
         found = self._streams_of(node.host).named
         for name in (*(name for name in known if name in found), *(name for name in found if name not in known)):
-            body = self._body(node.path, node.host, name)
-            try:
+            with closing(self._body(node.path, node.host, name)) as body:
                 yield AlternateStream(node.path, name, body.size), body
-            finally:
-                body.close()
 
     def _open_stream(self, node: Node, name: str) -> FolderBody | None:
         for found in self._streams_of(node.host).named:
@@ -273,11 +275,8 @@ class WindowsLayer(LayerFolder):
     def _further_streams(self, path: str, host: bytes, known: set[str]) -> Iterator[tuple[AlternateStream, FolderBody]]:
         for name in self._streams_of(host).named:
             if name not in known:
-                body = self._body(path, host, name)
-                try:
+                with closing(self._body(path, host, name)) as body:
                     yield AlternateStream(path, name, body.size), body
-                finally:
-                    body.close()
 
 
 def _scan(handle: int, host: bytes) -> _Streams:
@@ -339,7 +338,7 @@ def _pieces(root: WindowsRoot, host: bytes, name: str) -> Generator[bytes, None,
                 inside = header.name.removeprefix(":").removesuffix(_TYPE) == name
             elif inside and header.id != StreamId.SPARSE_BLOCK:
                 return
-            while inside and (data := reader.read(1 << 18)):
+            while inside and (data := reader.read(CHUNK)):
                 yield data
 
 
