@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from ..disks.mounting import inside, mounted_volume
 from ..errors import UsageError, WclayerError
 from ..images.places import Place, parse_place
 from ..stores.transport import TransportFolder
 
-__all__ = ["folder_of", "layer_folders", "named"]
+__all__ = ["folder_of", "layer_folders", "named", "on_disks"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 # Where disks are mounted now, and their names.
@@ -60,6 +64,25 @@ def layer_folders(
             raise
         finally:
             _MOUNTED.reset(token)
+
+
+def on_disks(parameters: Sequence[str], command: Callable[P, R]) -> Callable[P, R]:
+    """Let `command` have the host paths of what it is to find on disk images; `parameters` are those that name layers.
+
+    They are changed where the command has --in-place and was given it.
+    """
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = {name: kwargs[name] for name in parameters if name in kwargs}
+        texts = [text for value in given.values() for text in ((value,) if isinstance(value, str) else value)]  # type: ignore[attr-defined]
+        changing = texts if kwargs.get("in_place") else ()
+        with layer_folders(reading=texts, changing=changing) as at:
+            for name, value in given.items():
+                kwargs[name] = at(value) if isinstance(value, str) else tuple(map(at, value))  # type: ignore[call-overload]
+            return command(*args, **kwargs)
+
+    return run
 
 
 def folder_of(text: str) -> str | TransportFolder:

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ..body import read_up_to
-from ..entry import Source
 from ..errors import HiveError, LayerError, NotFoundError, UsageError, printable
 from ..layers.hives import CONFIG_HIVES, MAX_HIVE, ConfigHive, check_size, control_set, locate, root_path
-from ..layers.opening import open_layer
 from ..layers.registry_files import RegistryFiles, gather
 from ..regf.model import Hive, Key
 from ..regf.reader import read_hive
@@ -31,18 +29,13 @@ from ..stores.host import host_errors
 from ..stores.rules import FILES, HIVES, UTILITY_VM
 from ..win32.names import encode_wtf8, upcase
 from .choosing import Choice
-from .one_layer import layer_of
-from .places import Place, parse_place
-from .reading import open_image
+from .layer_places import STDIN, LayerPlace, LayerPlaces, is_layer, parse_layer_place
+from .places import Place
 from .taking import take
 
 __all__ = ["HivePlace", "HivePlaces", "Seen", "config_hive", "key_at", "parse_hive_place", "registry_path"]
 
 _ROOT_NAMES: Final = frozenset((*ROOTS, *ROOTS.values()))
-_TARS: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
-_TAR_MAGIC: Final = b"ustar"
-_TAR_MAGIC_AT: Final = 257
-_LAYER_NAMES: Final = (FILES, "layer.db")
 _PARENTS: Final = "give its parents with -l, nearest first, base last"
 # Where Windows loads other hives, by their file names.
 _OTHERS: Final = {
@@ -79,42 +72,16 @@ class HivePlace:
 
 def parse_hive_place(text: str) -> HivePlace:
     """Take the place of a hive apart; a plain path is looked at, as two slashes may stand in any. Raises UsageError."""
-    place = parse_place(text)
-    inside = place.inside
-    if place.is_image:
-        if inside is not None:
-            place = replace(place, text=text[: len(text) - len(inside) - 2], inside=None)
-    elif (at := _end_of_layer(text)) is not None:
-        place, inside = parse_place(text[:at]), text[at + 2 :]
-    elif text == "-" or not _is_layer(text):
+    found = parse_layer_place(text)
+    if found.place.transport == "path" and found.inside is None and (text == STDIN or not is_layer(text)):
         return HivePlace(text)
-    if inside is None:
-        return HivePlace(text, place)
-    parts = [part for part in inside.split("/") if part not in ("", ".")]
+    if found.inside is None:
+        return HivePlace(text, found.place)
+    parts = found.inside.split("/")
     if len(parts) < 2 or upcase(parts[0]) not in map(upcase, (FILES, HIVES, UTILITY_VM)):
         expected = f"{FILES}/..., {HIVES}/... or {UTILITY_VM}/..."
         raise UsageError("no path of a hive in a layer", path=text, expected=expected)
-    return HivePlace(text, place, "/".join(parts))
-
-
-def _end_of_layer(path: str) -> int | None:
-    """Where the two slashes are before which there is a layer, if any are."""
-    at = path.find("//", 1)
-    while at > 0 and not _is_layer(path[:at]):
-        at = path.find("//", at + 1)
-    return at if at > 0 else None
-
-
-def _is_layer(path: str) -> bool:
-    """Is there a layer folder or tar?"""
-    if os.path.isdir(path):
-        return any(os.path.lexists(os.path.join(path, name)) for name in _LAYER_NAMES)
-    try:
-        with open(path, "rb") as file:
-            front = file.read(_TAR_MAGIC_AT + len(_TAR_MAGIC))
-    except OSError:
-        return False
-    return front.startswith(_TARS) or front[_TAR_MAGIC_AT:] == _TAR_MAGIC
+    return HivePlace(text, found.place, found.inside)
 
 
 def config_hive(place: HivePlace) -> ConfigHive | None:
@@ -179,10 +146,9 @@ class HivePlaces:
         stdin: Readable | None = None,
     ) -> None:
         self._parents = parents
-        self._choice = choice
+        self._layers = LayerPlaces(parents=parents, choice=choice, temporary=temporary, registries=registries)
         self._accept_dirty = accept_dirty
         self._temporary = temporary
-        self._registries = registries
         self._stdin = stdin
         self._stdin_read = False
         self.warnings: list[str] = []
@@ -205,9 +171,9 @@ class HivePlaces:
             )
         root, _, path = place.inside.partition("/")
         with (
-            self._layers(place.place, alone=True) as layers,
+            self._layers.open(LayerPlace(place.text, place.place), alone=True) as found,
             closing(
-                take(layers, [path], name=place.place.text, literal=True, root=root, temporary=self._temporary)
+                take(found.sources, [path], name=place.place.text, literal=True, root=root, temporary=self._temporary)
             ) as taken,
         ):
             host = encode_wtf8(taken.spelled(path))
@@ -215,9 +181,9 @@ class HivePlaces:
                 raise UsageError("a folder, where a hive must be", path=place.text)
             if (target := taken.link(path)) is not None:
                 raise UsageError("a link, where a hive must be", path=place.text, got=f"a link to {target}")
-            found = taken.look(host)
-            check_size(found.st_size, place.text)
-            return taken.read(host, found)
+            status = taken.look(host)
+            check_size(status.st_size, place.text)
+            return taken.read(host, status)
 
     def hive(self, place: HivePlace) -> Hive:
         """The hive at a place. Raises HiveError, and as data()."""
@@ -287,7 +253,8 @@ class HivePlaces:
         HiveError, and what reading images and layers raises."""
         if place.place is None or place.inside is not None:
             raise UsageError("one hive, where an image or layer must be", path=place.text)
-        with self._layers(place.place, alone=False) as layers:
+        with self._layers.open(LayerPlace(place.text, place.place), alone=False) as found:
+            layers = found.sources
             if any(isinstance(lowest, LayerFolder) and not lowest.base for lowest in layers[:1]):
                 raise UsageError("a non-base layer without those below it", path=place.text, hint=_PARENTS)
             try:
@@ -299,32 +266,6 @@ class HivePlaces:
         with files:
             yield files
             self.warnings += files.warnings
-
-    # --- layers -------------------------------------------------------------------
-
-    @contextmanager
-    def _layers(self, place: Place, *, alone: bool) -> Iterator[list[Source]]:
-        """The layers at a place, base first. alone: of an image's layer number N, that one; else those up to it."""
-        with ExitStack() as stack:
-            if place.is_image:
-                if self._parents:
-                    raise UsageError("-l is for a layer folder or tar", got=place.text)
-                image = stack.enter_context(
-                    open_image(place, choice=self._choice, temporary=self._temporary, registries=self._registries)
-                )
-                layers = image.layers
-                if place.layer is not None:
-                    last = layer_of(image, place.layer)
-                    layers = (last,) if alone else layers[: last.number + 1]
-                yield [layer.source() for layer in layers]
-                return
-            sources: list[Source] = []
-            for path in (*reversed(self._parents), place.path):
-                layer = open_layer(path)
-                if isinstance(layer, LayerFolder):
-                    stack.enter_context(layer)
-                sources.append(layer)
-            yield sources
 
 
 def key_at(root: Key, path: str, name: str) -> tuple[Key, str]:

@@ -22,21 +22,9 @@ from .stream import Input, truncated
 __all__ = ["Member", "MemberReader"]
 
 _MAX_AFTER_END: Final = 1 << 20
-_FILE_TYPES = frozenset((b"0", b"\0"))
-# Type -> what it is, for those that carry nothing that a Windows layer can hold. hcsshim reads them as empty files.
-_REFUSED: Final = {
-    b"3": "a character device",
-    b"4": "a block device",
-    b"6": "a FIFO",
-    b"7": "a contiguous file",
-    b"S": "an old GNU sparse file",
-    b"D": "a GNU directory dump",
-    b"M": "a GNU multi-volume part",
-    b"N": "a GNU long-name list",
-    b"V": "a GNU volume label",
-    b"A": "a Solaris ACL",
-    b"X": "a Solaris extended header",
-}
+_HEADERS_ALONE = frozenset(
+    (b"1", b"2", b"3", b"4", b"5", b"6")
+)  # whatever their size field says; as Go and Python read them
 
 
 @dataclass(slots=True)
@@ -45,7 +33,7 @@ class Member:
 
     name: bytes
     linkname: bytes
-    typeflag: bytes  # b"0" file, b"1" hard link, b"2" symlink, b"5" directory
+    typeflag: bytes  # b"0" file, b"1" hard link, b"2" symlink, b"5" directory; others may be nothing for a layer
     size: int
     mode: int
     mtime: int
@@ -160,19 +148,10 @@ class MemberReader:
         typeflag = block.typeflag
         if typeflag == b"\0":  # V7: a trailing slash is all that makes a directory
             typeflag = b"5" if name.endswith(b"/") else b"0"
-        if typeflag not in (b"0", b"1", b"2", b"5"):
-            what = _REFUSED.get(typeflag, "an entry of an unknown type")
-            raise TarError(
-                f"{what} (type {typeflag.decode('latin-1')}) has no place in a Windows layer",
-                path=name.decode("utf-8", "backslashreplace"),
-                offset=start,
-                expected="a file, directory, hard link or symlink",
-                hint="leave it out of the tar",
-            )
         size = block.size
         if text := records.get(b"size"):
             size = _size(text, start)
-        if typeflag != b"0":  # headers alone, whatever their size field says; as Go and Python read them
+        if typeflag in _HEADERS_ALONE:
             size = 0
         self._left, self._pad = size, padding(size)
         self.extents = None

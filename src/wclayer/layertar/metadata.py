@@ -64,6 +64,20 @@ _XATTR = b"MSWINDOWS.xattr."
 _EA_FLAGS = b"WCLAYER.eaflags."
 _STREAM = b"WCLAYER.stream."
 _STREAM_IDS = (6, 10)
+# Type -> what it is, for those that carry nothing that a Windows layer can hold. hcsshim reads them as empty files.
+_REFUSED: Final = {
+    b"3": "a character device",
+    b"4": "a block device",
+    b"6": "a FIFO",
+    b"7": "a contiguous file",
+    b"S": "an old GNU sparse file",
+    b"D": "a GNU directory dump",
+    b"M": "a GNU multi-volume part",
+    b"N": "a GNU long-name list",
+    b"V": "a GNU volume label",
+    b"A": "a Solaris ACL",
+    b"X": "a Solaris extended header",
+}
 _NO_TIME_TEXT = format_pax_time(NO_TIME)
 _DATA = ":$DATA"
 
@@ -243,6 +257,13 @@ def entry_of(member: Member, owner: str | None) -> Entry | None:
 
 def _entry(member: Member, path: str, owner: str | None) -> Entry:
     typeflag = member.typeflag
+    if typeflag not in (b"0", b"1", b"2", b"5"):
+        what = _REFUSED.get(typeflag, "an entry of an unknown type")
+        raise TarError(
+            f"{what} (type {typeflag.decode('latin-1')}) has no place in a Windows layer",
+            expected="a file, directory, hard link or symlink",
+            hint="leave it out of the tar",
+        )
     directory, _, last = path.rpartition("/")
     if last.startswith(WHITEOUT):
         return _whiteout(member, directory, last)

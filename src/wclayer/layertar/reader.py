@@ -12,12 +12,12 @@ from collections.abc import Callable, Generator, Iterator
 from typing import BinaryIO
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, Summary, Whiteout
-from ..errors import FormatError, UsageError
+from ..errors import FormatError, UsageError, WclayerError
 from .ahead import Ahead
 from .compression import Decompressed
 from .framing import FramingWriter, PieceKind
-from .members import MemberReader
-from .metadata import entry_of, extents_of
+from .members import Member, MemberReader
+from .metadata import entry_of, extents_of, layer_path
 from .stream import Input
 
 __all__ = ["TarSource"]
@@ -28,6 +28,8 @@ class TarSource:
 
     After exhaustion `summary()` has the digests. The stream is read to its end, and not closed. With `reopen`, which
     gives the same bytes anew, the source is restartable. `framing` gets the chunks of the tar's framing as it is read.
+    `refused` is told of members that are no entries, with the reason, and they are passed over; without it, the first
+    one is the end.
     """
 
     def __init__(
@@ -36,13 +38,16 @@ class TarSource:
         *,
         reopen: Callable[[], BinaryIO] | None = None,
         framing: Callable[[bytes], None] | None = None,
+        refused: Callable[[Member, WclayerError], None] | None = None,
     ) -> None:
         self._stream = stream
+        self._refused = refused
         self._framing = framing
         self._reopen = reopen
         self._summary: Summary | None = None
         self.so_far = Summary()  # counts of what has been given
         self.offset = 0  # in the tar, of the entry given last
+        self.member: Member | None = None  # what that is in the tar
 
     @property
     def restartable(self) -> bool:
@@ -84,26 +89,32 @@ class TarSource:
         summary = self.so_far = Summary()
         owner: str | None = None
         for member in reader:
-            entry = entry_of(member, owner)
-            if framing is not None:
-                framing.begin(_piece_kind(entry))
+            body: Body | None = None
+            try:
+                entry = entry_of(member, owner)
+                if framing is not None:
+                    framing.begin(_piece_kind(entry))
+                if isinstance(entry, File | AlternateStream):
+                    try:
+                        body = reader.body(member, extents_of(member), entry.path)
+                    except FormatError as error:
+                        error.at(entry.path, member.offset)
+                        raise
+            except WclayerError as error:
+                if self._refused is None:
+                    raise
+                self._refused(member, error)
+                owner = _name(member)
+                continue
             if entry is None:
                 continue
-            self.offset = member.offset
+            self.offset, self.member = member.offset, member
             summary.count(entry)
             if isinstance(entry, File | AlternateStream):
-                try:
-                    body = reader.body(member, extents_of(member), entry.path)
-                except FormatError as error:
-                    error.at(entry.path, member.offset)
-                    raise
                 summary.bytes += entry.size
-                if isinstance(entry, File):
-                    owner = entry.path
-                yield entry, body
-            else:
-                owner = entry.path if isinstance(entry, Directory) else None
-                yield entry, None
+            if not isinstance(entry, AlternateStream):
+                owner = entry.path if isinstance(entry, File | Directory) else None
+            yield entry, body
         if framing is not None:
             framing.finish()
         plain.finish()
@@ -111,6 +122,14 @@ class TarSource:
         summary.compression = plain.compression
         summary.blob_size, summary.digest = plain.size, plain.digest() or summary.diff_id
         self._summary = summary
+
+
+def _name(member: Member) -> str | None:
+    """The path of a member, whose streams may follow; None for what is no path."""
+    try:
+        return layer_path(member.name, "an entry", member.offset)
+    except FormatError:
+        return None
 
 
 def _piece_kind(entry: Entry | None) -> PieceKind:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from ...images.hive_places import HivePlaces
 from ...regf.model import Noted
 from ...win32.filetime import from_unix_ns
 from ..common import choice_of, choice_options, common_options, parents_option, temporary_folder
-from ..folders import layer_folders
+from ..folders import on_disks
 from ..network import network_options, registries_of
 
 __all__ = [
@@ -39,26 +38,10 @@ R = TypeVar("R")
 
 def hive_options(command: Callable[P, R]) -> Callable[P, R]:
     """The options with which `hive_places` finds hives, and those of every command; disk images are mounted for it."""
-    command = common_options(_on_disks(command))
+    command = common_options(on_disks(_PLACES, command))
     command = network_options(command)
     command = choice_options(command)
     return parents_option("For a layer folder or tar.")(command)
-
-
-def _on_disks(command: Callable[P, R]) -> Callable[P, R]:
-    """Let `command` have the host paths of what it is to find on disk images."""
-
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = {name: kwargs[name] for name in _PLACES if name in kwargs}
-        texts = [text for value in given.values() for text in ((value,) if isinstance(value, str) else value)]  # type: ignore[attr-defined]
-        changing = texts if kwargs.get("in_place") else ()
-        with layer_folders(reading=texts, changing=changing) as at:
-            for name, value in given.items():
-                kwargs[name] = at(value) if isinstance(value, str) else tuple(map(at, value))  # type: ignore[call-overload]
-            return command(*args, **kwargs)
-
-    return run
 
 
 accept_dirty_option = click.option(
