@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from .codes import Code
 from .entry import Body
 from .errors import FormatError, StorageError
 
@@ -34,6 +35,7 @@ def check_extents(
                 path=path,
                 expected=f"ranges in {end:,} to {size:,}",
                 got=f"{offset:,} + {length:,}",
+                rule=Code.SPARSE_MAP_MALFORMED,
             )
         if length == 0:
             continue
@@ -111,7 +113,12 @@ class StreamBody:
                 if not gap:
                     return
                 if gap.count(0) != len(gap):
-                    raise FormatError("data inside a hole of a sparse file", path=self._path, expected="zeros")
+                    raise FormatError(
+                        "data inside a hole of a sparse file",
+                        path=self._path,
+                        expected="zeros",
+                        rule=Code.SPARSE_MAP_MALFORMED,
+                    )
                 position += len(gap)
             end = offset + length
             while position < end:

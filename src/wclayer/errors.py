@@ -36,8 +36,9 @@
 What is not in this tree is a bug of wclayer, and exits with 70.
 
 Each error knows the entry it is about (`path`), the byte offset in the input
-(`offset`), what was `expected`, what was found (`got`) and what to do (`hint`);
-each is None where it makes no sense. `str(error)` is one line with all of them.
+(`offset`), what was `expected`, what was found (`got`), what to do (`hint`), and which
+rule of a layer is broken (`rule`, docs/rules.md); each is None where it makes no sense.
+`str(error)` is one line with all of them.
 Control characters and unpaired surrogates in names are shown escaped, so a
 hostile name cannot write to a terminal.
 """
@@ -45,6 +46,8 @@ hostile name cannot write to a terminal.
 from __future__ import annotations
 
 from typing import Any, ClassVar
+
+from .codes import Code
 
 __all__ = [
     "AccessError",
@@ -112,6 +115,7 @@ class WclayerError(Exception):
     """The root of the tree; never raised itself."""
 
     exit_code: ClassVar[int] = 70
+    default_rule: ClassVar[Code | None] = None
 
     def __init__(
         self,
@@ -122,6 +126,7 @@ class WclayerError(Exception):
         expected: object = None,
         got: object = None,
         hint: str | None = None,
+        rule: Code | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -130,6 +135,12 @@ class WclayerError(Exception):
         self.expected = None if expected is None else str(expected)
         self.got = None if got is None else str(got)
         self.hint = hint
+        self.rule = rule
+
+    @property
+    def broken_rule(self) -> Code | None:
+        """The rule of a layer that is broken where this is said of one; None where no rule says more."""
+        return self.rule or self.default_rule
 
     def at(self, path: str | None = None, offset: int | None = None) -> None:
         """Fill in the place where it was not known below."""
@@ -156,10 +167,10 @@ class WclayerError(Exception):
             text += f" (at byte {self.offset:,} of the input)"
         if self.hint is not None:
             text += f" -- {escaped(self.hint)}"
-        return text
+        return text if self.rule is None else f"{text} [{self.rule}]"
 
     def as_dict(self) -> dict[str, Any]:
-        """The error as `--json` shows it: code, class, message, path, offset, expected, got, hint."""
+        """The error as `--json` shows it: code, class, message, path, offset, expected, got, hint, rule."""
         return {
             "code": self.exit_code,
             "class": type(self).__name__,
@@ -169,6 +180,7 @@ class WclayerError(Exception):
             "expected": self.expected,
             "got": self.got,
             "hint": None if self.hint is None else escaped(self.hint),
+            "rule": self.rule,
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -196,9 +208,13 @@ class FormatError(WclayerError, ValueError):
 class CompressionError(FormatError):
     """A gzip or zstd stream that is truncated or corrupt."""
 
+    default_rule = Code.COMPRESSION_BROKEN
+
 
 class TarError(FormatError):
     """A tar header, PAX record or archive end that cannot be right."""
+
+    default_rule = Code.TAR_MALFORMED
 
 
 class MetadataError(FormatError):
@@ -208,45 +224,67 @@ class MetadataError(FormatError):
 class FileTimeError(MetadataError):
     """A time that is no decimal number, or that no FILETIME can hold."""
 
+    default_rule = Code.TIME_MALFORMED
+
 
 class AttributesError(MetadataError):
     """File attributes that are no strict decimal uint32."""
+
+    default_rule = Code.ATTRIBUTES_MALFORMED
 
 
 class SecurityDescriptorError(MetadataError):
     """A SID, ACE, ACL or self-relative security descriptor that is malformed."""
 
+    default_rule = Code.DESCRIPTOR_MALFORMED
+
 
 class SddlError(MetadataError):
     """Text that is not in the security descriptor definition language."""
+
+    default_rule = Code.SDDL_MALFORMED
 
 
 class ReparseError(MetadataError):
     """A REPARSE_DATA_BUFFER that is malformed."""
 
+    default_rule = Code.REPARSE_MALFORMED
+
 
 class ExtendedAttributeError(MetadataError):
     """A FILE_FULL_EA_INFORMATION list that is malformed."""
+
+    default_rule = Code.EA_MALFORMED
 
 
 class BackupStreamError(MetadataError):
     """A Win32 backup stream that is malformed."""
 
+    default_rule = Code.STREAM_MALFORMED
+
 
 class InvalidNameError(MetadataError):
     """A file or stream name that NTFS cannot hold."""
+
+    default_rule = Code.NAME_IMPOSSIBLE
 
 
 class LayerError(FormatError):
     """Entries, each well-formed, that together make no valid layer."""
 
+    default_rule = Code.LAYER_INVALID
+
 
 class ConfinementError(LayerError):
     """A path or link that would leave the layer."""
 
+    default_rule = Code.LEAVES_LAYER
+
 
 class RecordError(FormatError):
     """A layer.db that is broken, hostile, or of a later version."""
+
+    default_rule = Code.RECORD_BROKEN
 
 
 class HiveError(FormatError):
@@ -255,6 +293,8 @@ class HiveError(FormatError):
 
 class ImageError(FormatError):
     """An OCI image whose index, manifest, config or archive cannot be right."""
+
+    default_rule = Code.IMAGE_INVALID
 
 
 class DiskError(FormatError):

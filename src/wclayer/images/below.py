@@ -16,12 +16,12 @@ from functools import lru_cache
 from typing import Final, Self
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
-from ..errors import LayerError, NotFoundError, RecordError, WclayerError
+from ..errors import NotFoundError, RecordError, WclayerError
 from ..layers.merged import seen
 from ..stores.host import host_errors, shown
 from ..stores.record import Kind, RecordWriter
 from ..stores.record_reader import RecordReader
-from ..stores.rules import check_entry, name_taken, no_directory_yet
+from ..stores.rules import check_entry, name_taken, no_directory_yet, two_whiteouts
 from ..win32.names import upcase
 
 __all__ = ["Below", "Known", "know"]
@@ -177,7 +177,7 @@ class _Layer:
         check_entry(entry, base=False)
         if isinstance(entry, Whiteout):
             if not self._writer.add_whiteout(entry.path):
-                raise LayerError("two whiteouts of one name", path=entry.path)
+                raise two_whiteouts(entry.path)
             return
         above, _, name = entry.path.rpartition("/")
         parent = self._parent(upcase(above)) if above else 0

@@ -25,7 +25,6 @@ from dataclasses import replace
 from typing import Final
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
-from ..errors import LayerError
 from ..stores.rules import (
     UTILITY_VM_FILES,
     behind_link,
@@ -34,6 +33,11 @@ from ..stores.rules import (
     in_no_directory,
     name_taken,
     no_directory_yet,
+    no_link_target,
+    stream_astray,
+    stream_twice,
+    two_whiteouts,
+    whiteout_of_nothing,
 )
 from ..stores.spool import EMPTY, Spool, Spooled
 from ..win32.names import encode_wtf8, upcase
@@ -235,22 +239,17 @@ class LayerNames:
         if self.root.find(path) is not None:
             raise beside_whiteout(path)
         if path.startswith(UTILITY_VM_FILES + "/") and self._below.find(path) is None:
-            raise LayerError("a whiteout in the utility VM of a path that no layer below has", path=path)
+            raise whiteout_of_nothing(path)
         key = upcase(path)
         if key in self.whiteouts:
-            raise LayerError("two whiteouts of one name", path=path)
+            raise two_whiteouts(path)
         self.whiteouts[key] = path
 
     def _link(self, entry: HardLink, name: str, number: int) -> Name:
         own = self.root.find(entry.target)
         found = own or self._below.find(entry.target)
         if found is None or found.file is None:
-            raise LayerError(
-                "hard link to nothing" if found is None else "hard link to something that is no file",
-                path=entry.path,
-                expected=f"a file {entry.target!r} before it" + (", or in a layer below" if self._layer else ""),
-                hint="are these the layers that it was made on, base first?" if self._layer else None,
-            )
+            raise no_link_target(entry.path, entry.target, found=found is not None, base=self._layer == 0)
         # Of the files that the layer has itself, nobody asks for a target.
         new = Name(name, self._layer, number, replace(entry, path="", target=entry.target if own is None else ""))
         new.file = found.file
@@ -258,10 +257,10 @@ class LayerNames:
 
     def _stream(self, entry: AlternateStream, body: Body | None) -> None:
         if self._owner is None or self._owner[0] != entry.path:
-            raise LayerError("stream that does not follow its owner", path=f"{entry.path}:{entry.name}")
+            raise stream_astray(entry.path, entry.name)
         key = upcase(entry.name)
         if key in self._streams:
-            raise LayerError("two streams of one name", path=f"{entry.path}:{entry.name}")
+            raise stream_twice(entry.path, entry.name)
         self._streams.add(key)
         owner = self._owner[1]
         if owner.file is None:

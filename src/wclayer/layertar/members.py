@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..body import CHUNK, HoledBody, StreamBody
+from ..codes import Code
 from ..errors import TarError
 from .block import BLOCK, ZERO_BLOCK, Block, padding, parse_block
 from .framing import MAX_HEADERS, FramingWriter, PieceKind
@@ -96,7 +97,12 @@ class MemberReader:
                 if framing is not None:
                     framing.end()
             elif offset - start > MAX_HEADERS:
-                raise TarError("extended headers without end", offset=start, expected=f"at most {MAX_HEADERS:,} bytes")
+                raise TarError(
+                    "extended headers without end",
+                    offset=start,
+                    expected=f"at most {MAX_HEADERS:,} bytes",
+                    rule=Code.PAX_MALFORMED,
+                )
             data = stream.up_to(BLOCK)
             if not data or data == ZERO_BLOCK:
                 if pending:
@@ -130,6 +136,7 @@ class MemberReader:
                 offset=offset,
                 expected=f"at most {MAX_RECORDS:,} bytes",
                 got=f"{block.size:,}",
+                rule=Code.PAX_MALFORMED,
             )
         payload = self.stream.exactly(block.size, "an extended header")
         self.stream.skip(padding(block.size), "an extended header")
@@ -175,6 +182,7 @@ class MemberReader:
                 "data after a single zero block",
                 offset=stream.offset - len(second),
                 expected="a second zero block",
+                rule=Code.DATA_AFTER_END,
             )
         if self._framing is not None:
             self._framing.begin(PieceKind.END)
@@ -186,10 +194,17 @@ class MemberReader:
                     offset=stream.offset - len(part.lstrip(b"\0")),
                     expected=f"zeros, or at most {_MAX_AFTER_END:,} bytes",
                     hint="two archives in one file? give them one by one",
+                    rule=Code.DATA_AFTER_END,
                 )
 
 
 def _size(text: bytes, offset: int) -> int:
     if text.isdigit() and len(text) <= 19 and (size := int(text)) < 1 << 63:
         return size
-    raise TarError("bad size in a PAX record", offset=offset, expected="a decimal number", got=repr(text)[2:40])
+    raise TarError(
+        "bad size in a PAX record",
+        offset=offset,
+        expected="a decimal number",
+        got=repr(text)[2:40],
+        rule=Code.PAX_MALFORMED,
+    )

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
+from ..codes import Code
 from ..entry import AlternateStream, Directory, Entry, ExtendedAttribute, File, HardLink, Whiteout
 from ..errors import (
     ConfinementError,
@@ -103,7 +104,7 @@ def layer_path(name: bytes, what: str, offset: int) -> str:
     if not path:
         if name:
             return ""
-        raise InvalidNameError(f"{what} without a name", path="", offset=offset)
+        raise InvalidNameError(f"{what} without a name", path="", offset=offset, rule=Code.NAME_IMPOSSIBLE)
     components = path.split("/")
     drive = components[0][1:2] == ":" and (len(components) > 1 or path[2:3] in ("", "\\"))
     if not components[0] or ".." in components or drive:
@@ -113,6 +114,7 @@ def layer_path(name: bytes, what: str, offset: int) -> str:
             offset=offset,
             expected="a relative path without `..` and without a drive",
             hint="the tar was not made for Windows layers: paths begin with Files/",
+            rule=Code.LEAVES_LAYER,
         )
     last = components[-1]
     if ":" in last:
@@ -180,11 +182,20 @@ def _metadata(member: Member, default_attributes: int) -> _Metadata:
             eas.append(_extended_attribute(name, value, records.get(_EA_FLAGS + name, b"0"), offset))
         elif key.startswith(_EA_FLAGS):
             if _XATTR + key[len(_EA_FLAGS) :] not in records:
-                raise TarError("WCLAYER.eaflags of an extended attribute that is not there", got=repr(key)[2:-1])
+                raise TarError(
+                    "WCLAYER.eaflags of an extended attribute that is not there",
+                    got=repr(key)[2:-1],
+                    rule=Code.OWN_RECORD_MALFORMED,
+                )
         elif key.startswith(_STREAM):
             number = key[len(_STREAM) :]
             if number not in (b"6", b"10"):
-                raise TarError("backup stream in a record", expected="6 or 10", got=repr(number)[2:-1])
+                raise TarError(
+                    "backup stream in a record",
+                    expected="6 or 10",
+                    got=repr(number)[2:-1],
+                    rule=Code.OWN_RECORD_MALFORMED,
+                )
             streams.append((int(number), decode_base64(value, "WCLAYER.stream", offset)))
     eas.sort(key=lambda ea: ea.name)
     streams.sort()
@@ -215,9 +226,12 @@ def _extended_attribute(name: bytes, value: bytes, flags: bytes, offset: int) ->
             "extended attribute too large for NTFS",
             expected="a name of at most 255 bytes, a value of at most 65,535",
             got=f"{len(name)} and {len(data):,}",
+            rule=Code.EA_TOO_LARGE,
         )
     if not flags.isdigit() or len(flags) > 3 or int(flags) > 0xFF:
-        raise TarError("WCLAYER.eaflags", expected="a decimal byte", got=repr(flags)[2:40])
+        raise TarError(
+            "WCLAYER.eaflags", expected="a decimal byte", got=repr(flags)[2:40], rule=Code.OWN_RECORD_MALFORMED
+        )
     return ExtendedAttribute(name, data, int(flags))
 
 
@@ -230,7 +244,12 @@ def extents_of(member: Member) -> tuple[tuple[int, int], ...] | None:
     for item in text.split(b";"):
         first, comma, second = item.partition(b",")
         if not (comma and first.isdigit() and second.isdigit() and len(item) < 40):
-            raise TarError("WCLAYER.sparse", expected="offset,length;offset,length", got=repr(item)[2:40])
+            raise TarError(
+                "WCLAYER.sparse",
+                expected="offset,length;offset,length",
+                got=repr(item)[2:40],
+                rule=Code.OWN_RECORD_MALFORMED,
+            )
         ranges.append((int(first), int(second)))
     return tuple(ranges)
 
@@ -263,6 +282,7 @@ def _entry(member: Member, path: str, owner: str | None) -> Entry:
             f"{what} (type {typeflag.decode('latin-1')}) has no place in a Windows layer",
             expected="a file, directory, hard link or symlink",
             hint="leave it out of the tar",
+            rule=Code.TYPE_UNKNOWN,
         )
     directory, _, last = path.rpartition("/")
     if last.startswith(WHITEOUT):
@@ -272,7 +292,12 @@ def _entry(member: Member, path: str, owner: str | None) -> Entry:
     if typeflag == b"1":
         target = layer_path(member.linkname, "a hard link's target", member.offset)
         if not target or ":" in target:
-            raise LayerError("hard link to no file", got=repr(target), expected="the path of a file")
+            raise LayerError(
+                "hard link to no file",
+                got=repr(target),
+                expected="the path of a file",
+                rule=Code.LINK_TO_NO_FILE,
+            )
         return HardLink(path, target, **_common(member, 0))
     if typeflag == b"5":
         return Directory(path, **_metadata(member, FILE_ATTRIBUTE_DIRECTORY))
@@ -282,7 +307,9 @@ def _entry(member: Member, path: str, owner: str | None) -> Entry:
             return Directory(path, **metadata)
         return File(path, data_stream=False, **metadata)
     if member.name.endswith(b"/"):
-        raise TarError("regular file whose name ends in a slash", expected="type '5' for a directory")
+        raise TarError(
+            "regular file whose name ends in a slash", expected="type '5' for a directory", rule=Code.FILE_WITH_SLASH
+        )
     return File(
         path,
         size=member.size,
@@ -294,14 +321,20 @@ def _entry(member: Member, path: str, owner: str | None) -> Entry:
 def _whiteout(member: Member, directory: str, last: str) -> Whiteout:
     name = last[len(WHITEOUT) :]
     if name in ("", ".", ".."):
-        raise ConfinementError("whiteout of no name, or of the folder itself", expected=".wh.NAME", got=last)
+        raise ConfinementError(
+            "whiteout of no name, or of the folder itself",
+            expected=".wh.NAME",
+            got=last,
+            rule=Code.WHITEOUT_MALFORMED,
+        )
     if ":" in name:
-        raise LayerError("whiteout of a stream", expected=".wh.NAME", got=last)
+        raise LayerError("whiteout of a stream", expected=".wh.NAME", got=last, rule=Code.WHITEOUT_MALFORMED)
     if member.size:
         raise LayerError(
             "whiteout with data, which every importer would drop",
             expected="an empty file",
             got=f"{member.size:,} bytes",
+            rule=Code.WHITEOUT_MALFORMED,
         )
     return Whiteout(f"{directory}/{name}" if directory else name)
 
@@ -315,6 +348,7 @@ def _stream(member: Member, path: str, owner: str | None) -> AlternateStream:
             "a `:` names a stream, which must be a regular file right after the entry it belongs to",
             expected=f"an entry {base!r} just before it",
             got="none" if owner is None else repr(owner),
+            rule=Code.STREAM_ASTRAY,
         )
     check_component(name)
     return AlternateStream(holder, name, member.size)

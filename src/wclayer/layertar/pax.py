@@ -11,6 +11,7 @@ import binascii
 from collections.abc import Iterable
 from typing import Final
 
+from ..codes import Code
 from ..errors import InexpressibleError, TarError
 
 __all__ = ["MAX_RECORDS", "decode_base64", "encode_base64", "format_records", "parse_records"]
@@ -39,6 +40,7 @@ def parse_records(data: bytes, offset: int) -> dict[bytes, bytes]:
                 "PAX record without a length",
                 offset=offset + position,
                 got=repr(data[position : position + 20]),
+                rule=Code.PAX_MALFORMED,
             )
         stop = position + int(digits)
         if stop > end or data[stop - 1 : stop] != b"\n" or stop <= space + 1:
@@ -47,16 +49,23 @@ def parse_records(data: bytes, offset: int) -> dict[bytes, bytes]:
                 offset=offset + position,
                 expected="a line feed at its end",
                 got=f"length {int(digits)} with {end - position} bytes left",
+                rule=Code.PAX_MALFORMED,
             )
         equals = data.find(b"=", space + 1, stop - 1)
         if equals <= space + 1:
-            raise TarError("PAX record without a key", offset=offset + position, expected="key=value")
+            raise TarError(
+                "PAX record without a key", offset=offset + position, expected="key=value", rule=Code.PAX_MALFORMED
+            )
         key, value = data[space + 1 : equals], data[equals + 1 : stop - 1]
         if b"\0" in key or (b"\0" in value and key in _NAME_KEYS):
-            raise TarError("NUL in a PAX record", offset=offset + position, got=repr(key)[2:-1])
+            raise TarError(
+                "NUL in a PAX record", offset=offset + position, got=repr(key)[2:-1], rule=Code.PAX_MALFORMED
+            )
         if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
             if (len(sparse) % 2 == 0) != (key == b"GNU.sparse.offset") or b"," in value:
-                raise TarError("GNU sparse records out of order", offset=offset + position)
+                raise TarError(
+                    "GNU sparse records out of order", offset=offset + position, rule=Code.SPARSE_MAP_MALFORMED
+                )
             sparse.append(value)
         else:
             records[key] = value
@@ -119,7 +128,13 @@ def decode_base64(value: bytes, what: str, offset: int) -> bytes:
         reason = f"{len(value)} characters"
     except binascii.Error as error:
         reason = str(error)
-    raise TarError(f"bad base64 in {what}", offset=offset, expected="padded standard base64", got=reason)
+    raise TarError(
+        f"bad base64 in {what}",
+        offset=offset,
+        expected="padded standard base64",
+        got=reason,
+        rule=Code.BASE64_MALFORMED,
+    )
 
 
 def encode_base64(data: bytes) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..codes import Code
 from ..errors import TarError
 from .block import BLOCK
 from .stream import Input
@@ -22,7 +23,11 @@ SparseMap = tuple[tuple[int, int], ...]
 def _decimal(text: bytes, offset: int) -> int:
     if not text.isdigit() or len(text) > 19 or (value := int(text)) > _MAX_SIZE:
         raise TarError(
-            "bad number in a GNU sparse map", offset=offset, expected="a decimal number", got=repr(text)[2:40]
+            "bad number in a GNU sparse map",
+            offset=offset,
+            expected="a decimal number",
+            got=repr(text)[2:40],
+            rule=Code.SPARSE_MAP_MALFORMED,
         )
     return value
 
@@ -43,16 +48,31 @@ def sparse_map(
         text = records[b"GNU.sparse.map"]
         flat = [_decimal(part, offset) for part in text.split(b",")] if text else []
     elif major is not None or minor is not None:
-        raise TarError("GNU sparse format of an unknown version", offset=offset, expected="0.0, 0.1 or 1.0")
+        raise TarError(
+            "GNU sparse format of an unknown version",
+            offset=offset,
+            expected="0.0, 0.1 or 1.0",
+            rule=Code.SPARSE_MAP_MALFORMED,
+        )
     else:
         return None
     size_text = records.get(b"GNU.sparse.realsize") or records.get(b"GNU.sparse.size")
     if size_text is None or len(flat) % 2:
-        raise TarError("incomplete GNU sparse map", offset=offset, expected="pairs, and the real size")
+        raise TarError(
+            "incomplete GNU sparse map",
+            offset=offset,
+            expected="pairs, and the real size",
+            rule=Code.SPARSE_MAP_MALFORMED,
+        )
     size = _decimal(size_text, offset)
     pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
     if sum(length for _, length in pairs) != stored:
-        raise TarError("GNU sparse map that does not fit its data", offset=offset, expected=f"{stored:,} bytes of data")
+        raise TarError(
+            "GNU sparse map that does not fit its data",
+            offset=offset,
+            expected=f"{stored:,} bytes of data",
+            rule=Code.SPARSE_MAP_MALFORMED,
+        )
     return pairs, size, stored
 
 
@@ -64,7 +84,9 @@ def _map_in_body(stream: Input, stored: int, offset: int) -> tuple[list[int], in
     used = 0
     while len(numbers) < wanted:
         if used + BLOCK > min(stored, _MAX_MAP):
-            raise TarError("GNU sparse map longer than its file, or than 1 MiB", offset=offset)
+            raise TarError(
+                "GNU sparse map longer than its file, or than 1 MiB", offset=offset, rule=Code.SPARSE_MAP_MALFORMED
+            )
         text += stream.exactly(BLOCK, "a GNU sparse map")
         used += BLOCK
         *lines, text = text.split(b"\n")
@@ -75,5 +97,5 @@ def _map_in_body(stream: Input, stored: int, offset: int) -> tuple[list[int], in
             if len(numbers) == wanted:
                 break
         if len(text) > BLOCK:
-            raise TarError("bad number in a GNU sparse map", offset=offset)
+            raise TarError("bad number in a GNU sparse map", offset=offset, rule=Code.SPARSE_MAP_MALFORMED)
     return [_decimal(number, offset) for number in numbers[1:]], used

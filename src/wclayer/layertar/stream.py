@@ -6,6 +6,7 @@ import hashlib
 from typing import BinaryIO, Protocol
 
 from ..body import CHUNK
+from ..codes import Code
 from ..errors import TarError
 from .framing import FramingWriter
 
@@ -98,6 +99,7 @@ def truncated(what: str, offset: int, expected: int, got: int) -> TarError:
         expected=f"{expected:,} bytes",
         got=f"{got:,}",
         hint="it was cut off: fetch or make it again",
+        rule=Code.TAR_CUT_OFF,
     )
 
 

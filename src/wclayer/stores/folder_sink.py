@@ -17,7 +17,7 @@ from typing import ClassVar, Final, Self
 
 from ..body import CHUNK
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Lower, Summary, Whiteout
-from ..errors import LayerError, StorageError
+from ..errors import StorageError
 from ..win32.names import encode_wtf8, upcase
 from ..win32.reparse import is_name_surrogate, reparse_tag
 from .confine import Root
@@ -35,6 +35,12 @@ from .rules import (
     in_no_directory,
     name_taken,
     no_directory_yet,
+    no_files,
+    no_link_target,
+    stream_astray,
+    stream_twice,
+    two_whiteouts,
+    whiteout_of_nothing,
 )
 
 __all__ = ["FolderSink", "Made", "Owner", "Parent"]
@@ -172,7 +178,7 @@ class FolderSink(ABC):
         self._finish_owner()
         with host_errors(os.fsdecode(self._partial.target)):
             if self._base and self._record.find(0, FILES) is None:
-                raise LayerError("no Files/ in a base layer", expected="the directory Files", got="no such entry")
+                raise no_files()
             # Children first, after everything else, as adding an entry changes its directory's times.
             for row in self._record.directories():
                 if not row.flags & Flag.SYMLINK:
@@ -345,10 +351,10 @@ class FolderSink(ABC):
     def _stream(self, entry: AlternateStream, body: Body | None) -> None:
         owner = self._owner
         if owner is None or owner.entry.path != entry.path:
-            raise LayerError("stream that does not follow its owner", path=f"{entry.path}:{entry.name}")
+            raise stream_astray(entry.path, entry.name)
         name = f":{entry.name}"
         if self._record.find(owner.id, name) is not None:
-            raise LayerError("two streams of one name", path=f"{entry.path}{name}")
+            raise stream_twice(entry.path, entry.name)
         if not owner.streams:
             self._record.set_flag(owner.id, Flag.STREAMS)
             self._owner = replace(owner, streams=True)
@@ -371,7 +377,7 @@ class FolderSink(ABC):
             self._link_into_parent(replace(entry, target=str(row.target)), parent, name)
             return
         if row.kind != Kind.FILE:
-            raise LayerError("hard link to something that is no file", path=entry.path, got=entry.target)
+            raise no_link_target(entry.path, entry.target, found=True, base=self._base)
         host, extra = self._host_name(parent, name)
         source = self._host_path(row)
         self._make_hard_link(row, source, host)
@@ -406,14 +412,7 @@ class FolderSink(ABC):
     def _link_into_parent(self, entry: HardLink, parent: Parent, name: str) -> None:
         found = None if self._parents is None else self._parents.lookup(entry.target)
         if self._parents is None or not isinstance(found, File):
-            raise LayerError(
-                "hard link to nothing" if found is None else "hard link to something that is no file",
-                path=entry.path,
-                expected=f"a file {entry.target!r} before it" + ("" if self._base else ", or in a parent"),
-                hint="order the tar so that the file comes before its links"
-                if self._base
-                else "are these its parents?",
-            )
+            raise no_link_target(entry.path, entry.target, found=found is not None, base=self._base)
         self._make_parent_link(entry, replace(found, path=entry.path), self._parents, parent, name)
 
     def _whiteout(self, entry: Whiteout) -> None:
@@ -421,13 +420,9 @@ class FolderSink(ABC):
         if self._resolve(path) is not None:
             raise beside_whiteout(path)
         if path.startswith(UTILITY_VM_FILES + "/") and (self._parents is None or self._parents.lookup(path) is None):
-            raise LayerError(
-                "whiteout in the utility VM of a path that no parent has",
-                path=path,
-                hint="are these its parents?",
-            )
+            raise whiteout_of_nothing(path)
         if not self._record.add_whiteout(path):
-            raise LayerError("two whiteouts of one name", path=path)
+            raise two_whiteouts(path)
 
     # --- what a store does ------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..codes import Code
 from ..entry import AlternateStream, Directory, Entry, File, HardLink, Whiteout
 from ..errors import ConfinementError, LayerError
 from ..win32.attributes import FILE_ATTRIBUTE_DIRECTORY
@@ -28,7 +29,13 @@ __all__ = [
     "in_no_directory",
     "name_taken",
     "no_directory_yet",
+    "no_files",
+    "no_link_target",
     "roots",
+    "stream_astray",
+    "stream_twice",
+    "two_whiteouts",
+    "whiteout_of_nothing",
 ]
 
 FILES: Final = "Files"
@@ -69,9 +76,10 @@ def check_entry(entry: Entry, *, base: bool) -> None:
                 "a whiteout in a base layer, which has nothing below it to delete from",
                 path=path,
                 hint="this is a non-base layer: give its parents with -l, nearest first",
+                rule=Code.WHITEOUT_IN_BASE,
             )
         if not _within(path):
-            raise LayerError("a whiteout outside Files/ and UtilityVM/Files/", path=path)
+            raise LayerError("a whiteout outside Files/ and UtilityVM/Files/", path=path, rule=Code.WHITEOUT_OUTSIDE)
         return
     if isinstance(entry, HardLink):
         for end in (path, entry.target):
@@ -80,13 +88,14 @@ def check_entry(entry: Entry, *, base: bool) -> None:
                     "a hard link with an end outside Files/ and UtilityVM/Files/",
                     path=path,
                     got=repr(entry.target),
+                    rule=Code.LINK_OUTSIDE,
                 )
         return
     if not isinstance(entry, Directory):
         if not rest and not isinstance(entry, AlternateStream):
-            raise LayerError("the root of a volume must be a directory", path=path)
+            raise LayerError("the root of a volume must be a directory", path=path, rule=Code.ROOT_NO_DIRECTORY)
     elif not rest and entry.reparse_data is not None:
-        raise LayerError("the root of a volume must be no reparse point", path=path)
+        raise LayerError("the root of a volume must be no reparse point", path=path, rule=Code.ROOT_NO_DIRECTORY)
     if base:
         check_utility_vm(path)
     if isinstance(entry, Directory | File):
@@ -97,13 +106,19 @@ def check_entry(entry: Entry, *, base: bool) -> None:
                 path=path,
                 expected="0x10 (directory) " + ("set" if isinstance(entry, Directory) else "not set"),
                 got=f"{entry.file_attributes:#x}",
+                rule=Code.ATTRIBUTES_OF_OTHER_KIND,
             )
 
 
 def check_utility_vm(path: str) -> None:
     """Raise LayerError for what a base layer cannot have in its utility VM."""
     if path.startswith(f"{UTILITY_VM}/") and not f"{path}/".startswith(f"{UTILITY_VM_FILES}/"):
-        raise LayerError("an entry beside UtilityVM/Files", path=path, expected="UtilityVM/Files/...")
+        raise LayerError(
+            "an entry beside UtilityVM/Files",
+            path=path,
+            expected="UtilityVM/Files/...",
+            rule=Code.BESIDE_UTILITY_VM,
+        )
 
 
 def _outside(path: str, root: str, base: bool) -> LayerError:
@@ -114,14 +129,16 @@ def _outside(path: str, root: str, base: bool) -> LayerError:
             path=path,
             expected=expected,
             hint="a non-base layer? give its parents with -l",
+            rule=Code.HIVES_IN_BASE,
         )
     if upcase(root) in ("FILES", "HIVES", "UTILITYVM"):
-        return LayerError("wrong case of a root folder", path=path, expected=expected, got=root)
+        return LayerError("wrong case of a root folder", path=path, expected=expected, got=root, rule=Code.ROOT_CASE)
     return ConfinementError(
         "an entry outside the layer's roots",
         path=path,
         expected=expected,
         hint="the tar was not made for Windows layers" if "/" not in path else None,
+        rule=Code.OUTSIDE_ROOTS,
     )
 
 
@@ -133,6 +150,7 @@ def name_taken(path: str, other: str) -> LayerError:
         path=path,
         got=f"{directory}/{other} before" if directory else f"{other} before",
         hint="leave one of the two out of the tar",
+        rule=Code.NAME_TAKEN,
     )
 
 
@@ -142,6 +160,7 @@ def beside_whiteout(path: str) -> LayerError:
         "an entry and a whiteout of the same name in one layer: Windows would remove both",
         path=path,
         hint="leave the whiteout out: an entry replaces what is below it",
+        rule=Code.WHITEOUT_BESIDE_ENTRY,
     )
 
 
@@ -152,12 +171,13 @@ def no_directory_yet(path: str, directory: str) -> LayerError:
         path=path,
         expected=f"an entry {directory!r} first",
         hint="order the tar so that directories come before what is in them",
+        rule=Code.NO_DIRECTORY_YET,
     )
 
 
 def in_no_directory(path: str, directory: str) -> LayerError:
     """`path` comes, and `directory`, which it lies in, is something else."""
-    return LayerError("it lies in something that is no directory", path=path, got=directory)
+    return LayerError("it lies in something that is no directory", path=path, got=directory, rule=Code.IN_NO_DIRECTORY)
 
 
 def behind_link(path: str, directory: str) -> ConfinementError:
@@ -167,4 +187,49 @@ def behind_link(path: str, directory: str) -> ConfinementError:
         path=path,
         got=directory,
         hint="Windows' importer refuses that too: give the path without the link",
+        rule=Code.BEHIND_LINK,
+    )
+
+
+def no_files() -> LayerError:
+    """A base layer has ended, and there was no `Files` in it."""
+    return LayerError(
+        "no Files/ in a base layer", expected="the directory Files", got="no such entry", rule=Code.NO_FILES
+    )
+
+
+def stream_astray(path: str, name: str) -> LayerError:
+    """A stream of `path` comes, and the entry before it was another one."""
+    return LayerError("stream that does not follow its owner", path=f"{path}:{name}", rule=Code.STREAM_ASTRAY)
+
+
+def stream_twice(path: str, name: str) -> LayerError:
+    """A second stream of that name comes."""
+    return LayerError("two streams of one name", path=f"{path}:{name}", rule=Code.STREAM_TWICE)
+
+
+def no_link_target(path: str, target: str, *, found: bool, base: bool) -> LayerError:
+    """The hard link `path` comes, and its target has not, or (`found`) is no file. base: in a base layer."""
+    return LayerError(
+        "hard link to something that is no file" if found else "hard link to nothing",
+        path=path,
+        expected=f"a file {target!r} before it" + ("" if base else ", or in a layer below"),
+        got=target if found else None,
+        hint="order the tar so that the file comes before its links" if base else "are these the layers below it?",
+        rule=Code.LINK_TO_NO_FILE if found else Code.LINK_TO_NOTHING,
+    )
+
+
+def two_whiteouts(path: str) -> LayerError:
+    """A second whiteout of `path` comes."""
+    return LayerError("two whiteouts of one name", path=path, rule=Code.WHITEOUT_TWICE)
+
+
+def whiteout_of_nothing(path: str) -> LayerError:
+    """A whiteout comes, in the utility VM, where hcsshim deletes at once, of what no layer below has."""
+    return LayerError(
+        "a whiteout in the utility VM of a path that no layer below has",
+        path=path,
+        hint="leave it out, or put what it deletes into a layer below",
+        rule=Code.WHITEOUT_OF_NOTHING_IN_UTILITY_VM,
     )

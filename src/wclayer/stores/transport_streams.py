@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from ..entry import AlternateStream
-from ..errors import LayerError
 from ..win32.names import upcase
 from .folder_body import FolderBody
 from .folder_source import LayerFolder
 from .folder_tree import Node
 from .host import shown
 from .record import Row, host_time
+from .rules import stream_twice
 from .transport import SUFFIX, in_hives
 from .transport_body import Extents, StoredBody, StoredFile, holes_of
 
@@ -69,7 +69,7 @@ class StoredStreams(LayerFolder, ABC):
         seen: set[str] = set()
         for entry, _ in found:
             if upcase(entry.name) in seen:
-                raise LayerError("two streams of one name", path=f"{path}:{entry.name}")
+                raise stream_twice(path, entry.name)
             seen.add(upcase(entry.name))
         return found
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from ..entry import AlternateStream, Body, Directory, File, Lower, Summary
-from ..errors import LayerError, UnsupportedError
+from ..errors import UnsupportedError
 from ..native import files
 from ..native.backup import BackupWriter
 from ..native.privileges import IMPORT, privileges
@@ -34,6 +34,7 @@ from .defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
 from .folder_sink import Made, Owner, Parent
 from .host import shown
 from .record import Row, Times, times_of
+from .rules import stream_astray
 from .windows_root import WindowsRoot
 
 __all__ = ["HELD", "UNHELD", "WindowsSink", "check_volume", "secure"]
@@ -151,7 +152,7 @@ class WindowsSink(BackupSink):
         extra: dict[str, bytes],
     ) -> Made:
         if self._writer is None:
-            raise LayerError("stream that does not follow its owner", path=f"{entry.path}:{entry.name}")
+            raise stream_astray(entry.path, entry.name)
         return Made(0, self._backup(self._writer.write, entry, body, extra))
 
     def _take_streams(self, parents: Lower, path: str, host: bytes) -> None:

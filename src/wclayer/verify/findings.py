@@ -1,0 +1,97 @@
+"""What verify found: broken rules, each with its place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..codes import Code
+from ..errors import WclayerError, escaped, printable
+from .rules import RULES, Rule, Severity, Target
+
+__all__ = ["MOST", "Finding", "Report"]
+
+MOST: Final = 1000  # findings of one rule in one layer that are kept; all are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A broken rule. layer: the name of the layer, or of the image. path: of the entry. offset: in its tar, or file."""
+
+    rule: Rule
+    layer: str
+    message: str
+    path: str | None = None
+    offset: int | None = None
+    expected: str | None = None
+    got: str | None = None
+    hint: str | None = None
+
+    @property
+    def severity(self) -> Severity:
+        return self.rule.severity
+
+    @classmethod
+    def of_error(cls, error: WclayerError, layer: str, code: Code | None = None) -> Finding | None:
+        """What an error says of a layer; None for one that says nothing of it, as one of the host or network.
+
+        code: the rule that it breaks, where the error does not say so.
+        """
+        code = code or error.broken_rule
+        if code is None:
+            return None
+        return cls(RULES[code], layer, error.message, error.path, error.offset, error.expected, error.got, error.hint)
+
+    def __str__(self) -> str:
+        """One line, safe to show, without the layer."""
+        text = escaped(self.message)
+        if self.path is not None:
+            text = f"{printable(self.path) or '(empty name)'}: {text}"
+        if self.expected is not None:
+            text += f"; expected {printable(self.expected)}"
+        if self.got is not None:
+            text += f"; got {printable(self.got)}"
+        if self.offset is not None:
+            text += f" (at byte {self.offset:,})"
+        return text
+
+
+@dataclass(slots=True)
+class Report:
+    """All findings, in the order in which they were found.
+
+    targets: those that count. ignored: rules that do not. counts: how often each rule was broken, by layer and code, of
+    which the first MOST are kept. stopped: layers that could not be read to their end, with the reason. read: the
+    layers that were looked into.
+    """
+
+    targets: frozenset[Target] = frozenset(Target)
+    ignored: frozenset[Code] = frozenset()
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[tuple[str, Code]] = field(default_factory=Counter)
+    stopped: dict[str, str] = field(default_factory=dict)
+    read: list[str] = field(default_factory=list)
+
+    def add(self, finding: Finding) -> None:
+        """Note a finding, if its rule counts."""
+        rule = finding.rule
+        if rule.code in self.ignored or not rule.concerns(self.targets):
+            return
+        self.counts[finding.layer, rule.code] += 1
+        if self.counts[finding.layer, rule.code] <= MOST:
+            self.findings.append(finding)
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self.add(finding)
+
+    def count(self, severity: Severity) -> int:
+        """How often rules of that severity were broken."""
+        return sum(count for (_, code), count in self.counts.items() if RULES[code].severity is severity)
+
+    @property
+    def passed(self) -> bool:
+        """Was no error found?"""
+        return self.count(Severity.ERROR) == 0

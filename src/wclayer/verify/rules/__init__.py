@@ -1,0 +1,22 @@
+"""The rules of layers and images, as data: what each says, how grave it is, what it would cause where, how to mend it.
+
+docs/rules.md is made from them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...codes import Code
+from .image import IMAGE_RULES
+from .metadata import METADATA_RULES
+from .model import Effect, Rule, Severity, Target
+from .names import NAME_RULES
+from .registry import REGISTRY_RULES
+from .tar import TAR_RULES
+
+__all__ = ["RULES", "Effect", "Rule", "Severity", "Target"]
+
+RULES: Final[dict[Code, Rule]] = {
+    rule.code: rule for rule in (*TAR_RULES, *NAME_RULES, *METADATA_RULES, *REGISTRY_RULES, *IMAGE_RULES)
+}
