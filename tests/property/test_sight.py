@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.property.squash_model import Stack, model
+from tests.property.squash_model import Item, Stack, model, see, up
 from tests.property.test_squash import LINK, source, stacks
-from wclayer.entry import AlternateStream, Directory, Entry, File, HardLink, Whiteout
+from wclayer.entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
+from wclayer.errors import UsageError
+from wclayer.layers.contents import write_contents
+from wclayer.layers.search import Wanted
 from wclayer.layers.sight import Sight
 
 Found = dict[str, tuple[Any, ...]]
@@ -65,3 +70,52 @@ def test_what_is_seen(stack: Stack) -> None:
     for path, one in sights(stack).items():
         # Where the entry of a file is hidden, the model has its data at the first name that is seen.
         assert one[:4] == expected[path][:4]
+
+
+class Pipe:
+    """A layer that can be read once."""
+
+    restartable = False
+
+    def __init__(self, layer: list[Item]) -> None:
+        self._source = source(layer)
+        self._read = False
+
+    def entries(self) -> Iterator[tuple[Entry, Body | None]]:
+        assert not self._read
+        self._read = True
+        return self._source.entries()
+
+
+def cat(layers: Sequence[Source], path: str) -> bytes:
+    out: list[bytes] = []
+    write_contents(layers, [Wanted(path, literal=True)], out.append)
+    return b"".join(out)
+
+
+@given(stacks())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_every_file_is_found(stack: Stack) -> None:
+    """Alone, all at once, and out of pipes, unless the file behind a hard link has gone by."""
+    files = {path: found[1][1] for path, found in model(stack).items() if found[0] == "file"}
+    sources = [source(layer) for layer in stack]
+    for path, content in files.items():
+        assert cat(sources, up(path)) == content
+        item = see(stack, path)
+        assert item is not None
+        own = [stack[item["at"][0]]]  # the layer by itself
+        behind: Item | None = item
+        while behind is not None and behind["kind"] == "link":
+            behind = see(own, behind["target"], behind["at"][1])
+        pipes = [Pipe(layer) for layer in stack]
+        if behind is None or behind["at"] == item["at"]:
+            try:
+                assert cat(pipes, path) == content
+            except UsageError:  # a link below to what has gone by there
+                assert item["kind"] == "link"
+        else:
+            with pytest.raises(UsageError, match=r"gone by|a pipe"):
+                cat(pipes, path)
+    out: list[bytes] = []
+    write_contents(sources, [Wanted(path, literal=True) for path in files], out.append)
+    assert b"".join(out) == b"".join(files.values())

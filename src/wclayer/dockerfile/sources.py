@@ -23,7 +23,8 @@ from ..errors import (
 from ..images.recipe import FilesRule
 from ..images.source_tree import check_name
 from ..images.symlinks import steps
-from ..images.taking import TakenFiles, component, is_wild
+from ..images.taking import TakenFiles
+from ..layers.patterns import component, is_wild
 from ..layertar.compression import Decompressed
 from ..stores.host import host_errors, names_in
 from ..win32.names import upcase

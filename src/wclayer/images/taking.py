@@ -8,27 +8,24 @@ of entries that are wanted, their content goes into one temporary file.
 
 from __future__ import annotations
 
-import fnmatch
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final, TypeAlias
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
 from ..errors import LayerError, NotFoundError
+from ..layers.patterns import component, is_wild
 from ..stores.rules import FILES
 from ..stores.spool import EMPTY, Spool, Spooled
 from ..win32.filetime import UNIX_EPOCH, to_unix_ns
 from ..win32.names import decode_wtf8, encode_wtf8, upcase
 from ..win32.reparse import link_target
 
-__all__ = ["TakenFiles", "component", "is_wild", "take"]
+__all__ = ["TakenFiles", "take"]
 
 _MOST_LINKS: Final = 8  # hard links to hard links
-_WILD: Final = re.compile(r"[*?\[]")
 _DEVICE: Final = 1
 Pattern: TypeAlias = tuple[Callable[[str], bool], ...]
 
@@ -346,22 +343,6 @@ def _leads_to(parts: Sequence[str], pattern: Pattern) -> bool:
 def _fits(parts: Sequence[str], pattern: Pattern) -> bool:
     """Does the path, in upper case, fit the pattern, or lie below what does?"""
     return len(parts) >= len(pattern) and all(fits(part) for fits, part in zip(pattern, parts, strict=False))
-
-
-@lru_cache(1024)
-def component(mask: str) -> Callable[[str], bool]:
-    """What tells whether a name fits one component of a pattern of Go's path.Match."""
-    if not is_wild(mask):
-        return mask.__eq__
-    # fnmatch has the same, but negates a class with `!`.
-    theirs = re.sub(r"\[([\^!])", lambda found: "[!" if found[1] == "^" else "[\\!", mask)
-    compiled = re.compile(fnmatch.translate(theirs))
-    return lambda text: compiled.match(text) is not None
-
-
-def is_wild(mask: str) -> bool:
-    """Has the pattern wildcards?"""
-    return _WILD.search(mask) is not None
 
 
 def _stat(mode: int, size: int, number: int, time: int) -> os.stat_result:

@@ -167,6 +167,11 @@ class Sight:
             kind is not None and kind is not What.DIRECTORY for kind in map(names.get, paths_above(key))
         )
 
+    def has_below(self, number: int, key: str) -> bool:
+        """Has layer `number`, as far as it has been read, anything in the directory at a path?"""
+        prefix = f"{key}/"
+        return any(name.startswith(prefix) for name in self._names.get(number, {}))
+
     def at(self, key: str, top: int | None = None) -> tuple[int, str] | None:
         """Which layer's entry is seen at a path, looking down from layer `top`: its number, and `key`; None for none.
 

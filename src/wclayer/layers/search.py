@@ -1,0 +1,448 @@
+"""Paths and patterns of paths looked up in layers, seen as one: what is there is met as the layers are read.
+
+Nothing is unpacked or indexed first. The nearest layer is read first, and reading stops
+after the last thing that is needed: in the middle of a layer, where all that is asked for
+are files. A layer that is not needed is not opened.
+
+Symlinks and junctions on the way to a path are followed (`following`), and, where it is
+asked for, one at its end. A hard link is followed to the file entry behind it: in its own
+layer, where that has gone by and the layer must be read once more, or below it. A pipe can
+be read only once; what has gone by in one is refused with an error that says so.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..entry import AlternateStream, Directory, File, HardLink, Source, Whiteout
+from ..errors import FormatError, LayerError, NotFoundError, UsageError
+from ..win32.names import upcase
+from .following import MOST_LINKS, link_of, link_place
+from .patterns import component, is_wild
+from .sight import Link, Seen, Sight, What, paths_above
+
+__all__ = ["At", "Claim", "Search", "Wanted"]
+
+At = tuple[int, str]  # of an entry: its layer, and its path in upper case
+
+_HINT: Final = "give the layer as a file: a pipe can be read only once"
+
+
+class Wanted:
+    """A path in the layers that is asked for.
+
+    path: with `/`; "" is the root. From its first component with `*`, `?` or `[...]` on it is a pattern, `rest`, unless
+    it is to be taken literally; what is before that is `prefix`. text: the path as messages name it. stream: the name
+    of an alternate stream, "" for the unnamed one. Raises UsageError for a path with `..`.
+    """
+
+    def __init__(self, path: str, *, text: str | None = None, literal: bool = False, stream: str = "") -> None:
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        self.text = path if text is None else text
+        if ".." in parts:
+            raise UsageError("a path in a layer with `..`", path=self.text, expected="the path from the layer's root")
+        wild = next((at for at, part in enumerate(parts) if not literal and is_wild(part)), len(parts))
+        self.prefix: Final = tuple(parts[:wild])
+        self.rest: Final = tuple(parts[wild:])
+        self.stream = stream
+        self.found = False
+
+    @property
+    def is_pattern(self) -> bool:
+        return bool(self.rest)
+
+
+@dataclass(slots=True)
+class Claim:
+    """Why an entry is wanted, and as what.
+
+    path: as the layers show it. name: from the last component of a literal path on, or from the first that is a
+    pattern; "" for the root. depth: 0 for what was asked for, 1 for what is in that directory, and so on. link: the
+    hard link, where the entry itself is the file behind it.
+    """
+
+    wanted: Wanted
+    path: str
+    name: str
+    depth: int = 0
+    link: HardLink | None = None
+
+
+@dataclass(slots=True)
+class _Path:
+    """A path that is looked for in the layers from `top` down; wanted: by whom, None where hard links lead to it."""
+
+    wanted: Wanted | None
+    parts: Sequence[str]
+    top: int
+    claims: list[Claim] = field(default_factory=list)  # of the hard links
+    name: str | None = None  # of the link at the end, which was followed
+    trail: list[str] = field(default_factory=list)  # links that were followed
+    been: set[str] = field(default_factory=set)  # paths that links led away from
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        self.key = upcase("/".join(self.parts))
+
+    def lead_to(self, parts: Sequence[str]) -> None:
+        self.parts = parts
+        self.key = upcase("/".join(parts))
+
+
+class _Tree:
+    """A directory, all that is in it or what fits a pattern there, and what is in that."""
+
+    def __init__(self, wanted: Wanted, key: str, name: str) -> None:
+        self.wanted = wanted
+        self.key = key
+        self._prefix = f"{key}/" if key else ""
+        self._depth = len(key.split("/")) if key else 0
+        self._name = name
+        self._fits = [component(upcase(mask)) for mask in wanted.rest]
+
+    def claim(self, seen: Seen) -> Claim | None:
+        if not seen.key.startswith(self._prefix):
+            if seen.key != self.key or self._fits:
+                return None
+            return Claim(self.wanted, seen.path, self._name)
+        parts = seen.path.split("/")[self._depth :]
+        if not self._fits:
+            return Claim(self.wanted, seen.path, "/".join((self._name, *parts) if self._name else parts), len(parts))
+        if len(parts) < len(self._fits):
+            return None
+        keys = seen.key.split("/")[self._depth :]
+        if not all(fits(key) for fits, key in zip(self._fits, keys, strict=False)):
+            return None
+        return Claim(self.wanted, seen.path, "/".join(parts), len(parts) - len(self._fits))
+
+
+class Search(ABC):
+    """Look up what is `wanted` in `layers`, base first; what is met goes to the methods of a subclass.
+
+    seen: is called with each entry that is read, hidden ones too.
+    """
+
+    into_directories = True  # is what is in a directory wanted with it?
+    follows_last = True  # is a symlink or junction at the end of a path followed?
+
+    def __init__(
+        self, layers: Sequence[Source], wanted: Iterable[Wanted], *, seen: Callable[[Seen], None] | None = None
+    ) -> None:
+        self.layers: Final = layers
+        self.wanted: Final = list(wanted)
+        self._seen = seen
+        self.sight = Sight(layers)
+        self._number = len(layers) - 1
+        self._paths: list[_Path] = []
+        self._watched: dict[str, list[_Path]] = {}  # by the paths of `_paths`, and those above them
+        self._trees: list[_Tree] = []
+        self._files: dict[At, list[Claim]] = {}  # File entries that hard links lead to
+        self._again: list[_Path] = []  # what has gone by, for another pass
+        self._gone_by: dict[At, list[Claim]] = {}
+        self._owner: list[Claim] | None = None  # of streams
+        self._directory = ""
+
+    # --- what a subclass does with what is met --------------------------------------
+
+    @abstractmethod
+    def file(self, seen: Seen, claims: list[Claim]) -> bool:
+        """A File entry. Are its streams wanted too?"""
+
+    @abstractmethod
+    def directory(self, seen: Seen, claims: list[Claim]) -> bool:
+        """A Directory entry, a junction or symlink among them. Are its streams wanted too?"""
+
+    @abstractmethod
+    def stream(self, seen: Seen, claims: list[Claim]) -> bool:
+        """A stream of what came last. Are further ones wanted?"""
+
+    @abstractmethod
+    def hard_link(self, seen: Seen, claims: list[Claim], at: At) -> None:
+        """A hard link whose file has come before, in the same layer; need() asks for it."""
+
+    def whiteout(self, seen: Seen, claims: list[Claim]) -> None:
+        """A whiteout, where there is one layer alone."""
+        raise NotFoundError("a whiteout", path=claims[0].wanted.text, got=seen.path)
+
+    def passed(self, seen: Seen) -> None:
+        """Any entry, before what it is wanted for; hidden ones too."""
+        if self._seen is not None:
+            self._seen(seen)
+
+    def owner_ended(self, claims: list[Claim]) -> None:  # noqa: ARG002
+        """There are no more streams of what these claims are for."""
+        self._owner = None
+
+    def need(self, at: At, claims: Iterable[Claim]) -> None:
+        """Have file() called with a File entry that has gone by, in another pass."""
+        self._gone_by.setdefault(at, []).extend(claims)
+
+    # --- passes ---------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Read what must be read.
+
+        Raises NotFoundError for what is not there, LayerError for a link that leads out of the layers or to nothing,
+        UsageError for a directory where a file must be, and for what has gone by in a pipe; and what reading raises.
+        """
+        top = len(self.layers) - 1
+        for wanted in self.wanted:
+            if wanted.prefix:
+                self._paths.append(_Path(wanted, wanted.prefix, top))
+            else:
+                self._trees.append(_Tree(wanted, "", ""))
+        while self._paths or self._trees or self._files:
+            self._pass()
+            self._paths, self._again = self._again, []
+            self._files, self._gone_by = self._gone_by, {}
+            self._trees = []
+            self._check_pipes()
+        for wanted in self.wanted:
+            if not wanted.found and (wanted.is_pattern or not wanted.prefix):
+                raise NotFoundError("nothing in the layers fits the pattern", path=wanted.text)
+
+    def _check_pipes(self) -> None:
+        for path in self._paths:
+            if not all(layer.restartable for layer in self.layers[self._number :]):
+                name = path.wanted.text if path.wanted else path.claims[0].path
+                raise UsageError("a link to what has gone by in a pipe", path=name, got=path.trail[-1], hint=_HINT)
+        for (number, key), claims in self._files.items():
+            if not self.layers[number].restartable:
+                raise UsageError(
+                    "a hard link to a file that has gone by in a pipe", path=claims[0].path, got=key, hint=_HINT
+                )
+
+    def _pass(self) -> None:
+        self.sight = Sight(self.layers)
+        self._watch()
+        for number in self.sight.numbers:
+            if not (self._paths or self._trees or any(at[0] <= number for at in self._files)):
+                return
+            if not self._goes_on(number):
+                continue
+            self._number, self._directory = number, ""
+            with closing(self.sight.read(number)) as entries:
+                for seen in entries:
+                    self._take(seen)
+                    if not self._goes_on(number):
+                        break
+                else:
+                    self._layer_ended(number)
+            self._end_owner()
+        for path in self._paths:
+            raise self._not_found(path)
+
+    def _goes_on(self, number: int) -> bool:
+        """Is there anything yet that layer `number` could have?"""
+        return bool(
+            self._owner is not None
+            or self._trees
+            or any(path.top >= number for path in self._paths)
+            or any(at[0] == number for at in self._files)
+        )
+
+    def _layer_ended(self, number: int) -> None:
+        for path in self._paths:
+            if path.top >= number and self.sight.hides(number, path.key):
+                raise self._not_found(path)
+        self._trees = [tree for tree in self._trees if not self._is_closed(number, tree.key)]
+        missing = [claims for at, claims in self._files.items() if at[0] == number]
+        if missing:
+            raise _no_file(missing[0][0])
+
+    def _is_closed(self, number: int, key: str) -> bool:
+        """Is nothing of the layers below `number` seen in the directory?"""
+        if self.sight.kind(number, key) is What.DIRECTORY:
+            return False
+        return self.sight.hides(number, key)
+
+    def _not_found(self, path: _Path) -> LayerError | NotFoundError:
+        if path.wanted is None:
+            return _no_file(path.claims[0])
+        return NotFoundError(
+            "the layers have no such file",
+            path=path.wanted.text,
+            got=f"a link to nothing: {path.trail[-1]}" if path.trail else None,
+        )
+
+    # --- entries ----------------------------------------------------------------------
+
+    def _take(self, seen: Seen) -> None:
+        entry, number, key = seen.entry, seen.number, seen.key
+        if isinstance(entry, AlternateStream):
+            self.passed(seen)
+            if self._owner is not None and not self.stream(seen, self._owner):
+                self._owner = None
+            return
+        self._end_owner()
+        self.passed(seen)
+        claims: list[Claim] = []
+        if isinstance(entry, File) and (found := self._files.pop((number, key), None)) is not None:
+            claims += found
+        if self._watched:
+            self._look_above(seen)
+            for path in list(self._watched.get(key, ())):
+                if path.top >= number:
+                    if path.key == key:
+                        self._arrive(path, seen, claims)
+                    else:
+                        self._go_through(path, seen)
+        if seen.visible and (len(self.layers) == 1 or not isinstance(entry, Whiteout)):
+            for tree in self._trees:
+                claim = tree.claim(seen)
+                if claim is not None:
+                    claim.wanted.found = True
+                    claims.append(claim)
+        if claims:
+            self._give(seen, claims)
+
+    def _give(self, seen: Seen, claims: list[Claim]) -> None:
+        entry = seen.entry
+        if isinstance(entry, File):
+            self._owner = claims if self.file(seen, claims) else None
+        elif isinstance(entry, Directory):
+            self._owner = claims if self.directory(seen, claims) else None
+        elif isinstance(entry, HardLink):
+            for claim in claims:
+                claim.link = claim.link or entry
+            kind = self.sight.kind(seen.number, seen.key)
+            if not isinstance(kind, Link):
+                return
+            at = seen.number, kind.target
+            if kind.own:
+                if self.sight.kind(*at) is not What.FILE:
+                    raise _no_file(claims[0])
+                self.hard_link(seen, claims, at)
+            elif seen.number == 0:  # there is none below, so it can only come yet
+                self._files.setdefault(at, []).extend(claims)
+            else:
+                self._look_below(seen.number - 1, kind.target, claims)
+        elif isinstance(entry, Whiteout):
+            self.whiteout(seen, claims)
+
+    def _look_below(self, top: int, target: str, claims: list[Claim]) -> None:
+        for path in self._paths:
+            if path.wanted is None and path.top == top and path.key == target:
+                path.claims += claims
+                return
+        self._paths.append(_Path(None, target.split("/"), top, claims))
+        self._watch()
+
+    def _end_owner(self) -> None:
+        if self._owner is not None:
+            claims, self._owner = self._owner, None
+            self.owner_ended(claims)
+
+    # --- paths ------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        self._watched = {}
+        for path in self._paths:
+            for key in (*paths_above(path.key), path.key):
+                self._watched.setdefault(key, []).append(path)
+
+    def _done(self, path: _Path) -> None:
+        self._paths.remove(path)
+        self._watch()
+
+    def _look_above(self, seen: Seen) -> None:
+        """Is what comes in a directory that is looked for, and that no entry stands for?"""
+        directory = seen.key.rpartition("/")[0]
+        if directory == self._directory or isinstance(seen.entry, Whiteout):
+            return
+        self._directory = directory
+        for above in paths_above(seen.key):
+            if self.sight.kind(seen.number, above) is not None:
+                continue
+            for path in list(self._watched.get(above, ())):
+                if path.key == above and path.wanted is not None and path.top >= seen.number:
+                    self._enter(path, path.wanted, "/".join(seen.path.split("/")[: above.count("/") + 1]))
+
+    def _enter(self, path: _Path, wanted: Wanted, spelled: str) -> None:
+        """The directory that a path leads to has been found."""
+        self._done(path)
+        if not self.into_directories:
+            raise UsageError("a directory, where a file must be", path=wanted.text, got=spelled)
+        wanted.found = wanted.found or not wanted.is_pattern
+        self._trees.append(_Tree(wanted, path.key, path.name or spelled.rpartition("/")[2]))
+
+    def _arrive(self, path: _Path, seen: Seen, claims: list[Claim]) -> None:
+        """An entry at a path that is looked for."""
+        entry, wanted = seen.entry, path.wanted
+        if isinstance(entry, Whiteout) and len(self.layers) > 1:
+            return  # the end of the layer says that it is hidden
+        if wanted is None:
+            if not isinstance(entry, File | HardLink):
+                raise _no_file(path.claims[0])
+            self._done(path)
+            claims += path.claims
+            return
+        name = path.name or seen.path.rpartition("/")[2]
+        follows = isinstance(entry, Directory | File) and (self.follows_last or wanted.is_pattern)
+        if follows and self._follow(path, wanted, seen, ()):
+            path.name = name
+            return
+        kind = self.sight.kind(seen.number, seen.key)
+        if kind is What.DIRECTORY and not wanted.stream:
+            self._enter(path, wanted, seen.path)
+            return
+        if wanted.is_pattern:
+            return  # no directory: what is in it is hidden, as the end of the layer says
+        self._done(path)
+        wanted.found = True
+        claims.append(Claim(wanted, seen.path, name))
+
+    def _go_through(self, path: _Path, seen: Seen) -> None:
+        """An entry above a path that is looked for."""
+        if not isinstance(seen.entry, Directory) or path.wanted is None:
+            return
+        if any(self.sight.kind(nearer, seen.key) is What.DIRECTORY for nearer in range(seen.number + 1, path.top + 1)):
+            return  # that is what is seen, and this one hides what is in it of the layers below
+        rest = path.parts[seen.key.count("/") + 1 :]
+        self._follow(path, path.wanted, seen, rest)
+
+    def _follow(self, path: _Path, wanted: Wanted, seen: Seen, rest: Sequence[str]) -> bool:
+        """Go on where the entry leads, and then along `rest`, if it is a symlink or junction. Is it one?"""
+        try:
+            link = link_of(seen.entry.reparse_data) if isinstance(seen.entry, Directory | File) else None
+        except FormatError as error:
+            error.at(seen.path)
+            raise
+        if link is None:
+            return False
+        path.trail.append(f"{seen.path} -> {link.substitute_name}")
+        path.been.add(path.key)
+        path.lead_to((*link_place(seen.path, link).split("/"), *rest))
+        if path.key in path.been:
+            raise LayerError("links that lead to each other", path=wanted.text, got=path.trail[-1])
+        if len(path.trail) > MOST_LINKS:
+            raise LayerError(
+                "too many links on a path", path=wanted.text, expected=f"at most {MOST_LINKS}", got=path.trail[-1]
+            )
+        if self._has_gone_by(path.key):
+            self._paths.remove(path)
+            self._again.append(path)
+        self._watch()
+        return True
+
+    def _has_gone_by(self, key: str) -> bool:
+        """Has anything been read that says what is at a path: the entry, or what hides it?"""
+        return any(
+            self.sight.hides(number, key) or self.sight.has_below(number, key)
+            for number in range(self._number, len(self.layers))
+        )
+
+
+def _no_file(claim: Claim) -> LayerError:
+    """The error of a hard link that leads to no file."""
+    return LayerError(
+        "a hard link to nothing",
+        path=claim.path,
+        expected="a file before it, or in a layer below",
+        got=None if claim.link is None else claim.link.target,
+        hint="is it a layer on others? give its parents with --layer, nearest first, base last",
+    )
