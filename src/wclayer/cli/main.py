@@ -60,6 +60,8 @@ _COMMANDS = LazyCommands(
         "unmount": "unmount:unmount",
         "remove": "remove:remove",
         "status": "status:status",
+        "cat": "cat:cat",
+        "extract": "extract:extract",
         "hive": "hive:hive",
         "disk": "disk:disk",
         "completion": "completion:completion",

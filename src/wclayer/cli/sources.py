@@ -15,12 +15,28 @@ from .common import choice_of, choice_options, common_options, temporary_folder
 from .folders import on_disks
 from .network import network_options, registries_of
 
-__all__ = ["layer_places", "source_options"]
+__all__ = ["SourceCommand", "layer_places", "source_options"]
 
 _PLACES: Final = ("src", "sources", "a", "b", "parents")  # parameters that name layers
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_INSIDE_STDIN: Final = "-//"
+_MARK: Final = "\0"
+
+
+class SourceCommand(click.Command):
+    """A command that takes `-//PATH`, a path in a layer from stdin, for an argument, and not for options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        marked = [f"{_MARK}{arg}" if arg.startswith(_INSIDE_STDIN) else arg for arg in args]
+        left = super().parse_args(ctx, marked)
+        for name, value in ctx.params.items():
+            if isinstance(value, str):
+                ctx.params[name] = value.removeprefix(_MARK)
+            elif isinstance(value, tuple):
+                ctx.params[name] = tuple(one.removeprefix(_MARK) if isinstance(one, str) else one for one in value)
+        return left
 
 
 def source_options(*, short: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]:

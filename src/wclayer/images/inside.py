@@ -1,0 +1,149 @@
+"""Files inside layers and images, wherever these are: read and extracted.
+
+Places are those of `layer_places`, with a path inside: a layer tar or folder, `-`, all layers
+of an image as a container on it sees them, or one of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from itertools import groupby
+
+from ..entry import Source
+from ..errors import UsageError
+from ..layers.contents import stream_of, write_contents
+from ..layers.extracting import Extracted, extract_layers
+from ..layers.search import Wanted
+from ..layers.sight import Seen
+from ..registry.registries import Registries
+from .choosing import Choice
+from .layer_places import LayerPlace, LayerPlaces, parse_layer_place
+
+__all__ = ["extract_files", "extract_places", "read_file", "write_places"]
+
+
+def write_places(
+    places: LayerPlaces,
+    texts: Sequence[str],
+    write: Callable[[bytes], object],
+    *,
+    temporary: str | os.PathLike[str] | None = None,
+    seen: Callable[[Seen], None] | None = None,
+) -> None:
+    """Write the bytes of the files at places, `SRC//PATH` or `SRC//PATH:STREAM`, one after the other.
+
+    Names are taken literally. Raises UsageError for a place without a path, and what `write_contents` and opening
+    places raise.
+    """
+    for group in _grouped(texts):
+        wanted = []
+        for place, text in group:
+            path, stream = stream_of(place.inside or "")
+            if not path:
+                raise UsageError("which file?", path=text, expected=f"{place.place}//Files/...")
+            wanted.append(Wanted(path, text=text, literal=True, stream=stream))
+        with places.open(group[0][0]) as opened:
+            write_contents(opened.sources, wanted, write, temporary=temporary, seen=seen)
+
+
+def extract_places(
+    places: LayerPlaces,
+    texts: Sequence[str],
+    target: str | os.PathLike[str],
+    *,
+    with_metadata: bool = False,
+    force: bool = False,
+    temporary: str | os.PathLike[str] | None = None,
+    seen: Callable[[Seen], None] | None = None,
+) -> Extracted:
+    """Take the files, directories and patterns at places, `SRC//PATH`, out into the folder `target`.
+
+    Without a path, it is all of SRC. Raises what `extract_layers` and opening places raise.
+    """
+
+    def groups() -> Generator[tuple[Sequence[Source], Sequence[Wanted]], None, None]:
+        for group in _grouped(texts):
+            with places.open(group[0][0]) as opened:
+                yield opened.sources, [Wanted(place.inside or "", text=text) for place, text in group]
+
+    with closing(groups()) as found:
+        return extract_layers(found, target, with_metadata=with_metadata, force=force, temporary=temporary, seen=seen)
+
+
+def _grouped(texts: Sequence[str]) -> list[list[tuple[LayerPlace, str]]]:
+    """Places taken apart; those that follow each other and are in the same layers together."""
+    parsed = [(parse_layer_place(text), text) for text in texts]
+    return [list(group) for _, group in groupby(parsed, key=lambda one: one[0].place)]
+
+
+def read_file(
+    place: str,
+    *,
+    parents: Sequence[str] = (),
+    os_version: str | None = None,
+    temporary: str | os.PathLike[str] | None = None,
+    registries: Registries | None = None,
+) -> bytes:
+    r"""The bytes of one file in a layer or image: `read_file("oci:out:app//Files/app/app.ini")`.
+
+    place: `SRC//PATH`, or `SRC//PATH:STREAM` for an alternate stream; case does not matter. SRC is a layer tar or
+    folder, an image (all its layers, as a container sees them), or `PLACE#N`. parents: layer folders or tars below a
+    SRC that is one, nearest first, base last. os_version: which image of an index. temporary: the folder for what
+    cannot be read from where it is. registries: how to reach an image that is in one.
+
+    Symlinks, junctions and hard links are followed. The layers are read nearest first, up to the file's last byte.
+
+    Raises NotFoundError, UsageError for a directory, LayerError for a link that leads out of the layers, and what
+    opening and reading them raises.
+    """
+    parts: list[bytes] = []
+    places = _places(parents, os_version, temporary, registries)
+    write_places(places, [place], parts.append, temporary=temporary)
+    return b"".join(parts)
+
+
+def extract_files(
+    places: Sequence[str],
+    target: str | os.PathLike[str],
+    *,
+    with_metadata: bool = False,
+    force: bool = False,
+    parents: Sequence[str] = (),
+    os_version: str | None = None,
+    temporary: str | os.PathLike[str] | None = None,
+    registries: Registries | None = None,
+) -> Extracted:
+    """Take files, directories and patterns out of layers or images into the folder `target`: whole, or not at all.
+
+    places: `SRC//PATH` each, where components of PATH may have `*`, `?` and `[...]`. What is named literally lies in
+    `target` under its own name, a directory with all that is in it; what fits a pattern from the first component with
+    wildcards on. with_metadata: make a layer folder instead, with the entries at their own paths and the directories
+    above them, of which nothing is lost. force: replace a `target` that is not empty. The rest as in `read_file`.
+
+    Raises NotFoundError, UsageError for two files that would have the same name, InexpressibleError for a name that
+    this host cannot hold, AlreadyExistsError, LayerError, and what opening, reading and writing raise.
+    """
+    return extract_places(
+        _places(parents, os_version, temporary, registries),
+        places,
+        target,
+        with_metadata=with_metadata,
+        force=force,
+        temporary=temporary,
+    )
+
+
+def _places(
+    parents: Sequence[str],
+    os_version: str | None,
+    temporary: str | os.PathLike[str] | None,
+    registries: Registries | None,
+) -> LayerPlaces:
+    return LayerPlaces(
+        parents=parents,
+        choice=None if os_version is None else Choice(os_version=os_version),
+        temporary=None if temporary is None else os.fspath(temporary),
+        registries=registries,
+    )

@@ -1,0 +1,430 @@
+"""Files, directories and patterns taken out of layers, seen as one, into a folder: `wclayer extract`.
+
+Plain: names, content, last write times, and links that stay inside; what is asked for
+lies in the folder under its own name, or, of a pattern, from its first component with
+wildcards on. With metadata: a layer folder with the entries at their own paths, and the
+directories above them, from which nothing is lost.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
+from ..errors import FormatError, UsageError
+from ..regf.model import Noted
+from ..stores.folder_sink import FolderSink
+from ..stores.folders import new_folder
+from ..stores.plain_folder import PlainFolder
+from ..stores.spool import EMPTY, Spool, Spooled
+from ..win32.names import upcase
+from .following import link_of, link_place
+from .search import At, Claim, Search, Wanted
+from .sight import Seen, What, paths_above
+
+__all__ = ["Extracted", "extract_layers"]
+
+
+@dataclass(slots=True)
+class Extracted:
+    """What was taken out; bytes: of all files and streams. left_out: what a plain folder does not have, by kind:
+    streams, links, reparse_points, whiteouts."""
+
+    directories: int = 0
+    files: int = 0
+    hard_links: int = 0
+    symlinks: int = 0
+    streams: int = 0
+    whiteouts: int = 0
+    bytes: int = 0
+    left_out: dict[str, Noted] = field(default_factory=dict)
+
+    def leave_out(self, kind: str, path: str) -> None:
+        self.left_out.setdefault(kind, Noted()).add(path)
+
+
+def extract_layers(
+    groups: Iterable[tuple[Sequence[Source], Sequence[Wanted]]],
+    target: str | os.PathLike[str],
+    *,
+    with_metadata: bool = False,
+    force: bool = False,
+    temporary: str | os.PathLike[str] | None = None,
+    seen: Callable[[Seen], None] | None = None,
+) -> Extracted:
+    """Take what is wanted of layers, base first, out into the folder `target`, which is whole or absent.
+
+    groups: layers, and what is wanted of them. The layers are read as `Search` says. with_metadata: make it a layer
+    folder, of a plain tree and layer.db; a symlink or junction that is asked for is taken itself, not followed. force:
+    replace a `target` that is not empty. temporary: the folder for what must be put aside.
+
+    Raises NotFoundError, UsageError for two files that would have the same name, InexpressibleError for a name that
+    the host cannot hold, LayerError, AlreadyExistsError, and what reading and writing raise.
+    """
+    if with_metadata:
+        with (
+            Spool(temporary) as spool,
+            new_folder(target, parents=_AnyParents(), force=force, plain=True) as sink,
+        ):
+            layer = _LayerTaker(sink, spool)
+            for layers, wanted in groups:
+                layer.begin()
+                _Extraction(layers, wanted, layer, seen).run()
+            layer.finish()
+            sink.commit()
+            return layer.found
+    with PlainFolder(target, force=force) as folder:
+        plain = _PlainTaker(folder)
+        for layers, wanted in groups:
+            plain.begin()
+            _Extraction(layers, wanted, plain, seen).run()
+        plain.finish()
+        folder.commit()
+        return plain.found
+
+
+class _Taker(ABC):
+    """What makes of entries what is to be in the folder."""
+
+    follows_last: bool
+
+    def __init__(self) -> None:
+        self.found: Final = Extracted()
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Entries of other layers follow."""
+
+    @abstractmethod
+    def passed(self, seen: Seen, kind: object) -> None: ...
+
+    @abstractmethod
+    def directory(self, entry: Directory, claims: list[Claim]) -> None: ...
+
+    @abstractmethod
+    def file(self, entry: File, body: Body | None, claims: list[Claim]) -> None: ...
+
+    @abstractmethod
+    def link(self, claim: Claim, first: Claim) -> None:
+        """A further name of a file, whose claim `first` was."""
+
+    @abstractmethod
+    def stream(self, entry: AlternateStream, body: Body | None) -> None:
+        """A stream of what came last."""
+
+    @abstractmethod
+    def whiteout(self, claim: Claim) -> None: ...
+
+    @abstractmethod
+    def finish(self) -> None: ...
+
+
+class _Extraction(Search):
+    def __init__(
+        self,
+        layers: Sequence[Source],
+        wanted: Iterable[Wanted],
+        taker: _Taker,
+        seen: Callable[[Seen], None] | None,
+    ) -> None:
+        super().__init__(layers, wanted, seen=seen)
+        self.follows_last = taker.follows_last
+        self._taker = taker
+        self._given: dict[At, Claim] = {}  # File entries that have been taken, as what
+
+    def passed(self, seen: Seen) -> None:
+        super().passed(seen)
+        if seen.visible:
+            self._taker.passed(seen, self.sight.kind(seen.number, seen.key))
+
+    def file(self, seen: Seen, claims: list[Claim]) -> bool:
+        if isinstance(seen.entry, File):
+            claims.sort(key=lambda claim: claim.link is not None)  # its own name first
+            self._given[seen.number, seen.key] = claims[0]
+            self._taker.file(seen.entry, seen.body, claims)
+        return True
+
+    def directory(self, seen: Seen, claims: list[Claim]) -> bool:
+        if isinstance(seen.entry, Directory):
+            self._taker.directory(seen.entry, claims)
+        return True
+
+    def stream(self, seen: Seen, claims: list[Claim]) -> bool:  # noqa: ARG002
+        if isinstance(seen.entry, AlternateStream):
+            self._taker.stream(seen.entry, seen.body)
+        return True
+
+    def hard_link(self, seen: Seen, claims: list[Claim], at: At) -> None:  # noqa: ARG002
+        first = self._given.get(at)
+        if first is None:
+            self.need(at, claims)
+            return
+        for claim in claims:
+            self._taker.link(claim, first)
+
+    def whiteout(self, seen: Seen, claims: list[Claim]) -> None:  # noqa: ARG002
+        self._taker.whiteout(claims[0])
+
+
+# --- plain files --------------------------------------------------------------------
+
+
+class _PlainTaker(_Taker):
+    follows_last = True
+
+    def __init__(self, folder: PlainFolder) -> None:
+        super().__init__()
+        self._folder = folder
+        self._sources: dict[str, tuple[int, str]] = {}  # by the path in the folder, in upper case: whose it is
+        self._placed: dict[str, str] = {}  # where what is at a path of the layers lies in the folder
+        self._links: list[tuple[str, str, bool]] = []  # symlinks to make: their paths, those that they lead to
+        self._symlinks: set[str] = set()  # all of them, in upper case
+        self._group = 0
+        self._last = ""  # what streams are of
+
+    def begin(self) -> None:
+        self._make_links()
+        self._group += 1
+        self._placed = {}
+
+    def passed(self, seen: Seen, kind: object) -> None:
+        pass
+
+    def _is_new(self, claim: Claim) -> bool:
+        """Is the place of a claim free? False if the same is there already. Raises UsageError for anything else."""
+        source = self._group, upcase(claim.path)
+        known = self._sources.get(upcase(claim.name))
+        if known is None:
+            self._sources[upcase(claim.name)] = source
+            self._placed.setdefault(source[1], claim.name)
+            return True
+        if known != source:
+            raise UsageError(
+                "two files would have the same name",
+                path=claim.name,
+                got=f"{known[1]} and {claim.path}",
+                hint="extract them into folders of their own, or with --with-metadata",
+            )
+        return False
+
+    def directory(self, entry: Directory, claims: list[Claim]) -> None:
+        self._last = claims[0].path
+        for claim in claims:
+            if not claim.name or not self._is_new(claim) or self._is_link(entry, claim):
+                continue
+            if entry.reparse_data is not None:
+                self.found.leave_out("reparse_points", claim.path)
+            self._folder.directory(claim.name, entry.last_write_time)
+            self.found.directories += 1
+
+    def file(self, entry: File, body: Body | None, claims: list[Claim]) -> None:
+        self._last = claims[0].path
+        first: Claim | None = None
+        for claim in claims:
+            if not self._is_new(claim):
+                first = first or claim
+            elif first is not None:
+                self.link(claim, first, new=True)
+            elif not self._is_link(entry, claim):
+                if entry.reparse_data is not None:
+                    self.found.leave_out("reparse_points", claim.path)
+                self._folder.file(claim.name, body, entry.size, entry.last_write_time)
+                self.found.files += 1
+                self.found.bytes += entry.size
+                first = claim
+
+    def link(self, claim: Claim, first: Claim, *, new: bool = False) -> None:
+        if new or self._is_new(claim):
+            if upcase(first.name) in self._symlinks:
+                self.found.leave_out("links", claim.path)  # a further name of a symlink
+                return
+            self._folder.link(claim.name, first.name)
+            self.found.hard_links += 1
+
+    def stream(self, entry: AlternateStream, body: Body | None) -> None:  # noqa: ARG002
+        self.found.leave_out("streams", f"{self._last}:{entry.name}")
+
+    def whiteout(self, claim: Claim) -> None:
+        self.found.leave_out("whiteouts", claim.path)
+
+    def _is_link(self, entry: Directory | File, claim: Claim) -> bool:
+        """Is it a symlink or junction? It is made when all is there."""
+        try:
+            link = link_of(entry.reparse_data)
+        except FormatError as error:
+            error.at(claim.path)
+            raise
+        if link is None:
+            return False
+        try:
+            target = upcase(link_place(claim.path, link))
+        except FormatError:  # it leads out of the layer
+            self.found.leave_out("links", claim.path)
+        else:
+            self._links.append((claim.name, target, isinstance(entry, Directory)))
+        self._symlinks.add(upcase(claim.name))
+        return True
+
+    def finish(self) -> None:
+        self._make_links()
+
+    def _make_links(self) -> None:
+        """Make the symlinks whose targets have been taken too, or are such symlinks."""
+        missing = {upcase(path) for path, _, _ in self._links}
+        while self._links:
+            waiting: list[tuple[str, str, bool]] = []
+            for link in self._links:
+                path, target, directory = link
+                place = self._placed.get(target)
+                if place is not None and upcase(place) in missing:
+                    waiting.append(link)
+                elif place and self._folder.symlink(path, place, directory=directory):
+                    missing.discard(upcase(path))
+                    self.found.symlinks += 1
+                else:
+                    self.found.leave_out("links", path)
+            if len(waiting) == len(self._links):  # to each other, or to what is left out
+                for path, _, _ in waiting:
+                    self.found.leave_out("links", path)
+                break
+            self._links = waiting
+        self._links = []
+
+
+# --- with metadata ------------------------------------------------------------------
+
+
+class _AnyParents:
+    """What may lie below a layer of which that is not known: of whiteouts it is as good as there."""
+
+    def lookup(self, path: str, /) -> Entry | None:
+        return Directory(path)
+
+    def open(self, path: str, stream: str = "", /) -> Body:
+        raise NotImplementedError
+
+    def streams(self, path: str, /) -> Sequence[str]:
+        raise NotImplementedError
+
+
+class _LayerTaker(_Taker):
+    follows_last = False
+
+    def __init__(self, sink: FolderSink, spool: Spool) -> None:
+        super().__init__()
+        self._sink = sink
+        self._spool = spool
+        self._above: dict[str, tuple[Directory, list[tuple[AlternateStream, Spooled]]]] = {}  # what may be needed
+        self._passed: str | None = None  # of these, the one that came last
+        self._added: dict[str, int] = {}  # by path in upper case, of which layers
+        self._group = 0
+        self._owner: str | None = None  # of streams
+        self._links: list[HardLink] = []  # that follow when the file's streams have come
+
+    def begin(self) -> None:
+        self._finish_links()
+        self._owner = None
+        self._above = {}
+        self._group += 1
+
+    def finish(self) -> None:
+        self._finish_links()
+
+    def passed(self, seen: Seen, kind: object) -> None:
+        entry = seen.entry
+        if isinstance(entry, AlternateStream):
+            if self._passed == seen.key and seen.key not in self._added:
+                spooled = EMPTY if seen.body is None else self._spool.put(seen.body, seen.path)
+                self._above[seen.key][1].append((replace(entry, path=seen.path), spooled))
+            return
+        self._passed = None
+        if kind is What.DIRECTORY and isinstance(entry, Directory) and seen.key not in self._added:
+            self._passed = seen.key
+            self._above[seen.key] = replace(entry, path=seen.path), []
+
+    def _is_new(self, path: str) -> bool:
+        """Is nothing of that name there? Raises UsageError for what is of other layers."""
+        known = self._added.get(upcase(path))
+        if known is None:
+            self._added[upcase(path)] = self._group
+            return True
+        if known != self._group:
+            raise UsageError(
+                "two files would have the same name",
+                path=path,
+                got="one of each of two places",
+                hint="extract them into folders of their own",
+            )
+        return False
+
+    def _add_above(self, path: str) -> None:
+        """Add the directories that the path lies in."""
+        for key in paths_above(upcase(path)):
+            found = self._above.pop(key, None)
+            if found is None or not self._is_new(found[0].path):
+                continue
+            self._sink.add(found[0])
+            self.found.directories += 1
+            for stream, spooled in found[1]:
+                self._add_stream(stream, self._spool.open(spooled))
+
+    def _add_stream(self, entry: AlternateStream, body: Body | None) -> None:
+        self._sink.add(entry, body)
+        self.found.streams += 1
+        self.found.bytes += entry.size
+
+    def directory(self, entry: Directory, claims: list[Claim]) -> None:
+        self._finish_links()
+        self._owner = None
+        path = claims[0].path
+        self._add_above(path)
+        if self._is_new(path):
+            self._above.pop(upcase(path), None)
+            self._sink.add(replace(entry, path=path))
+            self.found.directories += 1
+            self._owner = path
+
+    def file(self, entry: File, body: Body | None, claims: list[Claim]) -> None:
+        self._finish_links()
+        self._owner = None
+        first: Claim | None = None
+        for claim in claims:
+            if first is not None:
+                self.link(claim, first)
+                continue
+            first = claim
+            self._add_above(claim.path)
+            if self._is_new(claim.path):
+                # A DOS name belongs to one name of a file.
+                short = entry.short_name if claim.link is None else None
+                self._sink.add(replace(entry, path=claim.path, short_name=short), body)
+                self.found.files += 1
+                self.found.bytes += entry.size
+                self._owner = claim.path
+
+    def link(self, claim: Claim, first: Claim) -> None:
+        if self._is_new(claim.path):
+            link = HardLink(claim.path, first.path) if claim.link is None else claim.link
+            self._links.append(replace(link, path=claim.path, target=first.path))
+
+    def _finish_links(self) -> None:
+        links, self._links = self._links, []
+        for link in links:
+            self._add_above(link.path)
+            self._sink.add(link)
+            self.found.hard_links += 1
+
+    def stream(self, entry: AlternateStream, body: Body | None) -> None:
+        if self._owner is not None:
+            self._add_stream(replace(entry, path=self._owner), body)
+
+    def whiteout(self, claim: Claim) -> None:
+        self._finish_links()
+        self._owner = None
+        if self._is_new(claim.path):
+            self._sink.add(Whiteout(claim.path))
+            self.found.whiteouts += 1
