@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from .images.build import build_image
     from .images.copying import copy_image
     from .images.index import make_index
+    from .images.inside import extract_files, find_files, list_files, read_file
     from .images.reading import open_image
     from .images.recipe import Recipe
     from .images.spec import load_recipe
     from .images.squashing import squash_image
     from .layers.base import convert_to_base_layer
     from .layers.exporting import export_layer_to_tar
+    from .layers.finding import Criteria
     from .layers.importing import import_layer_from_tar
     from .layers.opening import open_layer
     from .layers.process import process_layer
@@ -59,6 +61,7 @@ __all__ = [
     "AlternateStream",
     "AuthFiles",
     "Body",
+    "Criteria",
     "Directory",
     "Entry",
     "ExtendedAttribute",
@@ -86,7 +89,10 @@ __all__ = [
     "create_scratch",
     "errors",
     "export_layer_to_tar",
+    "extract_files",
+    "find_files",
     "import_layer_from_tar",
+    "list_files",
     "load_recipe",
     "make_index",
     "merge_delta",
@@ -95,6 +101,7 @@ __all__ = [
     "open_image",
     "open_layer",
     "process_layer",
+    "read_file",
     "read_hive",
     "recover_hive",
     "remove_layer",
@@ -124,7 +131,9 @@ _WHERE = {
         "entry",
     ),
     **dict.fromkeys(("Hive", "Key", "RegType", "Value"), "regf.model"),
+    **dict.fromkeys(("extract_files", "find_files", "list_files", "read_file"), "images.inside"),
     "AuthFiles": "registry.credentials",
+    "Criteria": "layers.finding",
     "Recipe": "images.recipe",
     "Registries": "registry.registries",
     "TransportFolder": "stores.transport",

@@ -37,9 +37,9 @@ def cat(
     \b
     Examples:
       wclayer cat layer.tar.gz//Files/Windows/win.ini
-      wclayer cat oci:out:app//Files/app/app.exe > app.exe
-      wclayer cat oci:out:app#1//Files/app/app.exe > app.exe
-      wclayer cat nanoserver//Files/readme.txt:Zone.Identifier
+      wclayer cat oci:out:app//Files/app.exe > app.exe
+      wclayer cat oci:out:app#1//Files/app.exe > app.exe
+      wclayer cat nanoserver//Files/setup.exe:Zone.Identifier
       wclayer cat -l nanoserver app.tar.gz//Files/Windows/win.ini
       cat layer.tar.gz | wclayer cat -//files/windows/WIN.INI
     """

@@ -60,9 +60,9 @@ def extract(
 
     \b
     Examples:
-      wclayer extract layer.tar.gz//Files/Windows/win.ini -o out
-      wclayer extract oci:out:app//Files/app oci:out:app//Files/Windows/*.ini -o out --force
-      wclayer extract --with-metadata oci:out:app//Files/app -o app-files
+      wclayer extract layer.tar.gz//Files/Windows/win.ini -o files
+      wclayer extract --force oci:out:app//Files/app.exe oci:base:nanoserver//Files/Windows -o files
+      wclayer extract --with-metadata 'layer.tar.gz//Files/Windows/*.ini' -o ini-layer
       wclayer extract nanoserver//Files/Windows -o windows
       cat layer.tar.gz | wclayer extract -//Files/Windows/win.ini -o ini
     """

@@ -16,7 +16,7 @@ from ..win32.sddl import parse_sddl
 from ..win32.sddl_names import WELL_KNOWN
 from ..win32.security import SE_OWNER_DEFAULTED, SecurityDescriptor, Sid
 
-__all__ = ["TEMPLATES", "Template", "parse_account", "parse_descriptor", "with_owner"]
+__all__ = ["TEMPLATES", "Template", "account_name", "parse_account", "parse_descriptor", "with_owner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,9 @@ _BY_KEY: Final = {
 }
 
 
+_BY_SID: Final = {sid: name.rpartition("\\")[2] for name, sid in reversed(_NAMES.items())}
+
+
 def parse_account(text: str) -> Sid:
     """The SID of an account: `S-1-...`, an alias of SDDL (BA), or a name (Administrators, NT AUTHORITY\\SYSTEM).
 
@@ -110,6 +113,11 @@ def parse_account(text: str) -> Sid:
             hint=f"did you mean {short[near[0]]}?" if near else None,
         )
     return found
+
+
+def account_name(sid: Sid) -> str:
+    """The name of an account, without its domain, that every Windows container knows; the SID of any other."""
+    return _BY_SID.get(sid) or str(sid)
 
 
 def parse_descriptor(text: str) -> bytes:

@@ -15,13 +15,25 @@ from ..entry import Source
 from ..errors import UsageError
 from ..layers.contents import stream_of, write_contents
 from ..layers.extracting import Extracted, extract_layers
+from ..layers.finding import Criteria, Found, find_in_layers, type_of
+from ..layers.listing import Listed, list_layers
 from ..layers.search import Wanted
 from ..layers.sight import Seen
 from ..registry.registries import Registries
+from ..win32.names import encode_wtf8
 from .choosing import Choice
 from .layer_places import LayerPlace, LayerPlaces, parse_layer_place
 
-__all__ = ["extract_files", "extract_places", "read_file", "write_places"]
+__all__ = [
+    "extract_files",
+    "extract_places",
+    "find_files",
+    "find_places",
+    "list_files",
+    "list_places",
+    "read_file",
+    "write_places",
+]
 
 
 def write_places(
@@ -72,6 +84,51 @@ def extract_places(
         return extract_layers(found, target, with_metadata=with_metadata, force=force, temporary=temporary, seen=seen)
 
 
+def list_places(
+    places: LayerPlaces,
+    text: str,
+    *,
+    recursive: bool = False,
+    follow: bool = True,
+    seen: Callable[[Seen], None] | None = None,
+) -> list[Listed]:
+    """What there is at a place, `SRC` or `SRC//PATH`, in the byte order of the paths.
+
+    Of a directory, what is in it; of anything else, that; of a pattern, what fits. recursive: also what is in what is
+    listed. follow: a symlink or junction at the end of the path. Raises what `list_layers` and opening places raise.
+    """
+    place = parse_layer_place(text)
+    wanted = Wanted(place.inside or "", text=text)
+    result: list[Listed] = []
+
+    def found(listed: Listed) -> None:
+        depth = listed.claim.depth
+        is_top = wanted.is_pattern or type_of(listed.entry) != "d"  # a directory is what is in it
+        if is_top if depth == 0 else recursive or (depth == 1 and not wanted.is_pattern):
+            result.append(listed)
+
+    with places.open(place) as opened:
+        list_layers(opened.sources, [wanted], found, follow=follow, seen=seen)
+    return sorted(result, key=lambda listed: encode_wtf8(listed.path))
+
+
+def find_places(
+    places: LayerPlaces,
+    text: str,
+    criteria: Criteria,
+    found: Callable[[Found], None],
+    *,
+    seen: Callable[[Seen], None] | None = None,
+) -> None:
+    """Call `found` with what fits at and below a place, `SRC` or `SRC//PATH`, in the order in which layers are read.
+
+    Raises what `find_in_layers` and opening places raise.
+    """
+    place = parse_layer_place(text)
+    with places.open(place) as opened:
+        find_in_layers(opened.sources, [Wanted(place.inside or "", text=text)], criteria, found, seen=seen)
+
+
 def _grouped(texts: Sequence[str]) -> list[list[tuple[LayerPlace, str]]]:
     """Places taken apart; those that follow each other and are in the same layers together."""
     parsed = [(parse_layer_place(text), text) for text in texts]
@@ -102,6 +159,41 @@ def read_file(
     places = _places(parents, os_version, temporary, registries)
     write_places(places, [place], parts.append, temporary=temporary)
     return b"".join(parts)
+
+
+def list_files(
+    place: str,
+    *,
+    recursive: bool = False,
+    parents: Sequence[str] = (),
+    os_version: str | None = None,
+    temporary: str | os.PathLike[str] | None = None,
+    registries: Registries | None = None,
+) -> list[Listed]:
+    """What is in a directory of a layer or image, `SRC//PATH`, in the byte order of the paths; recursive: below it too.
+
+    Of a file it is that; of a PATH with wildcards, what fits. Each has its `path`, its `entry`, `file`, the entry with
+    its metadata (of a hard link another than `entry`), and `streams`. The rest, and what is raised, as in `read_file`.
+    """
+    return list_places(_places(parents, os_version, temporary, registries), place, recursive=recursive)
+
+
+def find_files(
+    place: str,
+    criteria: Criteria,
+    *,
+    parents: Sequence[str] = (),
+    os_version: str | None = None,
+    temporary: str | os.PathLike[str] | None = None,
+    registries: Registries | None = None,
+) -> list[Found]:
+    """What fits `criteria` at and below a place in a layer or image: `find_files(src, Criteria(names=("*.dll",)))`.
+
+    In the order in which the layers are read, nearest first. The rest, and what is raised, as in `read_file`.
+    """
+    result: list[Found] = []
+    find_places(_places(parents, os_version, temporary, registries), place, criteria, result.append)
+    return result
 
 
 def extract_files(

@@ -61,13 +61,14 @@ class Claim:
     """Why an entry is wanted, and as what.
 
     path: as the layers show it. name: from the last component of a literal path on, or from the first that is a
-    pattern; "" for the root. depth: 0 for what was asked for, 1 for what is in that directory, and so on. link: the
-    hard link, where the entry itself is the file behind it.
+    pattern; "" for the root. number: of the layer that shows it. depth: 0 for what was asked for, 1 for what is in that
+    directory, and so on. link: the hard link, where the entry itself is the file behind it.
     """
 
     wanted: Wanted
     path: str
     name: str
+    number: int
     depth: int = 0
     link: HardLink | None = None
 
@@ -108,16 +109,17 @@ class _Tree:
         if not seen.key.startswith(self._prefix):
             if seen.key != self.key or self._fits:
                 return None
-            return Claim(self.wanted, seen.path, self._name)
+            return Claim(self.wanted, seen.path, self._name, seen.number)
         parts = seen.path.split("/")[self._depth :]
         if not self._fits:
-            return Claim(self.wanted, seen.path, "/".join((self._name, *parts) if self._name else parts), len(parts))
+            name = "/".join((self._name, *parts) if self._name else parts)
+            return Claim(self.wanted, seen.path, name, seen.number, len(parts))
         if len(parts) < len(self._fits):
             return None
         keys = seen.key.split("/")[self._depth :]
         if not all(fits(key) for fits, key in zip(self._fits, keys, strict=False)):
             return None
-        return Claim(self.wanted, seen.path, "/".join(parts), len(parts) - len(self._fits))
+        return Claim(self.wanted, seen.path, "/".join(parts), seen.number, len(parts) - len(self._fits))
 
 
 class Search(ABC):
@@ -202,7 +204,7 @@ class Search(ABC):
             self._trees = []
             self._check_pipes()
         for wanted in self.wanted:
-            if not wanted.found and (wanted.is_pattern or not wanted.prefix):
+            if not wanted.found and wanted.is_pattern:
                 raise NotFoundError("nothing in the layers fits the pattern", path=wanted.text)
 
     def _check_pipes(self) -> None:
@@ -394,7 +396,7 @@ class Search(ABC):
             return  # no directory: what is in it is hidden, as the end of the layer says
         self._done(path)
         wanted.found = True
-        claims.append(Claim(wanted, seen.path, name))
+        claims.append(Claim(wanted, seen.path, name, seen.number))
 
     def _go_through(self, path: _Path, seen: Seen) -> None:
         """An entry above a path that is looked for."""

@@ -12,11 +12,20 @@ from pathlib import Path
 import pytest
 
 from tests.hosts import posix_only
-from tests.tars import BASE, M, build
+from tests.tars import BASE, M, build, directory
 from wclayer.cli.hive import hive
 from wclayer.cli.main import cli
 
-TAR = build([*BASE, M("Files/f", b"hello" * 500)])
+TAR = build(
+    [
+        *BASE,
+        M("Files/f", b"hello" * 500),
+        M("Files/setup.exe", b"MZ"),
+        M("Files/setup.exe:Zone.Identifier", b"[ZoneTransfer]\r\nZoneId=3\r\n"),
+        directory("Files/Windows"),
+        M("Files/Windows/win.ini", b"; for 16-bit app support\r\n"),
+    ]
+)
 UPPER = build([*BASE, M("Files/g", b"upper")])
 IMAGE_TOML = b"""
 [image]
@@ -49,6 +58,11 @@ IN_LAYERS = [
     "hive new --version 1.6 Software_Delta",
     "hive new --version 1.6 Second_Delta",
 ]
+INSIDE = [
+    "import -i layer.tar nanoserver",
+    "build hello -o oci:base:nanoserver",
+    "build app --from oci:base:nanoserver -o oci:out:app",
+]
 # What must be there first, for the help of each command.
 BEFORE = {
     "build": ["build hello -o oci:base:nanoserver"],
@@ -78,6 +92,10 @@ BEFORE = {
         "build hello -o oci:base:nanoserver",
         "build app --from oci:base:nanoserver -o oci:out:app",
     ],
+    "ls": [*INSIDE, *HIVES, *IN_LAYERS],
+    "cat": INSIDE,
+    "extract": INSIDE,
+    "find": INSIDE,
     "status": ["import -i layer.tar nanoserver", "import -i layer.tar app"],
     "makebaselayer": [],
     "completion": [],
@@ -142,7 +160,7 @@ def run_examples(tmp_path: Path, command: str, before: list[str]) -> None:
         (place / name).write_bytes(bytes(512))
     for folder in ("layer/Files", "other/Files", "upper/Files", "upper/Hives"):
         (place / folder).mkdir(parents=True)
-    if command in ("build", "squash", "wclayer"):
+    if command in ("build", "squash", "wclayer", "ls", "cat", "extract", "find"):
         (place / "app").mkdir()
         (place / "app" / "app.exe").write_bytes(b"MZ")
     for line in (*(f"wclayer {line}" for line in before), *examples(command)):

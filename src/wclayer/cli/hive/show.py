@@ -27,7 +27,7 @@ from .values import (
     value_json,
 )
 
-__all__ = ["get", "show"]
+__all__ = ["get", "print_key", "show"]
 
 _INDENT = "  "
 _NAME_WIDTH = 40  # of the names of values, which stand in a column
@@ -66,12 +66,18 @@ def show(
     with hive_places(**options) as places:
         seen = places.seen(parse_hive_place(place), path)
         warn(places, quiet=quiet)
-    walk = _walk(seen.key, seen.name, recursive=recursive)
+    print_key(seen.key, seen.name, recursive=recursive, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+def print_key(key: Key, path: str, *, recursive: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """A key on stdout, as `hive show` has it; path: what it is called."""
+    walk = _walk(key, path, recursive=recursive)
     if as_json:
         _print_json(walk)
     elif not quiet:
-        for depth, key, at in walk:
-            click.echo(_key_text(key, at if depth == 0 else key.name, depth, verbose=verbose, subkeys=not recursive))
+        for depth, found, at in walk:
+            name = at if depth == 0 else found.name
+            click.echo(_key_text(found, name, depth, verbose=verbose, subkeys=not recursive))
 
 
 def _walk(key: Key, path: str, *, recursive: bool) -> Iterator[tuple[int, Key, str]]:
