@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.property.squash_model import Item, Stack, model, see, up
-from tests.property.test_squash import LINK, source, stacks
+from tests.property.test_squash import LINK, items_of, source, stacks
 from wclayer.entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
 from wclayer.errors import UsageError
 from wclayer.layers.contents import write_contents
+from wclayer.layers.extracting import extract_layers
+from wclayer.layers.listing import Listed, list_layers
 from wclayer.layers.search import Wanted
 from wclayer.layers.sight import Sight
+from wclayer.stores.folders import open_folder
 
 Found = dict[str, tuple[Any, ...]]
 
@@ -119,3 +124,63 @@ def test_every_file_is_found(stack: Stack) -> None:
     out: list[bytes] = []
     write_contents(sources, [Wanted(path, literal=True) for path in files], out.append)
     assert b"".join(out) == b"".join(files.values())
+
+
+def names_of_files(found: dict[str, tuple[Any, ...]]) -> set[frozenset[str]]:
+    """Which names are those of one file."""
+    files: dict[str, set[str]] = {}
+    for path, one in found.items():
+        if one[0] == "file":
+            files.setdefault(one[2], set()).add(path)
+    return {frozenset(names) for names in files.values()}
+
+
+@given(stacks())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_what_is_extracted_with_metadata(stack: Stack) -> None:
+    """A layer folder that shows what all the layers do; which name of a file comes first may change.
+
+    Without DOS names: a folder that is walked gives that of a file to the name that comes first there.
+    """
+    stack = [[{**item, "short": False} if item["kind"] == "file" else item for item in layer] for layer in stack]
+    expected = model(stack)
+    with tempfile.TemporaryDirectory() as folder:
+        groups = [([source(layer) for layer in stack], [Wanted("")])]
+        extract_layers(groups, f"{folder}/out", with_metadata=True)
+        with open_folder(f"{folder}/out", plain=True) as layer:
+            found = model([items_of(layer)])
+    assert found.keys() == expected.keys()
+    for path, one in expected.items():
+        assert found[path][0] == one[0]
+        assert found[path][1][:3] == one[1][:3] if one[0] == "file" else found[path] == one
+    assert names_of_files(found) == names_of_files(expected)
+
+
+@given(stacks())
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_what_is_listed(stack: Stack) -> None:
+    """All paths, with size, metadata, streams and digest of the file that each is, in one pass over pipes."""
+    found: dict[str, Listed] = {}
+
+    def add(listed: Listed) -> None:
+        if not isinstance(listed.entry, Whiteout):
+            assert listed.path not in found
+            found[listed.path] = listed
+
+    list_layers([Pipe(layer) for layer in stack], [Wanted("")], add, hashed=lambda entry: isinstance(entry, File))
+    expected = model(stack)
+    assert found.keys() == expected.keys()
+    for path, one in expected.items():
+        listed = found[path]
+        assert listed.file is not None
+        item = see(stack, path)
+        assert item is not None
+        assert (listed.number, meta(listed.entry)) == (item["at"][0], item["meta"])
+        if one[0] != "file":
+            assert isinstance(listed.file, Directory)
+            continue
+        of_file, content, streams, _ = one[1]
+        assert (meta(listed.file), listed.size, listed.sha256) == (of_file, len(content), sha256(content).hexdigest())
+        assert [(stream.name, stream.size) for stream in listed.streams] == [
+            (name, len(data)) for name, data in streams
+        ]

@@ -17,7 +17,7 @@ from tests.property.squash_model import Item, Stack, key_at, model, see, up
 from tests.unit.regf.samples import OTHER_SECURITY, THIRD_SECURITY, TIME
 from wclayer import import_layer_from_tar
 from wclayer.body import BytesBody
-from wclayer.entry import AlternateStream, Body, Directory, Entry, ExtendedAttribute, File, HardLink, Whiteout
+from wclayer.entry import AlternateStream, Body, Directory, Entry, ExtendedAttribute, File, HardLink, Source, Whiteout
 from wclayer.errors import LayerError
 from wclayer.layers.hives import CONFIG, CONFIG_HIVES
 from wclayer.layers.squash import SquashedLayer
@@ -89,7 +89,7 @@ def source(layer: list[Item]) -> Layer:
     return Layer(list(steps_of(layer)))
 
 
-def items_of(layer: SquashedLayer) -> list[Item]:
+def items_of(layer: Source) -> list[Item]:
     """What was squashed, as items again; nothing of the metadata may have changed."""
     items: list[Item] = []
     for entry, body in layer.entries():

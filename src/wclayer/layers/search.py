@@ -13,6 +13,7 @@ be read only once; what has gone by in one is refused with an error that says so
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -75,12 +76,10 @@ class Claim:
 
 @dataclass(slots=True)
 class _Path:
-    """A path that is looked for in the layers from `top` down; wanted: by whom, None where hard links lead to it."""
+    """A path that is looked for, and by whom."""
 
-    wanted: Wanted | None
+    wanted: Wanted
     parts: Sequence[str]
-    top: int
-    claims: list[Claim] = field(default_factory=list)  # of the hard links
     name: str | None = None  # of the link at the end, which was followed
     trail: list[str] = field(default_factory=list)  # links that were followed
     been: set[str] = field(default_factory=set)  # paths that links led away from
@@ -92,6 +91,14 @@ class _Path:
     def lead_to(self, parts: Sequence[str]) -> None:
         self.parts = parts
         self.key = upcase("/".join(parts))
+
+
+@dataclass(slots=True)
+class _Target:
+    """What hard links of a layer lead to, in the layers from `top` down."""
+
+    top: int
+    claims: list[Claim]
 
 
 class _Tree:
@@ -142,9 +149,11 @@ class Search(ABC):
         self._paths: list[_Path] = []
         self._watched: dict[str, list[_Path]] = {}  # by the paths of `_paths`, and those above them
         self._trees: list[_Tree] = []
-        self._files: dict[At, list[Claim]] = {}  # File entries that hard links lead to
+        self._targets: dict[str, list[_Target]] = {}  # of hard links into layers below, by their paths
+        self._tops: Counter[int] = Counter()  # of these
+        self._files: dict[int, dict[str, list[Claim]]] = {}  # File entries of layers that hard links lead to
         self._again: list[_Path] = []  # what has gone by, for another pass
-        self._gone_by: dict[At, list[Claim]] = {}
+        self._gone_by: dict[int, dict[str, list[Claim]]] = {}
         self._owner: list[Claim] | None = None  # of streams
         self._directory = ""
 
@@ -181,7 +190,7 @@ class Search(ABC):
 
     def need(self, at: At, claims: Iterable[Claim]) -> None:
         """Have file() called with a File entry that has gone by, in another pass."""
-        self._gone_by.setdefault(at, []).extend(claims)
+        self._gone_by.setdefault(at[0], {}).setdefault(at[1], []).extend(claims)
 
     # --- passes ---------------------------------------------------------------------
 
@@ -191,10 +200,9 @@ class Search(ABC):
         Raises NotFoundError for what is not there, LayerError for a link that leads out of the layers or to nothing,
         UsageError for a directory where a file must be, and for what has gone by in a pipe; and what reading raises.
         """
-        top = len(self.layers) - 1
         for wanted in self.wanted:
             if wanted.prefix:
-                self._paths.append(_Path(wanted, wanted.prefix, top))
+                self._paths.append(_Path(wanted, wanted.prefix))
             else:
                 self._trees.append(_Tree(wanted, "", ""))
         while self._paths or self._trees or self._files:
@@ -210,19 +218,24 @@ class Search(ABC):
     def _check_pipes(self) -> None:
         for path in self._paths:
             if not all(layer.restartable for layer in self.layers[self._number :]):
-                name = path.wanted.text if path.wanted else path.claims[0].path
-                raise UsageError("a link to what has gone by in a pipe", path=name, got=path.trail[-1], hint=_HINT)
-        for (number, key), claims in self._files.items():
-            if not self.layers[number].restartable:
                 raise UsageError(
-                    "a hard link to a file that has gone by in a pipe", path=claims[0].path, got=key, hint=_HINT
+                    "a link to what has gone by in a pipe", path=path.wanted.text, got=path.trail[-1], hint=_HINT
+                )
+        for number, files in self._files.items():
+            if not self.layers[number].restartable:
+                claim = next(iter(files.values()))[0]
+                raise UsageError(
+                    "a hard link to a file that has gone by in a pipe",
+                    path=claim.path,
+                    got=None if claim.link is None else claim.link.target,
+                    hint=_HINT,
                 )
 
     def _pass(self) -> None:
         self.sight = Sight(self.layers)
         self._watch()
         for number in self.sight.numbers:
-            if not (self._paths or self._trees or any(at[0] <= number for at in self._files)):
+            if not (self._paths or self._trees or self._targets or self._files):
                 return
             if not self._goes_on(number):
                 continue
@@ -235,41 +248,40 @@ class Search(ABC):
                 else:
                     self._layer_ended(number)
             self._end_owner()
+            if not self._files.get(number, True):
+                del self._files[number]
         for path in self._paths:
-            raise self._not_found(path)
+            raise _not_found(path)
+        for targets in self._targets.values():
+            raise _no_file(targets[0].claims[0])
 
     def _goes_on(self, number: int) -> bool:
         """Is there anything yet that layer `number` could have?"""
         return bool(
             self._owner is not None
             or self._trees
-            or any(path.top >= number for path in self._paths)
-            or any(at[0] == number for at in self._files)
+            or self._paths
+            or self._files.get(number)
+            or any(top >= number for top in self._tops)
         )
 
     def _layer_ended(self, number: int) -> None:
         for path in self._paths:
-            if path.top >= number and self.sight.hides(number, path.key):
-                raise self._not_found(path)
+            if self.sight.hides(number, path.key):
+                raise _not_found(path)
+        for key, targets in self._targets.items():
+            for target in targets:
+                if target.top >= number and self.sight.hides(number, key):
+                    raise _no_file(target.claims[0])
         self._trees = [tree for tree in self._trees if not self._is_closed(number, tree.key)]
-        missing = [claims for at, claims in self._files.items() if at[0] == number]
-        if missing:
-            raise _no_file(missing[0][0])
+        for claims in self._files.get(number, {}).values():
+            raise _no_file(claims[0])
 
     def _is_closed(self, number: int, key: str) -> bool:
         """Is nothing of the layers below `number` seen in the directory?"""
         if self.sight.kind(number, key) is What.DIRECTORY:
             return False
         return self.sight.hides(number, key)
-
-    def _not_found(self, path: _Path) -> LayerError | NotFoundError:
-        if path.wanted is None:
-            return _no_file(path.claims[0])
-        return NotFoundError(
-            "the layers have no such file",
-            path=path.wanted.text,
-            got=f"a link to nothing: {path.trail[-1]}" if path.trail else None,
-        )
 
     # --- entries ----------------------------------------------------------------------
 
@@ -283,16 +295,17 @@ class Search(ABC):
         self._end_owner()
         self.passed(seen)
         claims: list[Claim] = []
-        if isinstance(entry, File) and (found := self._files.pop((number, key), None)) is not None:
-            claims += found
+        if isinstance(entry, File) and number in self._files:
+            claims += self._files[number].pop(key, ())
+        if key in self._targets:
+            self._reach(seen, claims)
         if self._watched:
             self._look_above(seen)
             for path in list(self._watched.get(key, ())):
-                if path.top >= number:
-                    if path.key == key:
-                        self._arrive(path, seen, claims)
-                    else:
-                        self._go_through(path, seen)
+                if path.key == key:
+                    self._arrive(path, seen, claims)
+                else:
+                    self._go_through(path, seen)
         if seen.visible and (len(self.layers) == 1 or not isinstance(entry, Whiteout)):
             for tree in self._trees:
                 claim = tree.claim(seen)
@@ -320,19 +333,30 @@ class Search(ABC):
                     raise _no_file(claims[0])
                 self.hard_link(seen, claims, at)
             elif seen.number == 0:  # there is none below, so it can only come yet
-                self._files.setdefault(at, []).extend(claims)
+                self._files.setdefault(0, {}).setdefault(kind.target, []).extend(claims)
             else:
-                self._look_below(seen.number - 1, kind.target, claims)
+                self._targets.setdefault(kind.target, []).append(_Target(seen.number - 1, claims))
+                self._tops[seen.number - 1] += 1
         elif isinstance(entry, Whiteout):
             self.whiteout(seen, claims)
 
-    def _look_below(self, top: int, target: str, claims: list[Claim]) -> None:
-        for path in self._paths:
-            if path.wanted is None and path.top == top and path.key == target:
-                path.claims += claims
-                return
-        self._paths.append(_Path(None, target.split("/"), top, claims))
-        self._watch()
+    def _reach(self, seen: Seen, claims: list[Claim]) -> None:
+        """An entry at a path that hard links of layers above lead to."""
+        if isinstance(seen.entry, Whiteout):
+            return  # the end of the layer says that it hides what is below
+        left: list[_Target] = []
+        for target in self._targets.pop(seen.key):
+            if target.top < seen.number:
+                left.append(target)
+                continue
+            if not isinstance(seen.entry, File | HardLink):
+                raise _no_file(target.claims[0])
+            claims += target.claims
+            self._tops[target.top] -= 1
+            if not self._tops[target.top]:
+                del self._tops[target.top]
+        if left:
+            self._targets[seen.key] = left
 
     def _end_owner(self) -> None:
         if self._owner is not None:
@@ -361,11 +385,12 @@ class Search(ABC):
             if self.sight.kind(seen.number, above) is not None:
                 continue
             for path in list(self._watched.get(above, ())):
-                if path.key == above and path.wanted is not None and path.top >= seen.number:
-                    self._enter(path, path.wanted, "/".join(seen.path.split("/")[: above.count("/") + 1]))
+                if path.key == above:
+                    self._enter(path, "/".join(seen.path.split("/")[: above.count("/") + 1]))
 
-    def _enter(self, path: _Path, wanted: Wanted, spelled: str) -> None:
+    def _enter(self, path: _Path, spelled: str) -> None:
         """The directory that a path leads to has been found."""
+        wanted = path.wanted
         self._done(path)
         if not self.into_directories:
             raise UsageError("a directory, where a file must be", path=wanted.text, got=spelled)
@@ -377,20 +402,14 @@ class Search(ABC):
         entry, wanted = seen.entry, path.wanted
         if isinstance(entry, Whiteout) and len(self.layers) > 1:
             return  # the end of the layer says that it is hidden
-        if wanted is None:
-            if not isinstance(entry, File | HardLink):
-                raise _no_file(path.claims[0])
-            self._done(path)
-            claims += path.claims
-            return
         name = path.name or seen.path.rpartition("/")[2]
         follows = isinstance(entry, Directory | File) and (self.follows_last or wanted.is_pattern)
-        if follows and self._follow(path, wanted, seen, ()):
+        if follows and self._follow(path, seen, ()):
             path.name = name
             return
         kind = self.sight.kind(seen.number, seen.key)
         if kind is What.DIRECTORY and not wanted.stream:
-            self._enter(path, wanted, seen.path)
+            self._enter(path, seen.path)
             return
         if wanted.is_pattern:
             return  # no directory: what is in it is hidden, as the end of the layer says
@@ -400,14 +419,15 @@ class Search(ABC):
 
     def _go_through(self, path: _Path, seen: Seen) -> None:
         """An entry above a path that is looked for."""
-        if not isinstance(seen.entry, Directory) or path.wanted is None:
+        if not isinstance(seen.entry, Directory):
             return
-        if any(self.sight.kind(nearer, seen.key) is What.DIRECTORY for nearer in range(seen.number + 1, path.top + 1)):
+        nearer = range(seen.number + 1, len(self.layers))
+        if any(self.sight.kind(number, seen.key) is What.DIRECTORY for number in nearer):
             return  # that is what is seen, and this one hides what is in it of the layers below
         rest = path.parts[seen.key.count("/") + 1 :]
-        self._follow(path, path.wanted, seen, rest)
+        self._follow(path, seen, rest)
 
-    def _follow(self, path: _Path, wanted: Wanted, seen: Seen, rest: Sequence[str]) -> bool:
+    def _follow(self, path: _Path, seen: Seen, rest: Sequence[str]) -> bool:
         """Go on where the entry leads, and then along `rest`, if it is a symlink or junction. Is it one?"""
         try:
             link = link_of(seen.entry.reparse_data) if isinstance(seen.entry, Directory | File) else None
@@ -420,10 +440,10 @@ class Search(ABC):
         path.been.add(path.key)
         path.lead_to((*link_place(seen.path, link).split("/"), *rest))
         if path.key in path.been:
-            raise LayerError("links that lead to each other", path=wanted.text, got=path.trail[-1])
+            raise LayerError("links that lead to each other", path=path.wanted.text, got=path.trail[-1])
         if len(path.trail) > MOST_LINKS:
             raise LayerError(
-                "too many links on a path", path=wanted.text, expected=f"at most {MOST_LINKS}", got=path.trail[-1]
+                "too many links on a path", path=path.wanted.text, expected=f"at most {MOST_LINKS}", got=path.trail[-1]
             )
         if self._has_gone_by(path.key):
             self._paths.remove(path)
@@ -437,6 +457,14 @@ class Search(ABC):
             self.sight.hides(number, key) or self.sight.has_below(number, key)
             for number in range(self._number, len(self.layers))
         )
+
+
+def _not_found(path: _Path) -> NotFoundError:
+    return NotFoundError(
+        "the layers have no such file",
+        path=path.wanted.text,
+        got=f"a link to nothing: {path.trail[-1]}" if path.trail else None,
+    )
 
 
 def _no_file(claim: Claim) -> LayerError:
