@@ -128,6 +128,11 @@ class Answer:
         self._start = start
         self._head = head
 
+    @property
+    def given(self) -> int:
+        """How many bytes of its body have been read."""
+        return self._position - self._start
+
     def set(self, name: str, value: str | None) -> None:
         """Give it another header; None for none of that name."""
         self._headers.pop(name, None)
