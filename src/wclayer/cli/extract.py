@@ -20,6 +20,7 @@ __all__ = ["extract"]
 _SHOWN: Final = 3  # of what was left out, unless -v
 _NOTES: Final = {
     "streams": ("an alternate stream", "alternate streams"),
+    "hard_links": ("a hard link to a file of a layer below", "hard links to files of layers below"),
     "links": ("a link that leads out of what was extracted", "links that lead out of what was extracted"),
     "reparse_points": ("what a reparse point says, beside its data", "reparse points"),
     "whiteouts": ("a whiteout", "whiteouts"),

@@ -56,16 +56,17 @@ def line(name: str, listed: Listed) -> str:
 def long_line(name: str, listed: Listed, stream: Stream | None = None) -> str:
     """Attributes, size, last write time (UTC), owner, name, and what it leads to; safe to show."""
     shown = escaped(line(name, listed))
-    file = listed.file
-    if file is None:
+    if isinstance(listed.entry, Whiteout):
         return f"{_WHITEOUT:<{len(LETTERS)}} {'-':>14} {'-':<{_TIME + 1}} {'-':<20} {shown}"
+    file = listed.file or listed.entry
+    attributes = file.file_attributes if isinstance(file, HardLink) else attributes_of(file)
     size = listed.size if stream is None else stream.size
     time = "-" if file.last_write_time is None else _seconds(file.last_write_time)
-    owner = owner_of(file.security_descriptor)
+    owner = None if isinstance(file, HardLink) else owner_of(file.security_descriptor)
     who = "-" if owner is None else account_name(owner)
     target = _target(listed) if stream is None else None
     arrow = "" if target is None else f" -> {escaped(target)}"
-    columns = f"{mode(attributes_of(file))} {'-' if size is None else f'{size:,}':>14} {time:<{_TIME + 1}} {who:<20}"
+    columns = f"{mode(attributes)} {'-' if size is None else f'{size:,}':>14} {time:<{_TIME + 1}} {who:<20}"
     return f"{columns} {shown}{arrow}"
 
 
@@ -99,6 +100,8 @@ def as_json(found: Found) -> dict[str, Any]:
             result["sha256"] = found.stream.sha256
         return result
     if file is None:
+        if isinstance(listed.entry, HardLink):  # to what none of the layers has
+            result |= {"size": None, "file_attributes": listed.entry.file_attributes, "target": listed.entry.target}
         return result
     times = {name: getattr(file, name) for name in _TIMES}
     descriptor = file.security_descriptor

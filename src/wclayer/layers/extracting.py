@@ -32,7 +32,7 @@ __all__ = ["Extracted", "extract_layers"]
 @dataclass(slots=True)
 class Extracted:
     """What was taken out; bytes: of all files and streams. left_out: what a plain folder does not have, by kind:
-    streams, links, reparse_points, whiteouts."""
+    streams, links, hard_links (to files of layers below, that were not given), reparse_points, whiteouts."""
 
     directories: int = 0
     files: int = 0
@@ -120,6 +120,10 @@ class _Taker(ABC):
     def whiteout(self, claim: Claim) -> None: ...
 
     @abstractmethod
+    def no_file(self, claim: Claim) -> bool:
+        """A hard link to a file that none of the layers has. False, if that cannot be."""
+
+    @abstractmethod
     def finish(self) -> None: ...
 
 
@@ -168,6 +172,11 @@ class _Extraction(Search):
 
     def whiteout(self, seen: Seen, claims: list[Claim]) -> None:  # noqa: ARG002
         self._taker.whiteout(claims[0])
+
+    def no_file(self, claims: list[Claim]) -> None:
+        for claim in claims:
+            if not self._taker.no_file(claim):
+                super().no_file([claim])
 
 
 # --- plain files --------------------------------------------------------------------
@@ -250,6 +259,12 @@ class _PlainTaker(_Taker):
 
     def whiteout(self, claim: Claim) -> None:
         self.found.leave_out("whiteouts", claim.path)
+
+    def no_file(self, claim: Claim) -> bool:
+        if claim.depth == 0 and not claim.wanted.is_pattern:
+            return False  # just this was asked for
+        self.found.leave_out("hard_links", claim.path)
+        return True
 
     def _is_link(self, entry: Directory | File, claim: Claim) -> bool:
         """Is it a symlink or junction? It is made when all is there."""
@@ -428,3 +443,6 @@ class _LayerTaker(_Taker):
         if self._is_new(claim.path):
             self._sink.add(Whiteout(claim.path))
             self.found.whiteouts += 1
+
+    def no_file(self, claim: Claim) -> bool:  # noqa: ARG002 # there is nothing to lose
+        return False

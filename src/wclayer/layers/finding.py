@@ -61,7 +61,7 @@ class Criteria:
 
     def found(self, listed: Listed) -> Iterator[Found]:
         """What fits of a file and its streams."""
-        if listed.file is None:  # a whiteout has no metadata
+        if listed.file is None:  # a whiteout has no metadata, and those of what no layer has are not known
             if (self.newer, self.owners, self.sddl, self.attributes, self.without) != _NOTHING:
                 return
         elif not self._metadata_fit(listed.file):

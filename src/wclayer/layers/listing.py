@@ -29,7 +29,8 @@ class Listed:
     """What is seen at `path`, spelled as the nearest layers do, in layer `number`, counted from 0 at the base.
 
     entry: as the layer has it. file: whose metadata it shows: the entry itself, or the file behind a hard link; None
-    for a whiteout. sha256: of the content of a file, where it was asked for. claim: what it was asked for as.
+    for a whiteout, and for a hard link to what none of the layers has. sha256: of the content of a file, where it was
+    asked for. claim: what it was asked for as.
     """
 
     path: str
@@ -143,6 +144,11 @@ class _Listing(Search):
         if isinstance(seen.entry, Whiteout):
             for claim in claims:
                 self._found(Listed(claim.path, seen.number, seen.entry, None, claim))
+
+    def no_file(self, claims: list[Claim]) -> None:
+        for claim in claims:
+            if claim.link is not None:
+                self._found(Listed(claim.path, claim.number, claim.link, None, claim))
 
     def _list(self, claim: Claim, known: _Known) -> None:
         entry = known.entry if claim.link is None else claim.link

@@ -24,7 +24,7 @@ from ..errors import FormatError, LayerError, NotFoundError, UsageError
 from ..win32.names import upcase
 from .following import MOST_LINKS, link_of, link_place
 from .patterns import component, is_wild
-from .sight import Link, Seen, Sight, What, paths_above
+from .sight import Link, Seen, Sight, What, offset_in, paths_above
 
 __all__ = ["At", "Claim", "Search", "Wanted"]
 
@@ -179,6 +179,17 @@ class Search(ABC):
         """A whiteout, where there is one layer alone."""
         raise NotFoundError("a whiteout", path=claims[0].wanted.text, got=seen.path)
 
+    def no_file(self, claims: list[Claim]) -> None:
+        """Hard links that lead to no file of these layers. Raises LayerError."""
+        link = claims[0].link
+        raise LayerError(
+            "a hard link to nothing",
+            path=claims[0].path,
+            expected="a file before it, or in a layer below",
+            got=None if link is None else link.target,
+            hint="is the layer on others? ask for all of the image, or give parents with --layer, nearest first",
+        )
+
     def passed(self, seen: Seen) -> None:
         """Any entry, before what it is wanted for; hidden ones too."""
         if self._seen is not None:
@@ -242,18 +253,22 @@ class Search(ABC):
             self._number, self._directory = number, ""
             with closing(self.sight.read(number)) as entries:
                 for seen in entries:
-                    self._take(seen)
+                    try:
+                        self._take(seen)
+                    except LayerError as error:
+                        error.at(seen.path, offset_in(self.layers[number]))
+                        raise
                     if not self._goes_on(number):
                         break
                 else:
+                    self._end_owner()
                     self._layer_ended(number)
             self._end_owner()
             if not self._files.get(number, True):
                 del self._files[number]
         for path in self._paths:
             raise _not_found(path)
-        for targets in self._targets.values():
-            raise _no_file(targets[0].claims[0])
+        self._lose(lambda _key, _target: True)
 
     def _goes_on(self, number: int) -> bool:
         """Is there anything yet that layer `number` could have?"""
@@ -269,13 +284,26 @@ class Search(ABC):
         for path in self._paths:
             if self.sight.hides(number, path.key):
                 raise _not_found(path)
-        for key, targets in self._targets.items():
-            for target in targets:
-                if target.top >= number and self.sight.hides(number, key):
-                    raise _no_file(target.claims[0])
+        self._lose(lambda key, target: target.top >= number and self.sight.hides(number, key))
         self._trees = [tree for tree in self._trees if not self._is_closed(number, tree.key)]
-        for claims in self._files.get(number, {}).values():
-            raise _no_file(claims[0])
+        for claims in self._files.pop(number, {}).values():
+            self.no_file(claims)
+
+    def _lose(self, lost: Callable[[str, _Target], bool]) -> None:
+        """Hard links lead to nothing that the layers below have."""
+        for key, targets in list(self._targets.items()):
+            for target in targets:
+                if lost(key, target):
+                    self._drop(key, target)
+                    self.no_file(target.claims)
+
+    def _drop(self, key: str, target: _Target) -> None:
+        left = [one for one in self._targets.pop(key) if one is not target]
+        if left:
+            self._targets[key] = left
+        self._tops[target.top] -= 1
+        if not self._tops[target.top]:
+            del self._tops[target.top]
 
     def _is_closed(self, number: int, key: str) -> bool:
         """Is nothing of the layers below `number` seen in the directory?"""
@@ -329,9 +357,10 @@ class Search(ABC):
                 return
             at = seen.number, kind.target
             if kind.own:
-                if self.sight.kind(*at) is not What.FILE:
-                    raise _no_file(claims[0])
-                self.hard_link(seen, claims, at)
+                if self.sight.kind(*at) is What.FILE:
+                    self.hard_link(seen, claims, at)
+                else:
+                    self.no_file(claims)
             elif seen.number == 0:  # there is none below, so it can only come yet
                 self._files.setdefault(0, {}).setdefault(kind.target, []).extend(claims)
             else:
@@ -344,19 +373,14 @@ class Search(ABC):
         """An entry at a path that hard links of layers above lead to."""
         if isinstance(seen.entry, Whiteout):
             return  # the end of the layer says that it hides what is below
-        left: list[_Target] = []
-        for target in self._targets.pop(seen.key):
+        for target in list(self._targets[seen.key]):
             if target.top < seen.number:
-                left.append(target)
                 continue
-            if not isinstance(seen.entry, File | HardLink):
-                raise _no_file(target.claims[0])
-            claims += target.claims
-            self._tops[target.top] -= 1
-            if not self._tops[target.top]:
-                del self._tops[target.top]
-        if left:
-            self._targets[seen.key] = left
+            self._drop(seen.key, target)
+            if isinstance(seen.entry, File | HardLink):
+                claims += target.claims
+            else:
+                self.no_file(target.claims)
 
     def _end_owner(self) -> None:
         if self._owner is not None:
@@ -464,15 +488,4 @@ def _not_found(path: _Path) -> NotFoundError:
         "the layers have no such file",
         path=path.wanted.text,
         got=f"a link to nothing: {path.trail[-1]}" if path.trail else None,
-    )
-
-
-def _no_file(claim: Claim) -> LayerError:
-    """The error of a hard link that leads to no file."""
-    return LayerError(
-        "a hard link to nothing",
-        path=claim.path,
-        expected="a file before it, or in a layer below",
-        got=None if claim.link is None else claim.link.target,
-        hint="is it a layer on others? give its parents with --layer, nearest first, base last",
     )

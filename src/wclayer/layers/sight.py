@@ -23,11 +23,12 @@ from typing import Final, NamedTuple, TypeAlias, cast
 
 from ..entry import AlternateStream, Body, Entry, File, HardLink, Source, Whiteout
 from ..errors import LayerError
+from ..layertar.reader import TarSource
 from ..stores.rules import beside_whiteout, name_taken
 from ..win32.names import upcase
 from .merged import is_real_directory
 
-__all__ = ["Link", "Seen", "Sight", "What", "reading"]
+__all__ = ["Link", "Seen", "Sight", "What", "offset_in", "paths_above", "reading"]
 
 _MOST_LINKS: Final = 1024  # hard links to hard links of layers below, as many as NTFS lets a file have
 
@@ -79,6 +80,11 @@ def reading(source: Source) -> Iterator[Iterator[tuple[Entry, Body | None]]]:
         yield entries
 
 
+def offset_in(source: Source) -> int | None:
+    """Where in its tar the entry is that a source gave last; None for what is no tar."""
+    return source.offset if isinstance(source, TarSource) else None
+
+
 class Sight:
     """The layers `layers`, base first, seen as one; each is read once, and the order is that of `numbers`."""
 
@@ -122,7 +128,9 @@ class Sight:
                 key = upcase(entry.path)
                 if not isinstance(entry, AlternateStream):
                     if key in names:
-                        raise _twice(entry, names[key], key)
+                        error = _twice(entry, names[key], key)
+                        error.at(offset=offset_in(self._layers[number]))
+                        raise error
                     visible = not self._is_hidden(key)
                     path = self._spelled(entry.path, key, own)
                     kind = names[key] = _kind(entry, names)

@@ -295,3 +295,15 @@ def test_names_that_come_twice(tmp_path: Path) -> None:
     with pytest.raises(LayerError, match="the name is taken"):
         extract(tmp_path, [base], "Files")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_hard_links_to_layers_that_were_not_given(tmp_path: Path) -> None:
+    top = layer({"Files/f": b"x"}, [HardLink("Files/g", "Files/below"), HardLink("Files/h", "Files/g")])
+    found = extract(tmp_path, [top], "Files")
+    assert tree(tmp_path / "out") == {"Files/f": b"x"}
+    assert found.left_out["hard_links"].paths == ["Files/g", "Files/h"]
+    for paths, with_metadata in ((["Files/g"], False), (["Files"], True)):
+        with pytest.raises(LayerError, match="a hard link to nothing") as caught:
+            extract_layers([([top], list(map(Wanted, paths)))], tmp_path / "new", with_metadata=with_metadata)
+        assert caught.value.got == "Files/below"
+    assert not (tmp_path / "new").exists()
