@@ -17,8 +17,8 @@ from wclayer.errors import UsageError
 from wclayer.layers.contents import write_contents
 from wclayer.layers.extracting import extract_layers
 from wclayer.layers.listing import Listed, list_layers
-from wclayer.layers.search import Wanted
 from wclayer.layers.sight import Sight
+from wclayer.layers.wanted import Wanted
 from wclayer.stores.folders import open_folder
 
 Found = dict[str, tuple[Any, ...]]

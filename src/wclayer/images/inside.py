@@ -17,8 +17,8 @@ from ..layers.contents import stream_of, write_contents
 from ..layers.extracting import Extracted, extract_layers
 from ..layers.finding import Criteria, Found, find_in_layers, type_of
 from ..layers.listing import Listed, list_layers
-from ..layers.search import Wanted
 from ..layers.sight import Seen
+from ..layers.wanted import Wanted
 from ..registry.registries import Registries
 from ..win32.names import encode_wtf8
 from .choosing import Choice

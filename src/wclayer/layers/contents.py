@@ -11,8 +11,9 @@ from ..errors import NotFoundError, UsageError
 from ..stores.spool import EMPTY, Spool, Spooled
 from ..win32.names import upcase
 from ..win32.reparse import is_name_surrogate, reparse_tag, tag_name
-from .search import At, Claim, Search, Wanted
+from .search import At, Search
 from .sight import Seen
+from .wanted import Claim, Wanted
 
 __all__ = ["stream_of", "write_contents"]
 

@@ -23,8 +23,9 @@ from ..stores.plain_folder import PlainFolder
 from ..stores.spool import EMPTY, Spool, Spooled
 from ..win32.names import upcase
 from .following import link_of, link_place
-from .search import At, Claim, Search, Wanted
+from .search import At, Search
 from .sight import Seen, What, paths_above
+from .wanted import Claim, Wanted
 
 __all__ = ["Extracted", "extract_layers"]
 

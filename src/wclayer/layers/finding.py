@@ -17,8 +17,8 @@ from ..win32.sddl import format_sddl
 from ..win32.security import SecurityDescriptor, Sid
 from .listing import Listed, Stream, list_layers
 from .patterns import component
-from .search import Wanted
 from .sight import Seen
+from .wanted import Wanted
 
 __all__ = ["TYPES", "Criteria", "Found", "attributes_of", "find_in_layers", "owner_of", "sddl_of", "type_of"]
 

@@ -9,8 +9,9 @@ from typing import Final
 
 from ..body import CHUNK
 from ..entry import AlternateStream, Directory, File, HardLink, Source, Whiteout
-from .search import At, Claim, Search, Wanted
+from .search import At, Search
 from .sight import Seen
+from .wanted import Claim, Wanted
 
 __all__ = ["Listed", "Stream", "list_layers"]
 

@@ -23,55 +23,14 @@ from ..entry import AlternateStream, Directory, File, HardLink, Source, Whiteout
 from ..errors import FormatError, LayerError, NotFoundError, UsageError
 from ..win32.names import upcase
 from .following import MOST_LINKS, link_of, link_place
-from .patterns import component, is_wild
 from .sight import Link, Seen, Sight, What, offset_in, paths_above
+from .wanted import Claim, Tree, Wanted
 
-__all__ = ["At", "Claim", "Search", "Wanted"]
+__all__ = ["At", "Search"]
 
 At = tuple[int, str]  # of an entry: its layer, and its path in upper case
 
 _HINT: Final = "give the layer as a file: a pipe can be read only once"
-
-
-class Wanted:
-    """A path in the layers that is asked for.
-
-    path: with `/`; "" is the root. From its first component with `*`, `?` or `[...]` on it is a pattern, `rest`, unless
-    it is to be taken literally; what is before that is `prefix`. text: the path as messages name it. stream: the name
-    of an alternate stream, "" for the unnamed one. Raises UsageError for a path with `..`.
-    """
-
-    def __init__(self, path: str, *, text: str | None = None, literal: bool = False, stream: str = "") -> None:
-        parts = [part for part in path.split("/") if part not in ("", ".")]
-        self.text = path if text is None else text
-        if ".." in parts:
-            raise UsageError("a path in a layer with `..`", path=self.text, expected="the path from the layer's root")
-        wild = next((at for at, part in enumerate(parts) if not literal and is_wild(part)), len(parts))
-        self.prefix: Final = tuple(parts[:wild])
-        self.rest: Final = tuple(parts[wild:])
-        self.stream = stream
-        self.found = False
-
-    @property
-    def is_pattern(self) -> bool:
-        return bool(self.rest)
-
-
-@dataclass(slots=True)
-class Claim:
-    """Why an entry is wanted, and as what.
-
-    path: as the layers show it. name: from the last component of a literal path on, or from the first that is a
-    pattern; "" for the root. number: of the layer that shows it. depth: 0 for what was asked for, 1 for what is in that
-    directory, and so on. link: the hard link, where the entry itself is the file behind it.
-    """
-
-    wanted: Wanted
-    path: str
-    name: str
-    number: int
-    depth: int = 0
-    link: HardLink | None = None
 
 
 @dataclass(slots=True)
@@ -101,34 +60,6 @@ class _Target:
     claims: list[Claim]
 
 
-class _Tree:
-    """A directory, all that is in it or what fits a pattern there, and what is in that."""
-
-    def __init__(self, wanted: Wanted, key: str, name: str) -> None:
-        self.wanted = wanted
-        self.key = key
-        self._prefix = f"{key}/" if key else ""
-        self._depth = len(key.split("/")) if key else 0
-        self._name = name
-        self._fits = [component(upcase(mask)) for mask in wanted.rest]
-
-    def claim(self, seen: Seen) -> Claim | None:
-        if not seen.key.startswith(self._prefix):
-            if seen.key != self.key or self._fits:
-                return None
-            return Claim(self.wanted, seen.path, self._name, seen.number)
-        parts = seen.path.split("/")[self._depth :]
-        if not self._fits:
-            name = "/".join((self._name, *parts) if self._name else parts)
-            return Claim(self.wanted, seen.path, name, seen.number, len(parts))
-        if len(parts) < len(self._fits):
-            return None
-        keys = seen.key.split("/")[self._depth :]
-        if not all(fits(key) for fits, key in zip(self._fits, keys, strict=False)):
-            return None
-        return Claim(self.wanted, seen.path, "/".join(parts), seen.number, len(parts) - len(self._fits))
-
-
 class Search(ABC):
     """Look up what is `wanted` in `layers`, base first; what is met goes to the methods of a subclass.
 
@@ -148,7 +79,7 @@ class Search(ABC):
         self._number = len(layers) - 1
         self._paths: list[_Path] = []
         self._watched: dict[str, list[_Path]] = {}  # by the paths of `_paths`, and those above them
-        self._trees: list[_Tree] = []
+        self._trees: list[Tree] = []
         self._targets: dict[str, list[_Target]] = {}  # of hard links into layers below, by their paths
         self._tops: Counter[int] = Counter()  # of these
         self._files: dict[int, dict[str, list[Claim]]] = {}  # File entries of layers that hard links lead to
@@ -215,7 +146,7 @@ class Search(ABC):
             if wanted.prefix:
                 self._paths.append(_Path(wanted, wanted.prefix))
             else:
-                self._trees.append(_Tree(wanted, "", ""))
+                self._trees.append(Tree(wanted, "", ""))
         while self._paths or self._trees or self._files:
             self._pass()
             self._paths, self._again = self._again, []
@@ -419,7 +350,7 @@ class Search(ABC):
         if not self.into_directories:
             raise UsageError("a directory, where a file must be", path=wanted.text, got=spelled)
         wanted.found = wanted.found or not wanted.is_pattern
-        self._trees.append(_Tree(wanted, path.key, path.name or spelled.rpartition("/")[2]))
+        self._trees.append(Tree(wanted, path.key, path.name or spelled.rpartition("/")[2]))
 
     def _arrive(self, path: _Path, seen: Seen, claims: list[Claim]) -> None:
         """An entry at a path that is looked for."""

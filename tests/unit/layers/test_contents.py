@@ -14,7 +14,7 @@ from tests.unit.layers.sources import Listed, layer
 from wclayer.entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
 from wclayer.errors import LayerError, NotFoundError, UsageError, WclayerError
 from wclayer.layers.contents import stream_of, write_contents
-from wclayer.layers.search import Wanted
+from wclayer.layers.wanted import Wanted
 from wclayer.layertar.reader import TarSource
 from wclayer.win32.reparse import build_link
 

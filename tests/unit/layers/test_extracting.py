@@ -15,7 +15,7 @@ from wclayer.entry import AlternateStream, Directory, Entry, ExtendedAttribute, 
 from wclayer.errors import AlreadyExistsError, InexpressibleError, LayerError, NotFoundError, UsageError
 from wclayer.layers.exporting import export_layer_to_tar
 from wclayer.layers.extracting import Extracted, extract_layers
-from wclayer.layers.search import Wanted
+from wclayer.layers.wanted import Wanted
 from wclayer.layertar.reader import TarSource
 from wclayer.layertar.writer import TarWriter
 from wclayer.win32.filetime import UNIX_EPOCH

@@ -14,7 +14,7 @@ from wclayer.entry import AlternateStream, Body, Directory, Entry, File, HardLin
 from wclayer.errors import LayerError, NotFoundError
 from wclayer.layers.finding import Criteria, find_in_layers, type_of
 from wclayer.layers.listing import Listed, Stream, list_layers
-from wclayer.layers.search import Wanted
+from wclayer.layers.wanted import Wanted
 from wclayer.win32.reparse import build_link
 from wclayer.win32.sddl import parse_sddl
 from wclayer.win32.security import Sid
