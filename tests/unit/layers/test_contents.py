@@ -220,3 +220,14 @@ def test_names_with_dots() -> None:
         Wanted("Files/../x")
     assert not Wanted("Files/[a]", literal=True).is_pattern
     assert directory("Files").type == "5"
+
+
+@pytest.mark.parametrize("count", [63, 64])
+def test_as_many_links_as_windows_follows(count: int) -> None:
+    links = [symlink(f"Files/l{number}", f"l{number + 1}") for number in range(count)]
+    chain = Counted(Listed(Directory("Files"), *links, (File(f"Files/l{count}", size=1), b"x")), restartable=False)
+    if count == 63:
+        assert cat([chain], "Files/l0") == b"x"
+    else:
+        with pytest.raises(LayerError, match="too many links"):
+            cat([chain], "Files/l0")
