@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.compat import ntfs
 from tests.compat.tools import REPOSITORY
+from tests.tars import BASE, M, build
 
 SAMPLES = 12
 
@@ -129,3 +131,27 @@ def test_extract_with_metadata(sample: Sample, tmp_path: Path) -> None:
                 file = tar.extractfile(member)
                 assert file is not None
                 assert file.read() == content(sample, name)
+
+
+def test_a_layer_on_a_disk_image(tmp_path: Path) -> None:
+    """What follows its folder is a path in the layer: with streams, patterns, links and keys."""
+    ntfs.require_mounts("sfdisk")
+    members = [*BASE, M("Files/f", b"hello"), M("Files/f:s", b"stream"), M("Files/l", type="2", link="F")]
+    (tmp_path / "layer.tar").write_bytes(build(members))
+    disk = f"disk:{tmp_path / 'disk.img'}"
+    wclayer("disk", "create", "--size", "64M", tmp_path / "disk.img")
+    wclayer("import", "-q", "-i", tmp_path / "layer.tar", f"{disk}//layer")
+    assert wclayer("ls", f"{disk}//layer//files") == b"dir\nf\nl\n"
+    assert wclayer("cat", f"{disk}//layer//Files/f:S", f"{disk}//LAYER//Files/l") == b"streamhello"
+    assert wclayer("find", f"{disk}//layer//Files/[f]", "--type", "f,s") == b"Files/f\nFiles/f:s\n"
+    wclayer("extract", "-q", f"{disk}//layer//Files", "-o", tmp_path / "out")
+    assert (tmp_path / "out" / "Files" / "f").read_bytes() == b"hello"
+    for place, message in (
+        (f"{disk}//none//Files", "no layer folder or tar"),
+        (f"{disk}//../x//y", "leave the volume"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "wclayer", "ls", place], check=False, capture_output=True, encoding="utf-8"
+        )
+        assert done.returncode in (10, 12)
+        assert message in done.stderr

@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from typing import Final, ParamSpec, TypeVar
 
 from ..disks.mounting import inside, mounted_volume
-from ..errors import UsageError, WclayerError
+from ..errors import NotFoundError, UsageError, WclayerError
+from ..images.layer_places import is_layer
 from ..images.places import Place, parse_place
 from ..stores.transport import TransportFolder
 
@@ -66,10 +67,11 @@ def layer_folders(
             _MOUNTED.reset(token)
 
 
-def on_disks(parameters: Sequence[str], command: Callable[P, R]) -> Callable[P, R]:
+def on_disks(parameters: Sequence[str], command: Callable[P, R], *, paths: bool = False) -> Callable[P, R]:
     """Let `command` have the host paths of what it is to find on disk images; `parameters` are those that name layers.
 
-    They are changed where the command has --in-place and was given it.
+    They are changed where the command has --in-place and was given it. paths: two slashes end the folder of a layer,
+    and begin a path in that, which is not the host's: it may have streams, patterns, and links.
     """
 
     @functools.wraps(command)
@@ -77,12 +79,29 @@ def on_disks(parameters: Sequence[str], command: Callable[P, R]) -> Callable[P, 
         given = {name: kwargs[name] for name in parameters if name in kwargs}
         texts = [text for value in given.values() for text in ((value,) if isinstance(value, str) else value)]  # type: ignore[attr-defined]
         changing = texts if kwargs.get("in_place") else ()
-        with layer_folders(reading=texts, changing=changing) as at:
+        ends = {text: _end_of_folder(text) if paths else len(text) for text in texts}
+        with layer_folders(reading=[text[: ends[text]] for text in texts], changing=changing) as mounted:
+
+            def at(text: str) -> str:
+                folder, rest = mounted(text[: ends[text]]), text[ends[text] :]
+                if rest and not is_layer(folder):
+                    raise NotFoundError("no layer folder or tar", path=text[: ends[text]])
+                return folder + rest
+
             for name, value in given.items():
                 kwargs[name] = at(value) if isinstance(value, str) else tuple(map(at, value))  # type: ignore[call-overload]
             return command(*args, **kwargs)
 
     return run
+
+
+def _end_of_folder(text: str) -> int:
+    """Where in a place the path in a layer on a disk image begins, if one does."""
+    place = parse_place(text)
+    if place.transport != "disk" or place.inside is None:
+        return len(text)
+    folder, slashes, path = place.inside.partition("//")
+    return len(text) - len(slashes) - len(path) if folder else len(text)
 
 
 def folder_of(text: str) -> str | TransportFolder:

@@ -46,7 +46,7 @@ def source_options(*, short: bool = True) -> Callable[[Callable[P, R]], Callable
     """
 
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
-        command = common_options(on_disks(_PLACES, command))
+        command = common_options(on_disks(_PLACES, command, paths=True))
         command = network_options(command)
         command = choice_options(command)
         return click.option(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.hosts import SYMLINKS, needs_symlinks, posix_only
 from wclayer.cli import folders
-from wclayer.cli.folders import layer_folders, named
+from wclayer.cli.folders import layer_folders, named, on_disks
 from wclayer.errors import ConfinementError, FormatError, LayerError, NotFoundError, UsageError
 
 PLAIN = ["a", "a/b", "/a//b", "C:\\x", "oci:layout:tag", "docker://host/image", "-", "", "a:b//c"]
@@ -198,3 +198,22 @@ def test_all_is_unmounted_after_an_error(tmp_path: Path, volumes: Volumes, monke
         raise AssertionError
     assert len(volumes.mounted) == 1
     assert volumes.now == 0
+
+
+def test_where_the_path_in_a_layer_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "layer" / "Files").mkdir(parents=True)
+    asked: list[str] = []
+
+    @contextlib.contextmanager
+    def mounted(*, reading: list[str], changing: object) -> Iterator[object]:
+        asked[:] = reading
+        yield lambda text: text.replace("disk:d.img//", f"{tmp_path.as_posix()}/")
+
+    monkeypatch.setattr(folders, "layer_folders", mounted)
+    command = on_disks(("sources",), lambda *, sources: sources, paths=True)
+    sources = ("disk:d.img//layer//Files/a:s//../[x]*", "disk:d.img//layer", "oci:x//a//b", "a//b")
+    expected = (f"{tmp_path.as_posix()}/layer//Files/a:s//../[x]*", f"{tmp_path.as_posix()}/layer", *sources[2:])
+    assert command(sources=sources) == expected
+    assert asked == ["disk:d.img//layer", "disk:d.img//layer", "oci:x//a//b", "a//b"]
+    with pytest.raises(NotFoundError, match="no layer folder or tar"):
+        command(sources=("disk:d.img//none//x",))
