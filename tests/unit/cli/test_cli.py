@@ -176,7 +176,7 @@ def test_completion(shell: str) -> None:
 
 
 def test_completion_completes() -> None:
-    environment = {**os.environ, "_WCLAYER_COMPLETE": "bash_complete", "COMP_WORDS": "wclayer ex", "COMP_CWORD": "1"}
+    environment = {**os.environ, "_WCLAYER_COMPLETE": "bash_complete", "COMP_WORDS": "wclayer exp", "COMP_CWORD": "1"}
     done = subprocess.run([sys.executable, "-m", "wclayer"], env=environment, capture_output=True, check=False)
     assert done.stdout.decode().split() == ["plain,export"]
 
