@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .images.copying import copy_image
     from .images.index import make_index
     from .images.inside import extract_files, find_files, list_files, read_file
+    from .images.inspecting import inspect_layers
     from .images.reading import open_image
     from .images.recipe import Recipe
     from .images.spec import load_recipe
@@ -93,6 +94,7 @@ __all__ = [
     "find_files",
     "import_layer_from_tar",
     "list_files",
+    "inspect_layers",
     "load_recipe",
     "make_index",
     "merge_delta",
@@ -145,6 +147,7 @@ _WHERE = {
     "create_disk": "disks.creating",
     "export_layer_to_tar": "layers.exporting",
     "import_layer_from_tar": "layers.importing",
+    "inspect_layers": "images.inspecting",
     "load_recipe": "images.spec",
     "make_index": "images.index",
     "merge_delta": "regf.delta",

@@ -50,6 +50,7 @@ _COMMANDS = LazyCommands(
         "copy": "copy:copy",
         "layers": "layers:layers",
         "index": "index:index",
+        "inspect": "inspect:inspect",
         "import": "import_:import_",
         "export": "export:export",
         "squash": "squash:squash",

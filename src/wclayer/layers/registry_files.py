@@ -7,6 +7,7 @@ layer has them. One hive at a time is in memory.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import uuid
@@ -243,6 +244,26 @@ class RegistryFiles:
         files = self._of(hive, first)
         counting = [put for put in files if self._is_base(put) or self._changes(put)] or files
         return max((put.time for put in counting if put.time is not None), default=None)
+
+    def has(self, hive: ConfigHive, layer: int) -> bool:
+        """Has this layer anything of the hive?"""
+        return bool(self._of(hive, layer, layer + 1))
+
+    def own(self, hive: ConfigHive, layer: int) -> Hive | None:
+        """The hive as the file of one layer has it, a differencing one too. Raises HiveError."""
+        files = self._of(hive, layer, layer + 1)
+        return self._read(files[0]) if files else None
+
+    def fingerprint(self, hive: ConfigHive) -> bytes:
+        """A digest of all its files and their logs, in all layers: where it is equal, so is the hive."""
+        digest = hashlib.sha256()
+        for put in self._of(hive):
+            for path in (put.path, *(put.path + end for end in _LOGS)):
+                found = self._files.get((put.layer, upcase(path)))
+                content = b"" if found is None else self._bytes(found)
+                digest.update(b"%d %d %d " % (self._is_base(put), found is not None, len(content)))
+                digest.update(content)
+        return digest.digest()
 
     def view(self, hive: ConfigHive, end: int | None = None) -> Hive | None:
         """The hive as a container sees it, of the layers before `end`; None where there is nothing of it.

@@ -34,6 +34,7 @@ class Block:
     linkname: bytes
     atime: int | None = None
     ctime: int | None = None
+    magic: bytes = b""  # with the version
 
 
 def padding(size: int) -> int:
@@ -91,7 +92,7 @@ def parse_block(data: bytes, offset: int) -> Block:
     )
     if block.size < 0:
         raise TarError("negative size in a tar header", offset=offset, got=block.size)
-    magic = data[257:265]
+    block.magic = magic = data[257:265]
     prefix = b""
     if magic[:6] == b"ustar\0":
         if data[508:512] == b"tar\0":  # STAR

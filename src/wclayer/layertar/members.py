@@ -42,6 +42,8 @@ class Member:
     ctime: int | None
     records: dict[bytes, bytes]
     offset: int  # of the first of its headers in the tar
+    magic: bytes = b""  # of its header, with the version
+    extended: bytes | None = None  # the name in its PAX header, which tells who wrote it; None without one
 
 
 class MemberReader:
@@ -84,6 +86,7 @@ class MemberReader:
         own: dict[bytes, bytes] | None = None
         long_name: bytes | None = None
         long_link: bytes | None = None
+        extended: bytes | None = None
         start = 0
         while True:
             while self._left:
@@ -116,7 +119,7 @@ class MemberReader:
             if typeflag in (b"x", b"g", b"L", b"K"):
                 payload = self._payload(block, offset)
                 if typeflag == b"x":
-                    own = parse_records(payload, offset + BLOCK)
+                    own, extended = parse_records(payload, offset + BLOCK), block.name
                 elif typeflag == b"g":
                     common = {**common, **parse_records(payload, offset + BLOCK)}
                     if framing is not None and not pending:  # it outlives the entry after it
@@ -126,8 +129,12 @@ class MemberReader:
                 else:
                     long_link = payload.partition(b"\0")[0]
                 continue
-            yield self._member(block, {**common, **(own or {})} if common else own or {}, long_name, long_link, start)
-            own = long_name = long_link = None
+            member = self._member(
+                block, {**common, **(own or {})} if common else own or {}, long_name, long_link, start
+            )
+            member.magic, member.extended = block.magic, extended
+            yield member
+            own = long_name = long_link = extended = None
 
     def _payload(self, block: Block, offset: int) -> bytes:
         if block.size > MAX_RECORDS:

@@ -17,6 +17,7 @@ __all__ = [
     "FILE_ATTRIBUTE_REPARSE_POINT",
     "FILE_ATTRIBUTE_SPARSE_FILE",
     "FILE_ATTRIBUTE_SYSTEM",
+    "attribute_letters",
     "attribute_names",
     "parse_attributes",
 ]
@@ -56,6 +57,24 @@ _NAMES: Final = {
     0x400000: "RECALL_ON_DATA_ACCESS",
 }
 
+_LETTERS: Final = {
+    FILE_ATTRIBUTE_DIRECTORY: "D",
+    0x1: "R",
+    0x2: "H",
+    0x4: "S",
+    FILE_ATTRIBUTE_ARCHIVE: "A",
+    FILE_ATTRIBUTE_NORMAL: "N",
+    0x100: "T",
+    FILE_ATTRIBUTE_SPARSE_FILE: "P",
+    FILE_ATTRIBUTE_REPARSE_POINT: "L",
+    0x800: "C",
+    0x1000: "O",
+    FILE_ATTRIBUTE_NOT_CONTENT_INDEXED: "I",
+    FILE_ATTRIBUTE_ENCRYPTED: "E",
+    0x8000: "V",
+    0x20000: "X",
+}
+
 
 def parse_attributes(value: bytes) -> int:
     """The uint32 in `MSWINDOWS.fileattr`: ASCII digits alone, as Go's strconv.ParseUint. Raises AttributesError."""
@@ -68,3 +87,13 @@ def attribute_names(attributes: int) -> list[str]:
     """The names of the bits set, lowest first; bits without a name in hexadecimal."""
     bits = (1 << number for number in range(32) if attributes >> number & 1)
     return [_NAMES.get(bit, f"{bit:#x}") for bit in bits]
+
+
+def attribute_letters(attributes: int) -> str:
+    """The bits set as letters: those of attrib and robocopy, D directory, L reparse point, P sparse, `-` for none.
+
+    Bits without a letter follow in hexadecimal: `A+0x40000`.
+    """
+    letters = "".join(letter for bit, letter in _LETTERS.items() if attributes & bit)
+    rest = attributes & ~sum(_LETTERS)
+    return f"{letters}+{rest:#x}" if rest else letters or "-"
