@@ -48,6 +48,7 @@ bench-data:
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.inside
 	$(BIN)/python -m benchmarks.registry
 	$(BIN)/python -m benchmarks.hives
 	$(BIN)/python -m benchmarks.ntfs

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Whiteout,
     )
     from .images.build import build_image
+    from .images.comparing import diff_layers
     from .images.copying import copy_image
     from .images.index import make_index
     from .images.inside import extract_files, find_files, list_files, read_file
@@ -88,6 +89,7 @@ __all__ = [
     "copy_image",
     "create_disk",
     "create_scratch",
+    "diff_layers",
     "errors",
     "export_layer_to_tar",
     "extract_files",
@@ -145,6 +147,7 @@ _WHERE = {
     "convert_to_base_layer": "layers.base",
     "copy_image": "images.copying",
     "create_disk": "disks.creating",
+    "diff_layers": "images.comparing",
     "export_layer_to_tar": "layers.exporting",
     "import_layer_from_tar": "layers.importing",
     "inspect_layers": "images.inspecting",

@@ -256,7 +256,7 @@ def _descriptor_lines(found: Descriptors, *, verbose: bool) -> Iterator[str]:
     said = "".join(f", {count:,} {what}" for count, what in faults if count)
     yield _line("descriptors", f"{found.distinct:,} distinct{said}")
     common = found.common if verbose else found.common[:3]
-    yield from _more("", (f"{count:>7,}  {printable(sddl)}" for sddl, count in common))
+    yield from _more("", (f"{count:>7,}  {escaped(sddl)}" for sddl, count in common))
 
 
 def _windows_text(windows: Windows) -> str:

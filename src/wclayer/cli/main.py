@@ -51,6 +51,7 @@ _COMMANDS = LazyCommands(
         "layers": "layers:layers",
         "index": "index:index",
         "inspect": "inspect:inspect",
+        "diff": "diff:diff",
         "import": "import_:import_",
         "export": "export:export",
         "squash": "squash:squash",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from ..common import open_output
 from .places import accept_dirty_option, hive_options, hive_places, prefix_option, say_noted, warn
 from .values import data_text, key_json, mark_text, name_text, security_text, time_text, type_name, value_json
 
-__all__ = ["diff"]
+__all__ = ["diff", "difference_json", "difference_lines"]
 
 _UNSAID: Final = "warning: not in the .reg file, as none can say it (security, class, flags, time)"
 
@@ -97,11 +97,17 @@ def _print(pairs: Iterable[Compared], *, times: bool, whole: bool, quiet: bool) 
             count += 1
             if quiet:
                 return count
-            at = escaped(pair.shown(difference))
-            for sign, side in (("-", difference.old), ("+", difference.new)):
-                for text in () if side is None else _texts(difference.what, side, whole):
-                    click.echo(f"{sign} {at}\\{text}")
+            for line in difference_lines(difference, pair.shown(difference), whole=whole):
+                click.echo(line)
     return count
+
+
+def difference_lines(difference: Difference, path: str, *, whole: bool = False) -> Iterator[str]:
+    """What both sides have of a key, in lines; whole: nothing of it is cut."""
+    at = escaped(path)
+    for sign, side in (("-", difference.old), ("+", difference.new)):
+        for text in () if side is None else _texts(difference.what, side, whole):
+            yield f"{sign} {at}\\{text}"
 
 
 def _texts(what: What, side: Key | Value | bytes | int, whole: bool) -> list[str]:
@@ -127,14 +133,17 @@ def _print_json(pairs: Iterable[Compared], *, times: bool) -> int:
     for pair in pairs:
         for difference in pair.differences(times=times):
             click.echo(
-                ("[" if not count else ",\n") + json.dumps(_as_json(difference, pair.shown(difference))), nl=False
+                ("[" if not count else ",\n") + json.dumps(difference_json(difference, pair.shown(difference))),
+                nl=False,
             )
             count += 1
     click.echo("]" if count else "[]")
     return count
 
 
-def _as_json(difference: Difference, path: str) -> dict[str, Any]:
+def difference_json(difference: Difference, path: str) -> dict[str, Any]:
+    """A difference of the key at `path`, in JSON."""
+
     def side(one: Key | Value | bytes | int | None) -> Any:
         if isinstance(one, Key):
             return key_json(one, path)
