@@ -12,7 +12,8 @@ from .stream import Reads
 
 __all__ = ["Ahead"]
 
-_CHUNKS: Final = 16  # in the queue at most: with chunks of 256 KiB, 4 MiB
+_CHUNK: Final = 1 << 19  # bytes; what is read at once is decompressed without the interpreter's lock
+_CHUNKS: Final = 8  # in the queue at most: 4 MiB
 _TICK: Final = 1.0  # seconds between looks at whether anybody still waits for us
 
 
@@ -23,10 +24,11 @@ class Ahead:
     stream any more; but a read that blocks for longer than a second (a pipe that nobody fills) is left to itself.
     """
 
-    def __init__(self, stream: Reads) -> None:
+    def __init__(self, stream: Reads, *, digest: bool = True) -> None:
+        """digest: will anybody ask for digest()?"""
         self._stream = stream
         self._chunks: queue.Queue[bytes | BaseException] = queue.Queue(_CHUNKS)
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if digest else None
         self._stop = threading.Event()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="wclayer-read-ahead", daemon=True)
@@ -35,8 +37,9 @@ class Ahead:
         spread()
         try:
             while not self._stop.is_set():
-                chunk = self._stream.read(1 << 18)
-                self._hash.update(chunk)
+                chunk = self._stream.read(_CHUNK)
+                if self._hash is not None:
+                    self._hash.update(chunk)
                 self._put(chunk)
                 if not chunk:
                     return
@@ -71,9 +74,9 @@ class Ahead:
             self._thread.join()
         return item
 
-    def digest(self) -> str:
-        """`sha256:HEX` of all bytes, once read() has given b""."""
-        return f"sha256:{self._hash.hexdigest()}"
+    def digest(self) -> str | None:
+        """`sha256:HEX` of all bytes, once read() has given b""; None where nobody was to ask for it."""
+        return None if self._hash is None else f"sha256:{self._hash.hexdigest()}"
 
     def close(self) -> None:
         """Stop the thread."""

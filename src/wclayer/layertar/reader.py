@@ -45,9 +45,14 @@ class TarSource:
         self._framing = framing
         self._reopen = reopen
         self._summary: Summary | None = None
+        self._digests = True
         self.so_far = Summary()  # counts of what has been given
         self.offset = 0  # in the tar, of the entry given last
         self.member: Member | None = None  # what that is in the tar
+
+    def without_digests(self) -> None:
+        """Nobody will ask for them: they are computed no more, and None in the summary."""
+        self._digests = False
 
     @property
     def restartable(self) -> bool:
@@ -73,9 +78,9 @@ class TarSource:
                 own.close()
 
     def _entries(self, stream: BinaryIO) -> Iterator[tuple[Entry, Body | None]]:
-        plain = Decompressed(stream)
+        plain = Decompressed(stream, digest=self._digests)
         framing = None if self._framing is None else FramingWriter(self._framing)
-        ahead = Ahead(plain)
+        ahead = Ahead(plain, digest=self._digests)
         try:
             yield from self._members(plain, ahead, framing)
         finally:
@@ -120,7 +125,7 @@ class TarSource:
         plain.finish()
         summary.tar_size, summary.diff_id = tar.offset, ahead.digest()
         summary.compression = plain.compression
-        summary.blob_size, summary.digest = plain.size, plain.digest() or summary.diff_id
+        summary.blob_size, summary.digest = plain.size, (plain.digest() or summary.diff_id) if self._digests else None
         self._summary = summary
 
 
