@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import json
 import os
@@ -28,6 +29,7 @@ _INTERNAL = 70
 _INTERRUPTED = 130
 _TERMINATED = 143
 _BROKEN_PIPE = 141
+_COLLECT = (50_000, 20, 100)  # see gc.set_threshold; what we keep by the hundred thousand has no cycles
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
@@ -105,6 +107,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line in `args` (sys.argv's, if None) and exit with the code that docs/exit-codes.md gives."""
     arguments = list(sys.argv[1:] if args is None else args)
     signal.signal(signal.SIGTERM, _terminated)
+    gc.set_threshold(*_COLLECT)
     stdout = sys.stdout
     sys.stdout = _any_text(stdout)
     try:
