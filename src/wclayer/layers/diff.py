@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..entry import Entry, Source, Summary
+from ..layertar.reader import TarSource
 from ..regf.compare import Difference, compare
 from ..regf.model import Hive, Key
 from ..win32.names import upcase
@@ -174,11 +175,15 @@ def diff_sources(
     compared, each with all below it; then the hives are files like others. times: compare these too. registry: compare
     the hives by keys and values. temporary: the folder for the hives. progress: see read_side, of each side in turn.
 
-    Raises what read_side raises. A hive that cannot be read is compared as a file, and there is a note.
+    The digests of whole tars are not computed, unless they are to be checked. Raises what read_side raises. A hive that
+    cannot be read is compared as a file, and there is a note.
     """
     kept: dict[bytes, bytes] = {}
     registry = registry and not any(inside)
     sides: list[Side] = []
+    for source in (*old, *new):
+        if isinstance(source, TarSource):
+            source.without_digests()
     try:
         for layers, base, path in zip((old, new), bases, inside, strict=True):
             sides.append(
