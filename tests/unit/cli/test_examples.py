@@ -96,6 +96,16 @@ BEFORE = {
     "cat": INSIDE,
     "extract": INSIDE,
     "find": INSIDE,
+    "inspect": [
+        "import -i layer.tar nanoserver",
+        "build hello -o oci:base:nanoserver",
+        "build hello --from oci:base:nanoserver -o oci:out:app",
+    ],
+    "diff": [
+        "import -i layer.tar nanoserver",
+        "build hello -o oci:base:nanoserver",
+        "build app --from oci:base:nanoserver -o oci:out:app",
+    ],
     "status": ["import -i layer.tar nanoserver", "import -i layer.tar app"],
     "makebaselayer": [],
     "completion": [],
@@ -155,17 +165,19 @@ def run_examples(tmp_path: Path, command: str, before: list[str]) -> None:
     (place / "layer.tar.gz").write_bytes(gzip.compress(TAR))
     (place / "app.tar.gz").write_bytes(gzip.compress(UPPER))
     (place / "patch.tar").write_bytes(UPPER)
+    (place / "changed.tar").write_bytes(build([*BASE, M("Files/f", b"changed")]))
     (place / "acme.reg").write_bytes(REG)
     for name in ("SOFTWARE.LOG1", "SOFTWARE.LOG2"):  # of a hive that is clean
         (place / name).write_bytes(bytes(512))
     for folder in ("layer/Files", "other/Files", "upper/Files", "upper/Hives"):
         (place / folder).mkdir(parents=True)
     if command in ("build", "squash", "wclayer", "ls", "cat", "extract", "find"):
+    if command in ("build", "diff", "squash", "wclayer"):
         (place / "app").mkdir()
         (place / "app" / "app.exe").write_bytes(b"MZ")
     for line in (*(f"wclayer {line}" for line in before), *examples(command)):
         if command in ("wclayer", "export") and line.startswith("wclayer export") and "-o" in line:
             line = line.replace("export", "export --force", 1)  # noqa: PLW2901 # some of it is there already
         done = subprocess.run(["sh", "-c", line], cwd=place, env=environment, capture_output=True, check=False)
-        differ = 1 if line.startswith("wclayer hive diff") else 0
+        differ = 1 if "wclayer diff" in line or "wclayer hive diff" in line else 0
         assert done.returncode in (0, differ), (line, done.stderr)
