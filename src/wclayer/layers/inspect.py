@@ -21,7 +21,7 @@ from ..win32.names import upcase
 from .hives import CONFIG_HIVES
 from .inspect_contents import Contents, Tally
 from .inspect_framing import Framing, FramingMarks
-from .inspect_windows import Windows, windows_of
+from .inspect_windows import KEYS, Windows, windows_of
 from .registry_seen import RegistrySeen
 
 __all__ = ["Inspection", "LayerInspection", "Stored", "inspect_sources", "within"]
@@ -94,7 +94,8 @@ def inspect_sources(
     key = upcase(inside)
     summary = Summary()
     found: list[tuple[str, bool, bool, Tally, Source, FramingMarks | None]] = []
-    with RegistrySeen(count=len(layers), base=base, temporary=temporary) as registry:
+    within_hives = {_SOFTWARE.name: KEYS}
+    with RegistrySeen(count=len(layers), base=base, temporary=temporary, within=within_hives) as registry:
         for number, (name, source) in enumerate(layers):
             tally = Tally(top) if several else everything
             marks = FramingMarks() if isinstance(source, TarSource) else None

@@ -16,12 +16,14 @@ from typing import Final
 from ..regf.model import Key, RegType
 from ..win32.names import from_utf16
 
-__all__ = ["Program", "Update", "Windows", "windows_of"]
+__all__ = ["KEYS", "Program", "Update", "Windows", "windows_of"]
 
 _VERSION: Final = "Microsoft\\Windows NT\\CurrentVersion"
 _PACKAGES: Final = "Microsoft\\Windows\\CurrentVersion\\Component Based Servicing\\Packages"
 _UNINSTALL: Final = "Microsoft\\Windows\\CurrentVersion\\Uninstall"
 _WOW64: Final = "WOW6432Node"
+KEYS: Final = (_VERSION, _PACKAGES, _UNINSTALL, f"{_WOW64}\\{_UNINSTALL}")
+"""Those of the hive that are looked at."""
 _INSTALLED: Final = 0x70  # CbsInstallStateInstalled
 _UPDATE: Final = re.compile(r"Package_for_", re.IGNORECASE)
 _KB: Final = re.compile(r"KB[0-9]{5,8}", re.IGNORECASE | re.ASCII)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Self
@@ -55,16 +55,23 @@ class RegistryFiles:
     """The hives of layers, numbered from 0 at the base. Closed by close(), or as a context manager.
 
     base: is layer 0 a base layer? temporary: the folder for what is put aside. accept_dirty: read hives that were not
-    wholly written as they are, without their logs. `warnings` says what a merge met that people may want to know.
+    wholly written as they are, without their logs. within: the paths of the keys that are read of a hive, by its name;
+    of others all are (see read_hive). `warnings` says what a merge met that people may want to know.
 
     Show it every entry (`see`), base first, then call `finish`. Raises LayerError for differencing hives in a base
     layer and for symlinks, HiveError for broken hives, with layer and path.
     """
 
     def __init__(
-        self, *, base: bool = True, temporary: str | os.PathLike[str] | None = None, accept_dirty: bool = False
+        self,
+        *,
+        base: bool = True,
+        temporary: str | os.PathLike[str] | None = None,
+        accept_dirty: bool = False,
+        within: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self._base = base
+        self._within = within or {}
         self._accept_dirty = accept_dirty
         self._spool = Spool(temporary)
         self._files: dict[tuple[int, str], _Put] = {}  # by layer and path in upper case
@@ -215,7 +222,8 @@ class RegistryFiles:
             if self._is_base(put):
                 self._guids[put.path] = _guids(data)
             if data:
-                return read_hive(data, accept_dirty=self._accept_dirty)
+                hive, _ = _WANTED[upcase(put.path)]
+                return read_hive(data, accept_dirty=self._accept_dirty, within=self._within.get(hive.name))
         self._warn(f"{put.path} in layer {put.layer} is empty, and counts as a hive with nothing in it")
         return Hive(Key("ROOT"))
 

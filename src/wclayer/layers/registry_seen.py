@@ -7,7 +7,7 @@ into a layer wants to hear of all else in it, too.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Self
 
 from ..entry import Body, Entry, Source, Whiteout
@@ -27,13 +27,21 @@ class RegistrySeen:
     """The registry of `count` layers, the lowest a base layer if `base`. Closed by close(), or as a context manager.
 
     Of a lone layer, `base` is a guess: what only other layers have makes it one that changes hives which are not there.
-    `notes` says what cannot be read, and why. temporary: the folder for what is put aside.
+    `notes` says what cannot be read, and why. temporary, within: as for RegistryFiles.
     """
 
-    def __init__(self, *, count: int, base: bool, temporary: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        count: int,
+        base: bool,
+        temporary: str | os.PathLike[str] | None = None,
+        within: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         self._alone = count == 1
         self._temporary = temporary
-        self._files: RegistryFiles | None = RegistryFiles(base=base, temporary=temporary)
+        self._within = within
+        self._files: RegistryFiles | None = RegistryFiles(base=base, temporary=temporary, within=within)
         self.base = base
         self.notes: list[str] = []
 
@@ -59,7 +67,7 @@ class RegistrySeen:
             self.base = False
             if self._files is not None:
                 self._files.close()
-                self._files = RegistryFiles(base=False, temporary=self._temporary)
+                self._files = RegistryFiles(base=False, temporary=self._temporary, within=self._within)
         if self._files is not None:
             try:
                 self._files.see(layer, entry, body)

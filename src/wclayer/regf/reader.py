@@ -12,8 +12,8 @@ behind the bins.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple, NoReturn, cast
+from collections.abc import Callable, Collection
+from typing import Final, NamedTuple, NoReturn, TypeAlias, cast
 
 from ..errors import HiveError
 from . import layout as lay
@@ -21,9 +21,11 @@ from .base_block import BaseBlock, check_base_block, check_clean, has_base_block
 from .cells import scan_bins
 from .findings import Findings
 from .model import Hive, Key, Value
-from .names import decode_name
+from .names import decode_name, key_order
 
 __all__ = ["read_hive"]
+
+Trie: TypeAlias = "dict[bytes, Trie | None]"
 
 # What the writer sets anew, or belongs to a running system.
 _ROOT_FLAGS_DROPPED: Final = lay.KEY_VOLATILE | lay.KEY_HIVE_EXIT | lay.KEY_COMP_NAME | lay.ROOT_FLAGS
@@ -32,10 +34,11 @@ _MAX_SHOWN: Final = 16  # names of a path in an error
 _STEPS: Final = {lay.LEAF_HASHED: 8, lay.LEAF_FAST: 8, lay.LEAF_INDEX: 4}
 
 
-def read_hive(data: bytes, *, accept_dirty: bool = False) -> Hive:
+def read_hive(data: bytes, *, accept_dirty: bool = False, within: Collection[str] | None = None) -> Hive:
     """The hive in `data`; what lies behind its bins does not matter.
 
-    accept_dirty: read a hive that was not wholly written as it is, without what its transaction logs have.
+    accept_dirty: read a hive that was not wholly written as it is, without what its transaction logs have. within: just
+    the keys at these paths from the root, with all below them and those on the way there; no other is looked at.
 
     Raises HiveError with position and key. Work is linear in the size of `data`; the values take some five times it.
     """
@@ -46,8 +49,26 @@ def read_hive(data: bytes, *, accept_dirty: bool = False) -> Hive:
     check_base_block(base, data, reader.findings)
     if not accept_dirty:
         _check_clean(base, data)
-    root = reader.read(base)
+    root = reader.read(base, _trie(within))
     return Hive(root, base.last_written, base.minor, bool(base.flags & lay.BASE_LAYERED))
+
+
+def _trie(paths: Collection[str] | None) -> Trie | None:
+    """The paths by their names in order; None for all that is below."""
+    if paths is None:
+        return None
+    result: Trie = {}
+    for path in paths:
+        level: Trie = result
+        *above, last = path.split("\\")
+        for name in above:
+            below = level.setdefault(key_order(name), {})
+            if below is None:  # all of it is wanted
+                break
+            level = below
+        else:
+            level[key_order(last)] = None
+    return result
 
 
 def _check_clean(base: BaseBlock, data: bytes) -> None:
@@ -112,22 +133,30 @@ class _Reader:
             at = self._records[at].parent
         return "\\".join([*(["..."] if at > 0 else []), *reversed(names)]) or None
 
-    def read(self, base: BaseBlock) -> Key:
+    def read(self, base: BaseBlock, wanted: Trie | None) -> Key:
         cells = scan_bins(self._data, base.bins_size, self.findings)
         self._take = cast("Callable[[int, int, str, int], tuple[int, int]]", cells.take)  # the findings raise
         self._big_data = base.minor >= lay.MINOR_BIG_DATA
         self._layered = base.differencing
-        # Of each key: its cell, the position of the field that leads there, the number of its parent, its depth.
-        stack = [(base.root, lay.ROOT_CELL_AT, -1, 1)]
+        # Of each key: its cell, the position of the field that leads there, the number of its parent, its depth, and
+        # what is wanted of its parent's subkeys (None: all).
+        stack: list[tuple[int, int, int, int, Trie | None]] = [(base.root, lay.ROOT_CELL_AT, -1, 1, None)]
         while stack:
-            offset, at, parent, depth = stack.pop()
+            offset, at, parent, depth, some = stack.pop()
             self._at = parent
             number = len(self._records)
             subkeys = self._key(offset, at, parent)
+            below = wanted if parent < 0 else None
+            if some is not None:
+                order = key_order(self._records[number].name)
+                if order not in some:
+                    self._records.pop()
+                    continue
+                below = some[order]
             if subkeys and depth == lay.MAX_DEPTH:
                 self._at = number
                 self.findings.error(at, "subkeys too deep", f"at most {lay.MAX_DEPTH} levels", depth + 1)
-            stack += [(sub, place, number, depth + 1) for sub, place in reversed(subkeys)]
+            stack += [(sub, place, number, depth + 1, below) for sub, place in reversed(subkeys)]
         return self._tree()
 
     def _tree(self) -> Key:

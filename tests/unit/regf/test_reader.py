@@ -280,3 +280,21 @@ def test_a_hundred_thousand_levels() -> None:
     reason = check_hive(data).reason
     assert reason is not None
     assert reason.message == "subkeys too deep"
+
+
+def test_just_some_of_the_keys() -> None:
+    def key(name: str, *below: Key) -> Key:
+        return Key(name, (dword("x", 1),), below)
+
+    tree = key("ROOT", key("A", key("B", key("C")), key("D")), key("E", key("F")), key("G"))
+    data = write_hive(Hive(tree))
+
+    def paths(within: list[str] | None) -> list[str]:
+        return [path for path, _ in read_hive(data, within=within).root.walk()]
+
+    assert paths(["a\\B", "e"]) == ["", "A", "A\\B", "A\\B\\C", "E", "E\\F"]
+    assert paths(["A\\B", "A", "none\\at all"]) == paths(["A"]) == ["", "A", "A\\B", "A\\B\\C", "A\\D"]
+    assert paths(["A", "A\\B"]) == paths(["A"])
+    assert paths([]) == [""]
+    assert paths(None) == ["", "A", "A\\B", "A\\B\\C", "A\\D", "E", "E\\F", "G"]
+    assert read_hive(data, within=["A"]).root.subkeys[0] == tree.subkeys[0]
