@@ -19,7 +19,7 @@ from ..layers.inspect_contents import TIMES
 from ..win32.attributes import attribute_letters
 from ..win32.reparse import link_target, reparse_tag, tag_name
 from .common import size_text, temporary_folder
-from .hive.diff import difference_json, difference_lines
+from .hive.differences import difference_json, difference_lines
 from .hive.values import time_text
 from .progress import progress_bar
 from .sources import layer_places, source_options
