@@ -8,6 +8,7 @@ Writing is what Go's writer makes beside PAX headers (see `ustar_block`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ..errors import TarError
@@ -57,12 +58,19 @@ def _number(field: bytes, what: str, offset: int) -> int:
         if not -_MAX_INT64 - 1 <= value <= _MAX_INT64:
             raise TarError(f"{what} in a tar header", offset=offset, expected="at most 64 bits", got=field.hex())
         return value
+    number = _octal(field)
+    if number is None:
+        raise TarError(f"{what} in a tar header", offset=offset, expected="octal digits", got=repr(field)[2:-1])
+    return number
+
+
+@lru_cache(256)
+def _octal(field: bytes) -> int | None:
+    """The number in a field, 0 for none; None for what is no number. Of most fields, a layer has a few values."""
     digits = _c_string(field.strip(b" \0"))
     if not digits:
         return 0
-    if not _OCTAL.issuperset(digits):
-        raise TarError(f"{what} in a tar header", offset=offset, expected="octal digits", got=repr(field)[2:-1])
-    return int(digits, 8)
+    return int(digits, 8) if _OCTAL.issuperset(digits) else None
 
 
 def parse_block(data: bytes, offset: int) -> Block:

@@ -69,6 +69,17 @@ class MemberReader:
         self._left -= len(part)
         return part
 
+    def _pass_over(self) -> None:
+        """What nobody has read of the current body."""
+        while self._left:
+            if self._framing is not None and not self._elsewhere:
+                self._take(CHUNK)
+                continue
+            done = self.stream.pass_over(self._left)
+            if not done:
+                raise truncated("the data of an entry", self.stream.offset, self._left, 0)
+            self._left -= done
+
     def body(
         self, member: Member, extents: tuple[tuple[int, int], ...] | None = None, path: str | None = None
     ) -> StreamBody | HoledBody:
@@ -89,8 +100,7 @@ class MemberReader:
         extended: bytes | None = None
         start = 0
         while True:
-            while self._left:
-                self._take(CHUNK)
+            self._pass_over()
             stream.skip(self._pad, "the data of an entry")
             self._pad, self._elsewhere = 0, False
             offset = stream.offset

@@ -61,23 +61,30 @@ class Input:
         self.offset += n
         return part
 
+    def pass_over(self, n: int) -> int:
+        """Leave up to `n` bytes out, which are kept elsewhere; how many, 0 at the end of the input."""
+        if self._position == len(self._buffer) and n > 0:
+            self._buffer = self._read(CHUNK)
+            self._position = 0
+        n = min(n, len(self._buffer) - self._position)
+        self._position += n
+        self.offset += n
+        return n
+
     def exactly(self, n: int, what: str) -> bytes:
         """`n` bytes. Raises TarError if the input ends before."""
-        part = self.read(n)
-        if len(part) == n:
-            return part
-        parts = [part]
-        missing = n - len(part)
-        while missing:
-            part = self.read(missing)
-            if not part:
-                raise truncated(what, self.offset, n, n - missing)
-            parts.append(part)
-            missing -= len(part)
-        return b"".join(parts)
+        part = self.up_to(n)
+        if len(part) != n:
+            raise truncated(what, self.offset, n, len(part))
+        return part
 
     def up_to(self, n: int) -> bytes:
         """`n` bytes, or fewer where the input ends."""
+        position = self._position
+        if self._framing is None and position + n <= len(self._buffer):  # as nearly always
+            self._position = position + n
+            self.offset += n
+            return self._buffer[position : position + n]
         parts: list[bytes] = []
         while n and (part := self.read(n)):
             parts.append(part)
@@ -86,10 +93,10 @@ class Input:
 
     def skip(self, n: int, what: str) -> None:
         while n:
-            part = self.read(n)
-            if not part:
+            done = self.pass_over(n) if self._framing is None else len(self.read(n))
+            if not done:
                 raise truncated(what, self.offset, n, 0)
-            n -= len(part)
+            n -= done
 
 
 def truncated(what: str, offset: int, expected: int, got: int) -> TarError:
