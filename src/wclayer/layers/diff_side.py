@@ -236,7 +236,8 @@ class _Hashed:
         self._extents = body.extents()
         allocated = self.size if self._extents == ((0, self.size),) else sum(length for _, length in self._extents)
         self._plain = self.size - allocated <= _MAX_HOLES
-        self._by_reads = self._by_chunks = False
+        self._by_reads = False
+        self._chunks: Iterator[tuple[int, bytes]] | None = None
 
     def extents(self) -> Sequence[tuple[int, int]]:
         return self._extents
@@ -255,7 +256,12 @@ class _Hashed:
         return data
 
     def chunks(self) -> Iterator[tuple[int, bytes]]:
-        self._by_chunks = True
+        """The same each time it is called: where one who asked gives up, the next goes on."""
+        if self._chunks is None:
+            self._chunks = self._hashed()
+        return self._chunks
+
+    def _hashed(self) -> Iterator[tuple[int, bytes]]:
         for offset, data in self._body.chunks():
             self._pass_over(offset)
             self._hash.update(data)
@@ -277,7 +283,7 @@ class _Hashed:
         if self._by_reads:
             while self.read(CHUNK):
                 pass
-        elif not self._by_chunks:
+        else:
             for _ in self.chunks():
                 pass
         return f"{'sha256' if self._plain else 'sha256-allocated'}:{self._hash.hexdigest()}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.strategies import Item, tar_of
-from wclayer.body import HoledBody
+from wclayer.body import HoledBody, StreamBody
 from wclayer.entry import AlternateStream, Directory, ExtendedAttribute, File, HardLink, Whiteout
 from wclayer.errors import LayerError, NotFoundError, TarError
 from wclayer.layers.diff import LayerDiff, diff_sources
@@ -417,3 +418,50 @@ def test_a_huge_hole_is_no_work() -> None:
 
     assert not diff_sources([Sparse(b"data")], [Sparse(b"data")]).differs
     assert diff_sources([Sparse(b"data")], [Sparse(b"date")]).changed
+
+
+class Large:
+    """A layer with a file of 100 MB, made as it is read."""
+
+    restartable = True
+
+    def entries(self) -> Any:
+        yield Directory("Files"), None
+        yield File("Files/large", size=100_000_000), StreamBody(100_000_000, _Zeros(100_000_000).read)
+
+
+class _Zeros:
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def read(self, n: int) -> bytes:
+        n = min(n, self._left)
+        self._left -= n
+        return bytes(n)
+
+
+def test_contents_are_not_kept() -> None:
+    tracemalloc.start()
+    try:
+        assert not diff_sources([Large()], [Large()]).differs
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_hive_that_cannot_be_put_aside_is_compared_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        """A temporary file on a full disk."""
+
+        def __getattr__(self, _: str) -> Any:
+            return lambda *_: 0
+
+        def write(self, _: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+    old, new = ([*CONFIG, file(SOFTWARE, hive(Key("Acme", (sz("Version", v),))))] for v in "12")
+    whole = fields(diff(old, new, registry=False))[SOFTWARE]
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Full())
+    found = diff(old, new)
+    assert fields(found)[SOFTWARE] == whole
+    assert [note.partition(":")[0] for note in found.notes] == ["old", "new"]
