@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from wclayer.body import BytesBody, StreamBody
 from wclayer.entry import AlternateStream, Body, Directory, Entry, ExtendedAttribute, File, HardLink
 from wclayer.layertar.writer import TarWriter
+from wclayer.regf.bcd import minimal_bcd
 from wclayer.regf.minimal import minimal_hive
 from wclayer.win32.reparse import build_link
 from wclayer.win32.sddl import parse_sddl
@@ -120,12 +121,16 @@ def small() -> Iterator[tuple[Entry, Body | None]]:
     yield directory("Files/Programme", 8, file_attributes=0x410, reparse_data=junction)
     wof = struct.pack("<IHHIIIIII", 0x80000017, 24, 0, 1, 2, 1, 4, 0, 0)
     yield file("Files/compressed.dll", b"as it is on disk", 9, file_attributes=0x420, reparse_data=wof)
-    yield directory("Files/Windows", 10)
+    yield directory("Files/Names", 10)
     for name in ("日本語.txt", "unpaired \ud800 surrogate"):
-        yield file(f"Files/Windows/{name}", name.encode("utf-8", "replace"), 11)
-    for number, path in enumerate(("UtilityVM", "UtilityVM/Files", *parents_of(f"{_BOOT}/BCD")[2:])):
+        yield file(f"Files/Names/{name}", name.encode("utf-8", "replace"), 11)
+    for path in ("Files/Windows", "Files/Windows/System32", "Files/Windows/System32/config"):
+        yield directory(path, 12)
+    for name in HIVES:
+        yield file(f"Files/Windows/System32/config/{name}", minimal_hive(EPOCH_2024), 13)
+    for number, path in enumerate(parents_of(f"{_BOOT}/BCD")):
         yield directory(path, 20 + number)
-    yield file(f"{_BOOT}/BCD", b"regf" + bytes(4092), 30)
+    yield file(f"{_BOOT}/BCD", minimal_bcd(EPOCH_2024), 30)
 
 
 def parents_of(path: str) -> list[str]:
@@ -154,7 +159,8 @@ def nanoserver(size: int = SIZE, content: Path | None = None) -> Iterator[tuple[
     scale = size / sum(weights)
     directories = ["Files"]
     yield Directory("Files", security_descriptor=sd[0], **times(0)), None
-    for number in range(1, DIRECTORIES - 2):
+    utility_vm = parents_of(f"{_BOOT}/BCD")
+    for number in range(1, DIRECTORIES - len(utility_vm)):
         parent = rng.choice(directories[-200:]) if number > 20 else "Files"
         above = parent if parent.count("/") < 9 else "Files"
         path = f"{above}/{rng.choice(('Windows', 'amd64', 'System32', 'en-US'))}-{number}"
@@ -163,7 +169,7 @@ def nanoserver(size: int = SIZE, content: Path | None = None) -> Iterator[tuple[
         directories.append(path)
         yield Directory(path, security_descriptor=sd[number % DESCRIPTORS], **times(number)), None
     targets: list[tuple[str, int]] = []
-    for number in range(FILES):
+    for number in range(FILES - 1):  # the last is the boot store
         path = f"{rng.choice(directories)}/component_{number:05}_31bf3856ad364e35.dll"
         length = int(weights[number] * scale)
         hive: bytes | None = None
@@ -190,10 +196,13 @@ def nanoserver(size: int = SIZE, content: Path | None = None) -> Iterator[tuple[
             yield file, StreamBody(length, Content(number, length).read) if cut is None else BytesBody(cut(length))
         targets.append((path, number))
     for number in range(LINKS):
-        target, of = targets[number % FILES]
+        target, of = targets[number % len(targets)]
         yield HardLink(f"{rng.choice(directories)}/link_{number:05}.dll", target, **times(of)), None
-    yield Directory("UtilityVM", security_descriptor=sd[0], **times(1)), None
-    yield Directory("UtilityVM/Files", security_descriptor=sd[0], **times(2)), None
+    for number, path in enumerate(utility_vm):
+        yield Directory(path, security_descriptor=sd[0], **times(number + 1)), None
+    store = minimal_bcd(EPOCH_2024)
+    boot = File(f"{_BOOT}/BCD", size=len(store), security_descriptor=sd[1], **times(FILES))
+    yield boot, BytesBody(store)
 
 
 def cut_from(folder: Path) -> Callable[[int], bytes]:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .registry.credentials import AuthFiles
     from .registry.registries import Registries
     from .stores.transport import TransportFolder
+    from .verify.verifying import verify_layer
 
 __version__ = "0.1.0.dev0"
 
@@ -95,8 +96,8 @@ __all__ = [
     "extract_files",
     "find_files",
     "import_layer_from_tar",
-    "list_files",
     "inspect_layers",
+    "list_files",
     "load_recipe",
     "make_index",
     "merge_delta",
@@ -112,6 +113,7 @@ __all__ = [
     "squash_image",
     "squash_layers",
     "unmount_layer",
+    "verify_layer",
     "write_hive",
 ]
 
@@ -164,6 +166,7 @@ _WHERE = {
     "write_hive": "regf.writer",
     "squash_image": "images.squashing",
     "squash_layers": "layers.squashing",
+    "verify_layer": "verify.verifying",
 }
 
 

@@ -82,6 +82,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "WclayerError",
+    "described",
     "escaped",
     "printable",
 ]
@@ -109,6 +110,18 @@ def _escape(char: str) -> str:
     if number < 0x100:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def described(message: str, path: str | None, expected: str | None, got: str | None) -> str:
+    """One line, safe to show: of which entry what is wrong, and what was expected and found."""
+    text = escaped(message)
+    if path is not None:
+        text = f"{printable(path) or '(empty name)'}: {text}"
+    if expected is not None:
+        text += f"; expected {printable(expected)}"
+    if got is not None:
+        text += f"; got {printable(got)}"
+    return text
 
 
 class WclayerError(Exception):
@@ -156,13 +169,7 @@ class WclayerError(Exception):
         self.offset = offset
 
     def __str__(self) -> str:
-        text = escaped(self.message)
-        if self.path is not None:
-            text = f"{printable(self.path) or '(empty name)'}: {text}"
-        if self.expected is not None:
-            text += f"; expected {printable(self.expected)}"
-        if self.got is not None:
-            text += f"; got {printable(self.got)}"
+        text = described(self.message, self.path, self.expected, self.got)
         if self.offset is not None:
             text += f" (at byte {self.offset:,} of the input)"
         if self.hint is not None:
@@ -203,6 +210,7 @@ class FormatError(WclayerError, ValueError):
     """Input that is not what its format allows."""
 
     exit_code = 10
+    default_rule: ClassVar[Code | None] = Code.LAYER_INVALID
 
 
 class CompressionError(FormatError):
@@ -290,6 +298,8 @@ class RecordError(FormatError):
 class HiveError(FormatError):
     """A registry hive that is empty, dirty or malformed."""
 
+    default_rule = Code.HIVE_BROKEN
+
 
 class ImageError(FormatError):
     """An OCI image whose index, manifest, config or archive cannot be right."""
@@ -300,9 +310,13 @@ class ImageError(FormatError):
 class DiskError(FormatError):
     """A disk image without partitions or NTFS where they must be, or with a volume that is not clean."""
 
+    default_rule = None
+
 
 class SpecError(FormatError):
     """An image.toml, a Dockerfile or a .reg file that does not say what is to be made."""
+
+    default_rule = None
 
 
 class DigestMismatchError(WclayerError, ValueError):

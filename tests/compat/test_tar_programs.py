@@ -62,7 +62,7 @@ def test_gnu_tar_lists_every_entry_and_names_our_records() -> None:
 def test_bsdtar_reads_the_times_and_data(tmp_path: Path) -> None:
     tar, items = sample(unicode=True)
     subprocess.run(
-        [tool("bsdtar"), "-xf", "-", "-C", str(tmp_path), "--exclude", "*:*", "--exclude", "Files/Windows"],
+        [tool("bsdtar"), "-xf", "-", "-C", str(tmp_path), "--exclude", "*:*", "--exclude", "Files/Names"],
         input=tar,
         env=ENVIRONMENT,
         check=True,

@@ -22,7 +22,7 @@ from .common import size_text, temporary_folder
 from .hive.differences import difference_json, difference_lines
 from .hive.values import time_text
 from .progress import progress_bar
-from .sources import layer_places, source_options
+from .sources import SourceCommand, layer_places, source_options
 
 __all__ = ["diff"]
 
@@ -30,7 +30,7 @@ _DIGEST: Final = 19  # characters of a digest: sha256: and twelve digits
 _ROUND_TRIP: Final = "what hcsshim's own tools do to a layer on a round trip"
 
 
-@click.command("diff", no_args_is_help=True)
+@click.command("diff", cls=SourceCommand, no_args_is_help=True)
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @click.option("--times", is_flag=True, help="Also the four times, of keys of the registry, and of images.")

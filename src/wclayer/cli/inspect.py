@@ -20,7 +20,7 @@ from ..win32.attributes import attribute_names
 from .common import size_text, temporary_folder
 from .hive.values import time_text
 from .progress import progress_bar
-from .sources import layer_places, source_options
+from .sources import SourceCommand, layer_places, source_options
 
 __all__ = ["inspect"]
 
@@ -33,7 +33,7 @@ _TIMES: Final = {
 }
 
 
-@click.command("inspect", no_args_is_help=True)
+@click.command("inspect", cls=SourceCommand, no_args_is_help=True)
 @click.argument("src", metavar="SRC")
 @click.option(
     "--top", metavar="N", type=click.IntRange(0), default=10, show_default=True, help="How many of the largest."

@@ -51,9 +51,14 @@ _COMMANDS = LazyCommands(
         "build": "build:build",
         "copy": "copy:copy",
         "layers": "layers:layers",
-        "index": "index:index",
+        "verify": "verify:verify",
         "inspect": "inspect:inspect",
+        "ls": "ls:ls",
+        "cat": "cat:cat",
+        "extract": "extract:extract",
+        "find": "find:find",
         "diff": "diff:diff",
+        "index": "index:index",
         "import": "import_:import_",
         "export": "export:export",
         "squash": "squash:squash",
@@ -64,10 +69,6 @@ _COMMANDS = LazyCommands(
         "unmount": "unmount:unmount",
         "remove": "remove:remove",
         "status": "status:status",
-        "ls": "ls:ls",
-        "cat": "cat:cat",
-        "extract": "extract:extract",
-        "find": "find:find",
         "hive": "hive:hive",
         "disk": "disk:disk",
         "completion": "completion:completion",
@@ -94,6 +95,7 @@ def cli() -> None:
       wclayer export -z -o layer.tar.gz nanoserver
       wclayer import -l nanoserver -i app.tar.gz app-layer
       wclayer squash oci:out:app -o oci:out:one-layer
+      wclayer verify oci:out:app
       wclayer status nanoserver
       wclayer makebaselayer hello
     """

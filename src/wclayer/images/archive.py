@@ -16,6 +16,7 @@ import threading
 from typing import BinaryIO, Final, Protocol, cast
 
 from ..body import CHUNK
+from ..codes import Code
 from ..errors import ConfinementError, ImageError, NotFoundError
 from ..layertar.compression import Decompressed
 from ..stores.host import host_errors
@@ -54,7 +55,7 @@ class FolderFiles:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 os.close(fd)
-                raise ImageError("no regular file", path=path)
+                raise ImageError("no regular file", path=path, rule=Code.ARCHIVE_BROKEN)
             stream = os.fdopen(fd, "rb", buffering=0)
             if offset:
                 stream.seek(offset)
@@ -151,20 +152,25 @@ class ArchiveFiles:
                     count += 1
                     if count > _MAX_MEMBERS:
                         raise ImageError(
-                            "an archive of too many members", path=self._path, expected=f"{_MAX_MEMBERS:,}"
+                            "an archive of too many members",
+                            path=self._path,
+                            expected=f"{_MAX_MEMBERS:,}",
+                            rule=Code.ARCHIVE_BROKEN,
                         )
                     self._add(member, end)
         except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
             if isinstance(error, ImageError | ConfinementError):
                 raise
-            raise ImageError(f"no tar: {error}", path=self._path, hint="is it an image archive, whole?") from None
+            raise ImageError(
+                f"no tar: {error}", path=self._path, hint="is it an image archive, whole?", rule=Code.ARCHIVE_BROKEN
+            ) from None
 
     def _add(self, member: tarfile.TarInfo, end: int) -> None:
         name = self._name(member.name, member.name)
         if member.isdir():
             return
         if name in self._places or name in self._links:
-            raise ImageError("two members of one name", path=f"{self._path}//{name}")
+            raise ImageError("two members of one name", path=f"{self._path}//{name}", rule=Code.ARCHIVE_BROKEN)
         if member.issym():
             above = name.rpartition("/")[0]
             self._links[name] = self._name(f"{above}/{member.linkname}" if above else member.linkname, member.name)
@@ -177,10 +183,15 @@ class ArchiveFiles:
                     path=f"{self._path}//{name}",
                     expected=f"{member.size:,} bytes",
                     got=f"{max(0, end - member.offset_data):,}",
+                    rule=Code.ARCHIVE_BROKEN,
                 )
             self._places[name] = (member.offset_data, member.size)
         else:
-            raise ImageError("a member that is no ordinary file, folder or link", path=f"{self._path}//{name}")
+            raise ImageError(
+                "a member that is no ordinary file, folder or link",
+                path=f"{self._path}//{name}",
+                rule=Code.ARCHIVE_BROKEN,
+            )
 
     def _name(self, name: str, shown: str) -> str:
         """The name without `.` and `..`, which must not lead out."""
@@ -199,6 +210,7 @@ class ArchiveFiles:
                 expected="names below the archive's root",
                 got=shown if name == shown else f"{shown} -> {name}",
                 hint="do not trust this archive",
+                rule=Code.ARCHIVE_BROKEN,
             )
         return "/".join(parts)
 
@@ -208,7 +220,12 @@ def _seekable(path: str, temporary: str | os.PathLike[str] | None) -> BinaryIO:
     if path == "-":
         return _put_aside(Decompressed(sys.stdin.buffer), temporary)
     if os.path.isdir(path):
-        raise ImageError("a folder, where an archive must be", path=path, hint="oci:DIR is for a layout in a folder")
+        raise ImageError(
+            "a folder, where an archive must be",
+            path=path,
+            hint="oci:DIR is for a layout in a folder",
+            rule=Code.ARCHIVE_BROKEN,
+        )
     try:
         stream = open(path, "rb", buffering=0)  # the caller closes it
     except FileNotFoundError:

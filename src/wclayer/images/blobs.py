@@ -10,19 +10,26 @@ from functools import partial
 from typing import Any, BinaryIO, Final, Protocol, Self, cast
 
 from ..body import CHUNK
+from ..codes import Code
 from ..errors import DigestMismatchError, ImageError, NotFoundError, RemoteError, RemoteNotFoundError
 from ..layertar.compression import Compression
 from .descriptors import Descriptor
 from .documents import read_bounded
 
-__all__ = ["Blobs", "VerifiedBlob", "read_small"]
+__all__ = ["Blobs", "VerifiedBlob", "compression_of", "read_small"]
 
-_MAGIC: Final[dict[str, tuple[bytes, ...]]] = {
+_MAGIC: Final[dict[Compression, tuple[bytes, ...]]] = {
     "gzip": (b"\x1f\x8b",),
     "zstd": (b"\x28\xb5\x2f\xfd", *(bytes((low,)) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))),
 }
 _MARK: Final = 4 << 20  # bytes between the states of the digest that are remembered, to begin with
 _MARKS: Final = 1024  # so many states at the most
+
+
+def compression_of(front: bytes) -> Compression:
+    """How a blob is compressed, by its first four bytes."""
+    found = next((name for name, magic in _MAGIC.items() if front.startswith(magic)), None)
+    return found or "none"
 
 
 class Blobs(Protocol):
@@ -125,24 +132,29 @@ class VerifiedBlob:
 
     def _check(self) -> None:
         if self._done != self.descriptor.size:
-            raise self._mismatch("size", self.descriptor.size, self._done)
+            raise self._mismatch("size", self.descriptor.size, self._done, Code.BLOB_SIZE)
         if (digest := f"sha256:{self._hash.hexdigest()}") != self.descriptor.digest:
-            raise self._mismatch("digest", self.descriptor.digest, digest)
+            raise self._mismatch("digest", self.descriptor.digest, digest, Code.BLOB_DIGEST)
 
-    def _mismatch(self, what: str, expected: object, got: object) -> DigestMismatchError:
+    def _mismatch(self, what: str, expected: object, got: object, rule: Code) -> DigestMismatchError:
         return DigestMismatchError(
             f"the blob has another {what} than its descriptor",
             path=self._name,
             expected=expected,
             got=got,
             hint="fetch the image again",
+            rule=rule,
         )
 
     def _check_compression(self, data: bytes, compression: Compression) -> None:
-        found = next((name for name, magic in _MAGIC.items() if data.startswith(magic)), "none")
+        found = compression_of(data)
         if found != compression:
             raise ImageError(
-                "the layer is not compressed as its media type says", path=self._name, expected=compression, got=found
+                "the layer is not compressed as its media type says",
+                path=self._name,
+                expected=compression,
+                got=found,
+                rule=Code.COMPRESSION_OTHER,
             )
 
 
@@ -157,10 +169,16 @@ def read_small(blobs: Blobs, descriptor: Descriptor, most: int, what: str) -> by
         blob.start()
     except RemoteNotFoundError as error:
         # Not for who asks whether there is an image at all: there is one.
-        raise RemoteError(f"{what} is missing: {error.message}", path=error.path, hint="push the image again") from None
+        raise RemoteError(
+            f"{what} is missing: {error.message}", path=error.path, hint="push the image again", rule=Code.BLOB_MISSING
+        ) from None
     except NotFoundError as error:
         raise ImageError(
-            f"{what} is missing", path=error.path, expected=descriptor.digest, hint="fetch the image again"
+            f"{what} is missing",
+            path=error.path,
+            expected=descriptor.digest,
+            hint="fetch the image again",
+            rule=Code.BLOB_MISSING,
         ) from None
     with closing(blob):
         return read_bounded(cast("BinaryIO", blob), descriptor.size, most, what)

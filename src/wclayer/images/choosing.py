@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ..codes import Code
 from ..errors import ImageError, NotFoundError, UsageError
 from .blobs import Blobs, read_small
+from .config import Fault, refuse
 from .descriptors import INDEXES, MANIFESTS, Descriptor, Platform, check_os_version
 from .documents import MAX_MANIFEST
 from .layout import parse_index
 from .places import Place
 
-__all__ = ["Choice", "parse_platform", "read_index", "runs_on", "windows_images"]
+__all__ = ["Choice", "check_index", "oldest_build", "parse_platform", "read_index", "runs_on", "windows_images"]
 
 # Windows Server 2022 and 2025. From the former on, a host runs images of the LTSC release before its own.
 _STABLE: Final = 20348
@@ -53,10 +55,12 @@ def runs_on(image: Platform, host: Platform) -> bool:
         return ours == theirs[: len(ours)]
     if len(theirs) < 3 or ours[:2] != theirs[:2]:
         return False
-    if ours[2] < _STABLE:
-        return ours[2] == theirs[2]
-    lowest = max((build for build in _LTSC if build < ours[2]), default=_STABLE)
-    return lowest <= theirs[2] <= ours[2]
+    return oldest_build(ours[2]) <= theirs[2] <= ours[2]
+
+
+def oldest_build(host: int) -> int:
+    """The oldest build of an image that a host of that build runs."""
+    return host if host < _STABLE else max((build for build in _LTSC if build < host), default=_STABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +124,37 @@ def read_index(blobs: Blobs, root: Descriptor) -> tuple[bytes, dict[str, Any], l
 
     Raises ImageError, also for an index in an index; DigestMismatchError.
     """
-    what = f"index {root.digest}"
     data = read_small(blobs, root, MAX_MANIFEST, "the image index")
+    return data, *check_index(data, root)
+
+
+def check_index(data: bytes, root: Descriptor, fault: Fault = refuse) -> tuple[dict[str, Any], list[Descriptor]]:
+    """The value of an image index, and all descriptors in it.
+
+    fault: what is told of what is wrong with it. Raises ImageError, with another `fault` only for what is no index.
+    """
+    what = f"index {root.digest}"
     value, found = parse_index(data, what)
     if value.get("mediaType", root.media_type) != root.media_type:
-        raise ImageError(
-            f"the media type of {what} is not that of its descriptor", expected=root.media_type, got=value["mediaType"]
+        fault(
+            ImageError(
+                f"the media type of {what} is not that of its descriptor",
+                expected=root.media_type,
+                got=value["mediaType"],
+                rule=Code.MEDIA_TYPE,
+            )
         )
     for one in found:
         if one.media_type in INDEXES:
-            raise ImageError("an image index in an image index", got=one.digest, expected="manifests of images")
-    return data, value, found
+            fault(
+                ImageError(
+                    "an image index in an image index",
+                    got=one.digest,
+                    expected="manifests of images",
+                    rule=Code.IMAGE_INVALID,
+                )
+            )
+    return value, found
 
 
 def windows_images(found: Sequence[Descriptor]) -> list[Descriptor]:
@@ -142,6 +166,7 @@ def windows_images(found: Sequence[Descriptor]) -> list[Descriptor]:
             "the index has no Windows image",
             expected="windows",
             got=", ".join(str(one.platform) for one in found[:10]) or "nothing",
+            rule=Code.OS_NOT_WINDOWS,
         )
     return images
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..codes import Code
 from ..errors import ImageError, UsageError
 from ..layertar.compression import Compression
 from .documents import named
@@ -29,6 +30,7 @@ __all__ = [
     "Descriptor",
     "Platform",
     "check_os_version",
+    "is_os_version",
     "layer_media_type",
     "oci_layer_type",
 ]
@@ -70,9 +72,14 @@ _VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){2,3}", re.ASCII)
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 
 
+def is_os_version(text: str) -> bool:
+    """Is it an os.version, or the front of one?"""
+    return _VERSION.fullmatch(text) is not None
+
+
 def check_os_version(text: str | None) -> str | None:
     """The text, if it is an os.version or the front of one. Raises UsageError."""
-    if text is not None and not _VERSION.fullmatch(text):
+    if text is not None and not is_os_version(text):
         raise UsageError("an os.version", expected="numbers such as 10.0.20348.2227", got=text)
     return text
 
@@ -88,7 +95,10 @@ def oci_layer_type(media_type: str) -> str:
         return LAYERS[media_type]
     except KeyError:
         raise ImageError(
-            "the media type of a layer", expected="a tar, plain, +gzip or +zstd", got=repr(media_type)
+            "the media type of a layer",
+            expected="a tar, plain, +gzip or +zstd",
+            got=repr(media_type),
+            rule=Code.MEDIA_TYPE,
         ) from None
 
 
@@ -110,14 +120,21 @@ class Platform:
         for key in ("os", "architecture", "os.version", "variant"):
             found = value.get(key)
             if found is not None and not isinstance(found, str):
-                raise ImageError(f"{key} of {what}", expected="text", got=type(found).__name__)
+                raise ImageError(
+                    f"{key} of {what}", expected="text", got=type(found).__name__, rule=Code.DOCUMENT_MALFORMED
+                )
             texts[key] = found or None
         for key in ("os", "architecture"):
             if not texts[key]:
-                raise ImageError(f"{what} does not say its {key}", expected=f'"{key}"')
+                raise ImageError(f"{what} does not say its {key}", expected=f'"{key}"', rule=Code.DOCUMENT_MALFORMED)
         features = () if value.get("os.features") is None else value["os.features"]
         if not isinstance(features, list | tuple) or not all(isinstance(one, str) for one in features):
-            raise ImageError(f"os.features of {what}", expected="a list of text", got=repr(features)[:80])
+            raise ImageError(
+                f"os.features of {what}",
+                expected="a list of text",
+                got=repr(features)[:80],
+                rule=Code.DOCUMENT_MALFORMED,
+            )
         return cls(
             os=texts["os"] or "",
             architecture=texts["architecture"] or "",
@@ -157,28 +174,42 @@ class Descriptor:
     def from_json(cls, value: object, what: str) -> Descriptor:
         """The descriptor in a manifest or index; `what` names it in errors. Raises ImageError."""
         if not isinstance(value, Mapping):
-            raise ImageError(f"{what} is no descriptor", expected="an object", got=type(value).__name__)
+            raise ImageError(
+                f"{what} is no descriptor", expected="an object", got=type(value).__name__, rule=Code.DOCUMENT_MALFORMED
+            )
         value = named(value, _DESCRIPTOR, what)
         media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
         if not isinstance(media_type, str) or not media_type:
-            raise ImageError(f"{what} has no media type", expected='"mediaType"', got=repr(media_type))
+            raise ImageError(
+                f"{what} has no media type", expected='"mediaType"', got=repr(media_type), rule=Code.MEDIA_TYPE
+            )
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise ImageError(
-                f"the digest of {what}", expected="sha256: and 64 lower-case hexadecimal digits", got=repr(digest)[:100]
+                f"the digest of {what}",
+                expected="sha256: and 64 lower-case hexadecimal digits",
+                got=repr(digest)[:100],
+                rule=Code.DOCUMENT_MALFORMED,
             )
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
-            raise ImageError(f"the size of {what}", expected="a number of bytes", got=repr(size)[:100])
+            raise ImageError(
+                f"the size of {what}", expected="a number of bytes", got=repr(size)[:100], rule=Code.DOCUMENT_MALFORMED
+            )
         annotations = {} if value.get("annotations") is None else value["annotations"]
         if not isinstance(annotations, Mapping) or not all(
             isinstance(key, str) and isinstance(text, str) for key, text in annotations.items()
         ):
-            raise ImageError(f"the annotations of {what}", expected="an object of texts")
+            raise ImageError(f"the annotations of {what}", expected="an object of texts", rule=Code.DOCUMENT_MALFORMED)
         platform = value.get("platform")
         if platform is not None and not isinstance(platform, Mapping):
-            raise ImageError(f"the platform of {what}", expected="an object", got=type(platform).__name__)
+            raise ImageError(
+                f"the platform of {what}",
+                expected="an object",
+                got=type(platform).__name__,
+                rule=Code.DOCUMENT_MALFORMED,
+            )
         urls = () if value.get("urls") is None else value["urls"]
         if not isinstance(urls, list | tuple) or not all(isinstance(url, str) for url in urls):
-            raise ImageError(f"the urls of {what}", expected="a list of text")
+            raise ImageError(f"the urls of {what}", expected="a list of text", rule=Code.DOCUMENT_MALFORMED)
         return cls(
             media_type=media_type,
             digest=digest,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final
 
 from ..body import read_all
+from ..codes import Code
 from ..errors import ImageError
 
 __all__ = ["MAX_CONFIG", "MAX_MANIFEST", "check_date", "named", "objects", "parse_json", "read_bounded", "seconds_of"]
@@ -32,7 +33,9 @@ _DATE: Final = re.compile(
 def read_bounded(stream: BinaryIO, size: int, most: int, what: str) -> bytes:
     """All of the stream, which has `size` bytes. Raises ImageError for more than `most`, before any is read."""
     if size > most:
-        raise ImageError(f"{what} is too large", expected=f"at most {most:,} bytes", got=f"{size:,}")
+        raise ImageError(
+            f"{what} is too large", expected=f"at most {most:,} bytes", got=f"{size:,}", rule=Code.DOCUMENT_MALFORMED
+        )
     return read_all(stream.read)[: most + 1]
 
 
@@ -51,7 +54,9 @@ def parse_json(data: bytes, what: str) -> Any:
         raise
     except (ValueError, RecursionError) as error:
         text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise ImageError(f"{what} is no JSON: {text}", hint="fetch the image again") from None
+        raise ImageError(
+            f"{what} is no JSON: {text}", hint="fetch the image again", rule=Code.DOCUMENT_MALFORMED
+        ) from None
     return value
 
 
@@ -60,7 +65,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ImageError("a name that stands twice in one JSON object", got=repr(twice)[:100])
+        raise ImageError(
+            "a name that stands twice in one JSON object", got=repr(twice)[:100], rule=Code.DOCUMENT_MALFORMED
+        )
     return result
 
 
@@ -85,7 +92,7 @@ def named(value: Mapping[str, Any], names: Iterable[str], what: str) -> dict[str
     for key, found in value.items():
         name = known.get(key.lower(), key)
         if name in result:
-            raise ImageError(f"a name that stands twice in {what}", got=repr(key)[:100])
+            raise ImageError(f"a name that stands twice in {what}", got=repr(key)[:100], rule=Code.DOCUMENT_MALFORMED)
         result[name] = found
     return result
 
@@ -94,7 +101,9 @@ def objects(value: Any, key: str, what: str) -> list[Mapping[str, Any]]:
     """The list of objects under `key`. Raises ImageError for anything else."""
     found = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
-        raise ImageError(f'"{key}" of {what}', expected="a list of objects", got=repr(found)[:100])
+        raise ImageError(
+            f'"{key}" of {what}', expected="a list of objects", got=repr(found)[:100], rule=Code.DOCUMENT_MALFORMED
+        )
     return found
 
 
@@ -116,5 +125,5 @@ def check_date(value: object, what: str) -> None:
         seconds_of(value)
     except ValueError:
         raise ImageError(
-            f"the date of {what}", expected="one such as 2024-01-31T12:00:00Z", got=repr(value)[:100]
+            f"the date of {what}", expected="one such as 2024-01-31T12:00:00Z", got=repr(value)[:100], rule=Code.DATE
         ) from None

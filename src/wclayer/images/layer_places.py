@@ -129,10 +129,10 @@ class LayerPlaces:
         registries: Registries | None = None,
         stdin: BinaryIO | None = None,
     ) -> None:
-        self._parents = parents
-        self._choice = choice
+        self.parents = parents
+        self.choice = choice
         self._temporary = temporary
-        self._registries = registries
+        self.registries = registries
         self._stdin = stdin
         self._stdin_read = False
 
@@ -148,19 +148,19 @@ class LayerPlaces:
                 yield self._of_image(stack, place.place, alone=alone)
                 return
             found: list[OpenLayer] = []
-            for path in (*reversed(self._parents), _path(place.place)):
+            for path in (*reversed(self.parents), _path(place.place)):
                 source = self._tar_or_folder(path)
                 if isinstance(source, LayerFolder):
                     stack.enter_context(source)
-                base = not found and (bool(self._parents) or _may_be_base(source))
+                base = not found and (bool(self.parents) or _may_be_base(source))
                 found.append(OpenLayer(os.fspath(path), source, base))
             yield OpenLayers(tuple(found))
 
     def _of_image(self, stack: ExitStack, place: Place, *, alone: bool) -> OpenLayers:
-        if self._parents:
+        if self.parents:
             raise UsageError("-l is for a layer folder or tar", got=place.text)
         image = stack.enter_context(
-            open_image(place, choice=self._choice, temporary=self._temporary, registries=self._registries)
+            open_image(place, choice=self.choice, temporary=self._temporary, registries=self.registries)
         )
         layers = image.layers
         if place.layer is not None:

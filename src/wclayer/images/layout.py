@@ -14,16 +14,26 @@ from contextlib import closing
 from typing import Any, BinaryIO, Final
 
 from ..body import CHUNK
+from ..codes import Code
 from ..errors import ImageError, NotFoundError, UsageError
 from ..layertar.compression import Decompressed
 from .archive import ArchiveFiles, Files
 from .compose import compose_manifest
-from .config import check_config
+from .config import Fault, check_config, refuse
 from .descriptors import ANNOTATION_REF_NAME, CONFIG, MANIFEST, Descriptor, layer_media_type
 from .documents import MAX_CONFIG, MAX_MANIFEST, named, objects, parse_json, read_bounded
 from .places import Place
 
-__all__ = ["INDEX_JSON", "LAYOUT_VERSION", "OCI_LAYOUT", "DockerArchive", "Layout", "parse_index", "parse_layout"]
+__all__ = [
+    "INDEX_JSON",
+    "LAYOUT_VERSION",
+    "OCI_LAYOUT",
+    "DockerArchive",
+    "DockerNames",
+    "Layout",
+    "parse_index",
+    "parse_layout",
+]
 
 OCI_LAYOUT: Final = "oci-layout"
 INDEX_JSON: Final = "index.json"
@@ -37,7 +47,9 @@ def parse_layout(data: bytes, what: str) -> None:
     value = parse_json(data, what)
     version = value.get("imageLayoutVersion") if isinstance(value, Mapping) else None
     if version != LAYOUT_VERSION:
-        raise ImageError(f"the version of {what}", expected=LAYOUT_VERSION, got=repr(version)[:100])
+        raise ImageError(
+            f"the version of {what}", expected=LAYOUT_VERSION, got=repr(version)[:100], rule=Code.LAYOUT_MISSING
+        )
 
 
 def parse_index(data: bytes, what: str) -> tuple[dict[str, Any], list[Descriptor]]:
@@ -46,18 +58,26 @@ def parse_index(data: bytes, what: str) -> tuple[dict[str, Any], list[Descriptor
     if isinstance(value, dict):
         value = named(value, ("schemaVersion", "mediaType", "manifests", "annotations"), what)
     if not isinstance(value, dict) or type(value.get("schemaVersion")) is not int or value["schemaVersion"] != 2:
-        raise ImageError(f"{what} is no image index", expected='an object with "schemaVersion": 2')
+        raise ImageError(
+            f"{what} is no image index", expected='an object with "schemaVersion": 2', rule=Code.DOCUMENT_MALFORMED
+        )
     manifests = objects(value, "manifests", what)
     return value, [Descriptor.from_json(one, f"manifest {number} of {what}") for number, one in enumerate(manifests)]
 
 
 class Layout:
-    """The blobs of an image layout in `files`, and the descriptor of the tag at `place`."""
+    """The blobs of an image layout in `files`, and the descriptor of the tag at `place`.
 
-    def __init__(self, files: Files, place: Place) -> None:
+    fault: what is told of a missing or malformed `oci-layout`.
+    """
+
+    def __init__(self, files: Files, place: Place, fault: Fault = refuse) -> None:
         self._files = files
         self._place = place
-        parse_layout(self._small(OCI_LAYOUT), OCI_LAYOUT)
+        try:
+            parse_layout(self._small(OCI_LAYOUT), OCI_LAYOUT)
+        except ImageError as error:
+            fault(error)
         _, descriptors = parse_index(self._small(INDEX_JSON), INDEX_JSON)
         self.root = _choose(place, descriptors)
 
@@ -65,7 +85,9 @@ class Layout:
         try:
             stream, size = self._files.open(name)
         except NotFoundError:
-            raise ImageError(f"no image layout: it has no {name}", path=self._place.path) from None
+            raise ImageError(
+                f"no image layout: it has no {name}", path=self._place.path, rule=Code.LAYOUT_MISSING
+            ) from None
         with closing(stream):
             return read_bounded(stream, size, MAX_MANIFEST, name)
 
@@ -88,7 +110,9 @@ def _choose(place: Place, descriptors: Sequence[Descriptor]) -> Descriptor:
     if not found:
         raise NotFoundError("the layout has no such tag", path=place.text, expected=_tags(place, descriptors))
     if len(found) > 1:
-        raise ImageError("a tag that stands for several images", path=place.text, got=", ".join(found))
+        raise ImageError(
+            "a tag that stands for several images", path=place.text, got=", ".join(found), rule=Code.IMAGE_INVALID
+        )
     return next(iter(found.values()))
 
 
@@ -104,27 +128,36 @@ def _familiar(name: str) -> str:
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
-class DockerArchive:
-    """`manifest.json` is a list of {"Config": NAME, "RepoTags": [...], "Layers": [NAME, ...]}, base layer first."""
+class DockerNames:
+    """What the image at `place` is made of in a docker-archive: the names of the files of its config and layers.
+
+    `manifest.json` is a list of {"Config": NAME, "RepoTags": [...], "Layers": [NAME, ...]}, base layer first.
+    """
 
     def __init__(self, files: ArchiveFiles, place: Place) -> None:
         self._files = files
         self._place = place
-        self._made: dict[str, bytes] = {}
-        self._names: dict[str, str] = {}
         chosen = self._choose(
-            objects({"": parse_json(self._small(_MANIFEST_JSON, MAX_MANIFEST), _MANIFEST_JSON)}, "", _MANIFEST_JSON)
+            objects({"": parse_json(self.small(_MANIFEST_JSON, MAX_MANIFEST), _MANIFEST_JSON)}, "", _MANIFEST_JSON)
         )
         names = chosen.get("Layers")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ImageError(f'"Layers" of {_MANIFEST_JSON}', expected="a list of text", got=repr(names)[:100])
+            raise ImageError(
+                f'"Layers" of {_MANIFEST_JSON}',
+                expected="a list of text",
+                got=repr(names)[:100],
+                rule=Code.DOCUMENT_MALFORMED,
+            )
         config_name = chosen.get("Config")
         if not isinstance(config_name, str):
-            raise ImageError(f'"Config" of {_MANIFEST_JSON}', expected="text", got=repr(config_name)[:100])
-        config = self._make(self._small(config_name, MAX_CONFIG), CONFIG)
-        diff_ids = check_config(self._made[config.digest], len(names), None).diff_ids
-        layers = [self._layer(name, diff_id) for name, diff_id in zip(names, diff_ids, strict=True)]
-        self.root = self._make(compose_manifest(config, layers, {}), MANIFEST)
+            raise ImageError(
+                f'"Config" of {_MANIFEST_JSON}',
+                expected="text",
+                got=repr(config_name)[:100],
+                rule=Code.DOCUMENT_MALFORMED,
+            )
+        self.config: str = config_name
+        self.layers: list[str] = names
 
     def _choose(self, images: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         place = self._place
@@ -143,16 +176,34 @@ class DockerArchive:
                 return image
         raise NotFoundError("the archive has no such image", path=place.text, expected=expected)
 
-    def _small(self, name: str, most: int) -> bytes:
-        stream, size = self._member(name)
+    def small(self, name: str, most: int) -> bytes:
+        """All of a file of at most `most` bytes. Raises ImageError."""
+        stream, size = self.open(name)
         with closing(stream):
             return read_bounded(stream, size, most, name)
 
-    def _member(self, name: str, offset: int = 0) -> tuple[BinaryIO, int]:
+    def open(self, name: str, offset: int = 0) -> tuple[BinaryIO, int]:
+        """A file from `offset` on, and its whole size. Raises ImageError."""
         try:
             return self._files.open(name, offset)
         except NotFoundError:
-            raise ImageError(f"no docker archive: it has no {name}", path=self._place.path) from None
+            raise ImageError(
+                f"no docker archive: it has no {name}", path=self._place.path, rule=Code.BLOB_MISSING
+            ) from None
+
+
+class DockerArchive:
+    """The blobs of the image at `place` in a docker-archive, which gets a manifest here."""
+
+    def __init__(self, files: ArchiveFiles, place: Place) -> None:
+        self._files = files
+        self._contents = contents = DockerNames(files, place)
+        self._made: dict[str, bytes] = {}
+        self._names: dict[str, str] = {}
+        config = self._make(contents.small(contents.config, MAX_CONFIG), CONFIG)
+        diff_ids = check_config(self._made[config.digest], len(contents.layers), None).diff_ids
+        layers = [self._layer(name, diff_id) for name, diff_id in zip(contents.layers, diff_ids, strict=True)]
+        self.root = self._make(compose_manifest(config, layers, {}), MANIFEST)
 
     def _make(self, data: bytes, media_type: str) -> Descriptor:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -160,13 +211,13 @@ class DockerArchive:
         return Descriptor(media_type=media_type, digest=digest, size=len(data))
 
     def _layer(self, name: str, diff_id: str) -> Descriptor:
-        stream, size = self._member(name)
+        stream, size = self._contents.open(name)
         with closing(stream):
             plain = Decompressed(stream)
             plain.read(1)
         digest = diff_id  # what is read will be held against it
         if plain.compression != "none":
-            stream, _ = self._member(name)
+            stream, _ = self._contents.open(name)
             state = hashlib.sha256()
             with closing(stream):
                 while data := stream.read(CHUNK):
@@ -181,7 +232,7 @@ class DockerArchive:
         made = self._made.get(descriptor.digest)
         if made is not None:
             return io.BytesIO(made[offset:])
-        return self._member(self._names[descriptor.digest], offset)[0]
+        return self._contents.open(self._names[descriptor.digest], offset)[0]
 
     def close(self) -> None:
         self._files.close()

@@ -10,6 +10,7 @@ from ..errors import ImageError, NotFoundError, RemoteImageError, UsageError
 from ..registry.registries import Registries
 from .archive import ArchiveFiles, FolderFiles
 from .blobs import Blobs
+from .config import Fault, refuse
 from .layout import DockerArchive, Layout
 from .places import IMAGE_TRANSPORTS, Place
 from .remote import RegistryBlobs
@@ -18,9 +19,14 @@ __all__ = ["open_blobs", "reading"]
 
 
 def open_blobs(
-    place: Place, temporary: str | os.PathLike[str] | None = None, registries: Registries | None = None
+    place: Place,
+    temporary: str | os.PathLike[str] | None = None,
+    registries: Registries | None = None,
+    fault: Fault = refuse,
 ) -> Blobs:
     """The blobs at a place; registries: how to reach one that is in a registry, without credentials if None.
+
+    fault: what is told of what is wrong with a layout, and does not keep its blobs from being read.
 
     Raises NotFoundError, ImageError, ConfinementError, UsageError, RemoteError.
     """
@@ -32,10 +38,10 @@ def open_blobs(
     if place.transport == "oci":
         if not os.path.isdir(place.path) or not os.listdir(place.path):
             raise NotFoundError("no image layout there", path=place.path)
-        return Layout(FolderFiles(place.path), place)
+        return Layout(FolderFiles(place.path), place, fault)
     files = ArchiveFiles(place.path, temporary)
     try:
-        return Layout(files, place) if place.transport == "oci-archive" else DockerArchive(files, place)
+        return Layout(files, place, fault) if place.transport == "oci-archive" else DockerArchive(files, place)
     except BaseException:
         files.close()
         raise

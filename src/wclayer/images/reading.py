@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, Self, cast
 
+from ..codes import Code
 from ..entry import Body, Entry
 from ..errors import DigestMismatchError, ImageError, NotFoundError, RemoteError
 from ..layertar.compression import Compression
@@ -47,6 +48,7 @@ class _CheckedSource(TarSource):
                 path=self._layer.name,
                 expected=self._layer.diff_id,
                 got=found,
+                rule=Code.DIFF_ID,
             )
 
 
@@ -84,9 +86,11 @@ class ImageLayer:
         except NotFoundError as error:
             if isinstance(error, RemoteError):
                 raise
+            error.rule = Code.BLOB_MISSING
             if self.descriptor.is_foreign:
                 error.message = "the image has of this layer just the address"
                 error.hint = "copy the image with its foreign layers first"
+                error.rule = Code.FOREIGN_LAYER
             error.path = self.name
             raise
 
@@ -144,7 +148,12 @@ def _manifests(blobs: Blobs, root: Descriptor) -> list[Descriptor] | None:
     if root.media_type in MANIFESTS:
         return None
     if root.media_type not in INDEXES:
-        raise ImageError("the tag leads to no image", expected="an image manifest or index", got=root.media_type)
+        raise ImageError(
+            "the tag leads to no image",
+            expected="an image manifest or index",
+            got=root.media_type,
+            rule=Code.IMAGE_INVALID,
+        )
     return windows_images(read_index(blobs, root)[2])
 
 

@@ -57,6 +57,8 @@ class MemberReader:
         self.stream = stream
         self._framing = framing
         self.extents: tuple[tuple[int, int], ...] | None = None
+        self.global_header: int | None = None  # where the first one is in the tar
+        self.after_end: int | None = None  # where something other than zeros follows the end of the archive
         self._left = 0  # bytes of the current body
         self._elsewhere = False  # is the current body kept in a file?
         self._pad = 0
@@ -132,6 +134,8 @@ class MemberReader:
                     own, extended = parse_records(payload, offset + BLOCK), block.name
                 elif typeflag == b"g":
                     common = {**common, **parse_records(payload, offset + BLOCK)}
+                    if self.global_header is None:
+                        self.global_header = offset
                     if framing is not None and not pending:  # it outlives the entry after it
                         framing.begin(PieceKind.OTHER)
                 elif typeflag == b"L":
@@ -205,7 +209,11 @@ class MemberReader:
             self._framing.begin(PieceKind.END)
         first = stream.offset
         while part := stream.read(1 << 16):
-            if stream.offset - first > _MAX_AFTER_END and part.count(0) != len(part):
+            if part.count(0) == len(part):
+                continue
+            if self.after_end is None:
+                self.after_end = stream.offset - len(part.lstrip(b"\0"))
+            if stream.offset - first > _MAX_AFTER_END:
                 raise TarError(
                     "data long after the end of the archive",
                     offset=stream.offset - len(part.lstrip(b"\0")),

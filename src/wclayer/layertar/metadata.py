@@ -269,8 +269,12 @@ def entry_of(member: Member, owner: str | None) -> Entry | None:
         error.within(member.offset)
         error.at(path)
         raise
-    except (FormatError, InexpressibleError) as error:
+    except FormatError as error:
         error.at(path, member.offset)
+        raise
+    except InexpressibleError as error:
+        error.at(path, member.offset)
+        error.rule = Code.METADATA_INEXPRESSIBLE
         raise
 
 

@@ -28,8 +28,8 @@ class TarSource:
 
     After exhaustion `summary()` has the digests. The stream is read to its end, and not closed. With `reopen`, which
     gives the same bytes anew, the source is restartable. `framing` gets the chunks of the tar's framing as it is read.
-    `refused` is told of members that are no entries, with the reason, and they are passed over; without it, the first
-    one is the end.
+    `refused` may be set to what is told of members that are no entries, with the reason: then they are passed over;
+    else the first one is the end.
     """
 
     def __init__(
@@ -38,10 +38,9 @@ class TarSource:
         *,
         reopen: Callable[[], BinaryIO] | None = None,
         framing: Callable[[bytes], None] | None = None,
-        refused: Callable[[Member, WclayerError], None] | None = None,
     ) -> None:
         self._stream = stream
-        self._refused = refused
+        self.refused: Callable[[Member, WclayerError], None] | None = None
         self._framing = framing
         self._reopen = reopen
         self._summary: Summary | None = None
@@ -49,6 +48,8 @@ class TarSource:
         self.so_far = Summary()  # counts of what has been given
         self.offset = 0  # in the tar, of the entry given last
         self.member: Member | None = None  # what that is in the tar
+        self.global_header: int | None = None  # where the first global PAX header is
+        self.after_end: int | None = None  # where something other than zeros follows the end of the archive
 
     def without_digests(self) -> None:
         """Nobody will ask for them: they are computed no more, and None in the summary."""
@@ -106,9 +107,9 @@ class TarSource:
                         error.at(entry.path, member.offset)
                         raise
             except WclayerError as error:
-                if self._refused is None:
+                if self.refused is None:
                     raise
-                self._refused(member, error)
+                self.refused(member, error)
                 owner = _name(member)
                 continue
             if entry is None:
@@ -122,6 +123,7 @@ class TarSource:
             yield entry, body
         if framing is not None:
             framing.finish()
+        self.global_header, self.after_end = reader.global_header, reader.after_end
         plain.finish()
         summary.tar_size, summary.diff_id = tar.offset, ahead.digest()
         summary.compression = plain.compression

@@ -96,8 +96,7 @@ def check_entry(entry: Entry, *, base: bool) -> None:
             raise LayerError("the root of a volume must be a directory", path=path, rule=Code.ROOT_NO_DIRECTORY)
     elif not rest and entry.reparse_data is not None:
         raise LayerError("the root of a volume must be no reparse point", path=path, rule=Code.ROOT_NO_DIRECTORY)
-    if base:
-        check_utility_vm(path)
+    check_utility_vm(path)
     if isinstance(entry, Directory | File):
         directory = bool(entry.file_attributes & FILE_ATTRIBUTE_DIRECTORY)
         if directory != isinstance(entry, Directory):
@@ -111,7 +110,7 @@ def check_entry(entry: Entry, *, base: bool) -> None:
 
 
 def check_utility_vm(path: str) -> None:
-    """Raise LayerError for what a base layer cannot have in its utility VM."""
+    """Raise LayerError for what no layer can have beside its utility VM's files."""
     if path.startswith(f"{UTILITY_VM}/") and not f"{path}/".startswith(f"{UTILITY_VM_FILES}/"):
         raise LayerError(
             "an entry beside UtilityVM/Files",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..codes import Code
-from ..errors import WclayerError, escaped, printable
+from ..errors import WclayerError, described
 from .rules import RULES, Rule, Severity, Target
 
 __all__ = ["MOST", "Finding", "Report"]
@@ -46,16 +46,8 @@ class Finding:
 
     def __str__(self) -> str:
         """One line, safe to show, without the layer."""
-        text = escaped(self.message)
-        if self.path is not None:
-            text = f"{printable(self.path) or '(empty name)'}: {text}"
-        if self.expected is not None:
-            text += f"; expected {printable(self.expected)}"
-        if self.got is not None:
-            text += f"; got {printable(self.got)}"
-        if self.offset is not None:
-            text += f" (at byte {self.offset:,})"
-        return text
+        text = described(self.message, self.path, self.expected, self.got)
+        return text if self.offset is None else f"{text} (at byte {self.offset:,})"
 
 
 @dataclass(slots=True)

@@ -13,13 +13,16 @@ __all__ = ["Notes"]
 class Notes:
     """Findings on their way into a report; `layer` is the name of the layer or image that they are of.
 
-    silent: a layer that is only looked into because others lie on it.
+    silent: a layer that is only looked into because others lie on it. unknown: rules of which nothing can be said.
     """
 
-    def __init__(self, report: Report, layer: str, *, silent: bool = False) -> None:
+    def __init__(
+        self, report: Report, layer: str, *, silent: bool = False, unknown: frozenset[Code] = frozenset()
+    ) -> None:
         self.layer = layer
+        self.silent = silent
         self._report = report
-        self._silent = silent
+        self._unknown = unknown
 
     def note(
         self,
@@ -33,15 +36,15 @@ class Notes:
         hint: str | None = None,
     ) -> None:
         """A rule is broken."""
-        if not self._silent:
+        if not self.silent and code not in self._unknown:
             expected, got = (None if one is None else str(one) for one in (expected, got))
             self._report.add(Finding(RULES[code], self.layer, message, path, offset, expected, got, hint))
 
     def error(self, error: WclayerError, code: Code | None = None) -> bool:
-        """An error says that a rule is broken, `code` where it does not say which; False if it says nothing of a layer."""
+        """An error says that a rule is broken, `code` if it does not say which; False if it says nothing of a layer."""
         finding = Finding.of_error(error, self.layer, code)
         if finding is None:
             return False
-        if not self._silent:
+        if not self.silent and finding.rule.code not in self._unknown:
             self._report.add(finding)
         return True

@@ -349,7 +349,7 @@ def test_a_command_is_imported_when_it_is_asked_for() -> None:
         del cli.commands["hive"]
         cli.add_command(hive)
         assert "hive" in cli.commands
-        assert len(cli.commands) == 21
+        assert len(cli.commands) == 24
     """
     subprocess.run([sys.executable, "-c", script], check=True)
 

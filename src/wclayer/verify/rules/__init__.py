@@ -18,5 +18,8 @@ from .tar import TAR_RULES
 __all__ = ["RULES", "Effect", "Rule", "Severity", "Target"]
 
 RULES: Final[dict[Code, Rule]] = {
-    rule.code: rule for rule in (*TAR_RULES, *NAME_RULES, *METADATA_RULES, *REGISTRY_RULES, *IMAGE_RULES)
+    rule.code: rule
+    for rule in sorted(
+        (*TAR_RULES, *NAME_RULES, *METADATA_RULES, *REGISTRY_RULES, *IMAGE_RULES), key=lambda rule: rule.code
+    )
 }

@@ -1,0 +1,107 @@
+"""The rules as docs/rules.md has them, and how others refer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from .rules import RULES, Rule, Severity, Target
+from .rules.model import ALL, ENGINES, WINDOWS
+
+__all__ = ["anchor", "effect_lines", "rules_page"]
+
+_TARGETS: Final[dict[Target, tuple[str, str]]] = {
+    Target.WS2019: ("Windows Server 2019", "build 17763, processes layers with ProcessBaseImage and the filter driver"),
+    Target.WS2022: ("Windows Server 2022", "build 20348"),
+    Target.WS2025: ("Windows Server 2025", "build 26100; the first to refuse empty hives everywhere"),
+    Target.WIN11: ("Windows 11", "24H2, build 26100, as the Server of its time"),
+    Target.CIMFS: ("CimFS", "layers as CIM images, as containerd's cimfs snapshotter makes them"),
+    Target.CONTAINERD: ("containerd", "its client, its importer and hcsshim below it"),
+    Target.DOCKER: ("Docker", "moby's own image store, and hcsshim below it"),
+}
+_GROUPS: Final = ((ALL, "everywhere"), (WINDOWS, "Windows"), (ENGINES, "containerd and Docker"))
+_PARTS: Final = (
+    ("1", "The tar"),
+    ("2", "Names, their order, links and whiteouts"),
+    ("3", "Metadata"),
+    ("4", "The registry, and the boot store"),
+    ("5", "Layer folders"),
+    ("6", "Images"),
+)
+_MEANINGS: Final = {
+    Severity.ERROR: "it is refused, or does not run; the exit code is 1",
+    Severity.WARNING: "it is taken, and something is lost or is not as its maker meant it",
+    Severity.NOTE: "nothing is lost where wclayer is at work; others may not know what it is",
+}
+
+
+def anchor(rule: Rule) -> str:
+    """The anchor of a rule on the page, which stays when its title changes."""
+    return rule.code.lower()
+
+
+def effect_lines(rule: Rule) -> list[str]:
+    """What breaking the rule causes where: a line for each effect."""
+    return [f"{_places(effect.targets)}: {effect.text}" for effect in rule.effects]
+
+
+def _places(targets: Sequence[Target]) -> str:
+    """The targets in words: `everywhere`, `Windows, CimFS`."""
+    left = set(targets)
+    names: list[str] = []
+    for group, name in _GROUPS:
+        if left.issuperset(group):
+            names.append(name)
+            left.difference_update(group)
+    return ", ".join([*names, *(_TARGETS[target][0] for target in Target if target in left)])
+
+
+def rules_page() -> str:
+    """docs/rules.md."""
+    return "\n".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    yield "# The rules of layers and images"
+    yield ""
+    yield "<!-- Made by `python -m docs.rules` from src/wclayer/verify/rules: change them there. -->"
+    yield ""
+    yield "What `wclayer verify` looks for, and what the code in brackets at the end of an error means. A code never"
+    yield "changes its meaning, and is never given again. `--ignore CODE` leaves a rule out."
+    yield ""
+    yield "| severity | what it says |"
+    yield "|---|---|"
+    yield from (f"| {severity} | {_MEANINGS[severity]} |" for severity in Severity)
+    yield ""
+    yield "`--for TARGET`, which may be given more than once, leaves the rules that matter at one of the targets."
+    yield "Without it, all do."
+    yield ""
+    yield "| target | what it is | of it |"
+    yield "|---|---|---|"
+    yield from (f"| `{target}` | {_TARGETS[target][0]} | {_TARGETS[target][1]} |" for target in Target)
+    for digit, title in _PARTS:
+        rules = [RULES[code] for code in sorted(RULES) if code[3] == digit]
+        if rules:
+            yield ""
+            yield f"**{title}**"
+            yield ""
+            yield from (f"- [{rule.code}](#{anchor(rule)}) {rule.title} ({rule.severity})" for rule in rules)
+    for code in sorted(RULES):
+        yield from _section(RULES[code])
+
+
+def _section(rule: Rule) -> Iterator[str]:
+    yield ""
+    yield f'<a id="{anchor(rule)}"></a>'
+    yield ""
+    yield f"## {rule.code} {rule.title}"
+    yield ""
+    yield f"**{rule.severity}**; `wclayer import` {'takes' if rule.imports else 'refuses'} it."
+    yield ""
+    yield rule.why
+    yield ""
+    yield from (f"- {line}" for line in effect_lines(rule))
+    yield ""
+    yield f"**To mend it:** {rule.mend}"
+    if rule.code == max(RULES):
+        yield ""
