@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from ..errors import escaped, printable
+from ..images.acl import account_name
 from ..images.inspecting import ImageFacts, Inspected, inspect_layers
 from ..images.layer_places import parse_layer_place
 from ..layers.inspect import LayerInspection, Stored
@@ -17,6 +18,8 @@ from ..layers.inspect_contents import Contents, Descriptors
 from ..layers.inspect_framing import Framing
 from ..layers.inspect_windows import Windows
 from ..win32.attributes import attribute_names
+from ..win32.sddl import parse_sddl
+from ..win32.security import SecurityDescriptor
 from .common import size_text, temporary_folder
 from .hive.values import time_text
 from .progress import progress_bar
@@ -246,7 +249,7 @@ def _time_texts(contents: Contents) -> Iterator[str]:
 
 def _descriptor_lines(found: Descriptors, *, verbose: bool) -> Iterator[str]:
     owners = found.owners if verbose else found.owners[:10]
-    yield from _more("owners", (f"{count:>7,}  {owner or 'none'}" for owner, count in owners))
+    yield from _more("owners", (f"{count:>7,}  {_owner_text(owner)}" for owner, count in owners))
     faults = (
         (found.absent, "without a descriptor"),
         (found.no_dacl, "without a DACL"),
@@ -257,6 +260,15 @@ def _descriptor_lines(found: Descriptors, *, verbose: bool) -> Iterator[str]:
     yield _line("descriptors", f"{found.distinct:,} distinct{said}")
     common = found.common if verbose else found.common[:3]
     yield from _more("", (f"{count:>7,}  {escaped(sddl)}" for sddl, count in common))
+
+
+def _owner_text(owner: str) -> str:
+    """An owner as SDDL has it, and by its name, where every Windows has one for it."""
+    sid = SecurityDescriptor.from_bytes(parse_sddl(f"O:{owner}")).owner if owner else None
+    if sid is None:
+        return "none"
+    name = account_name(sid)
+    return owner if name in (owner, str(sid)) else f"{owner}  {name}"
 
 
 def _windows_text(windows: Windows) -> str:

@@ -58,21 +58,21 @@ _NAMES: Final = {
 }
 
 _LETTERS: Final = {
-    FILE_ATTRIBUTE_DIRECTORY: "D",
-    0x1: "R",
-    0x2: "H",
-    0x4: "S",
-    FILE_ATTRIBUTE_ARCHIVE: "A",
-    FILE_ATTRIBUTE_NORMAL: "N",
-    0x100: "T",
-    FILE_ATTRIBUTE_SPARSE_FILE: "P",
-    FILE_ATTRIBUTE_REPARSE_POINT: "L",
-    0x800: "C",
-    0x1000: "O",
-    FILE_ATTRIBUTE_NOT_CONTENT_INDEXED: "I",
-    FILE_ATTRIBUTE_ENCRYPTED: "E",
-    0x8000: "V",
-    0x20000: "X",
+    FILE_ATTRIBUTE_DIRECTORY: "d",
+    FILE_ATTRIBUTE_ARCHIVE: "a",
+    0x1: "r",
+    0x2: "h",
+    0x4: "s",
+    FILE_ATTRIBUTE_REPARSE_POINT: "l",
+    0x800: "c",
+    FILE_ATTRIBUTE_SPARSE_FILE: "p",
+    FILE_ATTRIBUTE_ENCRYPTED: "e",
+    0x100: "t",
+    FILE_ATTRIBUTE_NOT_CONTENT_INDEXED: "i",
+    FILE_ATTRIBUTE_NORMAL: "n",
+    0x1000: "o",
+    0x8000: "v",
+    0x20000: "x",
 }
 
 
@@ -90,9 +90,9 @@ def attribute_names(attributes: int) -> list[str]:
 
 
 def attribute_letters(attributes: int) -> str:
-    """The bits set as letters: those of attrib and robocopy, D directory, L reparse point, P sparse, `-` for none.
+    """The bits set as letters, those of PowerShell's Mode and attrib and some that these lack; `-` for none.
 
-    Bits without a letter follow in hexadecimal: `A+0x40000`.
+    Bits without a letter follow in hexadecimal: `a+0x40000`.
     """
     letters = "".join(letter for bit, letter in _LETTERS.items() if attributes & bit)
     rest = attributes & ~sum(_LETTERS)

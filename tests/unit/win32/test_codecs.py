@@ -311,3 +311,11 @@ class TestSddl:
             parse_sddl(text)
         assert caught.value.offset is not None
         assert 0 <= caught.value.offset <= len(text)
+
+
+def test_attribute_letters() -> None:
+    assert attributes.attribute_letters(0) == "-"
+    assert attributes.attribute_letters(0x20) == "a"
+    assert attributes.attribute_letters(0x10 | 0x1 | 0x2 | 0x4 | 0x400) == "drhsl"
+    assert attributes.attribute_letters(0x20 | 0x40000 | 0x80000000) == "a+0x80040000"
+    assert len(set(attributes.attribute_letters(0x2FFB7))) == 15
