@@ -142,7 +142,8 @@ def _rebuilt(old: bytes | None, new: bytes | None) -> str | None:
 
 
 def _eas(old: Object, new: Object, *, base: bool) -> Iterator[FieldChange]:
-    all_gone = base and (not old.eas or not new.eas) and bool(old.content and old.content.size)
+    had = old if old.eas else new
+    all_gone = base and not (old.eas and new.eas) and had.content is not None and had.content.size > 0
     for name in sorted({*old.eas, *new.eas}):
         one, other = old.eas.get(name), new.eas.get(name)
         if one == other:
