@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from .rules import RULES, Rule, Severity, Target
-from .rules.model import ALL, ENGINES, WINDOWS
+from .rules.model import TARGET_NAMES, target_names
 
-__all__ = ["anchor", "effect_lines", "rules_page"]
+__all__ = ["anchor", "effect_lines", "rules_page", "severity_text"]
 
-_TARGETS: Final[dict[Target, tuple[str, str]]] = {
-    Target.WS2019: ("Windows Server 2019", "build 17763, processes layers with ProcessBaseImage and the filter driver"),
-    Target.WS2022: ("Windows Server 2022", "build 20348"),
-    Target.WS2025: ("Windows Server 2025", "build 26100; the first to refuse empty hives everywhere"),
-    Target.WIN11: ("Windows 11", "24H2, build 26100, as the Server of its time"),
-    Target.CIMFS: ("CimFS", "layers as CIM images, as containerd's cimfs snapshotter makes them"),
-    Target.CONTAINERD: ("containerd", "its client, its importer and hcsshim below it"),
-    Target.DOCKER: ("Docker", "moby's own image store, and hcsshim below it"),
+_TARGETS: Final[dict[Target, str]] = {
+    Target.WS2019: "build 17763, processes layers with ProcessBaseImage and the filter driver",
+    Target.WS2022: "build 20348",
+    Target.WS2025: "build 26100; the first to refuse empty hives everywhere",
+    Target.WIN11: "24H2, build 26100, as the Server of its time",
+    Target.CIMFS: "layers as CIM images, as containerd's cimfs snapshotter makes them",
+    Target.CONTAINERD: "its client, its importer and hcsshim below it",
+    Target.DOCKER: "moby's own image store, and hcsshim below it",
 }
-_GROUPS: Final = ((ALL, "everywhere"), (WINDOWS, "Windows"), (ENGINES, "containerd and Docker"))
 _PARTS: Final = (
     ("1", "The tar"),
     ("2", "Names, their order, links and whiteouts"),
@@ -40,20 +39,15 @@ def anchor(rule: Rule) -> str:
     return rule.code.lower()
 
 
+def severity_text(rule: Rule) -> str:
+    """How grave it is to break a rule: `warning`, `warning; error with --for cimfs`."""
+    targets = ", ".join(f"--for {target}" for target in rule.refused_at)
+    return f"{rule.severity}; error with {targets}" if targets else rule.severity.value
+
+
 def effect_lines(rule: Rule) -> list[str]:
     """What breaking the rule causes where: a line for each effect."""
-    return [f"{_places(effect.targets)}: {effect.text}" for effect in rule.effects]
-
-
-def _places(targets: Sequence[Target]) -> str:
-    """The targets in words: `everywhere`, `Windows, CimFS`."""
-    left = set(targets)
-    names: list[str] = []
-    for group, name in _GROUPS:
-        if left.issuperset(group):
-            names.append(name)
-            left.difference_update(group)
-    return ", ".join([*names, *(_TARGETS[target][0] for target in Target if target in left)])
+    return [f"{target_names(effect.targets)}: {effect.text}" for effect in rule.effects]
 
 
 def rules_page() -> str:
@@ -74,18 +68,18 @@ def _lines() -> Iterator[str]:
     yield from (f"| {severity} | {_MEANINGS[severity]} |" for severity in Severity)
     yield ""
     yield "`--for TARGET`, which may be given more than once, leaves the rules that matter at one of the targets."
-    yield "Without it, all do."
+    yield "Without it, all do; what CimFS alone refuses is a warning then, as few layers are meant for it."
     yield ""
     yield "| target | what it is | of it |"
     yield "|---|---|---|"
-    yield from (f"| `{target}` | {_TARGETS[target][0]} | {_TARGETS[target][1]} |" for target in Target)
+    yield from (f"| `{target}` | {TARGET_NAMES[target]} | {_TARGETS[target]} |" for target in Target)
     for digit, title in _PARTS:
         rules = [RULES[code] for code in sorted(RULES) if code[3] == digit]
         if rules:
             yield ""
             yield f"**{title}**"
             yield ""
-            yield from (f"- [{rule.code}](#{anchor(rule)}) {rule.title} ({rule.severity})" for rule in rules)
+            yield from (f"- [{rule.code}](#{anchor(rule)}) {rule.title} ({severity_text(rule)})" for rule in rules)
     for code in sorted(RULES):
         yield from _section(RULES[code])
 
@@ -96,7 +90,7 @@ def _section(rule: Rule) -> Iterator[str]:
     yield ""
     yield f"## {rule.code} {rule.title}"
     yield ""
-    yield f"**{rule.severity}**; `wclayer import` {'takes' if rule.imports else 'refuses'} it."
+    yield f"**{severity_text(rule)}**; `wclayer import` {'takes' if rule.imports else 'refuses'} it."
     yield ""
     yield rule.why
     yield ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ..codes import Code
@@ -67,21 +67,23 @@ class Report:
     read: list[str] = field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
-        """Note a finding, if its rule counts."""
+        """Note a finding, if its rule counts, with the severity that it has at the targets."""
         rule = finding.rule
         if rule.code in self.ignored or not rule.concerns(self.targets):
             return
         self.counts[finding.layer, rule.code] += 1
         if self.counts[finding.layer, rule.code] <= MOST:
-            self.findings.append(finding)
+            self.findings.append(replace(finding, rule=rule.at(self.targets)))
 
     def extend(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
             self.add(finding)
 
     def count(self, severity: Severity) -> int:
-        """How often rules of that severity were broken."""
-        return sum(count for (_, code), count in self.counts.items() if RULES[code].severity is severity)
+        """How often rules were broken that have that severity at the targets."""
+        return sum(
+            count for (_, code), count in self.counts.items() if RULES[code].at(self.targets).severity is severity
+        )
 
     @property
     def passed(self) -> bool:

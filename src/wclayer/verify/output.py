@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ..errors import escaped, printable
+from ..errors import described, escaped, printable
 from .findings import MOST, Finding, Report
 from .rules import RULES, Severity
 from .sarif import to_sarif
 
 __all__ = ["text_lines", "to_json", "to_sarif"]
 
+_ARTICLES: Final = frozenset(("a", "an", "the"))
 _SHOWN: Final = 10  # of one rule in one layer
 _PLURALS: Final = ((Severity.ERROR, "error"), (Severity.WARNING, "warning"), (Severity.NOTE, "note"))
 
@@ -30,7 +32,7 @@ def text_lines(report: Report, *, verbose: bool = False) -> Iterator[str]:
         for code in dict.fromkeys(finding.rule.code for finding in mine):
             yield from _of_rule(report, [finding for finding in mine if finding.rule.code is code], verbose=verbose)
         if layer in report.stopped:
-            yield f"  had to stop, and does not know the rest: {escaped(report.stopped[layer])}"
+            yield f"  {_stop(report, layer, mine)}"
         yield ""
     yield _verdict(report)
 
@@ -46,9 +48,33 @@ def _of_rule(report: Report, findings: list[Finding], *, verbose: bool) -> Itera
     more = report.counts[layer, rule.code] - len(shown)
     if more:
         yield f"  {rule.severity} {rule.code} and {more:,} more"
-    yield f"    {rule.title}: {rule.effect(report.targets)}"
+    effect = rule.effect(report.targets)
+    yield f"    {effect if _says(shown, rule.title) else f'{rule.title}: {effect}'}"
     hint = hints[0] if len(hints) == 1 else None
     yield f"    to mend it: {escaped(hint or rule.mend)}"
+
+
+def _says(findings: list[Finding], title: str) -> bool:
+    """Does the message of each finding say all that the title says?"""
+    return all(_words(title) <= _words(finding.message) for finding in findings)
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower())) - _ARTICLES
+
+
+def _stop(report: Report, layer: str, findings: list[Finding]) -> str:
+    """Where reading the layer had to stop, and why, if none of its findings says that."""
+    reason = report.stopped[layer]
+    last = next((finding for finding in reversed(findings) if _is_reason(finding, reason)), None)
+    if layer not in report.read or last is None:
+        return f"had to stop, and does not know the rest: {escaped(reason)}"
+    where = "there" if last.offset is None else f"there (at byte {last.offset:,})"
+    return f"had to stop {where}: neither what follows nor the layer's registry was looked at"
+
+
+def _is_reason(finding: Finding, reason: str) -> bool:
+    return reason.startswith(described(finding.message, finding.path, finding.expected, finding.got))
 
 
 def _layers(report: Report) -> list[str]:
@@ -92,7 +118,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "kept": MOST,
         "rules": {
             code: {
-                "severity": RULES[code].severity,
+                "severity": RULES[code].at(report.targets).severity,
                 "title": RULES[code].title,
                 "effect": RULES[code].effect(report.targets),
                 "mend": RULES[code].mend,

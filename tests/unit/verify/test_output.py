@@ -11,11 +11,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from wclayer.codes import Code
-from wclayer.verify.documentation import anchor, effect_lines, rules_page
+from wclayer.errors import TarError
+from wclayer.verify.documentation import anchor, effect_lines, rules_page, severity_text
 from wclayer.verify.findings import MOST, Finding, Report
 from wclayer.verify.notes import Notes
 from wclayer.verify.output import text_lines, to_json, to_sarif
 from wclayer.verify.rules import RULES, Rule, Severity, Target
+from wclayer.verify.rules.model import TARGET_NAMES
 
 DOCS = Path(__file__).parents[3] / "docs"
 HOSTILE = "Files/\x1b[2Ja\u202etxt.exe\n\ud800"
@@ -66,6 +68,66 @@ def test_text() -> None:
     ]
 
 
+def test_where_it_had_to_stop_is_not_said_twice() -> None:
+    error = TarError("the tar is cut off", path="Files/a", offset=2560, expected="512 bytes", got="7", hint="get it")
+    report = Report(read=["a", "b"], stopped={"a": str(error), "b": str(error)})
+    Notes(report, "a").error(error, Code.TAR_CUT_OFF)
+    text = lines(report)
+    assert [line for line in text if "stop" in line] == [
+        "  had to stop there (at byte 2,560): neither what follows nor the layer's registry was looked at",
+        f"  had to stop, and does not know the rest: {error}",
+    ]
+    assert "\n".join(text[: text.index("b:")]).count("the tar is cut off; expected 512 bytes") == 1
+    error.offset = None
+    report = Report(read=["a"], stopped={"a": str(error)})
+    Notes(report, "a").error(error, Code.TAR_CUT_OFF)
+    assert "  had to stop there: neither what follows nor the layer's registry was looked at" in lines(report)
+
+
+def test_a_title_that_says_no_more_than_the_message_is_left_out() -> None:
+    report = Report(targets=frozenset({Target.WS2022}))
+    notes, rule = Notes(report, "a"), RULES[Code.NO_DESCRIPTOR]
+    notes.note(Code.NO_DESCRIPTOR, f"{rule.title} of its own")
+    assert lines(report)[2] == f"    {rule.effect(report.targets)}"
+    notes.note(Code.NO_DESCRIPTOR, "something else")
+    assert lines(report)[3] == f"    {rule.title}: {rule.effect(report.targets)}"
+
+
+def test_an_effect_is_said_with_its_place() -> None:
+    rule = RULES[Code.DIFF_ID]
+    containerd, docker, _ = rule.effects
+    assert rule.effect(frozenset({Target.CONTAINERD})) == containerd.text
+    assert rule.effect(frozenset({Target.CONTAINERD, Target.DOCKER})) == (
+        f"containerd: {containerd.text}; Docker: {docker.text}"
+    )
+    assert "Windows, CimFS: " in rule.effect(frozenset(Target))
+    only = RULES[Code.HIVE_HARD_LINK]
+    assert only.effect(frozenset(Target)).startswith("CimFS: ")
+    for rule in RULES.values():
+        for effect in rule.effects:
+            assert not effect.text.startswith(tuple(f"{name}:" for name in TARGET_NAMES.values())), effect
+
+
+@pytest.mark.parametrize("code", [Code.HIVE_HARD_LINK, Code.DELTA_MISSING, Code.STREAM_SUFFIX])
+def test_what_cimfs_alone_refuses_is_an_error_where_it_is_asked_for(code: Code) -> None:
+    assert {target for effect in RULES[code].effects for target in effect.targets} == {Target.CIMFS}
+    for targets, severity in ((frozenset(Target), "warning"), (frozenset({Target.CIMFS, Target.WS2022}), "error")):
+        report = report_of(("a", code, "p"), targets=targets)
+        assert report.passed == (severity == "warning")
+        assert [one.severity for one in report.findings] == [severity]
+        assert lines(report)[1].startswith(f"  {severity} {code} p")
+        found = to_json(report)
+        assert found[f"{severity}s"] == 1
+        assert found["rules"][code]["severity"] == found["findings"][0]["severity"] == severity
+        run = to_sarif(report, "1")["runs"][0]
+        assert run["results"][0]["level"] == severity
+        assert run["invocations"][0]["exitCode"] == (severity == "error")
+    assert "**warning; error with --for cimfs**; `wclayer import` takes it" in rules_page()
+    refused = {rule.code for rule in RULES.values() if rule.refused_at}
+    alone = {rule.code for rule in RULES.values() if not rule.concerns(frozenset(Target) - {Target.CIMFS})}
+    assert refused == alone
+
+
 def test_text_of_nothing() -> None:
     assert lines(Report(read=["a"])) == ["no error: nothing found in 1 layer"]
 
@@ -88,8 +150,10 @@ def test_a_rule_that_is_broken_often() -> None:
 def test_the_effect_is_that_at_the_targets() -> None:
     docker = report_of(("a", Code.DIFF_ID, None), targets=frozenset({Target.DOCKER}))
     text = "\n".join(lines(docker))
-    assert "Docker: " in text
-    assert "containerd: " not in text
+    *_, effect = RULES[Code.DIFF_ID].effects[:2]
+    assert f": {effect.text}" in text
+    assert "Docker: " not in text
+    assert "containerd" not in text
     only = report_of(("a", Code.DIFF_ID, None), ignored=frozenset({Code.DIFF_ID}))
     assert lines(only) == ["no error: nothing found in 0 layers"]
 
@@ -361,7 +425,7 @@ def test_a_rule_says_all_that_is_wanted(rule: Rule) -> None:
     assert page.count(heading) == 1
     assert page.count(f'<a id="{anchor(rule)}"></a>\n') == 1
     section = page.partition(heading)[2].partition("\n## ")[0]
-    assert f"**{rule.severity}**; `wclayer import` {'takes' if rule.imports else 'refuses'} it." in section
+    assert f"**{severity_text(rule)}**; `wclayer import` {'takes' if rule.imports else 'refuses'} it." in section
     assert rule.why in section
     assert f"**To mend it:** {rule.mend}" in section
     assert effect_lines(rule)

@@ -25,7 +25,7 @@ from wclayer.regf.writer import write_hive
 from wclayer.verify.findings import Finding, Report
 from wclayer.verify.notes import Notes
 from wclayer.verify.registry import RegistryCheck
-from wclayer.verify.rules import RULES, Severity, Target
+from wclayer.verify.rules import RULES, Target
 
 DEFAULT, SAM, SECURITY, SOFTWARE, SYSTEM = CONFIG_HIVES
 INHERIT, TREE = 0x80, 3
@@ -281,12 +281,6 @@ def test_an_empty_hive_is_refused_by_name_where_it_is() -> None:
     rule = RULES[Code.HIVE_EMPTY]
     assert rule.effect(frozenset([Target.WS2025])) == "ProcessBaseImage 0x3f1 on Server 2025 (ERROR_BADDB, 0x800703f1)"
     assert "0x3f1" not in rule.effect(frozenset([Target.WS2019]))
-
-
-def test_what_concerns_cimfs_alone() -> None:
-    for code in (Code.HIVE_HARD_LINK, Code.DELTA_MISSING):
-        assert RULES[code].severity is Severity.ERROR
-        assert not RULES[code].concerns(frozenset(Target) - {Target.CIMFS})
 
 
 # --- differencing hives -----------------------------------------------------------

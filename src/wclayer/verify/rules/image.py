@@ -16,8 +16,11 @@ _NEVER_THERE: Final = Effect(_REST, "the image never arrives at the host")
 _MADE_ANEW: Final = "Copy the image again from where it was whole, or build it again."
 
 
-def _refused(containerd: str, docker: str) -> tuple[Effect, ...]:
-    return Effect(_CONTAINERD, f"containerd: {containerd}"), Effect(_DOCKER, f"Docker: {docker}"), _NEVER_THERE
+def _refused(containerd: str, docker: str | None = None) -> tuple[Effect, ...]:
+    """docker: what Docker says, where that is something else."""
+    if docker is None:
+        return Effect(ENGINES, containerd), _NEVER_THERE
+    return Effect(_CONTAINERD, containerd), Effect(_DOCKER, docker), _NEVER_THERE
 
 
 IMAGE_RULES: Final = (
@@ -45,7 +48,7 @@ IMAGE_RULES: Final = (
         "a malformed index, manifest or config",
         "These are JSON: UTF-8, each name once in an object, with the fields and types that [image-spec] gives them. A"
         " digest is `sha256:` and 64 lower-case hexadecimal digits. Manifests are at most 4 MiB large.",
-        _refused("`json: cannot unmarshal ...`, or `invalid checksum digest format`", "the same"),
+        _refused("`json: cannot unmarshal ...`, or `invalid checksum digest format`"),
         "Write the documents with a JSON library, and the manifest anew with the new digests and sizes.",
     ),
     Rule(
@@ -106,8 +109,8 @@ IMAGE_RULES: Final = (
         "a rootfs.type that is not `layers`",
         "It is the only one that there is. Docker's `layers+base` for Windows is long gone.",
         (
-            Effect(_CONTAINERD, "containerd: takes it, but others that read the image do not"),
-            Effect(_DOCKER, "Docker: `invalid rootfs in image configuration`"),
+            Effect(_CONTAINERD, "takes it, but others that read the image do not"),
+            Effect(_DOCKER, "`invalid rootfs in image configuration`"),
             _NEVER_THERE,
         ),
         'Write `"type": "layers"`.',
@@ -132,8 +135,8 @@ IMAGE_RULES: Final = (
         "The history has as many entries without `empty_layer` as there are layers, or none at all. Its texts are"
         " texts, and `empty_layer` is true or false ([image-spec] config.md).",
         (
-            Effect(_CONTAINERD, "containerd: runs it; a build on top of it fails or gives layers a wrong history"),
-            Effect(_DOCKER, "Docker: takes no image whose history has more layers than it has; builds on top fail"),
+            Effect(_CONTAINERD, "runs it; a build on top of it fails or gives layers a wrong history"),
+            Effect(_DOCKER, "takes no image whose history has more layers than it has; builds on top fail"),
             Effect(_REST, "tools that map layers to the steps that made them fail"),
         ),
         "Add an entry for each layer, or leave the history out.",
@@ -144,7 +147,7 @@ IMAGE_RULES: Final = (
         "a date that is none of RFC 3339",
         "Dates in the config and its history are like `2024-01-31T12:00:00Z`. Go refuses all else, with the whole"
         " document.",
-        _refused("`parsing time ... as RFC 3339`", "`parsing time ... as RFC 3339`"),
+        _refused("`parsing time ... as RFC 3339`"),
         "Write the date in UTC with `T` and `Z`, or leave it out.",
     ),
     Rule(
@@ -180,10 +183,10 @@ IMAGE_RULES: Final = (
         (
             Effect(
                 _CONTAINERD,
-                "containerd: unpacks what is said to be compressed by its first bytes; what is said to be a plain tar"
+                "unpacks what is said to be compressed by its first bytes; what is said to be a plain tar"
                 " and is none is `archive/tar: invalid tar header`",
             ),
-            Effect(_DOCKER, "Docker: looks into the bytes, and takes it"),
+            Effect(_DOCKER, "looks into the bytes, and takes it"),
             Effect(_REST, "tools that trust the media type cannot read the layer"),
         ),
         "Write the media type that fits; `wclayer copy` cannot, as it would give the manifest another digest.",
@@ -194,9 +197,9 @@ IMAGE_RULES: Final = (
         "more than 127 layers",
         "Windows mounts at most 127 layers. Docker's own store takes fewer, 125.",
         (
-            Effect(WINDOWS, "Windows: the container does not start, and so nothing can be put on top"),
+            Effect(WINDOWS, "the container does not start, and so nothing can be put on top"),
             Effect((Target.CIMFS, Target.CONTAINERD), "the layers cannot be mounted"),
-            Effect(_DOCKER, "Docker: `max depth exceeded`"),
+            Effect(_DOCKER, "`max depth exceeded`"),
         ),
         "Put layers together: `wclayer squash`.",
         imports=True,
@@ -219,9 +222,9 @@ IMAGE_RULES: Final = (
         (
             Effect(
                 (*WINDOWS, Target.CIMFS, Target.CONTAINERD),
-                "containerd: no host's version fits: `no match for platform in manifest: not found`",
+                "no host's version fits: `no match for platform in manifest: not found`",
             ),
-            Effect(_DOCKER, "Docker: does not compare it"),
+            Effect(_DOCKER, "does not compare it"),
         ),
         "Take the os.version of the base image, or leave it out.",
         imports=True,
@@ -239,10 +242,10 @@ IMAGE_RULES: Final = (
                 "hcsshim: `The container operating system does not match the host operating system.`"
                 " (0xc0370101), other than with Hyper-V isolation",
             ),
-            Effect(_CONTAINERD, "containerd: `no match for platform in manifest: not found`"),
+            Effect(_CONTAINERD, "`no match for platform in manifest: not found`"),
             Effect(
                 _DOCKER,
-                "Docker, for one newer than the host: `a newer Windows version-based image can only be run"
+                "for one newer than the host: `a newer Windows version-based image can only be run"
                 " on a host using Hyper-V isolation`",
             ),
         ),
@@ -255,8 +258,8 @@ IMAGE_RULES: Final = (
         "an image without layers",
         "A Windows container needs a base layer, with a registry at least.",
         (
-            Effect(_CONTAINERD, "containerd: the image is there, and no container of it starts"),
-            Effect(_DOCKER, "Docker: the container does not start"),
+            Effect(_CONTAINERD, "the image is there, and no container of it starts"),
+            Effect(_DOCKER, "the container does not start"),
             Effect(_REST, "there is nothing to mount"),
         ),
         "Begin with a base layer: FROM an image of Microsoft's, or `wclayer makebaselayer`.",
@@ -266,7 +269,7 @@ IMAGE_RULES: Final = (
         Severity.ERROR,
         "an image archive that is no whole tar of plain files",
         "An archive of an image holds folders, files, and links to them below its root, each name once.",
-        _refused("`archive/tar: invalid tar header`, or `unexpected EOF`", "the same"),
+        _refused("`archive/tar: invalid tar header`, or `unexpected EOF`"),
         "Save the image again; `docker save`, `skopeo copy` and `wclayer copy` write whole archives.",
     ),
 )

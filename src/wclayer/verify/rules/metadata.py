@@ -285,6 +285,7 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         (Effect((Target.CIMFS,), f"{_REFUSED}: stream types other than $DATA are not supported"),),
         "Leave the streams out of a layer for CimFS, or write their names with :$DATA.",
         imports=True,
+        refused_at=(Target.CIMFS,),
     ),
     Rule(
         Code.EA_EMPTY,

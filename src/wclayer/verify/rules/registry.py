@@ -96,13 +96,14 @@ REGISTRY_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         Code.HIVE_HARD_LINK,
-        Severity.ERROR,
+        Severity.WARNING,
         "a hive of the registry that is a hard link",
         "The importer for CimFS keeps the five hives by their names, and refuses a link in their place. Their contents"
         " are those of another name, and are not looked at here.",
         (Effect((Target.CIMFS,), "the import fails at this entry"),),
         "Put a copy of the file there, or let the other name be the link.",
         imports=True,
+        refused_at=(Target.CIMFS,),
     ),
     Rule(
         Code.HIVE_HEALED,
@@ -148,7 +149,7 @@ REGISTRY_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         Code.DELTA_MISSING,
-        Severity.ERROR,
+        Severity.WARNING,
         "a differencing hive on top of a layer that has none",
         "For CimFS, hcsshim makes the whole hive X_Base of a layer with X_Delta from the X_Base of the layer right"
         " below, and makes none where there is no X_Delta. Layers that Windows makes have all five; BuildKit's have"
@@ -156,6 +157,7 @@ REGISTRY_RULES: Final[tuple[Rule, ...]] = (
         (Effect((Target.CIMFS,), "the import fails: there is no X_Base in the layer below"),),
         "Give the layer below an empty differencing hive, or squash the two (`wclayer squash`).",
         imports=True,
+        refused_at=(Target.CIMFS,),
     ),
     Rule(
         Code.HIVES_UNKNOWN,
