@@ -2,27 +2,30 @@
 
 A base layer has five hives, each layer above differencing ones of them (`layers.hives`),
 and a utility VM a boot store that is a hive too. They are put aside as their entries go by, and
-judged when their layer has ended, one at a time in memory.
+judged when their layer has ended, one at a time in memory; of those of several layers,
+the names of the keys that they change stay there.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final, Self
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Final, Self, cast
 
 from ..body import BytesBody
 from ..codes import Code
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
-from ..errors import HiveError, printable
+from ..errors import HiveError, InexpressibleError, printable
 from ..layers.hives import CONFIG_HIVES, MAX_HIVE, ConfigHive
 from ..regf.check import HiveReport, HiveState, check_hive
-from ..regf.delta import MergeReport, changes_nothing, merge_delta
+from ..regf.delta import MergeReport, changes_nothing, empty_delta, merge_delta, merge_deltas
 from ..regf.findings import Finding, Severity
 from ..regf.log import recover_hive
 from ..regf.model import Hive, Key
 from ..regf.reader import read_hive
+from ..regf.writer import write_hive
 from ..stores.rules import BOOT_FILES, HIVES, UTILITY_VM_FILES
 from ..stores.spool import EMPTY, Spool, Spooled
 from ..win32.names import upcase
@@ -45,7 +48,9 @@ _NAMES: Final = frozenset(key.rpartition("/")[2] for key in (*_OF_BASE, *_OF_BOO
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is at the path of a hive or log. content: of a file, None for one that cannot be judged."""
+    """What is at the path of a hive or log. content: of the file; None for one that cannot be judged, as one too large,
+    or a link to what has gone by.
+    """
 
     entry: Directory | File | HardLink
     offset: int | None
@@ -54,17 +59,24 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What a hive at its place breaks if it is empty, was not wholly written, or is broken."""
+    """What a hive at its place breaks if it is no file, is empty, was not wholly written, or is broken.
+
+    no_file: with what must be there, in words.
+    """
 
     what: str
+    no_file: tuple[Code, str]
     empty: Code
     dirty: Code
     broken: Code
 
 
-_BASE: Final = _Rules("hive", Code.HIVE_EMPTY, Code.HIVE_DIRTY, Code.HIVE_BROKEN)
-_DELTA: Final = _Rules("differencing hive", Code.DELTA_BROKEN, Code.DELTA_BROKEN, Code.DELTA_BROKEN)
-_BOOT: Final = _Rules("boot store", Code.BCD_BROKEN, Code.BCD_BROKEN, Code.BCD_BROKEN)
+_NO_HIVE: Final = (Code.HIVE_NO_FILE, "a hive of the registry")
+_BASE: Final = _Rules("hive", _NO_HIVE, Code.HIVE_EMPTY, Code.HIVE_DIRTY, Code.HIVE_BROKEN)
+_DELTA: Final = _Rules("differencing hive", _NO_HIVE, Code.DELTA_BROKEN, Code.DELTA_BROKEN, Code.DELTA_BROKEN)
+_BOOT: Final = _Rules(
+    "boot store", (Code.BCD_NO_FILE, "the boot store"), Code.BCD_BROKEN, Code.BCD_BROKEN, Code.BCD_BROKEN
+)
 
 
 @dataclass(slots=True)
@@ -74,14 +86,20 @@ class _Layer:
     notes: Notes
     base: bool
     found: dict[str, _Found] = field(default_factory=dict)  # by path in upper case
+    empty: set[str] = field(default_factory=set)  # files without a byte, by path in upper case
     utility_vm: bool = False  # is there a UtilityVM/Files?
 
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
-    """A hive of the base layer that was found well, and the differencing ones over it, the lowest first."""
+    """A hive of the base layer that was found well, and the differencing ones over it, the lowest first.
+
+    joined: what some of them make together, with those that came later in `deltas`. base and joined may have lost
+    all but the keys' names and layer bytes: whether a key is there is all that those above ask.
+    """
 
     base: Spooled
+    joined: bytes | None = None
     deltas: tuple[Spooled, ...] = ()
 
 
@@ -110,10 +128,15 @@ class RegistryCheck:
 
     # --- putting aside ------------------------------------------------------------
 
-    def begin(self, notes: Notes, *, base: bool, known: bool = True) -> None:  # noqa: ARG002
-        """A layer begins, the one on top of the last one; notes: where to say what is wrong with it."""
-        self._below = self._layer if self._ended else None
-        if not self._ended or base:
+    def begin(self, notes: Notes, *, base: bool, known: bool = True) -> None:
+        """A layer begins, the one on top of the last one; notes: where to say what is wrong with it.
+
+        known: False if a layer below is missing, or could not be read to its end. Then nothing is said of what this one
+        should have below it, and of the layers above nothing of the keys that they should.
+        """
+        known = known and self._ended
+        self._below = self._layer if known else None
+        if base or not known:
             self._stacks.clear()
         self._layer = _Layer(notes, base)
         self._ended = False
@@ -124,6 +147,11 @@ class RegistryCheck:
         if isinstance(entry, Whiteout | AlternateStream):
             return
         path = entry.path
+        if isinstance(entry, HardLink):
+            if upcase(entry.target) in layer.empty:
+                layer.empty.add(upcase(path))
+        elif isinstance(entry, File) and entry.size == 0 and entry.reparse_data is None:
+            layer.empty.add(upcase(path))
         in_hives = path[: len(HIVES) + 1].upper() == f"{HIVES.upper()}/"
         if not in_hives and path.rpartition("/")[2].upper() not in _NAMES:
             return
@@ -152,10 +180,13 @@ class RegistryCheck:
         return self._layer
 
     def _put(self, key: str, entry: Directory | File | HardLink, body: Body | None, offset: int | None) -> None:
-        content = None
-        if isinstance(entry, File) and not _is_link(entry) and entry.size <= MAX_HIVE:
+        layer, content = self._current(), None
+        if isinstance(entry, HardLink):  # which comes after its target
+            target = upcase(entry.target)
+            content = EMPTY if target in layer.empty else layer.found[target].content if target in layer.found else None
+        elif isinstance(entry, File) and not _is_link(entry) and entry.size <= MAX_HIVE:
             content = EMPTY if body is None else self._spool.put(body, entry.path)
-        self._current().found[key] = _Found(entry, offset, content)
+        layer.found[key] = _Found(entry, offset, content)
 
     def _bytes(self, content: Spooled) -> bytes:
         return self._spool.open(content).read()
@@ -209,7 +240,12 @@ class RegistryCheck:
             self._note(layer, Code.DELTA_ORDINARY, found, "an ordinary hive, where a differencing one must be")
         try:
             delta = read_hive(data)
-            unbacked = None if changes_nothing(delta) else self._merged(stack, delta).unbacked
+            changing = not changes_nothing(delta)
+            all_below = None
+            if stack is not None and changing and any(key.inherits_class for _, key in delta.root.places()):
+                stack, all_below = self._all_of(stack)
+            merged = MergeReport()
+            merge_delta(all_below or Hive(Key("ROOT")), delta, merged)
         except HiveError as error:
             where = "" if error.path is None else f", in the key {printable(error.path)}"
             self._note(
@@ -223,40 +259,43 @@ class RegistryCheck:
             return
         if stack is None:
             return
-        if unbacked is not None:
-            stack = _Stack(stack.base, (*stack.deltas, content))
-            if unbacked.count:
-                keys = "1 key changes" if unbacked.count == 1 else f"{unbacked.count:,} keys change"
-                self._note(
-                    layer,
-                    Code.DELTA_OF_OTHER_BASE,
-                    found,
-                    f"a differencing hive of another base: {keys} what no layer below has, the first"
-                    f" {printable(unbacked.paths[0])}",
-                )
+        if all_below is not None and (count := merged.unbacked.count):
+            keys = "1 key changes" if count == 1 else f"{count:,} keys change"
+            self._note(
+                layer,
+                Code.DELTA_OF_OTHER_BASE,
+                found,
+                f"a differencing hive of another base: {keys} what no layer below has, the first"
+                f" {printable(merged.unbacked.paths[0])}",
+            )
+        if changing:
+            stack = replace(stack, deltas=(*stack.deltas, content))
         self._stacks[hive.name] = stack
 
-    def _merged(self, stack: _Stack | None, delta: Hive) -> MergeReport:
-        """What laying a differencing hive over those below meets. Raises HiveError."""
-        report = MergeReport()
-        below = Hive(Key("ROOT"))
-        if stack is not None and any(key.inherits_class for _, key in delta.root.walk()):
-            below = read_hive(self._bytes(stack.base))
-            for content in stack.deltas:
-                below = merge_delta(below, read_hive(self._bytes(content)))
-        merge_delta(below, delta, report)
-        return report
+    def _all_of(self, stack: _Stack) -> tuple[_Stack, Hive]:
+        """The same stack, of which that takes less the next time, and the hive that it makes, or no more than its keys.
+
+        So a layer takes the time for its own hive and for the keys below, whatever number of layers these are from.
+        """
+        base = read_hive(self._bytes(stack.base))
+        if stack.joined is None and not stack.deltas:
+            return stack, base
+        joined = empty_delta(0) if stack.joined is None else read_hive(stack.joined)
+        for content in stack.deltas:
+            joined = merge_deltas(joined, _keys(read_hive(self._bytes(content))))
+        with suppress(InexpressibleError):  # a name that is read all the same
+            content = stack.base
+            if stack.joined is None:
+                base = _keys(base)
+                content = self._spool.put(BytesBody(write_hive(base)))
+            stack = _Stack(content, write_hive(joined))
+        return stack, merge_delta(base, joined)
 
     def _boot_store(self, layer: _Layer) -> None:
         found = layer.found.get(upcase(_BCD))
         if found is None:
             if layer.base and layer.utility_vm:
                 layer.notes.note(Code.BCD_MISSING, "a utility VM without a boot store", path=_BCD)
-            return
-        if isinstance(found.entry, HardLink):
-            return  # a file as well as its first name, whose bytes have gone by
-        if isinstance(found.entry, Directory) or _is_link(found.entry):
-            self._note(layer, Code.BCD_NO_FILE, found, _no_file(found.entry, "the boot store"))
             return
         judged = self._judge(layer, _BCD, found, _BOOT)
         if judged is not None and judged[2].differencing:
@@ -267,15 +306,17 @@ class RegistryCheck:
     ) -> tuple[Spooled, bytes, HiveReport] | None:
         """The hive, made whole with its logs, and what is to be said of it; None where it cannot be loaded."""
         entry = found.entry
-        if isinstance(entry, HardLink):
-            # What it is has gone by, unless it was put aside as a hive, and is judged as such.
-            self._note(layer, Code.HIVE_HARD_LINK, found, "a hive that is a hard link", got=entry.target)
-            return None
-        if isinstance(entry, Directory) or _is_link(entry):
-            self._note(layer, Code.HIVE_NO_FILE, found, _no_file(entry, "a hive of the registry"))
-            return None
         content = found.content
-        if content is None:
+        if isinstance(entry, HardLink):
+            if rules is not _BOOT:
+                self._note(layer, Code.HIVE_HARD_LINK, found, "a hive that is a hard link", got=entry.target)
+            if content is None:
+                return None  # what it is has gone by
+        elif isinstance(entry, Directory) or _is_link(entry):
+            code, what = rules.no_file
+            self._note(layer, code, found, _no_file(entry, what))
+            return None
+        elif content is None:
             expected, got = f"at most {MAX_HIVE:,} bytes", f"{entry.size:,}"
             self._note(layer, rules.broken, found, f"too large for a {rules.what}", expected=expected, got=got)
             return None
@@ -331,6 +372,15 @@ class RegistryCheck:
         got: str | None = None,
     ) -> None:
         layer.notes.note(code, message, path=found.entry.path, offset=found.offset, expected=expected, got=got)
+
+
+def _keys(hive: Hive) -> Hive:
+    """The keys of a hive with nothing but their names and layer bytes."""
+
+    def change(key: Key, subkeys: tuple[Key, ...]) -> Key:
+        return Key(key.name, (), subkeys, layer=key.layer)
+
+    return replace(hive, root=cast("Key", hive.root.changed(change)))
 
 
 def _text(finding: Finding) -> str:

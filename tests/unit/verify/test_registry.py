@@ -21,6 +21,7 @@ from wclayer.regf.bcd import minimal_bcd
 from wclayer.regf.delta import empty_delta
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import Hive, Key, dword
+from wclayer.regf.reader import read_hive
 from wclayer.regf.writer import write_hive
 from wclayer.verify.findings import Finding, Report
 from wclayer.verify.notes import Notes
@@ -191,16 +192,22 @@ def test_where_and_what(tmp_path: Path, code: Code) -> None:
         assert finding.offset == (None if missing else layer.getmember(path).offset)
 
 
+def seen(
+    check: RegistryCheck, report: Report, name: str, layer: bytes, *, base: bool = False, known: bool = True
+) -> None:
+    check.begin(Notes(report, name), base=base, known=known)
+    source = TarSource(io.BytesIO(layer))
+    for entry, body in source.entries():
+        check.see(entry, body, source.offset)
+    check.end()
+
+
 def registry(*layers: bytes, based: bool = True) -> list[Finding]:
     """What the check alone finds in layers, base first."""
     report = Report()
     with RegistryCheck() as check:
         for number, layer in enumerate(layers):
-            check.begin(Notes(report, f"layer {number}"), base=based and number == 0)
-            source = TarSource(io.BytesIO(layer))
-            for entry, body in source.entries():
-                check.see(entry, body, source.offset)
-            check.end()
+            seen(check, report, f"layer {number}", layer, base=based and number == 0)
     return report.findings
 
 
@@ -275,6 +282,36 @@ def test_a_hive_too_large_is_not_put_aside(monkeypatch: pytest.MonkeyPatch) -> N
     (finding,) = registry(base(SAM=write_hive(crowd(100))))
     assert (finding.rule.code, finding.expected) == (Code.HIVE_BROKEN, "at most 8,192 bytes")
     assert hives.MAX_HIVE > 8192
+
+
+def hard_link(path: str, target: str) -> M:
+    return M(path, type="1", link=target)
+
+
+def test_a_hive_that_is_a_hard_link_of_an_empty_file() -> None:
+    link = hard_link(SAM.config, "Files/second")
+    files: dict[str, bytes | M] = {"Files/EMPTY": b"", "Files/second": hard_link("Files/second", "Files/empty")}
+    layer = tar({**files, **ALL, SAM.config: link})
+    assert said(layer) == [("layer 0", Code.HIVE_HARD_LINK, SAM.config), ("layer 0", Code.HIVE_EMPTY, SAM.config)]
+    files["Files/EMPTY"] = MINIMAL
+    assert said(tar({**files, **ALL, SAM.config: link})) == [("layer 0", Code.HIVE_HARD_LINK, SAM.config)]
+    # Empty is what is empty in this layer.
+    assert said(tar({**ALL, "Files/e": b""}), tar({"Hives/Sam_Delta": hard_link("Hives/Sam_Delta", "Files/e")})) == [
+        ("layer 1", Code.HIVE_HARD_LINK, SAM.delta)
+    ]
+    assert said(BASE, tar({"Files/e": b"", SAM.delta: hard_link(SAM.delta, "Files/e")})) == [
+        ("layer 1", Code.HIVE_HARD_LINK, SAM.delta),
+        ("layer 1", Code.DELTA_BROKEN, SAM.delta),
+    ]
+
+
+def test_a_hive_that_is_a_hard_link_of_another_one() -> None:
+    link = hard_link(SAM.config, DEFAULT.config)
+    assert said(base(DEFAULT=broken(MINIMAL), SAM=link)) == [
+        ("layer 0", Code.HIVE_BROKEN, DEFAULT.config),
+        ("layer 0", Code.HIVE_HARD_LINK, SAM.config),
+        ("layer 0", Code.HIVE_BROKEN, SAM.config),
+    ]
 
 
 def test_an_empty_hive_is_refused_by_name_where_it_is() -> None:
@@ -354,6 +391,48 @@ def test_a_layer_that_did_not_end_is_not_known() -> None:
     assert report.findings == []
 
 
+def test_above_a_gap_nothing_is_said_of_what_is_below() -> None:
+    report = Report()
+    with RegistryCheck() as check:
+        seen(check, report, "base", BASE, base=True)
+        seen(check, report, "below the gap", tar({}))
+        # Right above the gap neither the hives of the layer below are known nor the keys.
+        seen(check, report, "above it", upper(Software_Delta=TOUCHES), known=False)
+        # Here the layer below is, but none of the keys of those below the gap.
+        seen(check, report, "higher", upper(Software_Delta=TOUCHES))
+        assert report.findings == []
+        seen(check, report, "top", upper(Sam_Delta=EMPTY, Software_Delta=TOUCHES))
+    assert [(one.layer, one.rule.code, one.path) for one in report.findings] == [("top", Code.DELTA_MISSING, SAM.delta)]
+
+
+def test_with_no_gap_the_same_is_said() -> None:
+    found = said(BASE, tar({}), upper(Software_Delta=TOUCHES))
+    assert found == [
+        ("layer 2", Code.DELTA_MISSING, SOFTWARE.delta),
+        ("layer 2", Code.DELTA_OF_OTHER_BASE, SOFTWARE.delta),
+    ]
+
+
+def test_each_layer_takes_the_time_for_its_own_hive(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+
+    def counting(data: bytes) -> Hive:
+        nonlocal read
+        read += 1
+        return read_hive(data)
+
+    monkeypatch.setattr("wclayer.verify.registry.read_hive", counting)
+    reads = []
+    for number in (4, 8, 16):
+        read = 0
+        assert registry(ACME, *[upper(Software_Delta=TOUCHES)] * number) == []
+        reads.append(read)
+    assert reads[2] - reads[1] == 2 * (reads[1] - reads[0])
+    read = 0
+    assert registry(ACME, *[upper(Software_Delta=delta(Key("b", last_written=TIME)))] * 8) == []
+    assert read == 8  # none has to know what is below
+
+
 def test_an_ordinary_hive_says_nothing_of_what_is_below() -> None:
     assert said(BASE, upper(Software_Delta=hive(Key("Acme", last_written=TIME)))) == [
         ("layer 1", Code.DELTA_ORDINARY, SOFTWARE.delta)
@@ -406,7 +485,8 @@ def test_a_boot_store_with_logs() -> None:
 
 def test_a_boot_store_that_is_a_link() -> None:
     assert said(boot(M(BCD, type="2", link="x"))) == [("layer 0", Code.BCD_NO_FILE, BCD)]
-    assert registry(tar({**ALL, "Files/b": STORE, BCD: M(BCD, type="1", link="Files/b")})) == []
+    assert registry(tar({**ALL, "Files/b": STORE, BCD: hard_link(BCD, "Files/b")})) == []
+    assert said(tar({**ALL, "Files/b": b"", BCD: hard_link(BCD, "Files/b")})) == [("layer 0", Code.BCD_BROKEN, BCD)]
 
 
 def test_a_layer_above_needs_no_boot_store() -> None:

@@ -73,8 +73,8 @@ class Effect:
 class Rule:
     """A rule. title: what is wrong where it is broken, a noun phrase. why: more of it, sentences. mend: what to do.
 
-    imports: does `wclayer import` take what breaks it? refused_at: targets that refuse it, and that few layers are meant
-    for: where one of them is asked for it is an error, else it has its `severity`.
+    imports: does `wclayer import` take what breaks it? refused_at: targets that refuse it, and that few layers are
+    meant for: where one of them is asked for it is an error, else it has its `severity`.
     """
 
     code: Code
