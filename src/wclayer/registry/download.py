@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ..codes import Code
 from ..errors import DigestMismatchError, RemoteError, RemoteNotFoundError, UnreachableError
 from .session import Registry
 from .transport import Response
@@ -143,6 +144,7 @@ class Download:
                 expected=self._size,
                 got=start + int(length[:19]),
                 hint="fetch the image again",
+                rule=Code.BLOB_SIZE,
             )
         while start < self._position:  # a server that knows no ranges
             data = response.read(min(_SKIP, self._position - start))

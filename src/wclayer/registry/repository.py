@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from ..codes import Code
 from ..errors import DigestMismatchError, RemoteError, UnreachableError
 from .download import Download
 from .reference import Reference, is_digest
@@ -90,7 +91,11 @@ class Repository:
         for expected in (name, told):
             if is_digest(expected) and expected != digest:
                 raise DigestMismatchError(
-                    "the manifest is not the one of its digest", path=self.where, expected=expected, got=digest
+                    "the manifest is not the one of its digest",
+                    path=self.where,
+                    expected=expected,
+                    got=digest,
+                    rule=Code.BLOB_DIGEST,
                 )
         media_type = response.headers.get("content-type", "").partition(";")[0].strip()
         return Manifest(data, media_type, digest)

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 from ..body import CHUNK
 from ..codes import Code
 from ..entry import Body, Entry
-from ..errors import FormatError, ImageError, NotFoundError
+from ..errors import DigestMismatchError, FormatError, ImageError, NotFoundError
 from ..images.blobs import Blobs, compression_of
 from ..images.descriptors import LAYERS, Descriptor
 from ..images.documents import MAX_CONFIG, MAX_MANIFEST
@@ -40,6 +40,9 @@ class _Counted:
 
     def close(self) -> None:
         """Not yet: it has to be read to its end."""
+
+    def abandon(self) -> None:
+        self._stream.close()
 
     def end(self) -> None:
         """Read what is left, and close it."""
@@ -75,7 +78,7 @@ def read_document(blobs: Blobs, descriptor: Descriptor, what: str, notes: Notes)
     except NotFoundError as error:
         notes.note(Code.BLOB_MISSING, f"{what} is missing: {error.message}", expected=descriptor.digest)
         return None
-    except ImageError as error:
+    except (ImageError, DigestMismatchError) as error:
         if not notes.error(error):
             raise
         return None
@@ -91,10 +94,25 @@ def read_document(blobs: Blobs, descriptor: Descriptor, what: str, notes: Notes)
     return b"".join(parts)
 
 
+def _missing(error: NotFoundError, descriptor: Descriptor | None) -> ImageError:
+    """What is to be said of a layer whose blob is not there."""
+    if descriptor is not None and descriptor.is_foreign:
+        return ImageError(
+            "the image has of this layer just the address",
+            got=", ".join(descriptor.urls) or None,
+            hint="copy the image with its foreign layers first",
+            rule=Code.FOREIGN_LAYER,
+        )
+    digest = None if descriptor is None else descriptor.digest
+    return ImageError(f"the layer is missing: {error.message}", expected=digest, rule=Code.BLOB_MISSING)
+
+
 class JudgedSource(TarSource):
     """The entries of a layer; at their end its blob is judged, also where what is in it ends them.
 
-    opener: opens the blob. descriptor: None where nothing says what it should be. diff_id: "" where it is not known.
+    opener: opens the blob, when the entries are asked for. descriptor: None where nothing says what it should be.
+    diff_id: "" where it is not known. `missing` says afterwards whether there was no blob to be had, which is an
+    ImageError or a DigestMismatchError.
     """
 
     def __init__(
@@ -107,9 +125,17 @@ class JudgedSource(TarSource):
         self._notes = notes
         self._blob: _Counted | None = None
         self._judged = False
+        self.missing = False
 
     def _open(self) -> BinaryIO:
-        self._blob = _Counted(self._opener())
+        try:
+            self._blob = _Counted(self._opener())
+        except NotFoundError as error:
+            self.missing = True
+            raise _missing(error, self._descriptor) from error
+        except (ImageError, DigestMismatchError):
+            self.missing = True
+            raise
         return cast("BinaryIO", self._blob)
 
     def entries(self) -> Generator[tuple[Entry, Body | None], None, None]:
@@ -117,6 +143,10 @@ class JudgedSource(TarSource):
             yield from super().entries()
         except FormatError:
             self._judge(whole=False)
+            raise
+        except BaseException:  # of the host, or of who looks at the entries
+            if self._blob is not None:
+                self._blob.abandon()
             raise
         self._judge(whole=True)
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from ..codes import Code
-from ..errors import ImageError, NotFoundError, WclayerError
+from ..errors import ImageError, WclayerError
 from ..images.archive import ArchiveFiles
 from ..images.blobs import Blobs
 from ..images.choosing import Choice, check_index, windows_images
@@ -23,7 +23,6 @@ from ..images.documents import MAX_CONFIG, parse_json
 from ..images.layout import DockerNames
 from ..images.opening import open_blobs
 from ..images.places import Place
-from ..layertar.reader import TarSource
 from ..registry.registries import Registries
 from .blobs import JudgedSource, read_document
 from .notes import Notes
@@ -40,18 +39,23 @@ class FoundLayer:
     """Layer `number` of an image, counted from 0 at the base.
 
     source: its entries; when they have been read, or cannot be read any further, size, digest, compression and diff_id
-    of the blob are judged. complete: are all layers below it there?
+    of the blob are judged. below: the sources of all layers below it, None for one whose descriptor is malformed.
     """
 
     name: str
     number: int
-    source: TarSource
-    complete: bool
+    source: JudgedSource
+    below: tuple[JudgedSource | None, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Are all layers below it there? To be asked when these have been read."""
+        return not any(source is None or source.missing for source in self.below)
 
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """An image of a place, and those of its layers that can be read, base first."""
+    """An image of a place, and those of its layers whose descriptors say which blobs they are, base first."""
 
     name: str
     layers: tuple[FoundLayer, ...]
@@ -100,6 +104,13 @@ def _noting(notes: Notes) -> Iterator[None]:
             raise
 
 
+class _Read(NamedTuple):
+    """An image, and where it runs, as its config says; None where that cannot be read."""
+
+    image: FoundImage
+    platform: Platform | None
+
+
 class _Reading:
     def __init__(
         self,
@@ -129,9 +140,9 @@ class _Reading:
         root = self._typed(root, data)
         if root.media_type in INDEXES:
             return self._of_index(blobs, root, data)
-        image, platform = self._image(blobs, root, data, "")
-        self._check_platform(platform)
-        return (image,)
+        read = self._image(blobs, root, data, "")
+        self._check_platform(read.platform)
+        return (read.image,)
 
     def _typed(self, root: Descriptor, data: bytes) -> Descriptor:
         """The descriptor; with the media type of what is in it, where its own is no image's."""
@@ -151,29 +162,33 @@ class _Reading:
             found = [self._choice.select(found, self._place)]
         images: list[FoundImage] = []
         platforms: list[Platform] = []
+        unread: list[Platform | None] = []  # as the index has them, of images that cannot tell
         for one in found:
-            manifest = read_document(blobs, one, "the manifest", self.notes)
-            if manifest is None:
-                continue
             shown = f" ({one.platform or one.digest})" if len(found) > 1 else ""
+            read: _Read | None = None
             with _noting(self.notes):
-                image, platform = self._image(blobs, one, manifest, shown)
-                images.append(image)
-                if platform is not None:
-                    platforms.append(platform)
-        check_os_versions(platforms, self._targets, self.notes)
+                manifest = read_document(blobs, one, "the manifest", self.notes)
+                if manifest is not None:
+                    read = self._image(blobs, one, manifest, shown)
+            if read is not None:
+                images.append(read.image)
+            if read is None or read.platform is None:
+                unread.append(one.platform)
+            elif read.platform.os == "windows":
+                platforms.append(read.platform)
+        check_os_versions(platforms, self._targets, self.notes, unread)
         return tuple(images)
 
     def _check_platform(self, platform: Platform | None) -> None:
         """The platform of the only image there is."""
-        if platform is not None:
+        if platform is not None and platform.os == "windows":
             self._choice.check(platform, self._place)
             check_os_versions([platform], self._targets, self.notes)
 
     # --- one image ------------------------------------------------------------------
 
-    def _image(self, blobs: Blobs, manifest: Descriptor, data: bytes, shown: str) -> tuple[FoundImage, Platform | None]:
-        """shown: what tells it from others at the place. Its platform is None where that is not known."""
+    def _image(self, blobs: Blobs, manifest: Descriptor, data: bytes, shown: str) -> _Read:
+        """shown: what tells it from others at the place."""
         name = f"{self._name}{shown}"
         notes = self._notes_of(name)
         _, config, layers = read_manifest(data, manifest, notes.error)
@@ -182,7 +197,7 @@ class _Reading:
         _check_count(len(layers), notes)
         openers = [None if layer is None else partial(blobs.open, layer) for layer in layers]
         found = self._layers(layers, openers, _diff_ids(checked, len(layers)), shown)
-        return FoundImage(name, found), _platform(checked)
+        return _Read(FoundImage(name, found), None if checked is None else checked.platform)
 
     def docker_archive(self, temporary: str | os.PathLike[str] | None) -> FoundImage:
         """What `docker save` writes has no descriptors: there is the config, and what it says of the layers."""
@@ -195,7 +210,7 @@ class _Reading:
             self.notes.note(Code.NO_BASE_LAYER, "an image without layers", expected="a base layer at least")
         _check_count(count, self.notes)
         openers = [partial(_of_archive, names, name) for name in names.layers]
-        self._check_platform(_platform(checked))
+        self._check_platform(None if checked is None else checked.platform)
         return FoundImage(self._name, self._layers([None] * count, openers, _diff_ids(checked, count), ""))
 
     def _layers(
@@ -207,15 +222,14 @@ class _Reading:
     ) -> tuple[FoundLayer, ...]:
         """openers: what opens the layers; None for those whose descriptors are malformed."""
         found: list[FoundLayer] = []
-        complete = True
+        sources: list[JudgedSource | None] = []
         for number, (descriptor, opener, diff_id) in enumerate(zip(descriptors, openers, diff_ids, strict=True)):
             name = f"{self._name}#{number}{shown}"
             notes = self._notes_of(name)
-            if opener is None or not _is_there(opener, descriptor, notes):
-                complete = False
-                continue
-            source = JudgedSource(opener, descriptor, diff_id, notes)
-            found.append(FoundLayer(name, number, source, complete))
+            source = None if opener is None else JudgedSource(opener, descriptor, diff_id, notes)
+            if source is not None:
+                found.append(FoundLayer(name, number, source, tuple(sources)))
+            sources.append(source)
         return tuple(found)
 
 
@@ -226,11 +240,6 @@ def _config(data: bytes, count: int, given: Platform | None, notes: Notes) -> Ch
         if not notes.error(error):
             raise
         return None
-
-
-def _platform(checked: Checked | None) -> Platform | None:
-    """Where a Windows image runs; None where that is not known."""
-    return None if checked is None or checked.platform.os != "windows" else checked.platform
 
 
 def _of_archive(names: DockerNames, name: str) -> BinaryIO:
@@ -245,26 +254,3 @@ def _check_count(count: int, notes: Notes) -> None:
 def _diff_ids(checked: Checked | None, count: int) -> Sequence[str]:
     """Of each layer its diff_id, "" where it is not known: of another number nobody can say whose is whose."""
     return checked.diff_ids if checked is not None and len(checked.diff_ids) == count else [""] * count
-
-
-def _is_there(opener: Callable[[], BinaryIO], descriptor: Descriptor | None, notes: Notes) -> bool:
-    """Is the layer's blob there, so that it can be read?"""
-    try:
-        opener().close()
-    except NotFoundError as error:
-        if descriptor is not None and descriptor.is_foreign:
-            notes.note(
-                Code.FOREIGN_LAYER,
-                "the image has of this layer just the address",
-                got=", ".join(descriptor.urls) or None,
-                hint="copy the image with its foreign layers first",
-            )
-        else:
-            digest = None if descriptor is None else descriptor.digest
-            notes.note(Code.BLOB_MISSING, f"the layer is missing: {error.message}", expected=digest)
-        return False
-    except ImageError as error:
-        if not notes.error(error):
-            raise
-        return False
-    return True

@@ -19,12 +19,22 @@ HOSTS: Final[dict[Target, int]] = {
     Target.WS2025: 26100,
     Target.WIN11: 26100,
 }
+_AMD64: Final = "amd64"
+_OF_AMD64: Final = (Target.WS2019, Target.WS2022)  # where an index has images for other processors, these are not meant
 
 
-def check_os_versions(platforms: Sequence[Platform], targets: frozenset[Target], notes: Notes) -> None:
-    """Judge the os.version of an image, or of the images of an index, of which one must do for each host.
+def check_os_versions(
+    platforms: Sequence[Platform],
+    targets: frozenset[Target],
+    notes: Notes,
+    unread: Sequence[Platform | None] = (),
+) -> None:
+    """Judge the os.version of an image, or of the images of an index, of which one for each processor must do for each
+    host.
 
-    Where the targets are all there are, nobody has said where it is to run: each build has its hosts.
+    unread: of images of the index that cannot be read the platforms that it says; None where it says none, and nobody
+    knows which hosts are served. Where the targets are all there are, nobody has said where it is to run: each build
+    has its hosts.
     """
     for platform in platforms:
         if platform.os_version is not None and not is_os_version(platform.os_version):
@@ -34,20 +44,29 @@ def check_os_versions(platforms: Sequence[Platform], targets: frozenset[Target],
                 expected="numbers such as 10.0.20348.2227",
                 got=platform.os_version,
             )
-    known = [one for one in platforms if one.os_version is None or is_os_version(one.os_version)]
-    hosts = [target for target in HOSTS if target in targets]
-    refusing = [target for target in hosts if not any(_runs(one, target) for one in known)]
-    if not known or targets == frozenset(Target):
+    if targets == frozenset(Target) or None in unread:
         return
-    for target in refusing:
-        build = HOSTS[target]
-        oldest = oldest_build(build)
-        notes.note(
-            Code.OS_VERSION_REFUSED,
-            f"a host of {target} does not run it",
-            expected=f"10.0.{build}" if oldest == build else f"10.0.{oldest} to 10.0.{build}",
-            got=", ".join(str(one.os_version) for one in known),
-        )
+    known: dict[str, list[Platform]] = {}  # by processor
+    for one in (*platforms, *unread):
+        if one is not None and (one.os_version is None or is_os_version(one.os_version)):
+            known.setdefault(one.architecture, []).append(one)
+    for target in (target for target in HOSTS if target in targets):
+        for architecture, images in known.items():
+            if architecture != _AMD64 and _AMD64 in known and target in _OF_AMD64:
+                continue
+            if not any(_runs(one, target) for one in images):
+                _refuse(target, f" ({architecture})" if len(known) > 1 else "", images, notes)
+
+
+def _refuse(target: Target, processor: str, images: Sequence[Platform], notes: Notes) -> None:
+    build = HOSTS[target]
+    oldest = oldest_build(build)
+    notes.note(
+        Code.OS_VERSION_REFUSED,
+        f"a host of {target}{processor} does not run it",
+        expected=f"10.0.{build}" if oldest == build else f"10.0.{oldest} to 10.0.{build}",
+        got=", ".join(str(one.os_version) for one in images),
+    )
 
 
 def _runs(platform: Platform, target: Target) -> bool:

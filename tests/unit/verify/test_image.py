@@ -23,9 +23,10 @@ from tests.images import (
     members,
     tar,
 )
+from tests.registry_model import HOST, Bytes, Fault, Model, put_layout, reach
 from tests.tars import BASE, M, build
 from wclayer.codes import Code
-from wclayer.errors import NotFoundError, UsageError, WclayerError
+from wclayer.errors import NotFoundError, RemoteError, UsageError, WclayerError
 from wclayer.images.choosing import Choice
 from wclayer.images.layer_places import LayerPlaces, parse_layer_place
 from wclayer.images.reading import open_images
@@ -438,6 +439,144 @@ def test_one_image_of_an_index_is_enough_for_a_host(tmp_path: Path) -> None:
     (tmp_path / "2").mkdir()
     found = verify(lonely(tmp_path / "2"), Target.WS2019, Target.WS2022, Target.WS2025).findings
     assert [one.message for one in found if one.rule.code in IMAGE_CODES] == ["a host of ws2022 does not run it"]
+
+
+def test_an_image_of_an_index_that_cannot_be_read_may_be_the_one_for_a_host(tmp_path: Path) -> None:
+    def two(folder: Path, edit: Callable[[dict[str, Any]], object] = lambda _: None, spoil: bool = True) -> str:
+        made = Layout(folder)
+        found = [made.image(os_version=f"10.0.{build}.1") for build in (17763, 20348)]
+        if spoil:
+            made.path(found[1]["digest"]).unlink()
+        edit(found[1])
+        made.tag(made.index(found))
+        return f"oci:{made.write()}:t"
+
+    found = image_codes(verify(two(tmp_path / "1"), Target.WS2019, Target.WS2022))
+    assert found == [Code.BLOB_MISSING]
+    found = image_codes(verify(two(tmp_path / "2"), Target.WS2025, Target.WS2022))
+    assert found == [Code.BLOB_MISSING]
+    assert image_codes(verify(two(tmp_path / "3"), Target.WIN11)) == [Code.BLOB_MISSING]
+    # 25398, say, would run on none of them but the latest.
+    other = two(tmp_path / "4", lambda one: one["platform"].update({"os.version": "10.0.25398.1"}))
+    report = verify(other, Target.WS2022, Target.WS2025)
+    assert image_codes(report) == [Code.BLOB_MISSING, Code.OS_VERSION_REFUSED]
+    assert report.findings[1].got == "10.0.17763.1, 10.0.25398.1"
+    # Nobody knows what this one is.
+    nameless = two(tmp_path / "5", lambda one: one.pop("platform"))
+    assert image_codes(verify(nameless, Target.WS2022)) == [Code.BLOB_MISSING]
+    # The config goes before the index where it can be read.
+    wrong = two(tmp_path / "6", lambda one: one["platform"].update({"os.version": "10.0.26100.1"}), spoil=False)
+    assert Code.OS_VERSION_REFUSED not in image_codes(verify(wrong, Target.WS2022))
+
+
+@pytest.mark.parametrize(
+    ("images", "targets", "messages"),
+    [
+        (["amd64:17763", "arm64:26100"], [Target.WS2025], ["a host of ws2025 (amd64) does not run it"]),
+        (["amd64:26100", "arm64:17763"], [Target.WIN11], ["a host of win11 (arm64) does not run it"]),
+        (["amd64:26100", "arm64:26100"], [Target.WS2025, Target.WIN11], []),
+        (["amd64:17763", "amd64:20348", "arm64:26100"], [Target.WS2019, Target.WS2022], []),
+        (["arm64:26100"], [Target.WS2022], ["a host of ws2022 does not run it"]),
+    ],
+)
+def test_each_processor_needs_an_image(
+    tmp_path: Path, images: list[str], targets: list[Target], messages: list[str]
+) -> None:
+    made = Layout(tmp_path / "d")
+    found = []
+    for image in images:
+        architecture, _, build = image.partition(":")
+        edit = put("architecture", architecture)
+        one = made.image(os_version=f"10.0.{build}.1", config=edit)
+        one["platform"]["architecture"] = architecture
+        found.append(one)
+    made.tag(made.index(found))
+    report = verify(f"oci:{made.write()}:t", *targets)
+    assert set(image_codes(report)) <= {Code.OS_VERSION_REFUSED}
+    assert [one.message for one in report.findings if one.rule.code is Code.OS_VERSION_REFUSED] == messages
+
+
+# --- in a registry ------------------------------------------------------------------
+
+
+def in_registry(folder: Path, **more: Any) -> tuple[Model, Layout]:
+    """A registry with an index of two images of two layers each."""
+    made = Layout(folder)
+    found = [
+        made.image([BASE_TAR, TOP_TAR], os_version="10.0.17763.1"),
+        made.image([BASE_TAR, build([*BASE, M("Files/other")])], os_version="10.0.20348.1", **more),
+    ]
+    root, model = made.index(found), Model()
+    put_layout(model, "a", members(folder), root, "t")
+    return model, made
+
+
+def verify_registry(model: Model, *targets: Target) -> Report:
+    places = LayerPlaces(registries=reach(model))
+    place = parse_layer_place(f"docker://{HOST}/a:t")
+    return verify_layers(places, place, targets=frozenset(targets) or frozenset(Target))
+
+
+def test_each_layer_is_asked_for_once_and_when_its_turn_comes(tmp_path: Path) -> None:
+    model, _ = in_registry(tmp_path)
+    asked: list[int] = []  # how many answers were still open as a layer was asked for
+
+    def before() -> None:
+        asked.append(sum(not answer.closed for answer in model.answers))
+
+    layers = "|".join(digest(data) for data in (BASE_TAR, TOP_TAR, build([*BASE, M("Files/other")])))
+    model.faults = [Fault(layers, times=None, before=before)]
+    report = verify_registry(model)
+    assert image_codes(report) == []
+    assert len(report.read) == 4
+    assert len(asked) == 4
+    assert len(set(asked)) == 1  # no layer was open when the next one was
+
+
+def test_a_layer_that_a_registry_lost(tmp_path: Path) -> None:
+    top = build([*BASE, M("Files/.wh.gone"), M("Files/link", type="1", link="Files/none")])
+    model, made = Model(), Layout(tmp_path)
+    root = made.image([BASE_TAR, top, top])
+    put_layout(model, "a", members(tmp_path), root, "t")
+    del model.blobs["a", digest(BASE_TAR)]
+    report = verify_registry(model)
+    assert image_codes(report) == [Code.BLOB_MISSING]
+    assert [one.layer for one in report.findings if one.rule.code is Code.BLOB_MISSING] == [f"docker://{HOST}/a:t#0"]
+    assert list(report.stopped) == [f"docker://{HOST}/a:t#0"]
+    assert not {Code.LINK_TO_NOTHING, Code.WHITEOUT_OF_NOTHING} & {one.rule.code for one in report.findings}
+
+
+def test_a_manifest_that_is_not_the_one_of_its_digest_is_a_finding(tmp_path: Path) -> None:
+    model, _ = in_registry(tmp_path)
+    second = [key for key, (data, _) in model.manifests.items() if b"manifests" not in data][1]
+    data, media_type = model.manifests[second]
+    model.manifests[second] = (data + b" ", media_type)
+    report = verify_registry(model, Target.WS2019, Target.WS2022)
+    assert image_codes(report) == [Code.BLOB_DIGEST]
+    assert len(report.read) == 2
+    # The root: nothing is left to be read.
+    root = model.tags["a", "t"]
+    data, media_type = model.manifests["a", root]
+    model.manifests["a", root] = (data + b" ", media_type)
+    report = verify_registry(model)
+    assert image_codes(report) == [Code.BLOB_DIGEST]
+    assert report.stopped
+
+
+def test_a_layer_of_another_size_in_a_registry_is_a_finding(tmp_path: Path) -> None:
+    model, _ = in_registry(tmp_path)
+    model.blobs["a", digest(TOP_TAR)] = Bytes(TOP_TAR + bytes(512))
+    report = verify_registry(model)
+    assert image_codes(report) == [Code.BLOB_SIZE]
+    assert len(report.read) == 4
+
+
+def test_what_the_network_does_is_no_finding(tmp_path: Path) -> None:
+    model, _ = in_registry(tmp_path)
+    model.faults = [Fault(digest(TOP_TAR), times=None, status=403)]
+    with pytest.raises(RemoteError, match="403"):
+        verify_registry(model)
+    assert all(answer.closed for answer in model.answers)
 
 
 def test_what_is_no_fault_of_an_image(tmp_path: Path) -> None:

@@ -235,7 +235,8 @@ IMAGE_RULES: Final = (
         "an os.version that the host does not run",
         "Hosts before Windows Server 2022 run their own build alone; later ones all from the LTSC release before theirs"
         " (20348, 26100) up to their own ([hcsshim] osversion.CheckHostAndContainerCompat). Looked at with `--for`"
-        " alone, for each host that it names; of the images of an index one must do.",
+        " alone, for each host that it names; of the images of an index one must do, and so for each"
+        " processor that it has images for; Server 2019 and 2022 are held against those for amd64.",
         (
             Effect(
                 WINDOWS,
