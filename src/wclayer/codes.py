@@ -92,6 +92,7 @@ class Code(StrEnum):
     EAS_TOO_LARGE = "WCL346"
     STREAM_SUFFIX = "WCL347"
     EA_EMPTY = "WCL348"
+    EA_TWICE = "WCL349"
     # The registry, and the boot store.
     HIVE_MISSING = "WCL401"
     HIVE_EMPTY = "WCL402"

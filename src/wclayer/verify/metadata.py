@@ -247,7 +247,18 @@ class MetadataCheck:
     # --- extended attributes ------------------------------------------------------
 
     def _attributes(self, path: str, attributes: tuple[ExtendedAttribute, ...], offset: int | None) -> None:
+        met: dict[bytes, bytes] = {}  # by the name as Windows keeps it
         for ea in attributes:
+            other = met.get(ea.name.upper())
+            if other is None:
+                met[ea.name.upper()] = ea.name
+            else:
+                self._notes.note(
+                    Code.EA_TWICE,
+                    f"the extended attributes {repr(other)[2:-1]} and {repr(ea.name)[2:-1]}: to Windows these are one",
+                    path=path,
+                    offset=offset,
+                )
             if not 0 < len(ea.name) <= _MAX_EA_NAME or not _NOT_IN_EA_NAMES.isdisjoint(ea.name):
                 self._notes.note(
                     Code.EA_NAME,

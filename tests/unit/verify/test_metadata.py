@@ -106,6 +106,10 @@ CASES: Cases = {
         file(MSWINDOWS_xattr_A=encoded(bytes(65518))),
     ),
     Code.EA_EMPTY: (file(MSWINDOWS_xattr_A=""), file(MSWINDOWS_xattr_A="QQ==")),
+    Code.EA_TWICE: (
+        file(MSWINDOWS_xattr_Ab="QQ==", MSWINDOWS_xattr_aB="QQ=="),
+        file(MSWINDOWS_xattr_Ab="QQ==", MSWINDOWS_xattr_aC="QQ=="),
+    ),
     Code.STREAM_SUFFIX: (
         base(M("Files/f", pax=SD), M("Files/f:s", b"x")),
         base(M("Files/f", pax=SD), M("Files/f:s:$DATA", b"x")),
@@ -143,6 +147,7 @@ SAID = {
     Code.EA_NAME: ("Files/f", "an extended attribute whose name Windows refuses;"),
     Code.EAS_TOO_LARGE: ("Files/f", "more extended attributes than NTFS takes on one file; expected a list of at most"),
     Code.EA_EMPTY: ("Files/f", "the extended attribute A, which has no value: Windows keeps none of those"),
+    Code.EA_TWICE: ("Files/f", "the extended attributes Ab and aB: to Windows these are one"),
     Code.STREAM_SUFFIX: ("Files/f:s", "a stream whose name does not end in :$DATA"),
 }
 

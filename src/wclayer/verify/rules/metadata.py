@@ -296,4 +296,14 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         "Leave it out, or give it a value.",
         imports=True,
     ),
+    Rule(
+        Code.EA_TWICE,
+        Severity.WARNING,
+        "two extended attributes whose names differ in case alone",
+        "NTFS makes the names of extended attributes upper-case, and of two of one name the later one replaces the"
+        " other. Which one that is is left to chance: hcsshim collects them from a map of Go's, which has no order.",
+        (Effect(_BACKUP_WRITE, "the file has one of the two alone"),),
+        "Leave one of them out, or give it another name.",
+        imports=True,
+    ),
 )
