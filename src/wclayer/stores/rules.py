@@ -214,7 +214,9 @@ def no_link_target(path: str, target: str, *, found: bool, base: bool) -> LayerE
         path=path,
         expected=f"a file {target!r} before it" + ("" if base else ", or in a layer below"),
         got=target if found else None,
-        hint="order the tar so that the file comes before its links" if base else "are these the layers below it?",
+        hint="let the file come before its links; if the layer belongs on others, give them with -l"
+        if base
+        else "are these the layers below it?",
         rule=Code.LINK_TO_NO_FILE if found else Code.LINK_TO_NOTHING,
     )
 

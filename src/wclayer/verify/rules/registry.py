@@ -27,7 +27,7 @@ REGISTRY_RULES: Final[tuple[Rule, ...]] = (
         "Windows makes the registry of containers from Files/Windows/System32/config/DEFAULT, SAM, SECURITY, SOFTWARE"
         " and SYSTEM. A base layer has all five, were they without a key.",
         (Effect(ALL, _PROCESS),),
-        "`wclayer makebaselayer FOLDER` makes the hives that are missing.",
+        "Import the layer, and export it after `wclayer makebaselayer FOLDER`, which makes the hives that are missing.",
         imports=True,
     ),
     Rule(
