@@ -16,9 +16,11 @@ from typing import Final, Self, cast
 
 from ..body import BytesBody
 from ..codes import Code
-from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
-from ..errors import HiveError, InexpressibleError, printable
+from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
+from ..errors import HiveError, InexpressibleError, WclayerError, printable
 from ..layers.hives import CONFIG_HIVES, MAX_HIVE, ConfigHive
+from ..layertar.members import Member
+from ..layertar.reader import TarSource
 from ..regf.check import HiveReport, HiveState, check_hive
 from ..regf.delta import MergeReport, changes_nothing, empty_delta, merge_delta, merge_deltas
 from ..regf.findings import Finding, Severity
@@ -193,16 +195,54 @@ class RegistryCheck:
 
     # --- judging ------------------------------------------------------------------
 
-    def end(self) -> None:
-        """The layer has ended: judge its hives."""
+    def end(self, source: Source | None = None) -> None:
+        """The layer has ended: judge its hives.
+
+        source: the layer, which is read once more where a hive is a hard link of what has gone by, if it can be; twice,
+        where that is a link itself.
+        """
         layer = self._current()
         self._ended = True
+        if source is not None and source.restartable:
+            refused = source.refused if isinstance(source, TarSource) else None
+            try:
+                if isinstance(source, TarSource):
+                    source.refused = _pass_over
+                self._follow(layer, source)
+            finally:
+                if isinstance(source, TarSource):
+                    source.refused = refused
         for hive in CONFIG_HIVES:
             if layer.base:
                 self._base_hive(layer, hive)
             else:
                 self._delta(layer, hive)
         self._boot_store(layer)
+
+    def _follow(self, layer: _Layer, source: Source) -> None:
+        """Put aside what hives that are hard links are."""
+        waiting: dict[str, list[str]] = {}  # the links, by what they lead to
+        for key, found in layer.found.items():
+            if isinstance(found.entry, HardLink) and found.content is None:
+                waiting.setdefault(upcase(found.entry.target), []).append(key)
+        for _ in range(2):  # longer chains nobody makes, but to keep us reading
+            if not waiting:
+                break
+            further: dict[str, list[str]] = {}
+            for entry, body in source.entries():
+                if not isinstance(entry, File | HardLink):
+                    continue
+                keys = waiting.pop(upcase(entry.path), [])
+                if isinstance(entry, HardLink):
+                    if keys:
+                        further.setdefault(upcase(entry.target), []).extend(keys)
+                elif keys and body is not None and not _is_link(entry) and entry.size <= MAX_HIVE:
+                    content = self._spool.put(body, entry.path)
+                    for key in keys:
+                        layer.found[key] = replace(layer.found[key], content=content)
+                if not waiting:
+                    break
+            waiting = further
 
     def _base_hive(self, layer: _Layer, hive: ConfigHive) -> None:
         found = layer.found.get(upcase(hive.config))
@@ -372,6 +412,10 @@ class RegistryCheck:
         got: str | None = None,
     ) -> None:
         layer.notes.note(code, message, path=found.entry.path, offset=found.offset, expected=expected, got=got)
+
+
+def _pass_over(member: Member, error: WclayerError) -> None:
+    """What is told of members that are no entries, and has been said before."""
 
 
 def _keys(hive: Hive) -> Hive:

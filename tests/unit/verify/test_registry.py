@@ -14,6 +14,7 @@ from tests.unit.regf.logs import changes, dirty, log
 from tests.unit.regf.samples import TIME, Broken, crowd, small
 from tests.unit.verify.cases import Cases, check, found_in
 from wclayer.codes import Code
+from wclayer.errors import WclayerError
 from wclayer.layers import hives
 from wclayer.layers.hives import CONFIG, CONFIG_HIVES
 from wclayer.layertar.reader import TarSource
@@ -312,6 +313,55 @@ def test_a_hive_that_is_a_hard_link_of_another_one() -> None:
         ("layer 0", Code.HIVE_HARD_LINK, SAM.config),
         ("layer 0", Code.HIVE_BROKEN, SAM.config),
     ]
+
+
+def followed(layer: bytes, *, pipe: bool = False) -> list[Code]:
+    """What is found in a base layer that can be read again, or cannot."""
+    report = Report()
+    with RegistryCheck() as check:
+        check.begin(Notes(report, "base"), base=True)
+        source = TarSource(io.BytesIO(layer)) if pipe else TarSource(None, reopen=lambda: io.BytesIO(layer))
+        told: list[WclayerError] = []
+        source.refused = refused = lambda _, error: told.append(error)
+        for entry, body in source.entries():
+            check.see(entry, body, source.offset)
+        once = len(told)
+        check.end(source)
+        assert (source.refused, len(told)) == (refused, once)
+    return [one.rule.code for one in report.findings]
+
+
+def test_a_hive_that_is_a_hard_link_of_another_file_is_followed_where_it_can_be() -> None:
+    second = hard_link("Files/b", "Files/A")
+    link = hard_link(SAM.config, "files/B")
+    refused = M("Files/0", pax={"MSWINDOWS.fileattr": "x"})
+    for data, codes in ((broken(MINIMAL), [Code.HIVE_BROKEN]), (MINIMAL, []), (b"no hive", [Code.HIVE_BROKEN])):
+        layer = tar({"Files/0": refused, "Files/a": data, "Files/b": second, **ALL, SAM.config: link})
+        assert followed(layer) == [Code.HIVE_HARD_LINK, *codes]
+        assert followed(layer, pipe=True) == [Code.HIVE_HARD_LINK]
+    direct = tar({"Files/b": b"no hive", **ALL, SAM.config: link, DEFAULT.config: hard_link(DEFAULT.config, "Files/b")})
+    assert followed(direct) == [Code.HIVE_HARD_LINK, Code.HIVE_BROKEN] * 2
+    ring = tar({**ALL, "Files/b": second, "Files/a": hard_link("Files/a", "Files/b"), SAM.config: link})
+    assert followed(ring) == [Code.HIVE_HARD_LINK]
+    store = tar({**ALL, "Files/b": b"no hive", BCD: hard_link(BCD, "Files/b")})
+    assert followed(store) == [Code.BCD_BROKEN]
+
+
+def test_a_layer_is_read_once_where_no_hive_is_a_link_of_another_file() -> None:
+    opened = 0
+
+    def reopen() -> io.BytesIO:
+        nonlocal opened
+        opened += 1
+        return io.BytesIO(tar({"Files/x": b"x", "Files/y": hard_link("Files/y", "Files/x"), **ALL}))
+
+    source = TarSource(None, reopen=reopen)
+    with RegistryCheck() as check:
+        check.begin(Notes(Report(), "base"), base=True)
+        for entry, body in source.entries():
+            check.see(entry, body, source.offset)
+        check.end(source)
+    assert opened == 1
 
 
 def test_an_empty_hive_is_refused_by_name_where_it_is() -> None:

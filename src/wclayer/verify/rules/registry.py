@@ -98,8 +98,8 @@ REGISTRY_RULES: Final[tuple[Rule, ...]] = (
         Code.HIVE_HARD_LINK,
         Severity.WARNING,
         "a hive of the registry that is a hard link",
-        "The importer for CimFS keeps the five hives by their names, and refuses a link in their place. What it is"
-        " stands at another name, and is looked at where that is an empty file, or one of the hives, too.",
+        "The importer for CimFS keeps the five hives by their names, and refuses a link in their place. Its"
+        " contents are those of another name, and are judged if that is an empty file or a hive, or can be read again.",
         (Effect((Target.CIMFS,), "the import fails at this entry"),),
         "Put a copy of the file there, or let the other name be the link.",
         imports=True,
