@@ -64,7 +64,7 @@ def check_layer(
     metadata.end()
     if stopped is None:
         names.end()
-        registry.end()
+        registry.end(source)
     if tar is not None and tar.global_header is not None:
         notes.note(Code.GLOBAL_HEADER, "a global PAX header", offset=tar.global_header)
     if tar is not None and tar.after_end is not None and stopped is None:
