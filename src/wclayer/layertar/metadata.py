@@ -39,7 +39,7 @@ from ..errors import (
 )
 from ..win32.attributes import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_SPARSE_FILE, parse_attributes
 from ..win32.filetime import NO_TIME, UNIX_EPOCH, format_pax_time, from_unix_ns, parse_pax_time
-from ..win32.names import check_component, decode_wtf8, encode_wtf8
+from ..win32.names import check_component, check_path_length, decode_wtf8, encode_wtf8
 from ..win32.reparse import build_link, decode, link_target, link_text, tar_target_to_windows
 from ..win32.sddl import parse_sddl
 from .members import Member
@@ -120,6 +120,7 @@ def layer_path(name: bytes, what: str, offset: int) -> str:
     if ":" in last:
         components[-1] = last.partition(":")[0]
     try:
+        check_path_length(path)
         for component in components:
             check_component(component)
     except FormatError as error:

@@ -40,9 +40,7 @@ from .notes import Notes
 __all__ = ["LayerNames", "NameCheck"]
 
 MAX_PATH: Final = 260  # with the NUL
-MAX_LONG_PATH: Final = 32_767
 MAX_LINKS: Final = 1_024
-_NT_PREFIX: Final = len("\\??\\C:\\")
 _OPAQUE: Final = ".wh..opq"  # what `.wh..wh..opq` deletes
 
 
@@ -266,25 +264,15 @@ class NameCheck:
             self._notes.note(
                 Code.NAME_OF_WIN32, "a name that Win32 programs cannot open", path=path, offset=offset, got=problem
             )
-        if len(path) < MAX_PATH // 2:
-            return
         root, _, rest = path.partition("/")
-        units = len(to_utf16(path if root != FILES else rest)) // 2
-        if units + _NT_PREFIX > MAX_LONG_PATH:
-            self._notes.note(
-                Code.PATH_TOO_LONG,
-                "a path longer than Windows can open",
-                path=path,
-                offset=offset,
-                expected=f"at most {MAX_LONG_PATH - _NT_PREFIX:,} UTF-16 code units",
-                got=f"{units:,}",
-            )
-        elif root == FILES and units + len("C:\\") >= MAX_PATH:
+        if root != FILES or len(rest) < MAX_PATH // 2 - len("C:\\"):
+            return
+        if (units := len("C:\\") + len(to_utf16(rest)) // 2) >= MAX_PATH:
             self._notes.note(
                 Code.PATH_OVER_MAX_PATH,
                 "a path longer than MAX_PATH",
                 path=path,
                 offset=offset,
                 expected=f"at most {MAX_PATH - 1} characters with C:\\",
-                got=units + len("C:\\"),
+                got=units,
             )

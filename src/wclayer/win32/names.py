@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ..codes import Code
 from ..errors import InvalidNameError
 from ._upcase import RUNS
 
 __all__ = [
     "check_component",
     "check_length",
+    "check_path_length",
     "decode_wtf8",
     "encode_wtf8",
     "from_utf16",
@@ -26,6 +28,8 @@ __all__ = [
 ]
 
 MAX_NAME: Final = 255  # UTF-16 code units
+# Of a path in a layer, in UTF-16 code units; Windows' limit is 32,767 with `\\??\\C:\\` before it.
+MAX_LAYER_PATH: Final = 32_767 - 7
 
 _UPCASE: Final = {unit: unit + delta for first, last, step, delta in RUNS for unit in range(first, last + 1, step)}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -86,6 +90,17 @@ def check_length(name: str) -> None:
     if len(name) > MAX_NAME // 2 and (units := len(to_utf16(name)) // 2) > MAX_NAME:
         raise InvalidNameError(
             "a name longer than NTFS can hold", expected=f"at most {MAX_NAME} UTF-16 code units", got=units
+        )
+
+
+def check_path_length(path: str) -> None:
+    """Raise InvalidNameError for a path longer than Windows can open, on whichever volume."""
+    if len(path) > MAX_LAYER_PATH // 2 and (units := len(to_utf16(path)) // 2) > MAX_LAYER_PATH:
+        raise InvalidNameError(
+            "a path longer than Windows can open",
+            expected=f"at most {MAX_LAYER_PATH:,} UTF-16 code units",
+            got=f"{units:,}",
+            rule=Code.PATH_TOO_LONG,
         )
 
 

@@ -116,7 +116,6 @@ NAME_RULES: Final = (
         "A path has at most 32,767 UTF-16 code units, drive and prefix included.",
         (Effect(ALL, "the import fails: `The filename or extension is too long.` (0xce)"),),
         "Shorten the path.",
-        imports=True,
     ),
     Rule(
         Code.PATH_OVER_MAX_PATH,
