@@ -1,9 +1,7 @@
 """gzip and zstd around a layer tar, told apart by their first bytes (RFC 1952, RFC 8878).
 
 Reading: any number of concatenated members or frames, then nothing but zeros.
-isal decompresses gzip: it is the fastest, and its output cannot differ. It does so right
-into the buffer that it returns: one that grows, as that of its decompressobj, takes the
-interpreter's lock with each step, and so waits for whoever else computes.
+isal decompresses gzip: it is the fastest, and its output cannot differ.
 Writing: zlib-ng for gzip, in blocks on all processors (`deflate`), with a header of
 our own that holds neither name nor time nor system; zstd always with workers, since only their number is without
 influence on the bytes. The same bytes in and the same compressor version give
@@ -13,16 +11,13 @@ the same bytes out, whatever the machine.
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
 import sys
-from collections.abc import Callable
-from gzip import BadGzipFile
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Literal, Self, cast
+from typing import BinaryIO, Final, Literal, Self, cast
 
-from isal import igzip, isal_zlib
+from isal import isal_zlib
 from zlib_ng import zlib_ng
 
 from .. import processors
@@ -49,11 +44,7 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # deflate, no flags, no time, unknown system
 # isal's stubs do not say that its error is an exception.
 _ERRORS: Final[tuple[type[Exception], ...]] = (cast("type[Exception]", isal_zlib.IsalError), zstd.ZstdError)
-_AGAIN: Final = "fetch or make it again"
-_TRAILER: Final = 8  # bytes: CRC-32 and size of what a gzip member holds
-_HEADER: Final = 10
-_TAIL: Final = _TRAILER + _HEADER
-_NO_MEMBER: Final = "Not a gzipped file"  # how gzip's reader begins to speak of what follows a member and is none
+_GZIP_MEMBER: Final = 31
 _MAX_ZSTD_WORKERS: Final = 4  # each wants tens of megabytes
 
 
@@ -65,18 +56,16 @@ class Decompressed:
         self._stream = stream
         self._hash = hashlib.sha256() if digest else None
         self._input = b""
-        self._gzip: igzip.IGzipFile | None = None
+        self._gzip: isal_zlib.Decompress | None = None
         self._zstd: zstd.ZstdDecompressor | None = None
+        self._full = False
         self._begun = False
-        self._tail = b""  # the last bytes of the stream
-        self._plain = 0  # bytes that came of gzip
         self.compression: Compression = "none"
         self.size = 0  # bytes of the stream as it is
 
     def _more(self) -> bytes:
         data = self._stream.read(CHUNK)
         self.size += len(data)
-        self._tail = (self._tail + data[-_TAIL:])[-_TAIL:]
         if self._hash is not None and (self.compression != "none" or not self._begun):
             self._hash.update(data)
         return data
@@ -101,31 +90,41 @@ class Decompressed:
             return self._more()
         while True:
             try:
-                if self.compression == "gzip":
-                    return self._gunzip(n)
-                if self._zstd is not None:
+                if self._gzip is not None:
+                    data = self._gunzip(self._gzip, n)
+                elif self._zstd is not None:
                     data = self._unzstd(self._zstd, n)
                 elif self._next():
                     continue
                 else:
                     return b""
             except _ERRORS as error:
-                raise CompressionError(f"corrupt {self.compression} stream: {error}", hint=_AGAIN) from None
+                raise CompressionError(
+                    f"corrupt {self.compression} stream: {error}", hint="fetch or make it again"
+                ) from None
             if data:
                 return data
 
     def _next(self) -> bool:
-        """Begin the next frame, if there is one."""
-        while len(self._input) < 4 and (data := self._more()):
+        """Begin the next member or frame, if there is one."""
+        magic = 2 if self.compression == "gzip" else 4
+        while len(self._input) < magic and (data := self._more()):
             self._input += data
         if not self._input:
             return False
-        if self._input.startswith(_ZSTD) or _skippable(self._input):
+        if self.compression == "gzip" and self._input.startswith(_GZIP):
+            self._gzip = isal_zlib.decompressobj(wbits=_GZIP_MEMBER)
+            return True
+        if self.compression == "zstd" and (self._input.startswith(_ZSTD) or _skippable(self._input)):
             self._zstd = zstd.ZstdDecompressor()
             return True
         while self._input:
             if self._input.count(0) != len(self._input):
-                raise _data_after_end(self.compression, self._input[:8].hex())
+                raise CompressionError(
+                    f"data after the end of the {self.compression} stream",
+                    expected="nothing, or zeros",
+                    got=self._input[:8].hex(),
+                )
             self._input = self._more()
         return False
 
@@ -133,37 +132,18 @@ class Decompressed:
         if not self._input:
             self._input = self._more()
             if not self._input:
-                raise self._cut_off()
+                raise CompressionError(f"the {self.compression} stream is cut off", hint="fetch or make it again")
 
-    def _cut_off(self) -> CompressionError:
-        return CompressionError(f"the {self.compression} stream is cut off", hint=_AGAIN)
-
-    def _gunzip(self, n: int) -> bytes:
-        if self._gzip is None:
-            first, self._input = self._input, b""
-            self._gzip = igzip.IGzipFile(fileobj=_Raw(first, self._more), mode="rb")  # type: ignore[no-untyped-call]
-        try:
-            data = self._gzip.read1(n)
-        except EOFError:
-            raise self._after_end(n) or self._cut_off() from None
-        except BadGzipFile as error:
-            if str(error).startswith(_NO_MEMBER):
-                raise _data_after_end("gzip", str(error)[len(_NO_MEMBER) :].strip(" ()")) from None
-            raise CompressionError(f"corrupt gzip stream: {error}", hint=_AGAIN) from None
-        self._plain += len(data)
+    def _gunzip(self, decoder: isal_zlib.Decompress, n: int) -> bytes:
+        if not self._full:  # after a full answer there may be more without further input
+            self._fill()
+        data: bytes = decoder.decompress(self._input, n)
+        self._full = len(data) == n
+        if decoder.eof:
+            self._input, self._gzip, self._full = decoder.unused_data, None, False
+        else:
+            self._input = decoder.unconsumed_tail
         return data
-
-    def _after_end(self, n: int) -> CompressionError | None:
-        """Of what is too short to be a member, and comes after one: gzip's reader calls it one that is cut off.
-
-        Up to `n` bytes of that one were decompressed, and given to nobody.
-        """
-        for at in range(1, len(self._tail) - _TRAILER):
-            behind = self._tail[at + _TRAILER :]
-            missing = int.from_bytes(self._tail[at + 4 : at + 8], "little") - self._plain
-            if missing % (1 << 32) <= n and not _GZIP.startswith(behind[:2]):
-                return _data_after_end("gzip", behind.hex())
-        return None
 
     def _unzstd(self, decoder: zstd.ZstdDecompressor, n: int) -> bytes:
         if decoder.needs_input:
@@ -182,29 +162,6 @@ class Decompressed:
     def digest(self) -> str | None:
         """`sha256:HEX` of the stream as it is; None if it is not compressed, as the reader hashes it anyway."""
         return None if self._hash is None or self.compression == "none" else f"sha256:{self._hash.hexdigest()}"
-
-
-def _data_after_end(compression: str, got: str) -> CompressionError:
-    return CompressionError(f"data after the end of the {compression} stream", expected="nothing, or zeros", got=got)
-
-
-class _Raw(io.RawIOBase):
-    """A file of `first`, and then of what `more` gives, b"" at the end."""
-
-    def __init__(self, first: bytes, more: Callable[[], bytes]) -> None:
-        self._data = memoryview(first)
-        self._more = more
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        if not self._data:
-            self._data = memoryview(self._more())
-        size = min(len(buffer), len(self._data))
-        buffer[:size] = self._data[:size]
-        self._data = self._data[size:]
-        return size
 
 
 def _skippable(data: bytes) -> bool:

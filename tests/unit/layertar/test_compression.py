@@ -11,6 +11,7 @@ import zlib
 
 import pytest
 
+from wclayer.body import read_all
 from wclayer.errors import CompressionError, UsageError
 from wclayer.layertar.compression import Compressed, Compression, Decompressed
 
@@ -129,3 +130,29 @@ def test_an_unbuffered_output_that_takes_less() -> None:
     made.close()
     assert gzip.decompress(slow.data) == DATA
     assert made.size == len(slow.data)
+
+
+_MEMBER = gzip.compress(b"a" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("tail", "said"),
+    [
+        (b"", None),
+        (bytes(600), None),
+        (_MEMBER, None),
+        (b"j", "data after the end of the gzip stream; expected nothing, or zeros; got 6a"),
+        (b"junk", "got 6a756e6b"),
+        (bytes(512) + _MEMBER, "data after the end of the gzip stream"),  # to Go, too, which reads layers everywhere
+        (_MEMBER[:5], "the gzip stream is cut off"),
+        (_MEMBER[:-3], "the gzip stream is cut off"),
+    ],
+    ids=["nothing", "zeros", "member", "byte", "text", "member-behind-zeros", "header", "trailer"],
+)
+def test_what_follows_a_gzip_member(tail: bytes, said: str | None) -> None:
+    plain = Decompressed(io.BytesIO(_MEMBER + tail))
+    if said is None:
+        assert read_all(plain.read) == b"a" * 1000 * (2 if tail == _MEMBER else 1)
+        return
+    with pytest.raises(CompressionError, match=said):
+        read_all(plain.read)
