@@ -31,8 +31,8 @@ from ..win32.names import upcase
 from ..win32.reparse import ReparseLink, build_link, decode, link_target
 from .diff_security import same_parts
 from .diff_side import Content, Ea, Object
-from .inspect import within
 from .inspect_contents import TIMES
+from .sight import within
 
 __all__ = ["FieldChange", "Value", "left_out", "object_changes"]
 

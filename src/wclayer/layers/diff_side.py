@@ -18,9 +18,8 @@ from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Sou
 from ..errors import LayerError, NotFoundError
 from ..stores.rules import HIVES
 from ..win32.names import upcase
-from .inspect import within
 from .registry_seen import RegistrySeen
-from .sight import Sight
+from .sight import Sight, within
 
 __all__ = ["Content", "Ea", "Name", "Object", "Side", "read_side"]
 

@@ -23,8 +23,9 @@ from .inspect_contents import Contents, Tally
 from .inspect_framing import Framing, FramingMarks
 from .inspect_windows import KEYS, Windows, windows_of
 from .registry_seen import RegistrySeen
+from .sight import within
 
-__all__ = ["Inspection", "LayerInspection", "Stored", "inspect_sources", "within"]
+__all__ = ["Inspection", "LayerInspection", "Stored", "inspect_sources"]
 
 _SOFTWARE: Final = next(hive for hive in CONFIG_HIVES if hive.name == "SOFTWARE")
 _UTILITY_VM: Final = upcase(UTILITY_VM_FILES)
@@ -142,11 +143,6 @@ def inspect_sources(
         windows,
         notes,
     )
-
-
-def within(path: str, key: str) -> bool:
-    """Is `path` the path `key`, or below it? Both in upper case."""
-    return path == key or (path.startswith(key) and path[len(key)] == "/")
 
 
 def _windows(registry: RegistrySeen, count: int) -> tuple[Windows | None, dict[int, Windows]]:

@@ -28,7 +28,7 @@ from ..stores.rules import beside_whiteout, name_taken
 from ..win32.names import upcase
 from .merged import is_real_directory
 
-__all__ = ["Link", "Seen", "Sight", "What", "offset_in", "paths_above", "reading"]
+__all__ = ["Link", "Seen", "Sight", "What", "offset_in", "paths_above", "reading", "within"]
 
 _MOST_LINKS: Final = 1024  # hard links to hard links of layers below, as many as NTFS lets a file have
 
@@ -220,6 +220,11 @@ def paths_above(key: str) -> Iterator[str]:
     while at > 0:
         yield key[:at]
         at = key.find("/", at + 1)
+
+
+def within(path: str, key: str) -> bool:
+    """Is `path` the path `key`, or below it? Both in upper case."""
+    return path == key or (path.startswith(key) and path[len(key)] == "/")
 
 
 def _kind(entry: Entry, names: dict[str, Kind]) -> Kind:
