@@ -63,8 +63,9 @@ def diff(
     told by their digests. Lines with - are of A, with + of B, with > of files that were moved, with ~ of what differs.
 
     A round trip through hcsshim's own tools changes any layer a little: times, the boot store of the utility VM, the
-    bytes of hives, extended attributes and streams that its export loses. What may come of that is listed by itself,
-    and left out with --ignore-round-trip. Exits with 1 if there are differences.
+    bytes of hives, extended attributes and streams that its export loses. What may come of that, where A is the layer
+    before and B after it, is listed by itself, and left out with --ignore-round-trip. Exits with 1 if there are
+    differences.
 
     \b
     Examples:

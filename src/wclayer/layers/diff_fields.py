@@ -16,7 +16,9 @@ and Windows'), though nobody has edited anything:
 - `Files/$Recycle.Bin`, which it leaves out.
 
 Each such difference has the reason with it. That it can come of a round trip does not
-prove that it did.
+prove that it did. The old side is the layer before the trip: what is lost on it is
+looked for there alone, so an attribute or stream that the new side has gained, or a link
+that leads elsewhere than before, never counts as such.
 """
 
 from __future__ import annotations
@@ -70,12 +72,12 @@ class FieldChange:
     round_trip: str | None = None
 
 
-def left_out(path: str) -> str | None:
-    """Why what is at a path may come or go on a round trip; None where it does not."""
+def left_out(path: str, *, gone: bool) -> str | None:
+    """Why what is at a path may be gone after a round trip, or else have come; None where it may not."""
     key = upcase(path)
     if key in _BOOT:
         return BOOT_STORE
-    return RECYCLE if within(key, _RECYCLE_BIN) else None
+    return RECYCLE if gone and within(key, _RECYCLE_BIN) else None
 
 
 def object_changes(old: Object, new: Object, *, times: bool, base: bool) -> Iterator[FieldChange]:
@@ -111,7 +113,7 @@ def object_changes(old: Object, new: Object, *, times: bool, base: bool) -> Iter
         ("object_id", old.object_id, new.object_id),
     ):
         if one != other:
-            yield FieldChange(name, one, other, round_trip=_one_sided(one, other))
+            yield FieldChange(name, one, other, round_trip=_lost(one, other))
     if old.backup_streams != new.backup_streams:
         before_by, after_by = (
             {number: (size, data) for number, size, data in one.backup_streams} for one in (old, new)
@@ -120,15 +122,15 @@ def object_changes(old: Object, new: Object, *, times: bool, base: bool) -> Iter
             one_, other_ = before_by.get(number), after_by.get(number)
             if one_ != other_:
                 first, second = (None if side is None else Ea(*side, 0) for side in (one_, other_))
-                yield FieldChange("backup_stream", first, second, str(number), _one_sided(first, second))
+                yield FieldChange("backup_stream", first, second, str(number), _lost(first, second))
 
 
-def _one_sided(old: object, new: object) -> str | None:
-    return STREAMS if old is None or new is None else None
+def _lost(old: object, new: object) -> str | None:
+    return STREAMS if old is not None and new is None else None
 
 
 def _rebuilt(old: bytes | None, new: bytes | None) -> str | None:
-    """Is one of the two links what a round trip makes of the other?"""
+    """Is the new link what a round trip makes of the old one?"""
     if old is None or new is None:
         return None
     target = link_target(old)
@@ -136,32 +138,31 @@ def _rebuilt(old: bytes | None, new: bytes | None) -> str | None:
         return None
     try:
         made = decode(build_link(*target))
-        return LINK if isinstance(made, ReparseLink) and made in (decode(old), decode(new)) else None
+        return LINK if isinstance(made, ReparseLink) and made == decode(new) else None
     except FormatError:
         return None
 
 
 def _eas(old: Object, new: Object, *, base: bool) -> Iterator[FieldChange]:
-    had = old if old.eas else new
-    all_gone = base and not (old.eas and new.eas) and had.content is not None and had.content.size > 0
+    all_gone = base and not new.eas and old.content is not None and old.content.size > 0
     for name in sorted({*old.eas, *new.eas}):
         one, other = old.eas.get(name), new.eas.get(name)
         if one == other:
             continue
         reason = EAS if all_gone else None
-        if one is not None and other is not None and one[:2] == other[:2] and 0 in (one.flags, other.flags):
+        if one is not None and other is not None and one[:2] == other[:2] and other.flags == 0:
             reason = EAS
         yield FieldChange("ea", one, other, name.decode("utf-8", "backslashreplace"), reason)
 
 
 def _streams(old: Object, new: Object) -> Iterator[FieldChange]:
-    lost = any(one.kind == "directory" or one.reparse is not None for one in (old, new))
+    lost = old.kind == "directory" or old.reparse is not None
     for key in sorted({*old.streams, *new.streams}):
         one, other = old.streams.get(key), new.streams.get(key)
         if one is None or other is None:
             found = one or other
             name = key if found is None else found[0]
             before, after = (None if side is None else side[1] for side in (one, other))
-            yield FieldChange("stream", before, after, name, STREAMS if lost else None)
+            yield FieldChange("stream", before, after, name, _lost(before, after) if lost else None)
         elif one[1] != other[1]:
             yield FieldChange("stream", one[1], other[1], other[0])

@@ -161,6 +161,9 @@ def test_extended_attributes() -> None:
     assert one_field(with_eas(one), with_eas()).round_trip == "extended attributes"
     assert one_field(with_eas(one, content=b""), with_eas(content=b"")).round_trip is None
     assert one_field(with_eas(replace(one, flags=0x80)), with_eas(one)).round_trip == "extended attributes"
+    # It adds none, and no flags.
+    assert one_field(with_eas(), with_eas(one)).round_trip is None
+    assert one_field(with_eas(one), with_eas(replace(one, flags=0x80))).round_trip is None
     long = ExtendedAttribute(b"A", b"x" * 1000)
     assert one_field(with_eas(one), with_eas(long)).new == (1000, hashlib.sha256(b"x" * 1000).digest(), 0)
 
@@ -177,6 +180,9 @@ def test_streams() -> None:
     d = folder("Files/a")
     changes = fields(diff([d, stream(b"1")], [d]))["Files/a"]
     assert changes[0].round_trip == "streams"
+    # A round trip loses streams, and adds none.
+    changes = fields(diff([d], [d, stream(b"1")]))["Files/a"]
+    assert (changes[0].item, changes[0].round_trip) == ("s", None)
 
 
 def test_reparse_points() -> None:
@@ -193,6 +199,8 @@ def test_reparse_points() -> None:
     odd = bytearray(build_link("C:\\b", False))
     odd[odd.index(b"?\0?\0") + 4] ^= 1
     assert one_field(symlink(bytes(odd)), symlink(build_link("C:\\b", False))).round_trip == "link"
+    # The other way round the link leads elsewhere than before, which no tool does by itself.
+    assert one_field(symlink(build_link("C:\\b", False)), symlink(bytes(odd))).round_trip is None
 
 
 def test_holes_names_and_what_only_ntfs_knows() -> None:
@@ -206,6 +214,10 @@ def test_holes_names_and_what_only_ntfs_knows() -> None:
     assert (change.name, change.round_trip) == ("object_id", "streams")
     change = one_field(file("Files/a", backup_streams=((6, b"p"),)), file("Files/a"))
     assert (change.name, change.item, change.round_trip) == ("backup_stream", "6", "streams")
+    # What the new side has alone is not what a round trip loses.
+    assert one_field(file("Files/a"), file("Files/a", short_name="A~1")).round_trip is None
+    assert one_field(file("Files/a"), file("Files/a", object_id=b"i" * 16)).round_trip is None
+    assert one_field(file("Files/a"), file("Files/a", backup_streams=((6, b"p"),))).round_trip is None
     change = one_field(file("Files/A"), file("Files/a"))
     assert change == FieldChange("name", "A", "a")
 
@@ -400,6 +412,14 @@ def test_what_comes_of_a_round_trip_is_told_apart() -> None:
     assert [one.path for one in round_trip.added] == [f"{BCD}.LOG1"]
     assert {change.path for change in round_trip.changed} == {BCD, "Files/a"}
     assert {field.round_trip for change in round_trip.changed for field in change.fields} == {"boot store", "times"}
+
+
+def test_what_a_round_trip_leaves_out_does_not_come_of_it() -> None:
+    deleted = [folder("Files/$Recycle.Bin"), file("Files/$Recycle.Bin/x")]
+    own, round_trip = diff(deleted, []).split()
+    assert (len(own.removed), len(round_trip.removed)) == (0, 2)
+    own, round_trip = diff([], deleted).split()
+    assert (len(own.added), len(round_trip.added)) == (2, 0)
 
 
 def test_a_huge_hole_is_no_work() -> None:
