@@ -25,6 +25,7 @@ from ..regf.model import Hive, Key
 from ..win32.names import upcase
 from .diff_fields import HIVE, FieldChange, left_out, object_changes
 from .diff_side import Content, Name, Object, Side, read_side
+from .hashing import Hasher
 from .hives import CONFIG_HIVES, ConfigHive, root_path
 
 __all__ = [
@@ -179,6 +180,7 @@ def diff_sources(
     cannot be read is compared as a file, and there is a note.
     """
     kept: dict[bytes, bytes] = {}
+    hasher = Hasher()
     registry = registry and not any(inside)
     sides: list[Side] = []
     for source in (*old, *new):
@@ -193,6 +195,7 @@ def diff_sources(
                     inside=path,
                     registry=registry,
                     kept=kept,
+                    hasher=hasher,
                     temporary=temporary,
                     progress=progress,
                 )

@@ -18,26 +18,32 @@ from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Sou
 from ..errors import LayerError, NotFoundError
 from ..stores.rules import HIVES
 from ..win32.names import upcase
+from .hashing import Digest, Hasher
 from .registry_seen import RegistrySeen
 from .sight import Sight, within
 
 __all__ = ["Content", "Ea", "Name", "Object", "Side", "read_side"]
 
 _HIVES: Final = upcase(HIVES)
-_MAX_HOLES: Final = 1 << 30  # bytes of zeros that are hashed, though nobody has written them
 _KEPT: Final = 64  # bytes of a value that are kept as they are
-_EMPTY: Final = hashlib.sha256(b"").hexdigest()
 
 
-class Content(NamedTuple):
-    """The content of a file or stream.
-
-    digest: `sha256:HEX`; of one with more than 1 GiB in its holes, `sha256-allocated:HEX`, of the allocated ranges and
-    what is in them.
-    """
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The content of a file or stream; the same as another one if the keys are (see `hashing.Digest`), whatever is a
+    hole in them. sha256: of one whose key is not that, where it is known."""
 
     size: int
-    digest: str
+    key: str
+    sha256: str | None = field(default=None, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """`sha256:HEX`; where holes are too many for that, the key, `sha256-nonzero:HEX`."""
+        return self.sha256 or self.key
+
+
+_EMPTY: Final = Content(0, f"sha256:{hashlib.sha256().hexdigest()}")
 
 
 class Ea(NamedTuple):
@@ -105,6 +111,7 @@ def read_side(
     inside: str = "",
     registry: bool = True,
     kept: dict[bytes, bytes] | None = None,
+    hasher: Hasher | None = None,
     temporary: str | os.PathLike[str] | None = None,
     progress: Callable[[Entry, Summary], None] | None = None,
 ) -> Side:
@@ -112,12 +119,13 @@ def read_side(
 
     base: is the lowest a base layer? inside: the path that is compared. registry: put the hives aside, and of several
     layers leave out the differencing ones, which are no files to a container; the side's registry must be closed then.
-    kept: descriptors and the like, each once. progress: called with each entry, and the bytes so far.
+    kept: descriptors and the like, each once. hasher: of contents, best one for both sides. progress: called with each
+    entry, and the bytes so far.
 
     Raises NotFoundError if there is nothing at `inside`, LayerError for names that a layer has twice, and what reading
     layers raises.
     """
-    reader = _Reader(layers, inside, {} if kept is None else kept, progress)
+    reader = _Reader(layers, inside, {} if kept is None else kept, Hasher() if hasher is None else hasher, progress)
     seen = RegistrySeen(count=len(layers), base=base, temporary=temporary) if registry and not inside else None
     try:
         names = reader.read(seen)
@@ -137,12 +145,14 @@ class _Reader:
         layers: Sequence[Source],
         inside: str,
         kept: dict[bytes, bytes],
+        hasher: Hasher,
         progress: Callable[[Entry, Summary], None] | None,
     ) -> None:
         self._layers = layers
         self._inside = inside
         self._key = upcase(inside)
         self._kept = kept
+        self._hasher = hasher
         self._progress = progress
         self._objects: dict[tuple[int, str], Object] = {}
 
@@ -154,7 +164,7 @@ class _Reader:
         summary = Summary()
         for seen in sight.entries(hidden=True):
             entry = seen.entry
-            body = None if seen.body is None else _Hashed(seen.body)
+            body = None if seen.body is None else _Hashed(seen.body, self._hasher)
             if registry is not None:
                 registry.see(seen.number, entry, body)
             at = seen.number, seen.key
@@ -221,20 +231,22 @@ def _short(value: bytes) -> bytes:
 
 
 def _content(body: _Hashed | None) -> Content:
-    return Content(0, f"sha256:{_EMPTY}") if body is None else Content(body.size, body.digest())
+    if body is None:
+        return _EMPTY
+    key, sha256 = body.digest()
+    shown = None if sha256 is None else f"sha256:{sha256}"
+    return Content(body.size, key, None if shown == key else shown)
 
 
 class _Hashed:
     """A body that is hashed as it is read: by who else reads it, or by digest()."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, hasher: Hasher) -> None:
         self.size = body.size
         self._body = body
-        self._hash = hashlib.sha256()
+        self._hashing = hasher.begin()
         self._position = 0
         self._extents = body.extents()
-        allocated = self.size if self._extents == ((0, self.size),) else sum(length for _, length in self._extents)
-        self._plain = self.size - allocated <= _MAX_HOLES
         self._by_reads = False
         self._chunks: Iterator[tuple[int, bytes]] | None = None
 
@@ -250,7 +262,7 @@ class _Hashed:
     def read(self, n: int = -1, /) -> bytes:
         self._by_reads = True
         data = self._body.read(n)
-        self._hash.update(data)
+        self._hashing.update(self._position, data)
         self._position += len(data)
         return data
 
@@ -262,31 +274,15 @@ class _Hashed:
 
     def _hashed(self) -> Iterator[tuple[int, bytes]]:
         for offset, data in self._body.chunks():
-            self._pass_over(offset)
-            self._hash.update(data)
-            self._position = offset + len(data)
+            self._hashing.update(offset, data)
             yield offset, data
-        self._pass_over(self.size)
 
-    def _pass_over(self, offset: int) -> None:
-        """The hole from the position to `offset`."""
-        if not self._plain and offset != self._position:
-            self._hash.update(b"%d:" % offset)
-        elif self._plain:
-            for at in range(self._position, offset, _ZEROS_AT_ONCE):
-                self._hash.update(_ZEROS[: min(_ZEROS_AT_ONCE, offset - at)])
-        self._position = offset
-
-    def digest(self) -> str:
-        """Of all of it; what nobody has read is read."""
+    def digest(self) -> Digest:
+        """Of all of it; what nobody has read is read. Ask once."""
         if self._by_reads:
             while self.read(CHUNK):
                 pass
         else:
             for _ in self.chunks():
                 pass
-        return f"{'sha256' if self._plain else 'sha256-allocated'}:{self._hash.hexdigest()}"
-
-
-_ZEROS_AT_ONCE: Final = 1 << 16
-_ZEROS: Final = bytes(_ZEROS_AT_ONCE)
+        return self._hashing.digest(self.size)

@@ -18,6 +18,8 @@ from wclayer.errors import LayerError, NotFoundError, TarError
 from wclayer.layers.diff import LayerDiff, diff_sources
 from wclayer.layers.diff_fields import FieldChange
 from wclayer.layers.diff_security import SecurityChange, security_change
+from wclayer.layers.diff_side import Content
+from wclayer.layers.hashing import Hasher
 from wclayer.layertar.reader import TarSource
 from wclayer.regf.compare import What
 from wclayer.regf.model import Hive, Key, sz
@@ -97,9 +99,9 @@ def test_attributes() -> None:
 def test_content() -> None:
     change = one_field(file("Files/a"), file("Files/a", b"contents"))
     assert change.name == "content"
-    assert isinstance(change.old, tuple)
-    assert change.old[0] == 7
-    assert change.new == (8, "sha256:d1b2a59fbea7e20077af9f91b27e95e865061b270be03ff539ab3b73587882e8")
+    assert isinstance(change.old, Content)
+    assert change.old.size == 7
+    assert change.new == Content(8, "sha256:d1b2a59fbea7e20077af9f91b27e95e865061b270be03ff539ab3b73587882e8")
 
 
 def test_a_kind() -> None:
@@ -422,22 +424,47 @@ def test_what_a_round_trip_leaves_out_does_not_come_of_it() -> None:
     assert (len(own.added), len(round_trip.added)) == (2, 0)
 
 
+class Sparse:
+    """Files of `size` bytes with data in some places."""
+
+    restartable = True
+
+    def __init__(self, size: int, *places: tuple[int, bytes], files: int = 1) -> None:
+        self._size, self._places, self._files = size, places, files
+
+    def entries(self) -> Any:
+        yield Directory("Files"), None
+        extents = [(at, len(data)) for at, data in self._places]
+        for number in range(self._files):
+            content = io.BytesIO(b"".join(data for _, data in self._places))
+            yield (
+                File(f"Files/{number}", 0x220, self._size),
+                HoledBody(self._size, extents, content.read),
+            )
+
+
 def test_a_huge_hole_is_no_work() -> None:
-    size = 1 << 62
-    entry = File("Files/a", 0x220, size)
+    size, at = 1 << 62, 1 << 61
+    assert not diff_sources([Sparse(size, (at, b"data"))], [Sparse(size, (at, b"data"))]).differs
+    assert diff_sources([Sparse(size, (at, b"data"))], [Sparse(size, (at, b"date"))]).changed
 
-    class Sparse:
-        restartable = True
 
-        def __init__(self, data: bytes) -> None:
-            self._data = data
+def test_many_holes_have_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    hasher = Hasher(zeros=(1 << 22) + 5)
+    monkeypatch.setattr("wclayer.layers.diff.Hasher", lambda: hasher)
+    some = Sparse(1 << 20, files=6)
+    assert not diff_sources([some], [some]).differs
+    assert hasher.zeros == 5
 
-        def entries(self) -> Any:
-            yield Directory("Files"), None
-            yield entry, HoledBody(size, ((1 << 61, 4),), io.BytesIO(self._data).read)
 
-    assert not diff_sources([Sparse(b"data")], [Sparse(b"data")]).differs
-    assert diff_sources([Sparse(b"data")], [Sparse(b"date")]).changed
+def test_contents_do_not_differ_by_their_holes() -> None:
+    size, at = (1 << 40) + 5, 1 << 20
+    one = Sparse(size, (at, b"data"))
+    zeros = Sparse(size, (at, b"data" + bytes(200_000)), (1 << 30, bytes(100_000)))
+    (change,) = diff_sources([one], [zeros]).changed
+    assert [(field.name, field.round_trip) for field in change.fields] == [("holes", "sparse")]
+    (change,) = diff_sources([one], [Sparse(size, (at + 1, b"data"))]).changed
+    assert [field.name for field in change.fields] == ["content", "holes"]
 
 
 class Large:
