@@ -304,22 +304,17 @@ class _Names:
         ]
         away = {id(one) for pair in pairs for one in pair}
         removed, added = (
-            [
-                self._presence(key, names, others, gone=names is self._old)
-                for key in keys
-                if id(names[key].object) not in away
-            ]
-            for keys, names, others in ((gone, self._old, self._new), (come, self._new, self._old))
+            [self._presence(key, names, gone=names is self._old) for key in keys if id(names[key].object) not in away]
+            for keys, names in ((gone, self._old), (come, self._new))
         )
         return removed, added, sorted(moved, key=lambda one: one.new)
 
-    @staticmethod
-    def _presence(key: str, names: dict[str, Name], others: dict[str, Name], *, gone: bool) -> Presence:
+    def _presence(self, key: str, names: dict[str, Name], *, gone: bool) -> Presence:
         path, found = names[key]
         link_of = found.target
         if len(found.names) > 1:
             # The name that tells its content: one of both sides, else the first.
-            anchor = next((name for name in found.names if name in others), found.names[0])
+            anchor = (self._mates.get(id(found)) or found.names)[0]
             if anchor != key:
                 link_of = names[anchor].path
         return Presence(path, found.kind, found.content, found.reparse, link_of, left_out(path, gone=gone))

@@ -15,10 +15,10 @@ from tests.strategies import Item, tar_of
 from wclayer.body import HoledBody, StreamBody
 from wclayer.entry import AlternateStream, Directory, ExtendedAttribute, File, HardLink, Whiteout
 from wclayer.errors import LayerError, NotFoundError, TarError
-from wclayer.layers.diff import LayerDiff, diff_sources
+from wclayer.layers.diff import LayerDiff, compare_sides, diff_sources
 from wclayer.layers.diff_fields import FieldChange
 from wclayer.layers.diff_security import SecurityChange, security_change
-from wclayer.layers.diff_side import Content
+from wclayer.layers.diff_side import Content, Name, read_side
 from wclayer.layers.hashing import Hasher
 from wclayer.layertar.reader import TarSource
 from wclayer.regf.compare import What
@@ -265,6 +265,30 @@ def test_a_further_name_and_one_less() -> None:
     found = diff([file("Files/a"), link("Files/b", "Files/a")], [file("Files/b")])
     assert [one.path for one in found.removed] == ["Files/a"]
     assert (found.changed, found.added, found.moved) == ((), (), ())
+
+
+class Counting(dict[str, Name]):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def __contains__(self, key: object) -> bool:
+        self.asked += 1
+        return super().__contains__(key)
+
+
+def test_the_work_does_not_grow_with_the_square_of_the_links() -> None:
+    many = 3000
+    old = [*ROOT, file("Files/a"), *(link(f"Files/old{n}", "Files/a") for n in range(many)), link("Files/z", "Files/a")]
+    new = [*ROOT, file("Files/z"), *(link(f"Files/new{n}", "Files/z") for n in range(many))]
+    sides = [read_side([TarSource(io.BytesIO(tar_of(items)))], registry=False) for items in (old, new)]
+    counted = [Counting(side.names) for side in sides]
+    for side, names in zip(sides, counted, strict=True):
+        side.names = names
+    found = compare_sides(*sides)
+    assert (len(found.removed), len(found.added), found.changed) == (many + 1, many, ())
+    assert {one.link_of for one in (*found.removed, *found.added)} == {"Files/z"}
+    assert sum(names.asked for names in counted) < 10 * many
 
 
 # --- moves -----------------------------------------------------------------------
