@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,12 +11,14 @@ from typing import Any, Final
 from ..entry import Entry, Summary
 from ..errors import UsageError
 from ..layers.diff import ConfigChange, LayerDiff, diff_sources
+from ..win32.names import upcase
 from .layer_places import LayerPlace, LayerPlaces, parse_layer_place
 from .reading import Image
 
 __all__ = ["config_changes", "diff_layers"]
 
 _BY_NAME: Final = "Env"  # a list of NAME=VALUE
+_SETS: Final = frozenset((("config", "ExposedPorts"), ("config", "Volumes")))  # objects whose keys count
 _MADE_OF_LAYERS: Final = frozenset(("rootfs", "history"))
 _MOVES: Final = frozenset(("created",))
 
@@ -60,27 +63,53 @@ def diff_layers(
 
 
 def config_changes(old: Image, new: Image, *, times: bool = False) -> Iterator[ConfigChange]:
-    """What differs in two configs, by field; not what follows from the layers. times: also when they were made."""
-    one, other = _fields(old.config, times), _fields(new.config, times)
-    for field in sorted({*one, *other}):
-        if field not in one or field not in other or one[field] != other[field]:
-            yield ConfigChange(field, one.get(field), other.get(field))
+    """What differs in two configs, by field; not what follows from the layers. times: also when they were made.
+
+    The order of environment variables is no difference, as long as none is there twice.
+    """
+    by_name = all(_is_by_name(image.config) for image in (old, new))
+    one, other = (_fields(image.config, times=times, by_name=by_name) for image in (old, new))
+    for path in sorted({*one, *other}):
+        before, after = one.get(path), other.get(path)
+        if path not in one or path not in other or _text(before) != _text(after):
+            yield ConfigChange(".".join(path), before, after)
 
 
-def _fields(config: Mapping[str, Any], times: bool) -> dict[str, Any]:
-    """Its values by where they stand: `config.Cmd`, `config.Labels.NAME`, `config.Env.NAME`."""
-    result: dict[str, Any] = {}
-    waiting: list[tuple[str, Any]] = [
-        (key, value) for key, value in config.items() if key not in _MADE_OF_LAYERS and (times or key not in _MOVES)
+def _is_by_name(config: Mapping[str, Any]) -> bool:
+    """Is the environment a list of NAME=VALUE with each name once? Names are the same to Windows in any case."""
+    inner = config.get("config")
+    variables = inner.get(_BY_NAME) if isinstance(inner, Mapping) else None
+    if not variables:
+        return True
+    if not isinstance(variables, list) or not all(isinstance(one, str) and "=" in one[1:] for one in variables):
+        return False
+    return len({upcase(_variable(one)[0]) for one in variables}) == len(variables)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    """Name and value; a name may begin with `=`."""
+    at = text.index("=", 1)
+    return text[:at], text[at + 1 :]
+
+
+def _text(value: object) -> str:
+    """The same for what is the same in JSON, where 1 is not true."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _fields(config: Mapping[str, Any], *, times: bool, by_name: bool) -> dict[tuple[str, ...], Any]:
+    """Its values by where they stand: `config`, `Cmd`; `config`, `Labels`, NAME; `config`, `Env`, NAME."""
+    result: dict[tuple[str, ...], Any] = {}
+    waiting: list[tuple[tuple[str, ...], Any]] = [
+        ((key,), value) for key, value in config.items() if key not in _MADE_OF_LAYERS and (times or key not in _MOVES)
     ]
     while waiting:
         path, value = waiting.pop()
         if isinstance(value, Mapping) and value:
-            waiting += ((f"{path}.{key}", inner) for key, inner in value.items())
-        elif path == f"config.{_BY_NAME}" and isinstance(value, list):
-            for variable in value:
-                name, _, text = str(variable).partition("=")
-                result[f"{path}.{name}"] = text
-        elif value is not None and value not in ({}, []):
+            waiting += (((*path, key), inner) for key, inner in value.items())
+        elif by_name and path == ("config", _BY_NAME) and isinstance(value, list):
+            for name, text in map(_variable, value):
+                result[*path, name] = text
+        elif path[:-1] in _SETS or (value is not None and value not in ({}, [])):
             result[path] = value
     return result
