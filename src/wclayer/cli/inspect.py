@@ -171,7 +171,8 @@ def _lines(inspected: Inspected, *, verbose: bool) -> Iterator[str]:
 
 
 def _image_lines(image: ImageFacts, layers: int) -> Iterator[str]:
-    yield _line("image", f"{image.platform}, {layers} {'layer' if layers == 1 else 'layers'}, {image.digest}")
+    count = f"{layers} {'layer' if layers == 1 else 'layers'}"
+    yield _line("image", f"{printable(str(image.platform))}, {count}, {printable(image.digest)}")
     if image.created is not None:
         yield _line("created", printable(image.created))
     for name in ("Entrypoint", "Cmd", "Shell", "WorkingDir", "User"):
@@ -200,7 +201,7 @@ def _layer_lines(layer: LayerInspection) -> Iterator[str]:
 
 def _stored_lines(stored: Stored) -> Iterator[str]:
     size = "" if stored.tar_size is None else f" ({size_text(stored.tar_size)})"
-    yield _line("diff_id", f"{stored.diff_id}{size}")
+    yield _line("diff_id", f"{printable(stored.diff_id or 'unknown')}{size}")
     if stored.compression not in (None, "none"):
         yield _line("digest", f"{stored.digest} ({size_text(stored.blob_size or 0)}, {stored.compression})")
 
@@ -217,7 +218,7 @@ def _count_lines(contents: Contents) -> Iterator[str]:
     saved = f"; hard links save {size_text(contents.linked_bytes)}" if contents.linked_bytes else ""
     yield _line("data", f"{size_text(contents.bytes)}{saved}")
     if contents.unresolved_links:
-        yield _line("", f"{contents.unresolved_links:,} hard links lead to files of other layers")
+        yield _line("", f"{contents.unresolved_links:,} hard links lead to files that are not among these")
 
 
 def _contents_lines(contents: Contents, *, verbose: bool) -> Iterator[str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.images import layout
+from tests.images import Layout, layout
 from tests.tars import BASE, M, build
 
 TAR = build([*BASE, M("Files/f", b"hello" * 500), M("Files/dir/g", type="1", link="Files/f")])
@@ -101,6 +103,32 @@ def test_hostile_names_are_shown_escaped(tmp_path: Path) -> None:
     assert b"\x1b" not in done.stdout
     assert "\u202e".encode() not in done.stdout
     assert inspected("-", stdin=build([*BASE, M(name, b"x")]))["contents"]["largest_files"][0]["path"] == name
+
+
+def test_hostile_documents_are_shown_escaped(tmp_path: Path) -> None:
+    def edit(value: dict[str, Any]) -> None:
+        value["os.version"] = "10.0\x1b]0;evil\x07"
+        value["config"]["User"] = "\x1b[31m"
+
+    made = Layout(tmp_path / "image")
+    image = made.image([TAR], config=edit)
+    made.tag({key: value for key, value in image.items() if key != "platform"})
+    done = wclayer("inspect", f"oci:{made.write()}")
+    assert done.returncode == 0, done.stderr
+    assert b"\\x1b]0;evil" in done.stdout
+    assert b"\x1b" not in done.stdout
+
+
+def test_a_hostile_record_of_a_folder_is_shown_escaped(tmp_path: Path) -> None:
+    (tmp_path / "layer.tar").write_bytes(TAR)
+    assert wclayer("import", "-q", "-i", tmp_path / "layer.tar", tmp_path / "layer").returncode == 0
+    (tmp_path / "layer" / "layer.db").chmod(0o644)
+    with closing(sqlite3.connect(tmp_path / "layer" / "layer.db")) as db, db:
+        db.execute("UPDATE layer SET value = ? WHERE key = 'diff_id'", ("sha256:\x1b[31m",))
+    done = wclayer("inspect", tmp_path / "layer")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"sha256:\\x1b[31m" in done.stdout
+    assert b"\x1b" not in done.stdout
 
 
 def test_a_broken_tar(tmp_path: Path) -> None:
