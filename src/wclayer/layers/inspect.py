@@ -118,6 +118,9 @@ def inspect_sources(
                     if isinstance(entry, File | AlternateStream):
                         summary.bytes += entry.size
                     progress(entry, summary)
+            tally.end_layer(base=not above)
+            if several:
+                everything.end_layer(base=not above)
             found.append((name, not above, utility_vm, tally, source, marks))
         if key and not everything.entries:
             raise NotFoundError("no such path in the layer", path=inside, hint="see wclayer ls")

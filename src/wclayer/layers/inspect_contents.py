@@ -11,6 +11,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final, TypeVar
 
 from ..entry import AlternateStream, Directory, Entry, File, HardLink, kind_of
@@ -28,6 +29,7 @@ TIMES: Final = ("creation_time", "last_access_time", "last_write_time", "change_
 Name = TypeVar("Name", bytes, str)
 
 _ROOTS: Final = frozenset(map(upcase, ("", FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES)))
+_ROOT_DEPTH: Final = 2  # components of the longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,9 @@ class Contents:
     """What is in one layer, or in several, each as it is stored; whatever hides it in layers above counts too.
 
     entries: by kind, as `entry.kind_of` calls them. bytes: of all files and streams; linked_bytes: what further copies
-    of the files with several names would take. unresolved_links: to files that none of these layers has.
+    of the files with several names would take. unresolved_links: to files that are not among these.
     attributes: how many files and directories have which FILE_ATTRIBUTE_*. times: by the entry's field.
-    largest_folders: with all that is below, without the roots of a layer.
+    largest_folders: with all that is below, without the roots of a layer; of one size, in the order of the tree.
     """
 
     entries: dict[str, int]
@@ -120,7 +122,7 @@ def _owner(descriptor: SecurityDescriptor) -> str:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts entries. top: how many of the largest are told. Show it layer after layer, base first."""
+    """Counts entries. top: how many of the largest are told. Show it layer after layer, base first, and their ends."""
 
     top: int = 10
     entries: Counter[str] = field(default_factory=Counter)
@@ -135,7 +137,9 @@ class Tally:
     _streams: dict[str, list[int]] = field(default_factory=dict)
     _tags: Counter[str] = field(default_factory=Counter)
     _sizes: dict[str, int] = field(default_factory=dict)  # of files, by path in upper case
-    _folders: dict[str, int] = field(default_factory=dict)  # bytes directly in each
+    _waiting: dict[str, str] = field(default_factory=dict)  # hard links of this layer, to what has not come
+    # Folders by path in upper case: the path as it is spelled, and the bytes directly in it.
+    _folders: dict[str, tuple[str, int]] = field(default_factory=dict)
     _files: list[tuple[int, str]] = field(default_factory=list)  # a heap of the largest
 
     def add(self, entry: Entry) -> None:
@@ -152,7 +156,9 @@ class Tally:
                 _count(self._eas, ea.name, len(ea.value))
             if entry.reparse_data is not None:
                 self._tags[tag_name(reparse_tag(entry.reparse_data))] += 1
-            if isinstance(entry, File):
+            if isinstance(entry, Directory):
+                self._put_in(entry.path, 0)
+            else:
                 self._sizes[upcase(entry.path)] = entry.size
                 self._put(entry.path, entry.size)
                 found = (entry.size, entry.path)
@@ -161,12 +167,28 @@ class Tally:
                 elif self.top and found > self._files[0]:
                     heapq.heapreplace(self._files, found)
         elif isinstance(entry, HardLink):
-            size = self._sizes.get(upcase(entry.target))
+            key, target = upcase(entry.path), upcase(entry.target)
+            size = self._sizes.get(target)
             if size is None:
-                self.unresolved_links += 1
+                self._waiting[key] = target
             else:
                 self.linked_bytes += size
-                self._sizes[upcase(entry.path)] = size
+                self._sizes[key] = size
+
+    def end_layer(self, *, base: bool) -> None:
+        """The end of a layer. base: is it one? Then its links may lead to what comes after them in it."""
+        for key in [*self._waiting]:
+            trail: list[str] = []
+            at = key
+            while at in self._waiting:
+                trail.append(at)
+                at = self._waiting.pop(at)
+            size = self._sizes.get(at) if base else None
+            if size is None:
+                self.unresolved_links += len(trail)
+                continue
+            self.linked_bytes += size * len(trail)
+            self._sizes.update(dict.fromkeys(trail, size))
 
     def _count_times(self, entry: File | Directory) -> None:
         spans = self._spans
@@ -186,8 +208,12 @@ class Tally:
 
     def _put(self, path: str, size: int) -> None:
         self.size += size
-        folder = path.rpartition("/")[0]
-        self._folders[folder] = self._folders.get(folder, 0) + size
+        self._put_in(path.rpartition("/")[0], size)
+
+    def _put_in(self, folder: str, size: int) -> None:
+        key = upcase(folder)
+        spelled, before = self._folders.get(key, (folder, 0))
+        self._folders[key] = spelled, before + size
 
     def contents(self) -> Contents:
         """What was counted so far."""
@@ -246,15 +272,38 @@ class Tally:
         )
 
     def _largest_folders(self) -> list[tuple[int, str]]:
-        """Each folder with what is below it. Work is bounded by the number of folders, and how deep they lie."""
-        sizes: Counter[str] = Counter()
-        for folder, size in self._folders.items():
-            path = folder
-            while path:
-                sizes[path] += size
-                path = path.rpartition("/")[0]
-        found = ((size, path) for path, size in sizes.items() if size and upcase(path) not in _ROOTS)
-        return heapq.nsmallest(self.top, found, key=_largest)
+        """Each folder with what is below it; work and memory grow with the lengths of the paths, not their depths."""
+        # In the order of the tree, each folder before those in it, by the number of its parent.
+        names: list[str] = []
+        parents: list[int] = []
+        sizes: list[int] = []
+        told: list[bool] = []
+        way: list[tuple[str, int]] = []  # to the last folder: names in upper case, numbers
+        for key in sorted(self._folders, key=lambda key: key.replace("/", "\0")):
+            path, size = self._folders[key]
+            parts, spelled = key.split("/"), path.split("/")
+            same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1][0], zip(parts, way, strict=False)))
+            del way[same:]
+            for depth in range(same, len(parts)):
+                parents.append(way[-1][1] if way else -1)
+                way.append((parts[depth], len(names)))
+                names.append(spelled[depth])
+                sizes.append(0)
+                told.append(depth >= _ROOT_DEPTH or "/".join(parts[: depth + 1]) not in _ROOTS)
+            sizes[way[-1][1]] += size
+        for number in range(len(names) - 1, -1, -1):
+            if parents[number] >= 0:
+                sizes[parents[number]] += sizes[number]
+        found = (number for number, size in enumerate(sizes) if size and told[number])
+        largest = heapq.nsmallest(self.top, found, key=lambda number: (-sizes[number], number))
+        result: list[tuple[int, str]] = []
+        for number in largest:
+            up, at = [names[number]], parents[number]
+            while at >= 0:
+                up.append(names[at])
+                at = parents[at]
+            result.append((sizes[number], "/".join(reversed(up))))
+        return result
 
 
 def _count(found: dict[Name, list[int]], name: Name, size: int) -> None:

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.tars import BASE, M, build, directory
 from wclayer.entry import AlternateStream, Directory, ExtendedAttribute, File, HardLink, Whiteout
 from wclayer.errors import NotFoundError, TarError
 from wclayer.layers.inspect import Inspection, inspect_sources
-from wclayer.layers.inspect_contents import Named, Sized, Span
+from wclayer.layers.inspect_contents import Named, Sized, Span, Tally
 from wclayer.layers.inspect_windows import Program, Update
 from wclayer.layertar.reader import TarSource
 from wclayer.regf.model import Hive, Key, Value, dword, sz
@@ -65,6 +66,46 @@ def test_counts_sizes_and_links() -> None:
     assert layer.contents == contents
     assert layer.stored is not None
     assert layer.stored.compression == "none"
+
+
+def test_links_to_what_comes_later() -> None:
+    later: list[Item] = [
+        FILES,
+        (HardLink("Files/one", "Files/TWO"), None, None),
+        (HardLink("Files/two", "Files/f"), None, None),
+        (HardLink("Files/none", "Files/ring"), None, None),
+        (HardLink("Files/ring", "Files/none"), None, None),
+        file("Files/f", b"x" * 100),
+    ]
+    found = inspect(later)
+    assert (found.contents.linked_bytes, found.contents.unresolved_links) == (200, 2)
+    # On top of others these would be links to what is below; both layers count what they have.
+    found = inspect([FILES, file("Files/f", b"below")], [HIVES, *later])
+    assert (found.contents.linked_bytes, found.contents.unresolved_links) == (5, 3)
+    assert [layer.contents.unresolved_links for layer in found.layers] == [0, 4]
+
+
+def test_folders_are_the_same_in_any_case() -> None:
+    items: list[Item] = [FILES, (Directory("Files/Data"), None, None), (Directory("Files/Data/Sub"), None, None)]
+    items += [file("Files/DATA/a", b"12"), file("Files/data/b", b"345"), file("Files/data/SUB/c", b"6")]
+    items += [file("Files/Data!/x", b"7")]
+    assert inspect(items).contents.largest_folders == (
+        Sized("Files/Data", 6),
+        Sized("Files/Data/Sub", 1),
+        Sized("Files/Data!", 1),
+    )
+
+
+def test_a_deep_path_takes_memory_by_its_length() -> None:
+    parts = ["a"] * 15_000
+    tally = Tally(2)
+    tally.add(File("/".join(("Files", *parts, "f")), size=3))
+    tracemalloc.start()
+    folders = tally.contents().largest_folders
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert folders == (Sized("Files/a", 3), Sized("Files/a/a", 3))
+    assert peak < 8 << 20
 
 
 def test_times() -> None:
