@@ -51,6 +51,7 @@ def diff_layers(
             other.sources,
             bases=(one.layers[0].base, other.layers[0].base),
             inside=(sides[0].inside or "", sides[1].inside or ""),
+            names=([layer.name for layer in one.layers], [layer.name for layer in other.layers]),
             times=times,
             registry=registry,
             temporary=temporary,

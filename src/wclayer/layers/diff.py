@@ -27,6 +27,7 @@ from .diff_fields import HIVE, FieldChange, left_out, object_changes
 from .diff_side import Content, Name, Object, Side, read_side
 from .hashing import Hasher
 from .hives import CONFIG_HIVES, ConfigHive, root_path
+from .naming import in_layer
 
 __all__ = [
     "Changed",
@@ -39,6 +40,7 @@ __all__ = [
     "diff_sources",
 ]
 
+_SIDES: Final = ("A", "B")  # as messages call the old and the new one
 _MOST_NAMES: Final = 16  # of one file that a difference of its links tells
 # The files of the hives, in upper case: of which hive, and whether it is a log.
 _HIVE_FILES: Final = {
@@ -165,6 +167,7 @@ def diff_sources(
     *,
     bases: tuple[bool, bool] = (True, True),
     inside: tuple[str, str] = ("", ""),
+    names: tuple[Sequence[str], Sequence[str]] = ((), ()),
     times: bool = False,
     registry: bool = True,
     temporary: str | os.PathLike[str] | None = None,
@@ -173,11 +176,13 @@ def diff_sources(
     """Compare what is seen of two stacks of layers, base first.
 
     bases: is the lowest of each a base layer? Of a single layer, what is in it decides. inside: the paths that are
-    compared, each with all below it; then the hives are files like others. times: compare these too. registry: compare
-    the hives by keys and values. temporary: the folder for the hives. progress: see read_side, of each side in turn.
+    compared, each with all below it; then the hives are files like others. names: of the layers. times: compare these
+    too. registry: compare the hives by keys and values. temporary: the folder for the hives. progress: see read_side,
+    of each side in turn.
 
-    The digests of whole tars are not computed, unless they are to be checked. Raises what read_side raises. A hive that
-    cannot be read is compared as a file, and there is a note.
+    The digests of whole tars are not computed, unless they are to be checked. Raises what read_side raises; the message
+    says on which side, A (the old one) or B, and in which layer. A hive that cannot be read is compared as a file, and
+    there is a note.
     """
     kept: dict[bytes, bytes] = {}
     hasher = Hasher()
@@ -187,19 +192,21 @@ def diff_sources(
         if isinstance(source, TarSource):
             source.without_digests()
     try:
-        for layers, base, path in zip((old, new), bases, inside, strict=True):
-            sides.append(
-                read_side(
-                    layers,
-                    base=base,
-                    inside=path,
-                    registry=registry,
-                    kept=kept,
-                    hasher=hasher,
-                    temporary=temporary,
-                    progress=progress,
+        for letter, layers, called, base, path in zip(_SIDES, (old, new), names, bases, inside, strict=True):
+            with in_layer(letter):
+                sides.append(
+                    read_side(
+                        layers,
+                        base=base,
+                        inside=path,
+                        names=[f"{letter}, {name}" for name in called],
+                        registry=registry,
+                        kept=kept,
+                        hasher=hasher,
+                        temporary=temporary,
+                        progress=progress,
+                    )
                 )
-            )
         return compare_sides(*sides, times=times)
     finally:
         for side in sides:
@@ -420,7 +427,7 @@ def _as_registry(change: Changed, same: dict[str, bool]) -> Changed:
 
 def _notes(old: Side, new: Side) -> list[str]:
     notes: list[str] = []
-    for name, side in (("old", old), ("new", new)):
+    for name, side in zip(_SIDES, (old, new), strict=True):
         if side.registry is not None:
             notes += (f"{name}: {note}" for note in (*side.registry.notes, *side.registry.warnings))
     return notes

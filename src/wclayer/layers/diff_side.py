@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -19,8 +20,9 @@ from ..errors import LayerError, NotFoundError
 from ..stores.rules import HIVES
 from ..win32.names import upcase
 from .hashing import Digest, Hasher
+from .naming import in_layer
 from .registry_seen import RegistrySeen
-from .sight import Sight, within
+from .sight import Seen, Sight, within
 
 __all__ = ["Content", "Ea", "Name", "Object", "Side", "read_side"]
 
@@ -109,6 +111,7 @@ def read_side(
     *,
     base: bool = True,
     inside: str = "",
+    names: Sequence[str] = (),
     registry: bool = True,
     kept: dict[bytes, bytes] | None = None,
     hasher: Hasher | None = None,
@@ -117,18 +120,19 @@ def read_side(
 ) -> Side:
     """What is seen of `layers`, base first.
 
-    base: is the lowest a base layer? inside: the path that is compared. registry: put the hives aside, and of several
-    layers leave out the differencing ones, which are no files to a container; the side's registry must be closed then.
-    kept: descriptors and the like, each once. hasher: of contents, best one for both sides. progress: called with each
-    entry, and the bytes so far.
+    base: is the lowest a base layer? inside: the path that is compared. names: what errors call the layers. registry:
+    put the hives aside, and of several layers leave out the differencing ones, which are no files to a container; the
+    side's registry must be closed then. kept: descriptors and the like, each once. hasher: of contents, best one for
+    both sides. progress: called with each entry, and the bytes so far.
 
     Raises NotFoundError if there is nothing at `inside`, LayerError for names that a layer has twice, and what reading
     layers raises.
     """
-    reader = _Reader(layers, inside, {} if kept is None else kept, Hasher() if hasher is None else hasher, progress)
+    kept = {} if kept is None else kept
+    reader = _Reader(layers, inside, names, kept, Hasher() if hasher is None else hasher, progress)
     seen = RegistrySeen(count=len(layers), base=base, temporary=temporary) if registry and not inside else None
     try:
-        names = reader.read(seen)
+        found = reader.read(seen)
         if seen is not None:
             seen.finish(layers)
             base = seen.base
@@ -136,7 +140,7 @@ def read_side(
         if seen is not None:
             seen.close()
         raise
-    return Side(names, base, len(layers) == 1, seen)
+    return Side(found, base, len(layers) == 1, seen)
 
 
 class _Reader:
@@ -144,6 +148,7 @@ class _Reader:
         self,
         layers: Sequence[Source],
         inside: str,
+        names: Sequence[str],
         kept: dict[bytes, bytes],
         hasher: Hasher,
         progress: Callable[[Entry, Summary], None] | None,
@@ -151,6 +156,7 @@ class _Reader:
         self._layers = layers
         self._inside = inside
         self._key = upcase(inside)
+        self._layer_names = names
         self._kept = kept
         self._hasher = hasher
         self._progress = progress
@@ -158,34 +164,40 @@ class _Reader:
 
     def read(self, registry: RegistrySeen | None) -> dict[str, Name]:
         sight = Sight(self._layers)
-        alone = len(self._layers) == 1
-        objects = self._objects
         visible: list[tuple[int, str, str]] = []
         summary = Summary()
-        for seen in sight.entries(hidden=True):
-            entry = seen.entry
-            body = None if seen.body is None else _Hashed(seen.body, self._hasher)
-            if registry is not None:
-                registry.see(seen.number, entry, body)
-            at = seen.number, seen.key
-            if isinstance(entry, AlternateStream):
-                owner = objects.get(at)
-                if owner is None:
-                    raise LayerError("stream that does not follow its owner", path=f"{entry.path}:{entry.name}")
-                owner.streams[upcase(entry.name)] = entry.name, _content(body)
-            else:
-                if not isinstance(entry, HardLink):
-                    objects[at] = self._object(entry, seen.path, body)
-                hidden = not alone and (isinstance(entry, Whiteout) or seen.key.partition("/")[0] == _HIVES)
-                if seen.visible and not hidden and (not self._key or within(seen.key, self._key)):
-                    visible.append((*at, seen.path))
-                    if isinstance(entry, HardLink):
-                        objects[at] = Object("hard link", seen.path, target=entry.target)
-            if self._progress is not None:
-                if body is not None:
-                    summary.bytes += body.size
-                self._progress(entry, summary)
+        for number in sight.numbers:
+            name = self._layer_names[number] if self._layer_names else None
+            with in_layer(name), closing(sight.read(number)) as found:
+                for seen in found:
+                    self._see(seen, registry, visible, summary)
         return self._named(sight, visible)
+
+    def _see(
+        self, seen: Seen, registry: RegistrySeen | None, visible: list[tuple[int, str, str]], summary: Summary
+    ) -> None:
+        entry, objects, alone = seen.entry, self._objects, len(self._layers) == 1
+        body = None if seen.body is None else _Hashed(seen.body, self._hasher)
+        if registry is not None:
+            registry.see(seen.number, entry, body)
+        at = seen.number, seen.key
+        if isinstance(entry, AlternateStream):
+            owner = objects.get(at)
+            if owner is None:
+                raise LayerError("stream that does not follow its owner", path=f"{entry.path}:{entry.name}")
+            owner.streams[upcase(entry.name)] = entry.name, _content(body)
+        else:
+            if not isinstance(entry, HardLink):
+                objects[at] = self._object(entry, seen.path, body)
+            hidden = not alone and (isinstance(entry, Whiteout) or seen.key.partition("/")[0] == _HIVES)
+            if seen.visible and not hidden and (not self._key or within(seen.key, self._key)):
+                visible.append((*at, seen.path))
+                if isinstance(entry, HardLink):
+                    objects[at] = Object("hard link", seen.path, target=entry.target)
+        if self._progress is not None:
+            if body is not None:
+                summary.bytes += body.size
+            self._progress(entry, summary)
 
     def _named(self, sight: Sight, visible: list[tuple[int, str, str]]) -> dict[str, Name]:
         """The names, in the order of their paths, with what is behind them."""

@@ -22,6 +22,7 @@ from .hives import CONFIG_HIVES
 from .inspect_contents import Contents, Tally
 from .inspect_framing import Framing, FramingMarks
 from .inspect_windows import KEYS, Windows, windows_of
+from .naming import in_layer
 from .registry_seen import RegistrySeen
 from .sight import within
 
@@ -87,8 +88,8 @@ def inspect_sources(
 
     base: is the lowest a base layer? Of a single one, what is in it decides. inside: the path that is counted, with all
     below it. top: how many of the largest, and of the most common, are told. progress: called with each entry, and the
-    bytes so far. Raises NotFoundError if no layer has anything at `inside`, and what reading layers raises: a layer is
-    read as far as it is one.
+    bytes so far. Raises NotFoundError if no layer has anything at `inside`, and what reading layers raises, of several
+    with the layer's name in the message: a layer is read as far as it is one.
     """
     several = len(layers) > 1
     everything = Tally(top)
@@ -101,23 +102,24 @@ def inspect_sources(
             tally = Tally(top) if several else everything
             marks = FramingMarks() if isinstance(source, TarSource) else None
             utility_vm, above = False, not base if number == 0 else True
-            for entry, body in source.entries():
-                if marks is not None and isinstance(source, TarSource) and source.member is not None:
-                    marks.see(source.member)
-                registry.see(number, entry, body)
-                path = upcase(entry.path)
-                if path == _UTILITY_VM:
-                    utility_vm = True
-                elif not above and (isinstance(entry, Whiteout) or path.partition("/")[0] == _HIVES):
-                    above = True
-                if not key or within(path, key):
-                    tally.add(entry)
-                    if several:
-                        everything.add(entry)
-                if progress is not None:
-                    if isinstance(entry, File | AlternateStream):
-                        summary.bytes += entry.size
-                    progress(entry, summary)
+            with in_layer(name if several else None):
+                for entry, body in source.entries():
+                    if marks is not None and isinstance(source, TarSource) and source.member is not None:
+                        marks.see(source.member)
+                    registry.see(number, entry, body)
+                    path = upcase(entry.path)
+                    if path == _UTILITY_VM:
+                        utility_vm = True
+                    elif not above and (isinstance(entry, Whiteout) or path.partition("/")[0] == _HIVES):
+                        above = True
+                    if not key or within(path, key):
+                        tally.add(entry)
+                        if several:
+                            everything.add(entry)
+                    if progress is not None:
+                        if isinstance(entry, File | AlternateStream):
+                            summary.bytes += entry.size
+                        progress(entry, summary)
             tally.end_layer(base=not above)
             if several:
                 everything.end_layer(base=not above)

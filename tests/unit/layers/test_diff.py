@@ -367,6 +367,20 @@ def test_a_broken_tar_stops_it_with_entry_and_offset() -> None:
         diff([file("Files/a"), file("Files/A")], [])
 
 
+def test_errors_say_on_which_side_and_in_which_layer() -> None:
+    sound, broken = [*ROOT, file("Files/a")], [*ROOT, file("Files/a"), file("Files/A")]
+    names = (["old 0", "old 1"], ["new 0", "new 1"])
+    with pytest.raises(LayerError, match=r"in A, old 1: "):
+        diff([sound, broken], [sound, sound], names=names)
+    with pytest.raises(LayerError, match=r"in B, new 0: "):
+        diff([sound, sound], [broken, sound], names=names)
+    with pytest.raises(LayerError, match=r"in B: "):
+        diff([sound], [broken])
+    for inside in (("Files/d", "Files"), ("Files", "Files/d")):
+        with pytest.raises(NotFoundError, match=f"in {'AB'[inside.index('Files/d')]}: no such path"):
+            diff([sound], [sound], inside=inside)
+
+
 # --- the registry -----------------------------------------------------------------
 
 
@@ -405,7 +419,7 @@ def test_a_hive_that_cannot_be_read_is_compared_as_a_file() -> None:
     found = diff(old, new)
     assert fields(found)[SOFTWARE][0].name == "content"
     (note,) = found.notes
-    assert note.startswith("old: the hive SOFTWARE cannot be read")
+    assert note.startswith("A: the hive SOFTWARE cannot be read")
 
 
 def test_what_a_layer_changes_in_the_registry() -> None:
@@ -535,4 +549,4 @@ def test_a_hive_that_cannot_be_put_aside_is_compared_all_the_same(monkeypatch: p
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Full())
     found = diff(old, new)
     assert fields(found)[SOFTWARE] == whole
-    assert [note.partition(":")[0] for note in found.notes] == ["old", "new"]
+    assert [note.partition(":")[0] for note in found.notes] == ["A", "B"]

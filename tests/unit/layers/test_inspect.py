@@ -172,6 +172,13 @@ def test_a_broken_tar_stops_it() -> None:
 # --- Windows ------------------------------------------------------------------------
 
 
+def test_of_several_layers_the_error_says_which() -> None:
+    tar = tar_of([FILES, file("Files/a", b"x" * 2000)])
+    sources = [("below", TarSource(io.BytesIO(tar))), ("above", TarSource(io.BytesIO(tar[:-3000])))]
+    with pytest.raises(TarError, match=r"in above: the tar ends"):
+        inspect_sources(sources)
+
+
 def key(path: str, *values: Value, below: tuple[Key, ...] = ()) -> Key:
     names = path.split("\\")
     found = Key(names[-1], values, below)
