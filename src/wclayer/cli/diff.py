@@ -58,9 +58,10 @@ def diff(
     """Compare two layers or images: what is in them, the registry by its keys and values, the images' configs.
 
     A and B are layer tars (one of them may be -), layer folders, images or single layers of them, PLACE#N; with //PATH,
-    what is below. Of several layers, it is what a container on them sees. With -l, both are on the same parents. Names
-    are compared as Windows does; the names of a file with hard links count as one file, and files that were moved are
-    told by their digests. Lines with - are of A, with + of B, with > of files that were moved, with ~ of what differs.
+    what is at and below it; PATH is taken literally, without patterns, and links on the way are not followed. Of
+    several layers, it is what a container on them sees. With -l, both are on the same parents. Names are compared as
+    Windows does; the names of a file with hard links count as one file, and files that were moved are told by their
+    digests. Lines with - are of A, with + of B, with > of files that were moved, with ~ of what differs.
 
     A round trip through hcsshim's own tools changes any layer a little: times, the boot store of the utility VM, the
     bytes of hives, extended attributes and streams that its export loses. What may come of that, where A is the layer

@@ -55,7 +55,8 @@ def inspect(
 
     SRC is a layer tar (plain, gzip or zstd; - is stdin), a layer folder, an image, or one layer of it, PLACE#N. Of each
     layer: which kind it is, what is in it, how it is stored, which program wrote it; of all together also which Windows
-    it is, with installed updates and programs, from the registry. SRC//PATH counts what is at that path and below.
+    it is, with installed updates and programs, from the registry. SRC//PATH counts what is at that path and below; PATH
+    is taken literally, without patterns, and links on the way are not followed.
     With -v, of each layer of an image all that is said of one alone, and lists in full.
 
     \b

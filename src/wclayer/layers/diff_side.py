@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 
 from ..body import CHUNK
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Summary, Whiteout
-from ..errors import LayerError, NotFoundError
+from ..errors import LayerError
 from ..stores.rules import HIVES
 from ..win32.names import upcase
 from .hashing import Digest, Hasher
-from .naming import in_layer
+from .naming import in_layer, not_there
 from .registry_seen import RegistrySeen
 from .sight import Seen, Sight, within
 
@@ -120,10 +120,10 @@ def read_side(
 ) -> Side:
     """What is seen of `layers`, base first.
 
-    base: is the lowest a base layer? inside: the path that is compared. names: what errors call the layers. registry:
-    put the hives aside, and of several layers leave out the differencing ones, which are no files to a container; the
-    side's registry must be closed then. kept: descriptors and the like, each once. hasher: of contents, best one for
-    both sides. progress: called with each entry, and the bytes so far.
+    base: is the lowest a base layer? inside: the path that is compared; no links on the way to it are followed. names:
+    what errors call the layers. registry: put the hives aside, and of several layers leave out the differencing ones,
+    which are no files to a container; the side's registry must be closed then. kept: descriptors and the like, each
+    once. hasher: of contents, best one for both sides. progress: called with each entry, and the bytes so far.
 
     Raises NotFoundError if there is nothing at `inside`, LayerError for names that a layer has twice, and what reading
     layers raises.
@@ -202,7 +202,7 @@ class _Reader:
     def _named(self, sight: Sight, visible: list[tuple[int, str, str]]) -> dict[str, Name]:
         """The names, in the order of their paths, with what is behind them."""
         if self._key and not visible:
-            raise NotFoundError("no such path in the layer", path=self._inside, hint="see wclayer ls")
+            raise not_there(self._inside)
         skipped = len(self._key) + 1 if self._key else 0
         names: dict[str, Name] = {}
         for number, key, path in sorted(visible, key=lambda one: one[1].replace("/", "\0")):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..entry import AlternateStream, Entry, File, Source, Summary, Whiteout
-from ..errors import NotFoundError
 from ..layertar.reader import TarSource
 from ..stores.folder_source import LayerFolder
 from ..stores.rules import HIVES, UTILITY_VM_FILES
@@ -22,7 +21,7 @@ from .hives import CONFIG_HIVES
 from .inspect_contents import Contents, Tally
 from .inspect_framing import Framing, FramingMarks
 from .inspect_windows import KEYS, Windows, windows_of
-from .naming import in_layer
+from .naming import in_layer, not_there
 from .registry_seen import RegistrySeen
 from .sight import within
 
@@ -87,9 +86,10 @@ def inspect_sources(
     """Look into layers, base first, each with its name.
 
     base: is the lowest a base layer? Of a single one, what is in it decides. inside: the path that is counted, with all
-    below it. top: how many of the largest, and of the most common, are told. progress: called with each entry, and the
-    bytes so far. Raises NotFoundError if no layer has anything at `inside`, and what reading layers raises, of several
-    with the layer's name in the message: a layer is read as far as it is one.
+    below it; no links on the way to it are followed. top: how many of the largest, and of the most common, are told.
+    progress: called with each entry, and the bytes so far. Raises NotFoundError if no layer has anything at `inside`,
+    and what reading layers raises, of several with the layer's name in the message: a layer is read as far as it is
+    one.
     """
     several = len(layers) > 1
     everything = Tally(top)
@@ -125,7 +125,7 @@ def inspect_sources(
                 everything.end_layer(base=not above)
             found.append((name, not above, utility_vm, tally, source, marks))
         if key and not everything.entries:
-            raise NotFoundError("no such path in the layer", path=inside, hint="see wclayer ls")
+            raise not_there(inside)
         registry.finish([source for _, source in layers])
         windows, by_layer = (None, {}) if key else _windows(registry, len(layers))
         notes = (*registry.notes, *registry.warnings)

@@ -1,13 +1,13 @@
-"""Errors that say in which of several layers they came up."""
+"""Errors of layers that are looked into: in which of several they came up, and that a path is not there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import WclayerError
+from ..errors import NotFoundError, WclayerError
 
-__all__ = ["in_layer"]
+__all__ = ["in_layer", "not_there"]
 
 
 @contextmanager
@@ -20,3 +20,9 @@ def in_layer(name: str | None) -> Iterator[None]:
         if name is not None and not error.message.startswith((f"in {name}: ", f"in {name}, ")):
             error.message = f"in {name}: {error.message}"
         raise
+
+
+def not_there(path: str) -> NotFoundError:
+    """The error where a path is looked for as it stands: entries go by, so no link on the way can be followed."""
+    hint = "here PATH is taken literally, without patterns, and links on the way are not followed: see wclayer ls"
+    return NotFoundError("no such path in the layer", path=path, hint=hint)

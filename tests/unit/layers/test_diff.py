@@ -381,6 +381,14 @@ def test_errors_say_on_which_side_and_in_which_layer() -> None:
             diff([sound], [sound], inside=inside)
 
 
+def test_links_on_the_way_to_a_path_are_not_followed() -> None:
+    way = folder("Files/l", file_attributes=0x410, reparse_data=build_link("C:\\d", True))
+    layer = [folder("Files/d"), file("Files/d/a"), way]
+    with pytest.raises(NotFoundError, match="links on the way are not followed"):
+        diff(layer, layer, inside=("Files/l/a", "Files/d/a"))
+    assert not diff(layer, layer, inside=("Files/d", "Files/d")).differs
+
+
 # --- the registry -----------------------------------------------------------------
 
 
