@@ -155,12 +155,16 @@ class Sight:
         return self._looked_above[1]
 
     def _spelled(self, path: str, key: str, own: dict[str, str]) -> str:
-        above, _, name = path.rpartition("/")
-        if not above:
-            return path
+        """The path, its directories as the nearest layers spell them."""
+        above, slash, _ = path.rpartition("/")
         directory = key.rpartition("/")[0]
-        spelled = self._directories.get(directory) or own.get(directory) or self._spelled(above, directory, own)
-        return path if spelled == above else f"{spelled}/{name}"
+        while slash:
+            spelled = self._directories.get(directory) or own.get(directory)
+            if spelled:
+                return path if spelled == above else spelled + path[len(above) :]
+            above, slash, _ = above.rpartition("/")
+            directory = directory.rpartition("/")[0]
+        return path
 
     # --- what has been read -------------------------------------------------------
 

@@ -114,10 +114,21 @@ class PlainFolder:
         return True
 
     def _place(self, path: str) -> bytes:
+        """The host's path of something new, for which its directories are made. Raises as _free()."""
+        missing: list[str] = []
+        above = path.rpartition("/")[0]
+        while above and above not in self._directories:
+            missing.append(above)
+            above = above.rpartition("/")[0]
+        for directory in reversed(missing):
+            with host_errors(directory):
+                self._root.mkdir(self._free(directory))
+            self._directories[directory] = None
+        return self._free(path)
+
+    def _free(self, path: str) -> bytes:
         """The host's path of something new. Raises InexpressibleError, ConfinementError."""
-        above, _, name = path.rpartition("/")
-        if above and above not in self._directories:
-            self.directory(above)
+        name = path.rpartition("/")[2]
         problem: str | None = None
         host = encode_wtf8(name)
         if len(host) > _MAX_NAME:

@@ -77,6 +77,13 @@ def test_last_write_times(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "Files" / "f").stat().st_mtime_ns == 1_600_000_000 * 10**9 + 700
 
 
+@posix_only("paths of that length")
+def test_a_path_of_hundreds_of_directories(tmp_path: Path) -> None:
+    deep = "/".join("a" * 600)
+    extract(tmp_path, [Listed((File(f"Files/{deep}", size=1), b"x"))], "Files")
+    assert (tmp_path / "out" / "Files" / deep).read_bytes() == b"x"
+
+
 def test_what_layers_show_together(tmp_path: Path) -> None:
     top = layer({"Files/A/new": b"new", "Files/b": b"file"}, [Whiteout("Files/a/d")])
     extract(tmp_path, [FILES, top], "Files/a", "Files/b")

@@ -51,6 +51,13 @@ def test_names_without_their_directories() -> None:
     ]
 
 
+def test_as_many_directories_on_a_path_as_there_may_be() -> None:
+    """None of which has an entry, so that each is asked how it is spelled."""
+    deep = "/".join("a" * 5000)
+    assert paths(Listed(File(f"Files/dir/{deep}"))) == [(0, f"Files/dir/{deep}")]
+    assert paths(Listed(File(f"Files/dir/{deep}")), Listed(Directory("Files/DIR")))[1] == (0, f"Files/DIR/{deep}")
+
+
 def test_streams_are_where_their_owner_is() -> None:
     stream = AlternateStream("Files/f", "s", 2), b"yz"
     bottom, top = Listed(Directory("Files"), (File("Files/f", size=1), b"x"), stream), layer({"Files/F": b"new"})
