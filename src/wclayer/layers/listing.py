@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ..body import CHUNK
 from ..entry import AlternateStream, Directory, File, HardLink, Source, Whiteout
+from ..errors import LayerError
+from ..win32.reparse import IO_REPARSE_TAG_MOUNT_POINT, IO_REPARSE_TAG_SYMLINK, reparse_tag
+from .hashing import Hasher
 from .search import At, Search
 from .sight import Seen
 from .wanted import Claim, Wanted
@@ -30,8 +31,9 @@ class Listed:
     """What is seen at `path`, spelled as the nearest layers do, in layer `number`, counted from 0 at the base.
 
     entry: as the layer has it. file: whose metadata it shows: the entry itself, or the file behind a hard link; None
-    for a whiteout, and for a hard link to what none of the layers has. sha256: of the content of a file, where it was
-    asked for. claim: what it was asked for as.
+    for a whiteout, and for a hard link to what none of the layers has. Both are without what is long: the values of
+    extended attributes, backup streams, the object ID, and of reparse points that are no links all but the tag.
+    sha256: of the content of a file, where it was asked for. claim: what it was asked for as.
     """
 
     path: str
@@ -63,9 +65,14 @@ def list_layers(
     one layer alone. follow: a symlink or junction at the end of a path. hashed: is the content of this file or
     directory, that of its streams too, to be hashed?
 
-    Raises NotFoundError, LayerError, UsageError for a link to what has gone by in a pipe, and what reading raises.
+    Raises NotFoundError, LayerError (among others for more in holes than can be hashed), UsageError for a link to what
+    has gone by in a pipe, and what reading raises.
     """
     _Listing(layers, wanted, found, follow=follow, hashed=hashed, seen=seen).run()
+
+
+_LINKS: Final = (IO_REPARSE_TAG_SYMLINK, IO_REPARSE_TAG_MOUNT_POINT)
+_TAG: Final = 4  # bytes of a reparse tag
 
 
 @dataclass(slots=True)
@@ -97,6 +104,7 @@ class _Listing(Search):
         self._known: dict[str, _Known] = {}  # files that a hard link of the same layer may lead to
         self._last: _Known | None = None
         self._descriptors: dict[bytes, bytes] = {}
+        self._hasher = Hasher()
 
     def passed(self, seen: Seen) -> None:
         super().passed(seen)
@@ -105,22 +113,41 @@ class _Listing(Search):
             self._of, self._known = seen.number, {}
         if isinstance(entry, AlternateStream):
             if self._last is not None:
-                sha256 = _sha256(seen) if self._last.hashed else None
+                sha256 = self._sha256(seen) if self._last.hashed else None
                 self._last.streams.append(Stream(entry.name, entry.size, sha256))
             return
         self._last = None
         if isinstance(entry, File | Directory):
-            descriptor = entry.security_descriptor
-            if descriptor is not None:
-                kept = self._descriptors.setdefault(descriptor, descriptor)
-                if kept is not descriptor:
-                    entry = replace(entry, security_descriptor=kept)
-            self._last = _Known(entry)
+            self._last = _Known(self._kept(entry))
             self._last.hashed = self._hashed is not None and self._hashed(entry)
             if isinstance(entry, File):
                 self._known[seen.key] = self._last
                 if self._last.hashed:
-                    self._last.sha256 = _sha256(seen)
+                    self._last.sha256 = self._sha256(seen)
+
+    def _kept(self, entry: File | Directory) -> File | Directory:
+        """The entry without what is long, its descriptor once for all that have it."""
+        descriptor, reparse = entry.security_descriptor, entry.reparse_data
+        if descriptor is not None:
+            descriptor = self._descriptors.setdefault(descriptor, descriptor)
+        if reparse is not None and len(reparse) > _TAG and reparse_tag(reparse) not in _LINKS:
+            reparse = reparse[:_TAG]
+        return replace(
+            entry,
+            security_descriptor=descriptor,
+            extended_attributes=tuple(replace(one, value=b"") for one in entry.extended_attributes),
+            reparse_data=reparse,
+            object_id=None,
+            backup_streams=(),
+        )
+
+    def _sha256(self, seen: Seen) -> str:
+        found = self._hasher.digest(seen.body).sha256
+        if found is None:
+            raise LayerError(
+                "too many holes to hash what is in them", path=seen.path, hint="--size -1G leaves out what is larger"
+            )
+        return found
 
     def file(self, seen: Seen, claims: list[Claim]) -> bool:  # noqa: ARG002 # it is listed with its streams
         return True
@@ -154,10 +181,3 @@ class _Listing(Search):
     def _list(self, claim: Claim, known: _Known) -> None:
         entry = known.entry if claim.link is None else claim.link
         self._found(Listed(claim.path, claim.number, entry, known.entry, claim, known.streams, known.sha256))
-
-
-def _sha256(seen: Seen) -> str:
-    found = hashlib.sha256()
-    while seen.body is not None and (data := seen.body.read(CHUNK)):
-        found.update(data)
-    return found.hexdigest()

@@ -52,14 +52,6 @@ class _Path:
         self.key = upcase("/".join(parts))
 
 
-@dataclass(slots=True)
-class _Target:
-    """What hard links of a layer lead to, in the layers from `top` down."""
-
-    top: int
-    claims: list[Claim]
-
-
 class Search(ABC):
     """Look up what is `wanted` in `layers`, base first; what is met goes to the methods of a subclass.
 
@@ -80,7 +72,8 @@ class Search(ABC):
         self._paths: list[_Path] = []
         self._watched: dict[str, list[_Path]] = {}  # by the paths of `_paths`, and those above them
         self._trees: list[Tree] = []
-        self._targets: dict[str, list[_Target]] = {}  # of hard links into layers below, by their paths
+        # What hard links lead to in the layers below: by its path, from which layer down.
+        self._targets: dict[str, dict[int, list[Claim]]] = {}
         self._tops: Counter[int] = Counter()  # of these
         self._files: dict[int, dict[str, list[Claim]]] = {}  # File entries of layers that hard links lead to
         self._again: list[_Path] = []  # what has gone by, for another pass
@@ -199,7 +192,7 @@ class Search(ABC):
                 del self._files[number]
         for path in self._paths:
             raise _not_found(path)
-        self._lose(lambda _key, _target: True)
+        self._lose(lambda _key, _top: True)
 
     def _goes_on(self, number: int) -> bool:
         """Is there anything yet that layer `number` could have?"""
@@ -215,26 +208,27 @@ class Search(ABC):
         for path in self._paths:
             if self.sight.hides(number, path.key):
                 raise _not_found(path)
-        self._lose(lambda key, target: target.top >= number and self.sight.hides(number, key))
+        self._lose(lambda key, top: top >= number and self.sight.hides(number, key))
         self._trees = [tree for tree in self._trees if not self._is_closed(number, tree.key)]
         for claims in self._files.pop(number, {}).values():
             self.no_file(claims)
 
-    def _lose(self, lost: Callable[[str, _Target], bool]) -> None:
+    def _lose(self, lost: Callable[[str, int], bool]) -> None:
         """Hard links lead to nothing that the layers below have."""
         for key, targets in list(self._targets.items()):
-            for target in targets:
-                if lost(key, target):
-                    self._drop(key, target)
-                    self.no_file(target.claims)
+            for top in list(targets):
+                if lost(key, top):
+                    self.no_file(self._drop(key, top))
 
-    def _drop(self, key: str, target: _Target) -> None:
-        left = [one for one in self._targets.pop(key) if one is not target]
-        if left:
-            self._targets[key] = left
-        self._tops[target.top] -= 1
-        if not self._tops[target.top]:
-            del self._tops[target.top]
+    def _drop(self, key: str, top: int) -> list[Claim]:
+        targets = self._targets[key]
+        claims = targets.pop(top)
+        if not targets:
+            del self._targets[key]
+        self._tops[top] -= 1
+        if not self._tops[top]:
+            del self._tops[top]
+        return claims
 
     def _is_closed(self, number: int, key: str) -> bool:
         """Is nothing of the layers below `number` seen in the directory?"""
@@ -295,8 +289,11 @@ class Search(ABC):
             elif seen.number == 0:  # there is none below, so it can only come yet
                 self._files.setdefault(0, {}).setdefault(kind.target, []).extend(claims)
             else:
-                self._targets.setdefault(kind.target, []).append(_Target(seen.number - 1, claims))
-                self._tops[seen.number - 1] += 1
+                top = seen.number - 1
+                targets = self._targets.setdefault(kind.target, {})
+                if top not in targets:
+                    self._tops[top] += 1
+                targets.setdefault(top, []).extend(claims)
         elif isinstance(entry, Whiteout):
             self.whiteout(seen, claims)
 
@@ -304,14 +301,12 @@ class Search(ABC):
         """An entry at a path that hard links of layers above lead to."""
         if isinstance(seen.entry, Whiteout):
             return  # the end of the layer says that it hides what is below
-        for target in list(self._targets[seen.key]):
-            if target.top < seen.number:
-                continue
-            self._drop(seen.key, target)
+        for top in [top for top in self._targets[seen.key] if top >= seen.number]:
+            found = self._drop(seen.key, top)
             if isinstance(seen.entry, File | HardLink):
-                claims += target.claims
+                claims += found
             else:
-                self.no_file(target.claims)
+                self.no_file(found)
 
     def _end_owner(self) -> None:
         if self._owner is not None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from tests.unit.layers.sources import Listed as Source
 from tests.unit.layers.sources import layer
-from wclayer.entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
+from wclayer.body import BytesBody, HoledBody
+from wclayer.entry import AlternateStream, Body, Directory, Entry, ExtendedAttribute, File, HardLink, Whiteout
 from wclayer.errors import LayerError, NotFoundError
 from wclayer.layers.finding import Criteria, find_in_layers, type_of
 from wclayer.layers.listing import Listed, Stream, list_layers
@@ -131,14 +135,14 @@ def test_content_is_read_only_where_all_else_fits() -> None:
         size = 3
 
         def read(self, n: int = -1, /) -> bytes:
-            read.append(n)
-            return b""
+            raise AssertionError(n)
 
         def extents(self) -> list[tuple[int, int]]:
             return [(0, 3)]
 
         def chunks(self) -> Iterator[tuple[int, bytes]]:
-            yield from ()
+            read.append(self.size)
+            yield 0, b"abc"
 
     class Layer(Source):
         def entries(self) -> Iterator[tuple[Entry, Body | None]]:
@@ -146,11 +150,75 @@ def test_content_is_read_only_where_all_else_fits() -> None:
             yield File("Files/a", size=3, file_attributes=0x22), Bytes()
             yield File("Files/b", size=3), Bytes()
 
-    digest = frozenset((hashlib.sha256(b"").hexdigest(),))
+    digest = frozenset((hashlib.sha256(b"abc").hexdigest(),))
     assert find(Criteria(sha256=digest, sizes=((1, 3),)), Layer()) == []
     assert read == []
     assert find(Criteria(sha256=digest, attributes=0x2), Layer()) == ["Files/a"]
     assert len(read) == 1
+
+
+def test_holes_without_end_are_refused() -> None:
+    class Layer(Source):
+        def entries(self) -> Iterator[tuple[Entry, Body | None]]:
+            yield Directory("Files"), None
+            yield File("Files/a", size=1 << 60), HoledBody(1 << 60, (), BytesBody(b"").read)
+            yield File("Files/b", size=3), BytesBody(b"abc")
+
+    digest = frozenset((hashlib.sha256(b"abc").hexdigest(),))
+    with pytest.raises(LayerError, match="too many holes") as caught:
+        find(Criteria(sha256=digest), Layer())
+    assert caught.value.path == "Files/a"
+    assert find(Criteria(sha256=digest, sizes=((-1, 1 << 30),)), Layer()) == ["Files/b"]
+
+
+def test_what_is_long_is_not_kept() -> None:
+    wof = (0x80000017).to_bytes(4, "little") + bytes(5000)
+    link = build_link("f", False)
+    base = Source(
+        Directory("Files", object_id=bytes(16)),
+        File(
+            "Files/a", extended_attributes=(ExtendedAttribute(b"E", bytes(40_000), 0x80),), backup_streams=((6, b"x"),)
+        ),
+        File("Files/l", reparse_data=link),
+        File("Files/w", reparse_data=wof, short_name="W~1"),
+    )
+    top = listed([base], "Files")[0].file
+    assert top is not None
+    assert top.object_id is None
+    a, at, w = (one.file for one in listed([base], "Files/a", "Files/l", "Files/w", follow=False))
+    assert a is not None
+    assert at is not None
+    assert w is not None
+    assert (a.extended_attributes, a.backup_streams) == ((ExtendedAttribute(b"E", b"", 0x80),), ())
+    assert at.reparse_data == link
+    assert (w.reparse_data, w.short_name) == (wof[:4], "W~1")
+
+
+def lines_for(links: int) -> int:
+    """How many lines of search.py it takes to find hard links to one file of a layer below."""
+    base = layer({"Files/f": b"abc"})
+    top = Source(Directory("Files"), *(HardLink(f"Files/{number}", "Files/f") for number in range(links)))
+    lines = 0
+    before = sys.gettrace()
+
+    def trace(frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+        nonlocal lines
+        if not frame.f_code.co_filename.endswith("search.py"):
+            return None
+        lines += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        assert len(listed([base, top], "Files")) == links + 2
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def test_many_hard_links_to_one_file_below() -> None:
+    """None of them is gone through for each other one."""
+    assert lines_for(400) < 3 * lines_for(200)
 
 
 def test_types() -> None:
