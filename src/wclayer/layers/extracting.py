@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
-from ..errors import FormatError, UsageError
+from ..errors import FormatError, UsageError, WclayerError
 from ..regf.model import Noted
 from ..stores.folder_sink import FolderSink
 from ..stores.folders import new_folder
 from ..stores.plain_folder import PlainFolder
+from ..stores.rules import behind_link, in_no_directory
 from ..stores.spool import EMPTY, Spool, Spooled
 from ..win32.names import upcase
+from ..win32.reparse import ReparseLink
 from .following import link_of, link_place
 from .search import At, Search
 from .sight import Seen, What, paths_above
@@ -189,15 +192,19 @@ class _PlainTaker(_Taker):
     def __init__(self, folder: PlainFolder) -> None:
         super().__init__()
         self._folder = folder
-        self._sources: dict[str, tuple[int, str]] = {}  # by the path in the folder, in upper case: whose it is
+        self._sources: dict[str, tuple[int, str]] = {}  # by the path in the folder, in upper case: of whom it is what
         self._placed: dict[str, str] = {}  # where what is at a path of the layers lies in the folder
-        self._links: list[tuple[str, str, bool]] = []  # symlinks to make: their paths, those that they lead to
-        self._symlinks: set[str] = set()  # all of them, in upper case
+        self._links: list[_PlainLink] = []  # of the layers that are being read
+        self._found_links: list[_PlainLink] = []  # of all before them, with what they lead to in the folder
+        self._symlinks: dict[str, ReparseLink] = {}  # all of them, by these paths in upper case; what they say
+        self._files: set[str] = set()  # by these paths
+        self._behind: dict[str, str] = {}  # by those of symlinks: an entry that lies in one
+        self._directory = ""  # the one that was looked at last
         self._group = 0
         self._last = ""  # what streams are of
 
     def begin(self) -> None:
-        self._make_links()
+        self._find_targets()
         self._group += 1
         self._placed = {}
 
@@ -206,20 +213,44 @@ class _PlainTaker(_Taker):
 
     def _is_new(self, claim: Claim) -> bool:
         """Is the place of a claim free? False if the same is there already. Raises UsageError for anything else."""
-        source = self._group, upcase(claim.path)
+        key = upcase(claim.path)
         known = self._sources.get(upcase(claim.name))
         if known is None:
-            self._sources[upcase(claim.name)] = source
-            self._placed.setdefault(source[1], claim.name)
+            self._look_above(claim)
+            self._sources[upcase(claim.name)] = self._group, claim.path
+            self._placed.setdefault(key, claim.name)
             return True
-        if known != source:
-            raise UsageError(
-                "two files would have the same name",
-                path=claim.name,
-                got=f"{known[1]} and {claim.path}",
-                hint="extract them into folders of their own, or with --with-metadata",
-            )
-        return False
+        if known[0] == self._group and upcase(known[1]) == key:
+            return False
+        raise self._two(claim, known)
+
+    def _two(self, claim: Claim, known: tuple[int, str]) -> UsageError:
+        """The error of a place that something else has."""
+        group, path = known
+        hint = "extract them into folders of their own"
+        return UsageError(
+            "two files would have the same name",
+            path=claim.name,
+            got=f"{path} and {claim.path}" if path != claim.path else f"{path} of each of two places",
+            hint=f"{hint}, or with --with-metadata" if group == self._group else hint,
+        )
+
+    def _look_above(self, claim: Claim) -> None:
+        """Do files or symlinks stand where the directories of a claim must be?"""
+        key = upcase(claim.name)
+        directory = key.rpartition("/")[0]
+        if directory == self._directory:
+            return
+        for above in paths_above(key):
+            if above not in self._files and above not in self._symlinks:
+                continue
+            group, path = self._sources[above]
+            if group != self._group or not upcase(claim.path).startswith(f"{upcase(path)}/"):
+                raise self._two(claim, (group, path))
+            if above in self._files:
+                raise in_no_directory(claim.path, path)
+            self._behind.setdefault(above, claim.path)
+        self._directory = directory
 
     def directory(self, entry: Directory, claims: list[Claim]) -> None:
         self._last = claims[0].path
@@ -228,7 +259,8 @@ class _PlainTaker(_Taker):
                 continue
             if entry.reparse_data is not None:
                 self.found.leave_out("reparse_points", claim.path)
-            self._folder.directory(claim.name, entry.last_write_time)
+            with _named(claim):
+                self._folder.directory(claim.name, entry.last_write_time)
             self.found.directories += 1
 
     def file(self, entry: File, body: Body | None, claims: list[Claim]) -> None:
@@ -242,17 +274,22 @@ class _PlainTaker(_Taker):
             elif not self._is_link(entry, claim):
                 if entry.reparse_data is not None:
                     self.found.leave_out("reparse_points", claim.path)
-                self._folder.file(claim.name, body, entry.size, entry.last_write_time)
+                with _named(claim):
+                    self._folder.file(claim.name, body, entry.size, entry.last_write_time)
+                self._files.add(upcase(claim.name))
                 self.found.files += 1
                 self.found.bytes += entry.size
                 first = claim
 
     def link(self, claim: Claim, first: Claim, *, new: bool = False) -> None:
         if new or self._is_new(claim):
-            if upcase(first.name) in self._symlinks:
-                self.found.leave_out("links", claim.path)  # a further name of a symlink
+            symlink = self._symlinks.get(upcase(first.name))
+            if symlink is not None:  # a further name of it is another symlink, which leads on from where that is
+                self._add_link(claim, symlink, directory=False)
                 return
-            self._folder.link(claim.name, first.name)
+            with _named(claim):
+                self._folder.link(claim.name, first.name)
+            self._files.add(upcase(claim.name))
             self.found.hard_links += 1
 
     def stream(self, entry: AlternateStream, body: Body | None) -> None:  # noqa: ARG002
@@ -276,39 +313,75 @@ class _PlainTaker(_Taker):
             raise
         if link is None:
             return False
+        self._add_link(claim, link, directory=isinstance(entry, Directory))
+        return True
+
+    def _add_link(self, claim: Claim, link: ReparseLink, *, directory: bool) -> None:
         try:
             target = upcase(link_place(claim.path, link))
         except FormatError:  # it leads out of the layer
             self.found.leave_out("links", claim.path)
         else:
-            self._links.append((claim.name, target, isinstance(entry, Directory)))
-        self._symlinks.add(upcase(claim.name))
-        return True
+            self._links.append(_PlainLink(claim, target, directory))
+        self._symlinks[upcase(claim.name)] = link
+
+    def _find_targets(self) -> None:
+        """Say of the symlinks of these layers where in the folder what they lead to lies."""
+        for link in self._links:
+            link.target = self._placed.get(link.target, "")
+        self._found_links += self._links
+        self._links = []
 
     def finish(self) -> None:
-        self._make_links()
-
-    def _make_links(self) -> None:
         """Make the symlinks whose targets have been taken too, or are such symlinks."""
-        missing = {upcase(path) for path, _, _ in self._links}
-        while self._links:
-            waiting: list[tuple[str, str, bool]] = []
-            for link in self._links:
-                path, target, directory = link
-                place = self._placed.get(target)
-                if place is not None and upcase(place) in missing:
+        self._find_targets()
+        links = self._found_links
+        missing = {upcase(link.claim.name) for link in links}
+        while links:
+            waiting: list[_PlainLink] = []
+            for link in links:
+                if upcase(link.target) in missing:
                     waiting.append(link)
-                elif place and self._folder.symlink(path, place, directory=directory):
-                    missing.discard(upcase(path))
+                    continue
+                behind = self._behind.get(upcase(link.claim.name))
+                if link.target and behind is not None:
+                    raise behind_link(behind, link.claim.path)
+                with _named(link.claim):
+                    made = bool(link.target) and self._folder.symlink(
+                        link.claim.name, link.target, directory=link.directory
+                    )
+                if made:
+                    missing.discard(upcase(link.claim.name))
                     self.found.symlinks += 1
                 else:
-                    self.found.leave_out("links", path)
-            if len(waiting) == len(self._links):  # to each other, or to what is left out
-                for path, _, _ in waiting:
-                    self.found.leave_out("links", path)
+                    self.found.leave_out("links", link.claim.path)
+            if len(waiting) == len(links):  # to each other, or to what is left out
+                for link in waiting:
+                    self.found.leave_out("links", link.claim.path)
                 break
-            self._links = waiting
-        self._links = []
+            links = waiting
+
+
+@dataclass(slots=True)
+class _PlainLink:
+    """A symlink to make as `claim`. target: the path that it leads to, in upper case; then its place, "" for none."""
+
+    claim: Claim
+    target: str
+    directory: bool
+
+
+@contextmanager
+def _named(claim: Claim) -> Iterator[None]:
+    """Errors about a path in the folder are about the entry that is to lie there, or the directory above it."""
+    try:
+        yield
+    except WclayerError as error:
+        if error.path is not None and f"{claim.name}/".startswith(f"{error.path}/"):
+            below = claim.name[len(error.path) :]
+            if claim.path.endswith(below):
+                error.path = claim.path[: len(claim.path) - len(below)]
+        raise
 
 
 # --- with metadata ------------------------------------------------------------------

@@ -25,7 +25,7 @@ __all__ = ["TYPES", "Criteria", "Found", "attributes_of", "find_in_layers", "own
 TYPES: Final = {
     "f": "files, by all their names",
     "d": "directories",
-    "l": "symlinks, junctions and others that stand for something else",
+    "l": "symlinks, junctions and others that stand for something else, by all their names",
     "h": "hard links: further names of files",
     "w": "whiteouts, of one layer alone",
     "s": "alternate streams",
@@ -101,7 +101,7 @@ class Criteria:
         own = type_of(listed.entry)
         if not self.types or own in self.types:
             return True
-        return own == "h" and "f" in self.types and listed.file is not None and type_of(listed.file) == "f"
+        return own == "h" and listed.file is not None and type_of(listed.file) in self.types
 
 
 _NOTHING: Final[tuple[object, ...]] = (None, frozenset(), None, 0, 0)

@@ -19,16 +19,30 @@ from typing import Final
 from ..errors import LayerError
 from ..stores.rules import FILES, UTILITY_VM_FILES
 from ..win32.names import upcase
-from ..win32.reparse import IO_REPARSE_TAG_MOUNT_POINT, ReparseLink, decode, tag_name
+from ..win32.reparse import (
+    IO_REPARSE_TAG_MOUNT_POINT,
+    IO_REPARSE_TAG_SYMLINK,
+    ReparseLink,
+    decode,
+    reparse_tag,
+    tag_name,
+)
 
-__all__ = ["MOST_LINKS", "link_of", "link_place"]
+__all__ = ["MOST_LINKS", "is_link", "link_of", "link_place"]
 
 MOST_LINKS: Final = 63  # reparse points on one path, as Windows allows
 
+_LINKS: Final = (IO_REPARSE_TAG_SYMLINK, IO_REPARSE_TAG_MOUNT_POINT)
+_TAG: Final = 4  # bytes of a tag
 _RELATIVE: Final = 1  # SYMLINK_FLAG_RELATIVE
 _DRIVE_C: Final = re.compile(r"(?:\\\?\?\\|\\\\[?.]\\|\\DosDevices\\|\\GLOBAL\?\?\\)?C:(?=[\\/]|\Z)", re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(r"[\\/]{2}|\\\?\?\\|[A-Za-z]:|\\DosDevices\\|\\GLOBAL\?\?\\", re.IGNORECASE)
 _SEPARATOR: Final = re.compile(r"[\\/]")
+
+
+def is_link(reparse_data: bytes | None) -> bool:
+    """Is it the reparse buffer of a symlink or junction, though perhaps a malformed one? link_of() knows."""
+    return reparse_data is not None and len(reparse_data) >= _TAG and reparse_tag(reparse_data) in _LINKS
 
 
 def link_of(reparse_data: bytes | None) -> ReparseLink | None:

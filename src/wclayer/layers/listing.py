@@ -8,7 +8,7 @@ from typing import Final
 
 from ..entry import AlternateStream, Directory, File, HardLink, Source, Whiteout
 from ..errors import LayerError
-from ..win32.reparse import IO_REPARSE_TAG_MOUNT_POINT, IO_REPARSE_TAG_SYMLINK, reparse_tag
+from .following import is_link
 from .hashing import Hasher
 from .search import At, Search
 from .sight import Seen
@@ -71,7 +71,6 @@ def list_layers(
     _Listing(layers, wanted, found, follow=follow, hashed=hashed, seen=seen).run()
 
 
-_LINKS: Final = (IO_REPARSE_TAG_SYMLINK, IO_REPARSE_TAG_MOUNT_POINT)
 _TAG: Final = 4  # bytes of a reparse tag
 
 
@@ -130,7 +129,7 @@ class _Listing(Search):
         descriptor, reparse = entry.security_descriptor, entry.reparse_data
         if descriptor is not None:
             descriptor = self._descriptors.setdefault(descriptor, descriptor)
-        if reparse is not None and len(reparse) > _TAG and reparse_tag(reparse) not in _LINKS:
+        if reparse is not None and not is_link(reparse):
             reparse = reparse[:_TAG]
         return replace(
             entry,

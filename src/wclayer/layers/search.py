@@ -6,8 +6,9 @@ are files. A layer that is not needed is not opened.
 
 Symlinks and junctions on the way to a path are followed (`following`), and, where it is
 asked for, one at its end. A hard link is followed to the file entry behind it: in its own
-layer, where that has gone by and the layer must be read once more, or below it. A pipe can
-be read only once; what has gone by in one is refused with an error that says so.
+layer, where that has gone by and the layer must be read once more, or below it; and where
+that is a symlink, on from where the hard link is. A pipe can be read only once; what has
+gone by in one is refused with an error that says so.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import Final
 from ..entry import AlternateStream, Directory, File, HardLink, Source, Whiteout
 from ..errors import FormatError, LayerError, NotFoundError, UsageError
 from ..win32.names import upcase
-from .following import MOST_LINKS, link_of, link_place
+from ..win32.reparse import ReparseLink
+from .following import MOST_LINKS, is_link, link_of, link_place
 from .sight import Link, Seen, Sight, What, offset_in, paths_above
 from .wanted import Claim, Tree, Wanted
 
@@ -79,6 +81,8 @@ class Search(ABC):
         self._again: list[_Path] = []  # what has gone by, for another pass
         self._gone_by: dict[int, dict[str, list[Claim]]] = {}
         self._owner: list[Claim] | None = None  # of streams
+        self._symlinks: dict[str, bytes] = {}  # of the layer that is being read: File entries, their reparse data
+        self._all_above = True  # have the layers above been read to their ends, in this pass?
         self._directory = ""
 
     # --- what a subclass does with what is met --------------------------------------
@@ -169,12 +173,14 @@ class Search(ABC):
     def _pass(self) -> None:
         self.sight = Sight(self.layers)
         self._watch()
+        self._all_above = True
         for number in self.sight.numbers:
             if not (self._paths or self._trees or self._targets or self._files):
                 return
             if not self._goes_on(number):
+                self._all_above = False
                 continue
-            self._number, self._directory = number, ""
+            self._number, self._directory, self._symlinks = number, "", {}
             with closing(self.sight.read(number)) as entries:
                 for seen in entries:
                     try:
@@ -183,6 +189,7 @@ class Search(ABC):
                         error.at(seen.path, offset_in(self.layers[number]))
                         raise
                     if not self._goes_on(number):
+                        self._all_above = False
                         break
                 else:
                     self._end_owner()
@@ -248,6 +255,8 @@ class Search(ABC):
         self._end_owner()
         self.passed(seen)
         claims: list[Claim] = []
+        if isinstance(entry, File) and is_link(entry.reparse_data):
+            self._symlinks[key] = entry.reparse_data or b""
         if isinstance(entry, File) and number in self._files:
             claims += self._files[number].pop(key, ())
         if key in self._targets:
@@ -271,7 +280,9 @@ class Search(ABC):
     def _give(self, seen: Seen, claims: list[Claim]) -> None:
         entry = seen.entry
         if isinstance(entry, File):
-            self._owner = claims if self.file(seen, claims) else None
+            if seen.key in self._symlinks:
+                claims = self._lead_on(seen, claims, entry.reparse_data)
+            self._owner = claims if claims and self.file(seen, claims) else None
         elif isinstance(entry, Directory):
             self._owner = claims if self.directory(seen, claims) else None
         elif isinstance(entry, HardLink):
@@ -283,7 +294,9 @@ class Search(ABC):
             at = seen.number, kind.target
             if kind.own:
                 if self.sight.kind(*at) is What.FILE:
-                    self.hard_link(seen, claims, at)
+                    claims = self._lead_on(seen, claims, self._symlinks.get(kind.target))
+                    if claims:
+                        self.hard_link(seen, claims, at)
                 else:
                     self.no_file(claims)
             elif seen.number == 0:  # there is none below, so it can only come yet
@@ -365,7 +378,22 @@ class Search(ABC):
             return  # no directory: what is in it is hidden, as the end of the layer says
         self._done(path)
         wanted.found = True
-        claims.append(Claim(wanted, seen.path, name, seen.number))
+        claims.append(Claim(wanted, seen.path, name, seen.number, trail=path.trail, been=path.been))
+
+    def _lead_on(self, seen: Seen, claims: list[Claim], reparse: bytes | None) -> list[Claim]:
+        """Follow the symlink that is behind hard links, where these are what is asked for. Which claims are left?"""
+        link = self._link(seen, reparse)
+        if link is None or not self.follows_last:
+            return claims
+        left: list[Claim] = []
+        for claim in claims:
+            if claim.link is None or claim.depth or claim.wanted.is_pattern:
+                left.append(claim)
+                continue
+            path = _Path(claim.wanted, claim.path.split("/"), claim.name, list(claim.trail), set(claim.been))
+            self._paths.append(path)
+            self._go_on(path, claim.path, link, ())
+        return left
 
     def _go_through(self, path: _Path, seen: Seen) -> None:
         """An entry above a path that is looked for."""
@@ -379,27 +407,35 @@ class Search(ABC):
 
     def _follow(self, path: _Path, seen: Seen, rest: Sequence[str]) -> bool:
         """Go on where the entry leads, and then along `rest`, if it is a symlink or junction. Is it one?"""
+        entry = seen.entry
+        link = self._link(seen, entry.reparse_data if isinstance(entry, Directory | File) else None)
+        if link is None:
+            return False
+        self._go_on(path, seen.path, link, rest)
+        return True
+
+    def _link(self, seen: Seen, reparse: bytes | None) -> ReparseLink | None:
         try:
-            link = link_of(seen.entry.reparse_data) if isinstance(seen.entry, Directory | File) else None
+            return link_of(reparse)
         except FormatError as error:
             error.at(seen.path)
             raise
-        if link is None:
-            return False
-        path.trail.append(f"{seen.path} -> {link.substitute_name}")
+
+    def _go_on(self, path: _Path, at: str, link: ReparseLink, rest: Sequence[str]) -> None:
+        """Look where a link leads, which is seen at `at`, and then along `rest`."""
+        path.trail.append(f"{at} -> {link.substitute_name}")
         path.been.add(path.key)
-        path.lead_to((*link_place(seen.path, link).split("/"), *rest))
+        path.lead_to((*link_place(at, link).split("/"), *rest))
         if path.key in path.been:
             raise LayerError("links that lead to each other", path=path.wanted.text, got=path.trail[-1])
         if len(path.trail) > MOST_LINKS:
             raise LayerError(
                 "too many links on a path", path=path.wanted.text, expected=f"at most {MOST_LINKS}", got=path.trail[-1]
             )
-        if self._has_gone_by(path.key):
+        if not self._all_above or self._has_gone_by(path.key):
             self._paths.remove(path)
             self._again.append(path)
         self._watch()
-        return True
 
     def _has_gone_by(self, key: str) -> bool:
         """Has anything been read that says what is at a path: the entry, or what hides it?"""

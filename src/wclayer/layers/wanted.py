@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,7 +45,8 @@ class Claim:
 
     path: as the layers show it. name: from the last component of a literal path on, or from the first that is a
     pattern; "" for the root. number: of the layer that shows it. depth: 0 for what was asked for, 1 for what is in that
-    directory, and so on. link: the hard link, where the entry itself is the file behind it.
+    directory, and so on. link: the hard link, where the entry itself is the file behind it. trail, been: the links that
+    were followed, and the paths that they led away from.
     """
 
     wanted: Wanted
@@ -53,6 +55,8 @@ class Claim:
     number: int
     depth: int = 0
     link: HardLink | None = None
+    trail: Sequence[str] = ()
+    been: Collection[str] = ()
 
 
 class Tree:

@@ -1,7 +1,7 @@
 """A folder of plain files taken out of layers: names, content, last write times, and links that stay inside.
 
 Whole or absent, as a layer folder; what the host cannot hold is refused by name. No
-symlink is made before all else is there, so that nothing is written through one.
+symlink may be made before all else is there, so that nothing is written through one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from ..body import CHUNK
+from ..codes import Code
 from ..entry import Body
-from ..errors import ConfinementError, InexpressibleError, StorageError
+from ..errors import ConfinementError, InexpressibleError, LayerError, StorageError
 from ..win32.filetime import to_unix_ns
 from ..win32.names import encode_wtf8, win32_problem
 from .folder_sink import write_at
@@ -127,7 +128,14 @@ class PlainFolder:
         return self._free(path)
 
     def _free(self, path: str) -> bytes:
-        """The host's path of something new. Raises InexpressibleError, ConfinementError."""
+        """The host's path of something new. Raises InexpressibleError, LayerError."""
+        if path in self._directories:
+            raise LayerError(
+                "entries lie in it, and it is no directory",
+                path=path,
+                expected="a directory",
+                rule=Code.IN_NO_DIRECTORY,
+            )
         name = path.rpartition("/")[2]
         problem: str | None = None
         host = encode_wtf8(name)

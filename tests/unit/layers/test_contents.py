@@ -42,6 +42,10 @@ class Counted:
             yield one
 
 
+def entries_of(source: Listed) -> list[Entry]:
+    return [entry for entry, _ in source.entries()]
+
+
 def symlink(path: str, target: str, *, junction: bool = False) -> Entry:
     reparse = build_link(target, junction)
     if junction:
@@ -182,6 +186,32 @@ def test_hard_links_forwards_and_to_nothing() -> None:
         for path in ("Files/g", "Files/d"):
             with pytest.raises(LayerError, match="a hard link to nothing"):
                 cat(list(layers), path)
+
+
+def test_hard_links_to_symlinks() -> None:
+    """They lead on from where they are, whichever of it all comes first, and in whichever layer."""
+    f: tuple[Entry, bytes] = (File("Files/f", size=1), b"x")
+    links = symlink("Files/l", "f"), HardLink("Files/h", "Files/l"), HardLink("Files/i", "Files/H")
+    for entries in ([*links, f], [f, *links], [links[1], links[2], f, links[0]], [links[1], links[2], links[0], f]):
+        assert cat([Listed(Directory("Files"), *entries)], "Files/h", "Files/i", "Files/l") == b"xxx"
+    assert cat([Counted(Listed(Directory("Files"), *links, f), restartable=False)], "Files/i") == b"x"
+    bottom = Listed(Directory("Files"), f, links[0])
+    middle = layer({"Files/d/f": b"y", "Files/f": b"z"})
+    top = Listed(
+        Directory("Files"), Directory("Files/d"), HardLink("Files/d/h", "Files/l"), HardLink("Files/h", "Files/l")
+    )
+    assert cat([bottom, middle, top], "Files/h", "Files/d/h") == b"zy"
+    with pytest.raises(NotFoundError, match="a link to nothing: Files/d/h -> f"):
+        cat([bottom, middle, Listed(*entries_of(top), Whiteout("Files/d/f"))], "Files/d/h")
+    with pytest.raises(UsageError, match="has gone by in a pipe"):
+        cat([Counted(Listed(Directory("Files"), f, *links), restartable=False)], "Files/i")
+
+
+def test_hard_links_that_lead_in_a_circle() -> None:
+    base = Listed(Directory("Files"), symlink("Files/l", "h"), HardLink("Files/h", "Files/l"))
+    for path in ("Files/l", "Files/h"):
+        with pytest.raises(LayerError, match="links that lead to each other"):
+            cat([base], path)
 
 
 # --- tars -----------------------------------------------------------------------------

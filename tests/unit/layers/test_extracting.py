@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -100,6 +101,16 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_how_to_have_two_files_of_one_name(tmp_path: Path) -> None:
+    """With metadata both fit, if they are of the same layers."""
+    with pytest.raises(UsageError) as caught:
+        extract(tmp_path, [FILES], "Files/a/f", "Files/b/f")
+    assert (caught.value.got, "--with-metadata" in str(caught.value.hint)) == ("Files/a/f and Files/b/f", True)
+    with pytest.raises(UsageError) as caught:
+        extract_layers([([FILES], [Wanted("Files/a/f")]), ([FILES], [Wanted("Files/b/f")])], tmp_path / "out")
+    assert (caught.value.got, "--with-metadata" in str(caught.value.hint)) == ("Files/a/f and Files/b/f", False)
+
+
 def test_what_is_not_there(tmp_path: Path) -> None:
     for path in ("Files/x", "Files/a/f/x", "Files/*.exe", "Files/x/*", "Files/c.txt/*"):
         for with_metadata in (False, True):
@@ -159,15 +170,22 @@ def test_links_that_stay_inside(tmp_path: Path) -> None:
             link("Files/d/a", "b"),
             link("Files/d/b", "a"),
             HardLink("Files/d/hard", "Files/d/l"),
+            HardLink("Files/d/e/deep", "Files/d/l"),
         ],
     )
     found = extract(tmp_path, [base], "Files/d")
     out = tmp_path / "out" / "d"
-    assert [(out / name).readlink().as_posix() for name in ("l", "e/up", "j")] == ["e/f", "../l", "e"]
+    assert [(out / name).readlink().as_posix() for name in ("l", "e/up", "j", "hard")] == [
+        "e/f",
+        "../l",
+        "e",
+        "e/f",
+    ]
     assert (out / "l").read_bytes() == (out / "e" / "up").read_bytes() == (out / "j" / "f").read_bytes() == b"one"
-    assert sorted(path.name for path in out.iterdir()) == ["e", "j", "l"]
-    assert found.symlinks == 3
-    assert found.left_out["links"].count == 5
+    assert sorted(path.name for path in out.iterdir()) == ["e", "hard", "j", "l"]
+    assert found.symlinks == 4
+    left_out = ["Files/d/unc", "Files/d/out", "Files/d/e/deep", "Files/d/a", "Files/d/b"]  # deep: there is no d/e/e/f
+    assert found.left_out["links"].paths == left_out
 
 
 def test_links_that_are_named_are_followed(tmp_path: Path) -> None:
@@ -185,6 +203,54 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
         extract_layers([([base], [Wanted("Files")])], tmp_path / "out", force=True)
         assert tree(tmp_path / "out") == {"Files/d/f": b"x"}
     assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("last", [File("Files/F/x", size=1), HardLink("Files/f/x", "Files/f"), Directory("Files/f/x")])
+def test_what_lies_in_a_file(tmp_path: Path, last: Entry) -> None:
+    base = Listed(Directory("Files"), (File("Files/f", size=1), b"x"), last)
+    for path in ("Files", "Files/*"):
+        with pytest.raises(LayerError, match="it lies in something that is no directory") as caught:
+            extract(tmp_path, [base], path)
+        assert (caught.value.path, caught.value.got) == (last.path, "Files/f")
+    backwards = Listed(Directory("Files"), (File("Files/f/x", size=1), b"x"), (File("Files/f", size=1), b"x"))
+    with pytest.raises(LayerError, match="entries lie in it"):
+        extract(tmp_path, [backwards], "Files")
+    with pytest.raises(UsageError, match="two files would have the same name"):
+        extract(tmp_path, [layer({"Files/a/f/x": b"", "Files/f": b""})], "Files/f", "Files/a/*")
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_symlinks
+def test_what_lies_behind_a_link(tmp_path: Path) -> None:
+    to = Directory("Files/e")
+    base = Listed(Directory("Files"), to, link("Files/d", "C:\\e", directory=True), (File("Files/d/f", size=1), b"x"))
+    with pytest.raises(LayerError, match="it lies behind a symlink or junction") as caught:
+        extract(tmp_path, [base], "Files")
+    assert (caught.value.path, caught.value.got) == ("Files/d/f", "Files/d")
+
+
+@needs_symlinks
+def test_links_are_made_when_all_places_have_been_taken(tmp_path: Path) -> None:
+    one = layer({"Files/d/f": b"one"}, [link("Files/l", "d", directory=True), link("Files/x", "d\\f")])
+    other = layer({"Files/l/f": b"two"})
+    groups = [([one], [Wanted("Files/?")]), ([other], [Wanted("Files/?/f")])]
+    with pytest.raises(UsageError, match="two files would have the same name"):
+        extract_layers(groups, tmp_path / "out")
+    groups = [([one], [Wanted("Files/?")]), ([layer({"Files/y": b"two"})], [Wanted("Files/y")])]
+    found = extract_layers(groups, tmp_path / "out")
+    assert found.symlinks == 2
+    assert tree(tmp_path / "out") == {"d/f": b"one", "x": b"one", "y": b"two"}
+
+
+def test_errors_name_the_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ftruncate(_fd: int, _size: int) -> None:
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(os, "ftruncate", ftruncate)
+    for path in ("Files/d", "Files/d/F", "Files/*/f"):
+        with pytest.raises(InexpressibleError, match="File too large") as caught:
+            extract(tmp_path, [layer({"Files/d/f": b"x"})], path)
+        assert caught.value.path == "Files/d/f"
 
 
 # --- what a plain folder does not have ------------------------------------------------

@@ -221,6 +221,21 @@ def test_many_hard_links_to_one_file_below() -> None:
     assert lines_for(400) < 3 * lines_for(200)
 
 
+def test_a_hard_link_to_a_symlink() -> None:
+    base = Source(
+        Directory("Files"),
+        File("Files/l", file_attributes=0x420, reparse_data=build_link("f", False)),
+        HardLink("Files/h", "Files/l"),
+        (File("Files/f", size=3), b"abc"),
+    )
+    assert find(Criteria(types=frozenset("l")), base) == ["Files/l", "Files/h"]
+    assert find(Criteria(types=frozenset("f")), base) == ["Files/f"]
+    assert find(Criteria(types=frozenset("h")), base) == ["Files/h"]
+    assert [one.path for one in listed([base], "Files/h")] == ["Files/f"]
+    [itself] = listed([base], "Files/h", follow=False)
+    assert isinstance(itself.entry, HardLink)
+
+
 def test_types() -> None:
     assert [type_of(entry) for entry in (Directory("a"), File("a"), JUNCTION, HardLink("a", "b"), Whiteout("a"))] == [
         *"dflhw"
