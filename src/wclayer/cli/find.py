@@ -15,10 +15,11 @@ from ..images.acl import parse_account
 from ..images.inside import find_places
 from ..layers.finding import TYPES, Criteria, Found
 from ..stores.host import host_errors
+from ..win32.attributes import MODE_LETTERS
 from ..win32.filetime import from_unix_ns
 from .reading import reading_bar
-from .rows import LETTERS, long_line, write_name
 from .rows import as_json as row_json
+from .rows import long_line, write_name
 from .sources import SourceCommand, layer_places, source_options
 
 __all__ = ["find"]
@@ -99,10 +100,14 @@ def find(
         elif not quiet:
             write_name(one.path, nul=print0)
 
-    with layer_places(**options) as places, reading_bar("reading", quiet=quiet, verbose=verbose) as seen:
-        find_places(places, src, criteria, found, seen=seen)
-    if as_json:
-        click.echo("[]" if before == "[" else "]")
+    try:
+        with layer_places(**options) as places, reading_bar("reading", quiet=quiet, verbose=verbose) as seen:
+            find_places(places, src, criteria, found, seen=seen)
+    finally:
+        if before != "[":  # the list is whole also where reading ends with an error
+            click.echo("]")
+    if as_json and before == "[":
+        click.echo("[]")
 
 
 def _criteria(
@@ -177,13 +182,13 @@ def _types(text: str) -> frozenset[str]:
 
 def _attributes(text: str) -> tuple[int, int]:
     """The attributes that are to be set, and that are not."""
-    if text and (_ATTRIBUTES.fullmatch(text) is None or not set(text) <= {*LETTERS, "+", "-"}):
-        raise UsageError("--attributes", expected=f"letters of {''.join(LETTERS)}, + and - before them", got=text)
+    if text and (_ATTRIBUTES.fullmatch(text) is None or not set(text) <= {*MODE_LETTERS, "+", "-"}):
+        raise UsageError("--attributes", expected=f"letters of {''.join(MODE_LETTERS)}, + and - before them", got=text)
     bits = {"+": 0, "-": 0}
     sign = "+"
     for char in text:
         if char in bits:
             sign = char
         else:
-            bits[sign] |= LETTERS[char]
+            bits[sign] |= MODE_LETTERS[char]
     return bits["+"], bits["-"]

@@ -13,36 +13,17 @@ from ..images.acl import account_name
 from ..layers.finding import Found, attributes_of, owner_of, type_of
 from ..layers.following import link_of
 from ..layers.listing import Listed, Stream
-from ..win32.attributes import attribute_names
+from ..win32.attributes import MODE_LETTERS, attribute_mode, attribute_names
 from ..win32.names import encode_wtf8
 from ..win32.reparse import reparse_tag, tag_name
 from .hive.values import security_text, time_text
 
-__all__ = ["LETTERS", "as_json", "line", "long_line", "mode", "write_name"]
+__all__ = ["as_json", "line", "long_line", "write_name"]
 
-# As PowerShell's Mode and attrib have them, and those that they leave out.
-LETTERS: Final = {
-    "d": 0x10,
-    "a": 0x20,
-    "r": 0x1,
-    "h": 0x2,
-    "s": 0x4,
-    "l": 0x400,
-    "c": 0x800,
-    "p": 0x200,
-    "e": 0x4000,
-    "t": 0x100,
-    "i": 0x2000,
-}
 _WHITEOUT: Final = ".wh."
 _KINDS: Final = {Directory: "directory", File: "file", HardLink: "hard_link", Whiteout: "whiteout"}
 _TIMES: Final = ("creation_time", "last_access_time", "last_write_time", "change_time")
 _TIME: Final = len("2020-09-13T12:26:40")
-
-
-def mode(attributes: int) -> str:
-    """The letters of the attributes that are set, a dash for each that is not."""
-    return "".join(letter if attributes & bit else "-" for letter, bit in LETTERS.items())
 
 
 def line(name: str, listed: Listed) -> str:
@@ -57,7 +38,7 @@ def long_line(name: str, listed: Listed, stream: Stream | None = None) -> str:
     """Attributes, size, last write time (UTC), owner, name, and what it leads to; safe to show."""
     shown = escaped(line(name, listed))
     if isinstance(listed.entry, Whiteout):
-        return f"{_WHITEOUT:<{len(LETTERS)}} {'-':>14} {'-':<{_TIME + 1}} {'-':<20} {shown}"
+        return f"{_WHITEOUT:<{len(MODE_LETTERS)}} {'-':>14} {'-':<{_TIME + 1}} {'-':<20} {shown}"
     file = listed.file or listed.entry
     attributes = file.file_attributes if isinstance(file, HardLink) else attributes_of(file)
     size = listed.size if stream is None else stream.size
@@ -66,7 +47,7 @@ def long_line(name: str, listed: Listed, stream: Stream | None = None) -> str:
     who = "-" if owner is None else account_name(owner)
     target = _target(listed) if stream is None else None
     arrow = "" if target is None else f" -> {escaped(target)}"
-    columns = f"{mode(attributes)} {'-' if size is None else f'{size:,}':>14} {time:<{_TIME + 1}} {who:<20}"
+    columns = f"{attribute_mode(attributes)} {'-' if size is None else f'{size:,}':>14} {time:<{_TIME + 1}} {who:<20}"
     return f"{columns} {shown}{arrow}"
 
 

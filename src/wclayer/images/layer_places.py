@@ -21,6 +21,7 @@ from typing import BinaryIO, Final
 from ..entry import Source
 from ..errors import UsageError
 from ..layers.opening import open_layer
+from ..layers.sight import NamedLayers
 from ..layertar.reader import TarSource
 from ..registry.registries import Registries
 from ..stores.folder_source import LayerFolder
@@ -107,9 +108,9 @@ class OpenLayers:
     image: Image | None = None
 
     @property
-    def sources(self) -> list[Source]:
-        """The layers as sources, base first."""
-        return [layer.source for layer in self.layers]
+    def sources(self) -> NamedLayers:
+        """The layers as sources, base first; errors in them say which one it is."""
+        return NamedLayers((layer.source for layer in self.layers), (layer.name for layer in self.layers))
 
 
 class LayerPlaces:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ..errors import NotFoundError, WclayerError
 
-__all__ = ["in_layer", "not_there"]
+__all__ = ["add_layer", "in_layer", "not_there"]
 
 
 @contextmanager
@@ -17,9 +17,16 @@ def in_layer(name: str | None) -> Iterator[None]:
     try:
         yield
     except WclayerError as error:
-        if name is not None and not error.message.startswith((f"in {name}: ", f"in {name}, ")):
-            error.message = f"in {name}: {error.message}"
+        if name is not None:
+            add_layer(error, name, known=(name,))
         raise
+
+
+def add_layer(error: WclayerError, name: str, *, known: Sequence[str]) -> None:
+    """Let an error begin with the name of the layer that it is in, unless it begins with one of those `known`."""
+    said = tuple(f"in {one}{end}" for one in known for end in (": ", ", "))
+    if not error.message.startswith(said):
+        error.message = f"in {name}: {error.message}"
 
 
 def not_there(path: str) -> NotFoundError:

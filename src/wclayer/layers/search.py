@@ -25,7 +25,7 @@ from ..errors import FormatError, LayerError, NotFoundError, UsageError
 from ..win32.names import upcase
 from ..win32.reparse import ReparseLink
 from .following import MOST_LINKS, is_link, link_of, link_place
-from .sight import Link, Seen, Sight, What, offset_in, paths_above
+from .sight import Link, Seen, Sight, What, in_named_layer, offset_in, paths_above
 from .wanted import Claim, Tree, Wanted
 
 __all__ = ["At", "Search"]
@@ -110,13 +110,14 @@ class Search(ABC):
     def no_file(self, claims: list[Claim]) -> None:
         """Hard links that lead to no file of these layers. Raises LayerError."""
         link = claims[0].link
-        raise LayerError(
-            "a hard link to nothing",
-            path=claims[0].path,
-            expected="a file before it, or in a layer below",
-            got=None if link is None else link.target,
-            hint="is the layer on others? ask for all of the image, or give parents with --layer, nearest first",
-        )
+        with in_named_layer(self.layers, claims[0].number):
+            raise LayerError(
+                "a hard link to nothing",
+                path=claims[0].path,
+                expected="a file before it, or in a layer below",
+                got=None if link is None else link.target,
+                hint="is the layer on others? ask for all of the image, or give parents with --layer, nearest first",
+            )
 
     def passed(self, seen: Seen) -> None:
         """Any entry, before what it is wanted for; hidden ones too."""
@@ -181,25 +182,30 @@ class Search(ABC):
                 self._all_above = False
                 continue
             self._number, self._directory, self._symlinks = number, "", {}
-            with closing(self.sight.read(number)) as entries:
-                for seen in entries:
-                    try:
-                        self._take(seen)
-                    except LayerError as error:
-                        error.at(seen.path, offset_in(self.layers[number]))
-                        raise
-                    if not self._goes_on(number):
-                        self._all_above = False
-                        break
-                else:
-                    self._end_owner()
-                    self._layer_ended(number)
+            if self._read(number):
+                self._end_owner()
+                self._layer_ended(number)
+            else:
+                self._all_above = False
             self._end_owner()
             if not self._files.get(number, True):
                 del self._files[number]
         for path in self._paths:
             raise _not_found(path)
         self._lose(lambda _key, _top: True)
+
+    def _read(self, number: int) -> bool:
+        """Read a layer, as far as anything of it is needed. Was it read to its end?"""
+        with in_named_layer(self.layers, number), closing(self.sight.read(number)) as entries:
+            for seen in entries:
+                try:
+                    self._take(seen)
+                except LayerError as error:
+                    error.at(seen.path, offset_in(self.layers[number]))
+                    raise
+                if not self._goes_on(number):
+                    return False
+        return True
 
     def _goes_on(self, number: int) -> bool:
         """Is there anything yet that layer `number` could have?"""

@@ -17,7 +17,9 @@ __all__ = [
     "FILE_ATTRIBUTE_REPARSE_POINT",
     "FILE_ATTRIBUTE_SPARSE_FILE",
     "FILE_ATTRIBUTE_SYSTEM",
+    "MODE_LETTERS",
     "attribute_letters",
+    "attribute_mode",
     "attribute_names",
     "parse_attributes",
 ]
@@ -57,23 +59,21 @@ _NAMES: Final = {
     0x400000: "RECALL_ON_DATA_ACCESS",
 }
 
-_LETTERS: Final = {
-    FILE_ATTRIBUTE_DIRECTORY: "d",
-    FILE_ATTRIBUTE_ARCHIVE: "a",
-    0x1: "r",
-    0x2: "h",
-    0x4: "s",
-    FILE_ATTRIBUTE_REPARSE_POINT: "l",
-    0x800: "c",
-    FILE_ATTRIBUTE_SPARSE_FILE: "p",
-    FILE_ATTRIBUTE_ENCRYPTED: "e",
-    0x100: "t",
-    FILE_ATTRIBUTE_NOT_CONTENT_INDEXED: "i",
-    FILE_ATTRIBUTE_NORMAL: "n",
-    0x1000: "o",
-    0x8000: "v",
-    0x20000: "x",
+# As PowerShell's Mode and attrib have them, and those that they leave out.
+MODE_LETTERS: Final = {
+    "d": FILE_ATTRIBUTE_DIRECTORY,
+    "a": FILE_ATTRIBUTE_ARCHIVE,
+    "r": FILE_ATTRIBUTE_READONLY,
+    "h": FILE_ATTRIBUTE_HIDDEN,
+    "s": FILE_ATTRIBUTE_SYSTEM,
+    "l": FILE_ATTRIBUTE_REPARSE_POINT,
+    "c": 0x800,
+    "p": FILE_ATTRIBUTE_SPARSE_FILE,
+    "e": FILE_ATTRIBUTE_ENCRYPTED,
+    "t": 0x100,
+    "i": FILE_ATTRIBUTE_NOT_CONTENT_INDEXED,
 }
+_LETTERS: Final = MODE_LETTERS | {"n": FILE_ATTRIBUTE_NORMAL, "o": 0x1000, "v": 0x8000, "x": 0x20000}
 
 
 def parse_attributes(value: bytes) -> int:
@@ -89,11 +89,16 @@ def attribute_names(attributes: int) -> list[str]:
     return [_NAMES.get(bit, f"{bit:#x}") for bit in bits]
 
 
+def attribute_mode(attributes: int) -> str:
+    """The letters of MODE_LETTERS whose bits are set, a dash for each that is not."""
+    return "".join(letter if attributes & bit else "-" for letter, bit in MODE_LETTERS.items())
+
+
 def attribute_letters(attributes: int) -> str:
-    """The bits set as letters, those of PowerShell's Mode and attrib and some that these lack; `-` for none.
+    """The bits set as letters, those of attribute_mode() and some more; `-` for none.
 
     Bits without a letter follow in hexadecimal: `a+0x40000`.
     """
-    letters = "".join(letter for bit, letter in _LETTERS.items() if attributes & bit)
-    rest = attributes & ~sum(_LETTERS)
+    letters = "".join(letter for letter, bit in _LETTERS.items() if attributes & bit)
+    rest = attributes & ~sum(_LETTERS.values())
     return f"{letters}+{rest:#x}" if rest else letters or "-"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import subprocess
 import sys
@@ -167,6 +168,32 @@ def test_a_damaged_blob_is_found_where_it_is_read(tmp_path: Path) -> None:
 # --- extract ------------------------------------------------------------------------
 
 
+def test_errors_name_the_layer(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.tar.gz").write_bytes(gzip.compress(BASE)[:-200])
+    (tmp_path / "odd.tar").write_bytes(build([directory("Files"), M("Files/x", b""), M("Files/X", b"")]))
+    good, cut = str(place / "top.tar"), str(tmp_path / "cut.tar.gz")
+    for command in (
+        ["ls", "--layer", cut, good],
+        ["ls", "--layer", good, cut],
+        ["find", "--layer", cut, good],
+        ["cat", "--layer", cut, f"{good}//Files/nothing"],
+        ["extract", f"{good}//Files/g", f"{cut}//Files", "-o", str(tmp_path / "out")],
+    ):
+        error = run(place, *command, code=10).decode()
+        assert f"in {cut}: " in error
+        assert f"in {good}: " not in error
+    assert "in odd.tar: the name is taken" in run(tmp_path, "ls", "odd.tar//Files", code=10).decode()
+    hard = build([directory("Files"), M("Files/h", type="1", link="Files/d")])
+    (tmp_path / "hard.tar").write_bytes(hard)
+    error = run(tmp_path, "cat", "--layer", str(place / "base.tar"), "hard.tar//Files/h", code=10).decode()
+    assert "in hard.tar: a hard link to nothing" in error
+    assert f"in {place / 'base.tar'}: " not in error
+    damaged = Layout(tmp_path / "damaged")
+    damaged.tag(damaged.image([build([directory("Files"), M("no", type="1", link="")]), TOP], gzipped=True), "app")
+    damaged.write()
+    assert "in oci:damaged:app#0: " in run(tmp_path, "ls", "oci:damaged:app", code=10).decode()
+
+
 def test_extract(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = wclayer("extract", "oci:out:app//Files/d", "oci:out:app//Files/g", "-o", out, cwd=place)
@@ -235,6 +262,15 @@ def test_find_below_a_path(place: Path) -> None:
     assert lines(place, "find", "oci:out:app", "--type", "w") == []
     assert lines(place, "find", "oci:out:app", "--sha256", SHA256) == []
     run(place, "find", "base.tar//Files/x", code=12)
+
+
+def test_json_of_find_is_whole_though_reading_fails(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.tar").write_bytes(TOP[:3000])
+    done = wclayer("find", "--layer", str(tmp_path / "cut.tar"), "top.tar", "--json", cwd=place)
+    assert done.returncode == 10
+    assert [one["path"] for one in json.loads(done.stdout)] == ["Files", "Files/g", "Files/\x1b[1m\u202egpj.exe"]
+    assert json.loads(run(place, "find", "top.tar", "--json", "--name", "nothing")) == []
+    assert wclayer("find", "nothing.tar", "--json", cwd=place).stdout == b""
 
 
 def test_how_find_prints(place: Path) -> None:

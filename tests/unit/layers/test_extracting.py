@@ -83,6 +83,10 @@ def test_a_path_of_hundreds_of_directories(tmp_path: Path) -> None:
     deep = "/".join("a" * 600)
     extract(tmp_path, [Listed((File(f"Files/{deep}", size=1), b"x"))], "Files")
     assert (tmp_path / "out" / "Files" / deep).read_bytes() == b"x"
+    file = tmp_path / "out" / "Files" / deep
+    file.unlink()
+    for directory in list(file.parents)[:590]:  # deeper than what removes the folders of tests goes
+        directory.rmdir()
 
 
 def test_what_layers_show_together(tmp_path: Path) -> None:

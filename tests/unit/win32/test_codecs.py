@@ -313,6 +313,14 @@ class TestSddl:
         assert 0 <= caught.value.offset <= len(text)
 
 
+def test_attribute_mode() -> None:
+    assert attributes.attribute_mode(0) == "-" * 11
+    assert attributes.attribute_mode(0x10 | 0x1 | 0x2 | 0x4 | 0x400) == "d-rhsl-----"
+    assert attributes.attribute_mode(0xFFFFFFFF) == "darhslcpeti"
+    for letter, bit in attributes.MODE_LETTERS.items():  # one table for both
+        assert attributes.attribute_letters(bit) == letter
+
+
 def test_attribute_letters() -> None:
     assert attributes.attribute_letters(0) == "-"
     assert attributes.attribute_letters(0x20) == "a"
