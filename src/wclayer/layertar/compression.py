@@ -15,9 +15,9 @@ import struct
 import sys
 from importlib.metadata import version
 from types import TracebackType
-from typing import BinaryIO, Final, Literal, Self, cast
+from typing import BinaryIO, Final, Literal, Protocol, Self, cast
 
-from isal import isal_zlib
+from isal import igzip_lib
 from zlib_ng import zlib_ng
 
 from .. import processors
@@ -43,9 +43,20 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # deflate, no flags, no time, unknown system
 # isal's stubs do not say that its error is an exception.
-_ERRORS: Final[tuple[type[Exception], ...]] = (cast("type[Exception]", isal_zlib.IsalError), zstd.ZstdError)
-_GZIP_MEMBER: Final = 31
+_ERRORS: Final[tuple[type[Exception], ...]] = (cast("type[Exception]", igzip_lib.IsalError), zstd.ZstdError)
 _MAX_ZSTD_WORKERS: Final = 4  # each wants tens of megabytes
+
+
+class _Decoder(Protocol):
+    """What both libraries have for one member or frame."""
+
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /, max_length: int = -1) -> bytes: ...
 
 
 class Decompressed:
@@ -56,9 +67,7 @@ class Decompressed:
         self._stream = stream
         self._hash = hashlib.sha256() if digest else None
         self._input = b""
-        self._gzip: isal_zlib.Decompress | None = None
-        self._zstd: zstd.ZstdDecompressor | None = None
-        self._full = False
+        self._decoder: _Decoder | None = None
         self._begun = False
         self.compression: Compression = "none"
         self.size = 0  # bytes of the stream as it is
@@ -90,10 +99,8 @@ class Decompressed:
             return self._more()
         while True:
             try:
-                if self._gzip is not None:
-                    data = self._gunzip(self._gzip, n)
-                elif self._zstd is not None:
-                    data = self._unzstd(self._zstd, n)
+                if self._decoder is not None:
+                    data = self._decompress(self._decoder, n)
                 elif self._next():
                     continue
                 else:
@@ -113,10 +120,10 @@ class Decompressed:
         if not self._input:
             return False
         if self.compression == "gzip" and self._input.startswith(_GZIP):
-            self._gzip = isal_zlib.decompressobj(wbits=_GZIP_MEMBER)
+            self._decoder = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
             return True
         if self.compression == "zstd" and (self._input.startswith(_ZSTD) or _skippable(self._input)):
-            self._zstd = zstd.ZstdDecompressor()
+            self._decoder = zstd.ZstdDecompressor()
             return True
         while self._input:
             if self._input.count(0) != len(self._input):
@@ -134,24 +141,13 @@ class Decompressed:
             if not self._input:
                 raise CompressionError(f"the {self.compression} stream is cut off", hint="fetch or make it again")
 
-    def _gunzip(self, decoder: isal_zlib.Decompress, n: int) -> bytes:
-        if not self._full:  # after a full answer there may be more without further input
-            self._fill()
-        data: bytes = decoder.decompress(self._input, n)
-        self._full = len(data) == n
-        if decoder.eof:
-            self._input, self._gzip, self._full = decoder.unused_data, None, False
-        else:
-            self._input = decoder.unconsumed_tail
-        return data
-
-    def _unzstd(self, decoder: zstd.ZstdDecompressor, n: int) -> bytes:
+    def _decompress(self, decoder: _Decoder, n: int) -> bytes:
         if decoder.needs_input:
             self._fill()
         data = decoder.decompress(self._input, n)
         self._input = b""
         if decoder.eof:
-            self._input, self._zstd = decoder.unused_data, None
+            self._input, self._decoder = decoder.unused_data, None
         return data
 
     def finish(self) -> None:
