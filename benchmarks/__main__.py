@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from examples.sample_layer import SIZE
@@ -30,6 +30,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 DATA = ROOT / "benchmarks" / "data"
 PROGRAMS = [base / "usr/lib/x86_64-linux-gnu/wine/x86_64-windows" for base in (DATA, Path("/"))]
+
+Row = tuple[str, str, float, float]  # what wclayer did, beside what; its seconds, and those of the other
 
 
 class Rounds:
@@ -73,6 +75,27 @@ def record(name: str, **found: object) -> None:
     (RESULTS / f"{name}.json").write_text(json.dumps({**where, **found}, indent=2) + "\n", encoding="utf-8")
 
 
+def show(rows: Iterable[Row]) -> None:
+    """Print the table of what was measured."""
+    print(f"{'wclayer':16} {'beside':20} {'wclayer s':>10} {'other s':>10} {'ratio':>7}")
+    for what, other, mine, theirs in rows:
+        print(f"{what:16} {other:20} {mine:10.2f} {theirs:10.2f} {mine / theirs:7.2f}")
+
+
+def as_json(rows: Iterable[Row]) -> list[dict[str, object]]:
+    """The same for `record`."""
+    return [
+        {
+            "what": what,
+            "beside": other,
+            "seconds": round(mine, 3),
+            "other": round(theirs, 3),
+            "ratio": round(mine / theirs, 3),
+        }
+        for what, other, mine, theirs in rows
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--size", type=int, default=SIZE, help="bytes of data in the generated layer")
@@ -114,25 +137,14 @@ def main() -> None:
         )
         rows.append(("export -z", "gzip -6 of the tar", mine, theirs))
         sizes = blob.stat().st_size / packed.stat().st_size
-    print(f"{'wclayer':16} {'beside':20} {'wclayer s':>10} {'other s':>10} {'ratio':>7}")
-    for what, other, mine, theirs in rows:
-        print(f"{what:16} {other:20} {mine:10.2f} {theirs:10.2f} {mine / theirs:7.2f}")
+    show(rows)
     print(f"export -z: blob {sizes:.3f} times as large as that of gzip -6")
     record(
         "layer",
         size=options.size,
         content="made from nothing" if options.content is None else options.content.name,
         blob_ratio=round(sizes, 4),
-        rows=[
-            {
-                "what": what,
-                "beside": other,
-                "seconds": round(mine, 3),
-                "other": round(theirs, 3),
-                "ratio": round(mine / theirs, 3),
-            }
-            for what, other, mine, theirs in rows
-        ],
+        rows=as_json(rows),
     )
 
 

@@ -30,7 +30,7 @@ from wclayer.regf.model import Key, dword, sz
 from wclayer.regf.reader import read_hive
 from wclayer.regf.writer import write_hive
 
-from .__main__ import PROGRAMS, Rounds, record, run
+from .__main__ import PROGRAMS, Rounds, as_json, record, run, show
 from .hives import system_hive
 
 _SOFTWARE = "Files/Windows/System32/config/SOFTWARE"
@@ -137,25 +137,14 @@ def main() -> None:
         rows.append(("diff", "gzip -t of both", mine, theirs))
         sizes = [blob.stat().st_size for blob in packed]
     print(f"{inspected['windows']['product_name']} {inspected['windows']['version']}; differences: {differences}")
-    print(f"{'wclayer':16} {'beside':20} {'wclayer s':>10} {'other s':>10} {'ratio':>7}")
-    for what, other, mine, theirs in rows:
-        print(f"{what:16} {other:20} {mine:10.2f} {theirs:10.2f} {mine / theirs:7.2f}")
+    show(rows)
     record(
         "inside",
         size=options.size,
         content="made from nothing" if options.content is None else options.content.name,
         blobs=sizes,
         differences=differences,
-        rows=[
-            {
-                "what": what,
-                "beside": other,
-                "seconds": round(mine, 3),
-                "other": round(theirs, 3),
-                "ratio": round(mine / theirs, 3),
-            }
-            for what, other, mine, theirs in rows
-        ],
+        rows=as_json(rows),
     )
 
 

@@ -20,8 +20,8 @@ from typing import BinaryIO, Final
 
 from ..entry import Source
 from ..errors import UsageError
+from ..layers.naming import NamedLayers
 from ..layers.opening import open_layer
-from ..layers.sight import NamedLayers
 from ..layertar.reader import TarSource
 from ..registry.registries import Registries
 from ..stores.folder_source import LayerFolder

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from ..errors import NotFoundError, WclayerError
+from ..entry import Source
+from ..errors import DigestMismatchError, FormatError, NotFoundError, WclayerError
 
-__all__ = ["add_layer", "in_layer", "not_there"]
+__all__ = ["NamedLayers", "in_layer", "in_named_layer", "not_there"]
 
 
 @contextmanager
@@ -18,11 +19,30 @@ def in_layer(name: str | None) -> Iterator[None]:
         yield
     except WclayerError as error:
         if name is not None:
-            add_layer(error, name, known=(name,))
+            _add_layer(error, name, known=(name,))
         raise
 
 
-def add_layer(error: WclayerError, name: str, *, known: Sequence[str]) -> None:
+class NamedLayers(list[Source]):
+    """Layers, base first, and their names as messages say them."""
+
+    def __init__(self, layers: Iterable[Source], names: Iterable[str]) -> None:
+        super().__init__(layers)
+        self.names = tuple(names)
+
+
+@contextmanager
+def in_named_layer(layers: Sequence[Source], number: int) -> Iterator[None]:
+    """Errors in what layer `number` has say which one it is, if the layers have names."""
+    try:
+        yield
+    except (FormatError, DigestMismatchError) as error:
+        if isinstance(layers, NamedLayers) and error.path != layers.names[number]:
+            _add_layer(error, layers.names[number], known=layers.names)
+        raise
+
+
+def _add_layer(error: WclayerError, name: str, *, known: Sequence[str]) -> None:
     """Let an error begin with the name of the layer that it is in, unless it begins with one of those `known`."""
     said = tuple(f"in {one}{end}" for one in known for end in (": ", ", "))
     if not error.message.startswith(said):

@@ -25,7 +25,8 @@ from ..errors import FormatError, LayerError, NotFoundError, UsageError
 from ..win32.names import upcase
 from ..win32.reparse import ReparseLink
 from .following import MOST_LINKS, is_link, link_of, link_place
-from .sight import Link, Seen, Sight, What, in_named_layer, offset_in, paths_above
+from .naming import in_named_layer
+from .sight import Link, Seen, Sight, What, offset_in, paths_above
 from .wanted import Claim, Tree, Wanted
 
 __all__ = ["At", "Search"]

@@ -15,27 +15,24 @@ Just the names are kept, and of which kind each is.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from ..entry import AlternateStream, Body, Entry, File, HardLink, Source, Whiteout
-from ..errors import DigestMismatchError, FormatError, LayerError
+from ..errors import LayerError
 from ..layertar.reader import TarSource
 from ..stores.rules import beside_whiteout, name_taken
 from ..win32.names import upcase
 from .merged import is_real_directory
-from .naming import add_layer
 
 __all__ = [
     "Link",
-    "NamedLayers",
     "Seen",
     "Sight",
     "What",
-    "in_named_layer",
     "offset_in",
     "paths_above",
     "reading",
@@ -90,25 +87,6 @@ def reading(source: Source) -> Iterator[Iterator[tuple[Entry, Body | None]]]:
         return
     with closing(cast("Generator[tuple[Entry, Body | None], None, None]", entries)):
         yield entries
-
-
-class NamedLayers(list[Source]):
-    """Layers, base first, and their names as messages say them."""
-
-    def __init__(self, layers: Iterable[Source], names: Iterable[str]) -> None:
-        super().__init__(layers)
-        self.names = tuple(names)
-
-
-@contextmanager
-def in_named_layer(layers: Sequence[Source], number: int) -> Iterator[None]:
-    """Errors in what layer `number` has say which one it is, if the layers have names."""
-    try:
-        yield
-    except (FormatError, DigestMismatchError) as error:
-        if isinstance(layers, NamedLayers) and error.path != layers.names[number]:
-            add_layer(error, layers.names[number], known=layers.names)
-        raise
 
 
 def offset_in(source: Source) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -74,10 +73,6 @@ class Report:
         self.counts[finding.layer, rule.code] += 1
         if self.counts[finding.layer, rule.code] <= MOST:
             self.findings.append(replace(finding, rule=rule.at(self.targets)))
-
-    def extend(self, findings: Iterable[Finding]) -> None:
-        for finding in findings:
-            self.add(finding)
 
     def count(self, severity: Severity) -> int:
         """How often rules were broken that have that severity at the targets."""

@@ -41,6 +41,7 @@ __all__ = ["LayerNames", "NameCheck"]
 
 MAX_PATH: Final = 260  # with the NUL
 MAX_LINKS: Final = 1_024
+_UTILITY_VM_FILES: Final = upcase(UTILITY_VM_FILES)
 _OPAQUE: Final = ".wh..opq"  # what `.wh..wh..opq` deletes
 
 
@@ -115,8 +116,9 @@ class NameCheck:
         if isinstance(entry, Whiteout):
             self._whiteout(entry.path, offset)
             return
-        self._place(entry.path, offset)
-        if upcase(entry.path) == upcase(UTILITY_VM_FILES):
+        key = upcase(entry.path)
+        self._place(entry.path, key, offset)
+        if key == _UTILITY_VM_FILES:
             self._utility_vm(entry.path, offset)
         if isinstance(entry, HardLink):
             self._link(entry, offset)
@@ -127,7 +129,7 @@ class NameCheck:
             kind = _Kind.DIRECTORY if is_real_directory(entry) else _Kind.SURROGATE
             if member is not None:
                 self._slash(entry.path, member.name, offset)
-        self._keep(entry.path, kind)
+        self._keep(entry.path, key, kind)
         self._lengths(entry.path, offset)
 
     def refused(self, member: Member, error: WclayerError) -> None:
@@ -139,7 +141,7 @@ class NameCheck:
             return
         self._owner = path
         if path and ":" not in path.rpartition("/")[2]:
-            self._keep(path, _Kind.DIRECTORY if member.typeflag == b"5" else _Kind.FILE)
+            self._keep(path, upcase(path), _Kind.DIRECTORY if member.typeflag == b"5" else _Kind.FILE)
 
     def end(self) -> None:
         """After the last entry, of a layer that was read to its end."""
@@ -152,12 +154,13 @@ class NameCheck:
         error.at(path, offset)
         self._notes.error(error)
 
-    def _keep(self, path: str, kind: _Kind) -> None:
-        self.names.entries.setdefault(upcase(path), (path, kind))
+    def _keep(self, path: str, key: str, kind: _Kind) -> None:
+        self.names.entries.setdefault(key, (path, kind))
 
-    def _place(self, path: str, offset: int | None) -> None:
-        directory = path.rpartition("/")[0]
-        if directory and (above := upcase(directory)) not in self._blamed:
+    def _place(self, path: str, key: str, offset: int | None) -> None:
+        """key: the path in upper case."""
+        directory, above = path.rpartition("/")[0], key.rpartition("/")[0]
+        if directory and above not in self._blamed:
             found = self.names.entries.get(above)
             if found is None:
                 self._refuse(no_directory_yet(path, directory), path, offset)
@@ -167,7 +170,6 @@ class NameCheck:
                 self._refuse(behind_link(path, directory), path, offset)
             if found is None or found[1] is not _Kind.DIRECTORY:
                 self._blamed.add(above)
-        key = upcase(path)
         if (taken := self.names.entries.get(key)) is not None:
             self._refuse(name_taken(path, taken[0].rpartition("/")[2]), path, offset)
         elif key in self.names.whiteouts:
