@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from wclayer.images.spec_keys import IMAGE, REGISTRY, TABLES, Key
+from wclayer.builder.spec_keys import IMAGE, REGISTRY, TABLES, Key
 
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "integer", "minimum": 0}

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from wclayer.distribution.backoff import Backoff
+from wclayer.distribution.credentials import Credential
+from wclayer.distribution.registries import Registries
+from wclayer.distribution.session import Registry
+from wclayer.distribution.transport import NotTlsError, Request
 from wclayer.errors import RemoteError, UnreachableError
-from wclayer.registry.backoff import Backoff
-from wclayer.registry.credentials import Credential
-from wclayer.registry.registries import Registries
-from wclayer.registry.session import Registry
-from wclayer.registry.transport import NotTlsError, Request
 
 HOST: Final = "r.example"
 AUTH: Final = "auth.example"

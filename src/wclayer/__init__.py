@@ -3,7 +3,7 @@
     from wclayer import build_image, import_layer_from_tar, export_layer_to_tar, open_layer
 
 What is named here is public; so are the errors in `wclayer.errors`, and what an image is made of in
-`wclayer.images.recipe`. Everything else may change.
+`wclayer.builder.recipe`. Everything else may change.
 """
 
 from importlib import import_module
@@ -13,8 +13,13 @@ from . import errors
 from .errors import WclayerError
 
 if TYPE_CHECKING:
+    from .builder.build import build_image
+    from .builder.recipe import Recipe
+    from .builder.spec import load_recipe
     from .disks.creating import create_disk
     from .disks.mounting import mounted_volume
+    from .distribution.credentials import AuthFiles
+    from .distribution.registries import Registries
     from .dockerfile.build import build_dockerfile
     from .entry import (
         AlternateStream,
@@ -29,33 +34,28 @@ if TYPE_CHECKING:
         Summary,
         Whiteout,
     )
-    from .images.build import build_image
-    from .images.comparing import diff_layers
     from .images.copying import copy_image
     from .images.index import make_index
-    from .images.inside import extract_files, find_files, list_files, read_file
-    from .images.inspecting import inspect_layers
     from .images.reading import open_image
-    from .images.recipe import Recipe
-    from .images.spec import load_recipe
-    from .images.squashing import squash_image
     from .layers.base import convert_to_base_layer
     from .layers.exporting import export_layer_to_tar
-    from .layers.finding import Criteria
     from .layers.importing import import_layer_from_tar
+    from .layers.lookup.find import Criteria
     from .layers.opening import open_layer
     from .layers.process import process_layer
-    from .layers.scratch import create_scratch, mount_layer, remove_layer, unmount_layer
-    from .layers.squashing import squash_layers
+    from .layers.squash.api import squash_layers
+    from .layers.windows.scratch import create_scratch, mount_layer, remove_layer, unmount_layer
+    from .operations.diff import diff_layers
+    from .operations.files import extract_files, find_files, list_files, read_file
+    from .operations.inspect import inspect_layers
+    from .operations.squash import squash_image
     from .regf.check import check_hive
     from .regf.delta import merge_delta
     from .regf.log import recover_hive
     from .regf.model import Hive, Key, RegType, Value
     from .regf.reader import read_hive
     from .regf.writer import write_hive
-    from .registry.credentials import AuthFiles
-    from .registry.registries import Registries
-    from .stores.transport import TransportFolder
+    from .stores.transport.folder import TransportFolder
     from .verify.verifying import verify_layer
 
 __version__ = "0.1.0.dev0"
@@ -137,35 +137,35 @@ _WHERE = {
         "entry",
     ),
     **dict.fromkeys(("Hive", "Key", "RegType", "Value"), "regf.model"),
-    **dict.fromkeys(("extract_files", "find_files", "list_files", "read_file"), "images.inside"),
-    "AuthFiles": "registry.credentials",
-    "Criteria": "layers.finding",
-    "Recipe": "images.recipe",
-    "Registries": "registry.registries",
-    "TransportFolder": "stores.transport",
+    **dict.fromkeys(("extract_files", "find_files", "list_files", "read_file"), "operations.files"),
+    "AuthFiles": "distribution.credentials",
+    "Criteria": "layers.lookup.find",
+    "Recipe": "builder.recipe",
+    "Registries": "distribution.registries",
+    "TransportFolder": "stores.transport.folder",
     "build_dockerfile": "dockerfile.build",
-    "build_image": "images.build",
+    "build_image": "builder.build",
     "check_hive": "regf.check",
     "convert_to_base_layer": "layers.base",
     "copy_image": "images.copying",
     "create_disk": "disks.creating",
-    "diff_layers": "images.comparing",
+    "diff_layers": "operations.diff",
     "export_layer_to_tar": "layers.exporting",
     "import_layer_from_tar": "layers.importing",
-    "inspect_layers": "images.inspecting",
-    "load_recipe": "images.spec",
+    "inspect_layers": "operations.inspect",
+    "load_recipe": "builder.spec",
     "make_index": "images.index",
     "merge_delta": "regf.delta",
     "mounted_volume": "disks.mounting",
     "open_image": "images.reading",
     "open_layer": "layers.opening",
     "process_layer": "layers.process",
-    **dict.fromkeys(("create_scratch", "mount_layer", "remove_layer", "unmount_layer"), "layers.scratch"),
+    **dict.fromkeys(("create_scratch", "mount_layer", "remove_layer", "unmount_layer"), "layers.windows.scratch"),
     "read_hive": "regf.reader",
     "recover_hive": "regf.log",
     "write_hive": "regf.writer",
-    "squash_image": "images.squashing",
-    "squash_layers": "layers.squashing",
+    "squash_image": "operations.squash",
+    "squash_layers": "layers.squash.api",
     "verify_layer": "verify.verifying",
 }
 

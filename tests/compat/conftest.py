@@ -10,19 +10,8 @@ from pathlib import Path
 import pytest
 from examples.sample_layer import nanoserver, write
 
-from tests.compat.registries import (
-    DockerRegistry,
-    Proxy,
-    Tls,
-    docker_registry,
-    make_tls,
-    proxy,
-)
-from tests.compat.registry_clients import (
-    VERSIONS,
-    Cli,
-    Podman,
-)
+from tests.compat.registries import DockerRegistry, Proxy, Tls, docker_registry, make_tls, proxy
+from tests.compat.registry_clients import VERSIONS, Cli, Podman
 from tests.compat.test_build import make_context, set_times
 from tests.images import layout
 

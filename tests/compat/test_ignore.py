@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.compat.tools import tool
-from wclayer.images.ignore import Ignore
+from wclayer.builder.ignore import Ignore
 
 # Whole pieces of patterns, so that random ones mean something.
 PIECES = [

@@ -33,17 +33,11 @@ from wclayer import (
     open_layer,
 )
 from wclayer.entry import AlternateStream, Directory, ExtendedAttribute, File, HardLink, Whiteout
-from wclayer.errors import (
-    AccessError,
-    InexpressibleError,
-    LayerError,
-    StorageError,
-    UnsupportedError,
-)
-from wclayer.stores.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
-from wclayer.stores.folder_source import LayerFolder
-from wclayer.stores.ntfs3g_source import Ntfs3gLayer
-from wclayer.stores.ntfs3g_volume import Volume
+from wclayer.errors import AccessError, InexpressibleError, LayerError, StorageError, UnsupportedError
+from wclayer.stores.folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from wclayer.stores.folder.source import LayerFolder
+from wclayer.stores.ntfs3g.mount import Volume
+from wclayer.stores.ntfs3g.source import Ntfs3gLayer
 from wclayer.win32.reparse import build_link
 from wclayer.win32.sddl import parse_sddl
 

@@ -16,7 +16,7 @@ from tests.strategies import Item, items_of, layers, seen, tar_of
 from tests.tarcheck import assert_fields
 from wclayer import export_layer_to_tar, import_layer_from_tar, open_layer
 from wclayer.errors import InexpressibleError
-from wclayer.stores.ntfs3g_source import Ntfs3gLayer
+from wclayer.stores.ntfs3g.source import Ntfs3gLayer
 
 EXAMPLES = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -13,9 +13,7 @@ from threading import Thread
 import pytest
 
 from tests.compat.clients import blobs
-from tests.compat.registries import (
-    DockerRegistry,
-)
+from tests.compat.registries import DockerRegistry
 from tests.compat.registry_clients import (
     IMAGES,
     SINGLE,
@@ -30,8 +28,8 @@ from tests.compat.registry_clients import (
     skopeo,
 )
 from tests.images import digest
-from wclayer.registry.http import HttpTransport
-from wclayer.registry.transport import Request
+from wclayer.distribution.http import HttpTransport
+from wclayer.distribution.transport import Request
 
 # --- there and back -------------------------------------------------------------
 

@@ -10,24 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.compat.clients import blobs
-from tests.compat.registries import (
-    PASSWORD,
-    USER,
-    DockerRegistry,
-    Tls,
-    make_tls,
-)
-from tests.compat.registry_clients import (
-    Cli,
-    Done,
-    Podman,
-    all_of,
-    basic,
-    check_stored,
-    docker_config,
-    root_of,
-    skopeo,
-)
+from tests.compat.registries import PASSWORD, USER, DockerRegistry, Tls, make_tls
+from tests.compat.registry_clients import Cli, Done, Podman, all_of, basic, check_stored, docker_config, root_of, skopeo
 from tests.compat.tools import tool
 from tests.images import digest
 

@@ -30,16 +30,7 @@ from tests.compat.registries import (
     shortens,
     takes_at_most,
 )
-from tests.compat.registry_clients import (
-    VERSIONS,
-    Cli,
-    all_of,
-    basic,
-    check_stored,
-    docker_config,
-    layer_of,
-    root_of,
-)
+from tests.compat.registry_clients import VERSIONS, Cli, all_of, basic, check_stored, docker_config, layer_of, root_of
 
 # --- what goes wrong --------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from tests.images import layout
 from tests.tars import M, build, directory
 from wclayer.errors import LayerError
 from wclayer.images.copying import copy_image
-from wclayer.images.squashing import squash_image
+from wclayer.operations.squash import squash_image
 from wclayer.regf.minimal import minimal_hive
 
 CONFIG = "Files/Windows/System32/config"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.compat.tools import shared
 from wclayer.codes import Code
-from wclayer.images.layer_places import LayerPlaces, parse_layer_place
+from wclayer.operations.layer_places import LayerPlaces, parse_layer_place
 from wclayer.verify.findings import Report
 from wclayer.verify.rules import Severity
 from wclayer.verify.verifying import verify_layers

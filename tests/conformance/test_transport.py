@@ -17,8 +17,8 @@ from wclayer import TransportFolder, export_layer_to_tar, import_layer_from_tar
 from wclayer.entry import AlternateStream, Directory, Entry, File, HardLink, Whiteout
 from wclayer.errors import FormatError, InexpressibleError, WclayerError
 from wclayer.layertar.writer import TarWriter
-from wclayer.stores.backup import entries_from_backup
 from wclayer.stores.folders import open_folder
+from wclayer.stores.ntfs.backup import entries_from_backup
 from wclayer.win32.names import encode_wtf8, upcase, win32_problem
 
 TIMES: dict[str, Any] = {"creation_time": 1, "last_write_time": 1}

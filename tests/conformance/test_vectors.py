@@ -41,7 +41,7 @@ from wclayer.layertar.members import MemberReader
 from wclayer.layertar.reader import TarSource
 from wclayer.layertar.stream import Input
 from wclayer.layertar.writer import TarWriter, headers
-from wclayer.stores.backup import backup_from_entry, entries_from_backup
+from wclayer.stores.ntfs.backup import backup_from_entry, entries_from_backup
 from wclayer.win32 import ea, reparse
 from wclayer.win32.backup_stream import StreamHeader, pack_header, parse_streams
 from wclayer.win32.filetime import format_pax_time, from_unix_ns, parse_pax_time

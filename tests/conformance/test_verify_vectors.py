@@ -18,7 +18,7 @@ from tests.conformance.test_vectors import Vector, cases, malformed, must_refuse
 from tests.conformance.vectors import unzb64
 from tests.tars import END, header, pax_header
 from wclayer.codes import Code
-from wclayer.images.layer_places import LayerPlaces, parse_layer_place
+from wclayer.operations.layer_places import LayerPlaces, parse_layer_place
 from wclayer.verify.findings import Report
 from wclayer.verify.rules import RULES, Severity
 from wclayer.verify.verifying import verify_layers

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from tests.images import layout
 from tests.tars import M, build, directory
 from wclayer.body import BytesBody
+from wclayer.builder.copy_from import TakenFiles, take
 from wclayer.dockerfile.build import build_dockerfile
 from wclayer.dockerfile.parse import parse_dockerfile
 from wclayer.dockerfile.sources import unpack
 from wclayer.entry import Body, Directory, Entry, File, HardLink, Whiteout
 from wclayer.errors import NotFoundError, SpecError, UnreachableError, WclayerError
 from wclayer.images.reading import open_image
-from wclayer.images.taking import TakenFiles, take
 
 # --- a stack of layers, and what is seen on it, one path after the other ---------------
 

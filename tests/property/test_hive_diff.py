@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.property.test_regf import TREES
 from wclayer.errors import InexpressibleError
-from wclayer.images.hive_diff import Compared, RegChanges
-from wclayer.images.hive_edits import edits_of_reg
-from wclayer.images.hive_places import HivePlace
+from wclayer.operations.hive_diff import Compared, RegChanges
+from wclayer.operations.hive_edits import edits_of_reg
+from wclayer.operations.hive_places import HivePlace
 from wclayer.regf.edits import changed_hive
 from wclayer.regf.model import Hive, Key
 from wclayer.regf.names import key_order

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.images import BASE_TAR, TOP_TAR, docker_members, layout, members, tar
+from wclayer.builder.base_index import Below, know
+from wclayer.builder.spec import load_recipe
+from wclayer.builder.spec_keys import IMAGE, TABLES
 from wclayer.entry import Directory, Entry, File, Whiteout
 from wclayer.errors import FormatError, ImageError, WclayerError
-from wclayer.images.below import Below, know
-from wclayer.images.documents import parse_json
 from wclayer.images.reading import open_image
-from wclayer.images.spec import load_recipe
-from wclayer.images.spec_keys import IMAGE, TABLES
+from wclayer.images.spec.documents import parse_json
 
 
 def _archives() -> dict[str, bytes]:

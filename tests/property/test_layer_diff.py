@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from tests.strategies import Item, items_of, layers, tar_of
 from wclayer import import_layer_from_tar, open_layer
 from wclayer.entry import AlternateStream, Directory, File, HardLink
-from wclayer.layers.diff import LayerDiff, diff_sources
+from wclayer.layers.diff.diff import LayerDiff, diff_sources
 from wclayer.layertar.compression import Compressed
 from wclayer.layertar.reader import TarSource
-from wclayer.stores.folder_source import LayerFolder
+from wclayer.stores.folder.source import LayerFolder
 from wclayer.win32.names import upcase
 
 RANDOM = settings(

@@ -15,14 +15,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.registry_model import AUTH, BASIC, HOST, MANIFEST, Always, Answer, Model, connect, digest_of
+from wclayer.distribution.backoff import retry_after
+from wclayer.distribution.challenge import parse_challenges
+from wclayer.distribution.credentials import AuthFiles
+from wclayer.distribution.reference import Reference, parse_reference
+from wclayer.distribution.repository import Repository
 from wclayer.errors import RemoteError, UsageError, WclayerError
-from wclayer.images.blobs import VerifiedBlob
-from wclayer.images.descriptors import Descriptor
-from wclayer.registry.backoff import retry_after
-from wclayer.registry.challenge import parse_challenges
-from wclayer.registry.credentials import AuthFiles
-from wclayer.registry.reference import Reference, parse_reference
-from wclayer.registry.repository import Repository
+from wclayer.images.places.blobs import VerifiedBlob
+from wclayer.images.spec.descriptors import Descriptor
 
 SIZE = (5 << 20) + 321  # larger than what is sent in one piece
 DATA = os.urandom(1 << 16) * (SIZE >> 16) + os.urandom(SIZE & 0xFFFF)

@@ -13,7 +13,7 @@ from tests.strategies import TIMES, Item, files, items_of, layers, seen, tar_of
 from tests.tarcheck import assert_fields
 from wclayer import export_layer_to_tar, import_layer_from_tar, open_layer
 from wclayer.entry import Directory, File, HardLink, Whiteout
-from wclayer.stores.folder_source import LayerFolder
+from wclayer.stores.folder.source import LayerFolder
 from wclayer.win32.names import encode_wtf8, upcase
 
 ROUND_TRIP = settings(

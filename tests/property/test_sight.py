@@ -14,12 +14,12 @@ from tests.property.squash_model import Item, Stack, model, see, up
 from tests.property.test_squash import LINK, items_of, source, stacks
 from wclayer.entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
 from wclayer.errors import UsageError
-from wclayer.layers.contents import write_contents
-from wclayer.layers.extracting import extract_layers
-from wclayer.layers.listing import Listed, list_layers
-from wclayer.layers.sight import Sight
-from wclayer.layers.wanted import Wanted
+from wclayer.layers.lookup.cat import write_contents
+from wclayer.layers.lookup.extract import extract_layers
+from wclayer.layers.lookup.ls import Listed, list_layers
+from wclayer.layers.lookup.request import Wanted
 from wclayer.stores.folders import open_folder
+from wclayer.union.view import Sight
 
 Found = dict[str, tuple[Any, ...]]
 

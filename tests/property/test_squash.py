@@ -19,8 +19,8 @@ from wclayer import import_layer_from_tar
 from wclayer.body import BytesBody
 from wclayer.entry import AlternateStream, Body, Directory, Entry, ExtendedAttribute, File, HardLink, Source, Whiteout
 from wclayer.errors import LayerError
-from wclayer.layers.hives import CONFIG, CONFIG_HIVES
-from wclayer.layers.squash import SquashedLayer
+from wclayer.layers.hives.config_hives import CONFIG, CONFIG_HIVES
+from wclayer.layers.squash.layer import SquashedLayer
 from wclayer.layertar.writer import TarWriter
 from wclayer.regf.model import DEFAULT_SECURITY, Hive, Key, Value
 from wclayer.regf.reader import read_hive

@@ -23,8 +23,8 @@ from wclayer import TransportFolder, export_layer_to_tar, import_layer_from_tar
 from wclayer.body import BytesBody
 from wclayer.entry import AlternateStream, Body, Directory, File, HardLink
 from wclayer.errors import WclayerError
-from wclayer.stores.backup import backup_from_entry
 from wclayer.stores.folders import open_folder
+from wclayer.stores.ntfs.backup import backup_from_entry
 from wclayer.win32.names import encode_wtf8
 
 _LONGEST = 255 - len(".$wcidirs$")  # bytes, of a directory's name

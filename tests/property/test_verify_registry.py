@@ -9,7 +9,7 @@ from tests.property.test_delta import BASES, DELTAS
 from wclayer.body import BytesBody
 from wclayer.codes import Code
 from wclayer.entry import File
-from wclayer.layers.hives import CONFIG_HIVES
+from wclayer.layers.hives.config_hives import CONFIG_HIVES
 from wclayer.regf.delta import MergeReport, merge_delta
 from wclayer.regf.model import Hive
 from wclayer.regf.writer import write_hive

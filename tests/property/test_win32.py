@@ -14,7 +14,7 @@ from tests.unit.win32.test_codecs import FILE_SD
 from wclayer.errors import FormatError, InexpressibleError, WclayerError
 from wclayer.layertar.reader import TarSource
 from wclayer.layertar.stream import Input
-from wclayer.stores.backup import entries_from_backup
+from wclayer.stores.ntfs.backup import entries_from_backup
 from wclayer.win32 import ea, names, reparse
 from wclayer.win32.attributes import parse_attributes
 from wclayer.win32.backup_stream import StreamHeader, pack_header, parse_streams

@@ -22,10 +22,10 @@ from wclayer import (
 )
 from wclayer.entry import File
 from wclayer.errors import AlreadyExistsError, WclayerError
-from wclayer.layers.processing import state_of
+from wclayer.layers.windows.processing import state_of
 from wclayer.regf.minimal import minimal_hive
 from wclayer.stores.folders import open_folder
-from wclayer.stores.roots import open_root
+from wclayer.stores.root.open_root import open_root
 
 STANDIN = os.environ.get("WCLAYER_STANDIN") is not None
 real = pytest.mark.skipif(STANDIN, reason="the stand-in is no Windows")

@@ -16,17 +16,17 @@ import click
 import platformdirs
 
 from ..body import read_up_to
+from ..builder.acl import TEMPLATES
+from ..builder.build import BuiltImage, build_image
+from ..builder.recipe import FilesRule, LayerRecipe, Recipe
+from ..builder.spec import MAX_SIZE, check_port, load_recipe
 from ..errors import NotFoundError, UsageError, printable
-from ..images.acl import TEMPLATES
-from ..images.build import BuiltImage, build_image
-from ..images.compose import rfc3339
-from ..images.recipe import FilesRule, LayerRecipe, Recipe
-from ..images.spec import MAX_SIZE, check_port, load_recipe
-from ..layers.hives import locate
+from ..host.errors import host_errors
+from ..images.spec.compose import rfc3339
+from ..layers.hives.config_hives import locate
 from ..layertar.compression import Compression
 from ..regf.edits import KeyEdits
 from ..regf.reg_text import MAX_REG, parse_reg
-from ..stores.host import host_errors
 from .common import check_image_output, common_options, pairs, size_text, temporary_folder
 from .network import jobs_option, network_options, registries_of
 from .progress import progress_bar

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from ..images.inside import write_places
+from ..operations.files import write_places
 from .common import temporary_folder
 from .reading import reading_bar
 from .sources import SourceCommand, layer_places, source_options

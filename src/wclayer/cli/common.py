@@ -12,15 +12,15 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 import click
 
+from ..distribution.registries import Registries
 from ..entry import Summary
 from ..errors import NotFoundError, UsageError, printable
+from ..host.errors import host_errors
 from ..images.choosing import Choice, parse_platform
 from ..images.one_layer import layer_of
-from ..images.places import Place, parse_place
+from ..images.places.parse import Place, parse_place
 from ..images.reading import ImageLayer, open_image
-from ..registry.registries import Registries
-from ..stores.host import host_errors
-from ..stores.partial import partial_file
+from ..stores.atomic import partial_file
 
 __all__ = [
     "Counted",

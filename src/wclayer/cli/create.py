@@ -6,7 +6,7 @@ import json
 
 import click
 
-from ..layers.scratch import create_scratch
+from ..layers.windows.scratch import create_scratch
 from .common import common_options, parents_option
 
 __all__ = ["create"]

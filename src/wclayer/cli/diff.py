@@ -9,13 +9,13 @@ from typing import Any, Final, cast
 import click
 
 from ..errors import UsageError, escaped, printable
-from ..images.comparing import diff_layers
-from ..images.layer_places import parse_layer_place
-from ..layers.diff import Changed, LayerDiff, Moved, Presence
-from ..layers.diff_fields import FieldChange, Value
-from ..layers.diff_security import SecurityChange, security_change
-from ..layers.diff_side import Content, Ea
-from ..layers.inspect_contents import TIMES
+from ..layers.diff.diff import Changed, LayerDiff, Moved, Presence
+from ..layers.diff.fields import FieldChange, Value
+from ..layers.diff.security import SecurityChange, security_change
+from ..layers.diff.side import Content, Ea
+from ..layers.inspect.contents import TIMES
+from ..operations.diff import diff_layers
+from ..operations.layer_places import parse_layer_place
 from ..win32.attributes import attribute_letters
 from ..win32.reparse import link_target, reparse_tag, tag_name
 from .common import size_text, temporary_folder

@@ -12,23 +12,16 @@ import click
 
 from ..entry import Summary
 from ..errors import UsageError
-from ..images.descriptors import Platform, check_os_version
 from ..images.one_layer import copy_layer_tar, layer_of, put_layer
-from ..images.places import parse_place
+from ..images.places.parse import parse_place
 from ..images.reading import open_image
+from ..images.spec.descriptors import Platform, check_os_version
 from ..images.writing import layer_compression
 from ..layers.exporting import export_layer_to_tar
 from ..layertar.compression import Compression
 from ..stores.folders import open_folder
-from ..stores.transport import TransportFolder
-from .common import (
-    choice_of,
-    common_options,
-    open_output,
-    parents_option,
-    print_summary,
-    temporary_folder,
-)
+from ..stores.transport.folder import TransportFolder
+from .common import choice_of, common_options, open_output, parents_option, print_summary, temporary_folder
 from .folders import folder_of, layer_folders
 from .network import jobs_option, network_options, registries_of
 from .progress import progress_bar

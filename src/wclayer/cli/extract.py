@@ -9,8 +9,8 @@ from typing import Any, Final
 import click
 
 from ..errors import printable
-from ..images.inside import extract_places
-from ..layers.extracting import Extracted
+from ..layers.lookup.extract import Extracted
+from ..operations.files import extract_places
 from .common import size_text, temporary_folder
 from .reading import reading_bar
 from .sources import SourceCommand, layer_places, source_options

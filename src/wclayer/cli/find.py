@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import click
 
+from ..builder.acl import parse_account
 from ..errors import UsageError
-from ..images.acl import parse_account
-from ..images.inside import find_places
-from ..layers.finding import TYPES, Criteria, Found
-from ..stores.host import host_errors
+from ..host.errors import host_errors
+from ..layers.lookup.find import TYPES, Criteria, Found
+from ..operations.files import find_places
 from ..win32.attributes import MODE_LETTERS
 from ..win32.filetime import from_unix_ns
 from .reading import reading_bar

@@ -12,9 +12,9 @@ from typing import Final, ParamSpec, TypeVar
 
 from ..disks.mounting import inside, mounted_volume
 from ..errors import NotFoundError, UsageError, WclayerError
-from ..images.layer_places import is_layer
-from ..images.places import Place, parse_place
-from ..stores.transport import TransportFolder
+from ..images.places.parse import Place, parse_place
+from ..operations.layer_places import is_layer
+from ..stores.transport.folder import TransportFolder
 
 __all__ = ["folder_of", "layer_folders", "named", "on_disks"]
 

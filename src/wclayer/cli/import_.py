@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 import click
 
 from ..errors import DigestMismatchError
-from ..images.places import parse_place
+from ..images.places.parse import parse_place
 from ..layers.importing import import_layer_from_tar, parse_digest
 from .common import (
     choice_of,

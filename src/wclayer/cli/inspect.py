@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import click
 
+from ..builder.acl import account_name
 from ..errors import escaped, printable
-from ..images.acl import account_name
-from ..images.inspecting import ImageFacts, Inspected, inspect_layers
-from ..images.layer_places import parse_layer_place
-from ..layers.inspect import LayerInspection, Stored
-from ..layers.inspect_contents import Contents, Descriptors
-from ..layers.inspect_framing import Framing
-from ..layers.inspect_windows import Windows
+from ..layers.inspect.contents import Contents, Descriptors
+from ..layers.inspect.framing import Framing
+from ..layers.inspect.inspect import LayerInspection, Stored
+from ..layers.inspect.windows import Windows
+from ..operations.inspect import ImageFacts, Inspected, inspect_layers
+from ..operations.layer_places import parse_layer_place
 from ..win32.attributes import attribute_names
 from ..win32.sddl import parse_sddl
 from ..win32.security import SecurityDescriptor

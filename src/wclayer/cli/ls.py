@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from ..errors import UsageError, escaped
-from ..images.hive_places import HivePlace, parse_hive_place
-from ..images.inside import list_places
-from ..images.layer_places import STDIN, parse_layer_place
-from ..layers.finding import Found
-from ..layers.hives import CONFIG_HIVES, root_path
-from ..layers.listing import Listed
+from ..layers.hives.config_hives import CONFIG_HIVES, root_path
+from ..layers.lookup.find import Found
+from ..layers.lookup.ls import Listed
+from ..operations.files import list_places
+from ..operations.hive_places import HivePlace, parse_hive_place
+from ..operations.layer_places import STDIN, parse_layer_place
 from ..regf.reg_text import ROOTS
-from ..stores.rules import FILES, HIVES, UTILITY_VM
+from ..union.rules import FILES, HIVES, UTILITY_VM
 from ..win32.names import upcase
 from .hive.places import hive_places, warn
 from .hive.show import print_key

@@ -19,8 +19,8 @@ import click
 
 from .. import __version__
 from ..errors import WclayerError
+from ..host.errors import translate
 from ..stores import settings
-from ..stores.host import translate
 from .lazy import LazyCommands
 
 __all__ = ["cli", "main"]

@@ -10,8 +10,8 @@ import click
 
 from ..errors import UsageError
 from ..layers.base import convert_to_base_layer
-from ..layers.processing import clean_folder, process_folder
-from ..layers.windows import service
+from ..layers.windows.processing import clean_folder, process_folder
+from ..layers.windows.service import service
 from ..stores.folders import on_windows
 from .common import common_options
 from .folders import layer_folders

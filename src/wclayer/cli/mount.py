@@ -6,7 +6,7 @@ import json
 
 import click
 
-from ..layers.scratch import mount_layer
+from ..layers.windows.scratch import mount_layer
 from .common import common_options, parents_option
 
 __all__ = ["mount"]

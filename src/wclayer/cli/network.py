@@ -13,8 +13,8 @@ from typing import ParamSpec, TypeVar
 import click
 
 from .. import __version__
-from ..registry.credentials import AuthFiles
-from ..registry.registries import Registries
+from ..distribution.credentials import AuthFiles
+from ..distribution.registries import Registries
 
 __all__ = ["jobs_option", "network_options", "registries_of"]
 

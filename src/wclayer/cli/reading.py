@@ -9,7 +9,7 @@ import click
 
 from ..entry import AlternateStream, File
 from ..errors import printable
-from ..layers.sight import Seen
+from ..union.view import Seen
 from .progress import byte_bar
 
 __all__ = ["reading_bar"]

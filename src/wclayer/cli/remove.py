@@ -6,7 +6,7 @@ import json
 
 import click
 
-from ..layers.scratch import remove_layer
+from ..layers.windows.scratch import remove_layer
 from .common import common_options
 
 __all__ = ["remove"]

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import click
 
+from ..builder.acl import account_name
 from ..entry import Directory, File, HardLink, Whiteout
 from ..errors import FormatError, escaped
-from ..images.acl import account_name
-from ..layers.finding import Found, attributes_of, owner_of, type_of
-from ..layers.following import link_of
-from ..layers.listing import Listed, Stream
+from ..layers.lookup.find import Found, attributes_of, owner_of, type_of
+from ..layers.lookup.ls import Listed, Stream
+from ..union.links import link_of
 from ..win32.attributes import MODE_LETTERS, attribute_mode, attribute_names
 from ..win32.names import encode_wtf8
 from ..win32.reparse import reparse_tag, tag_name

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, ParamSpec, TypeVar, cast
 import click
 
 from ..errors import UsageError
-from ..images.layer_places import LayerPlaces
+from ..operations.layer_places import LayerPlaces
 from .common import choice_of, choice_options, common_options, temporary_folder
 from .folders import on_disks
 from .network import network_options, registries_of

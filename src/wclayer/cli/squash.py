@@ -12,14 +12,18 @@ from typing import Any
 
 import click
 
+from ..distribution.registries import Registries
 from ..entry import Entry, Summary
 from ..errors import UsageError, printable
 from ..images.choosing import Choice
-from ..images.descriptors import Platform, check_os_version
 from ..images.one_layer import layer_of, put_layer
-from ..images.places import Place, parse_place
+from ..images.places.parse import Place, parse_place
 from ..images.reading import Image, open_image
-from ..images.squashing import (
+from ..images.spec.descriptors import Platform, check_os_version
+from ..images.writing import layer_compression
+from ..layers.squash.api import AnyLayer, squash_layers, squash_to_folder
+from ..layertar.compression import Compression
+from ..operations.squash import (
     CREATED_BY,
     SquashedImage,
     foreign_warnings,
@@ -27,10 +31,6 @@ from ..images.squashing import (
     squash_image,
     squash_into_image,
 )
-from ..images.writing import layer_compression
-from ..layers.squashing import AnyLayer, squash_layers, squash_to_folder
-from ..layertar.compression import Compression
-from ..registry.registries import Registries
 from .common import (
     check_image_output,
     choice_of,

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from ..layers.scratch import unmount_layer
+from ..layers.windows.scratch import unmount_layer
 from .common import common_options
 
 __all__ = ["unmount"]

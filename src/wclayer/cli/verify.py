@@ -10,7 +10,7 @@ import click
 from .. import __version__
 from ..codes import Code
 from ..errors import UsageError
-from ..images.layer_places import parse_layer_place
+from ..operations.layer_places import parse_layer_place
 from ..verify.output import text_lines, to_json, to_sarif
 from ..verify.rules import Target
 from ..verify.verifying import verify_layers

@@ -7,9 +7,9 @@ import re
 from typing import Final
 
 from ..errors import InexpressibleError, StorageError, UsageError
-from ..stores.host import host_errors
-from ..stores.partial import partial_file
-from ..stores.programs import find_program, last_line, run_program
+from ..host.errors import host_errors
+from ..host.programs import find_program, last_line, run_program
+from ..stores.atomic import partial_file
 from ..win32.names import to_utf16
 from .loop import loop_device
 from .partitions import Partition, partitions

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..errors import AccessError, StorageError, UnsupportedError
-from ..stores.host import host_errors
+from ..host.errors import host_errors
 
 if sys.platform != "win32":
     import fcntl

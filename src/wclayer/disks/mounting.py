@@ -33,10 +33,10 @@ from ..errors import (
     UsageError,
     WclayerError,
 )
+from ..host.errors import host_errors, names_in
+from ..host.programs import find_program, last_line, run_program
 from ..processors import on_one
-from ..stores.host import host_errors, names_in
-from ..stores.ntfs3g_volume import MOUNT_OPTIONS, mount_number, mount_of
-from ..stores.programs import find_program, last_line, run_program
+from ..stores.ntfs3g.mount import MOUNT_OPTIONS, mount_number, mount_of
 from ..win32.names import upcase
 from .loop import check_unused, loop_device
 from .partitions import find_volume

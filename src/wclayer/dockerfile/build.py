@@ -15,15 +15,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Self
 
+from ..builder.build import BuiltImage, Progress, build_on
+from ..builder.copy_from import TakenFiles, take
+from ..builder.recipe import DirectoryRule, LayerRecipe, Recipe
+from ..distribution.registries import Registries
 from ..errors import ImageError, NotFoundError, RemoteError, UsageError
-from ..images.build import BuiltImage, Progress, build_on
 from ..images.choosing import Choice, parse_platform
-from ..images.places import Place, parse_place
+from ..images.places.parse import Place, parse_place
+from ..images.places.staging import NearBlobs, Staging
 from ..images.reading import Image, ImageLayer, open_image
-from ..images.recipe import DirectoryRule, LayerRecipe, Recipe
-from ..images.staging import NearBlobs, Staging
-from ..images.taking import TakenFiles, take
-from ..registry.registries import Registries
 from .copying import Copied, Copying
 from .ignore import read_dockerignore
 from .parse import Dockerfile, Instruction, parse_dockerfile

@@ -11,9 +11,9 @@ from typing import Final
 
 from e2b_dockerfile_utils import parse_heredoc
 
+from ..builder.acl import parse_account
+from ..builder.recipe import FilesRule, Ignoring, Security
 from ..errors import UsageError, WclayerError
-from ..images.acl import parse_account
-from ..images.recipe import FilesRule, Ignoring, Security
 from ..win32.names import decode_wtf8, encode_wtf8
 from .ignore import DockerIgnore
 from .parse import Dockerfile, Instruction

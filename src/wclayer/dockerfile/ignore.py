@@ -9,7 +9,7 @@ from typing import Final
 from e2b_dockerfile_utils import PatternMatcher
 
 from ..errors import UsageError
-from ..stores.host import host_errors
+from ..host.errors import host_errors
 from ..win32.names import decode_wtf8
 
 __all__ = ["DockerIgnore", "Part", "read_dockerignore"]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
+from ..builder.recipe import Step
 from ..errors import ImageError
-from ..images.recipe import Step
 from .parse import Dockerfile, Environment, Instruction
 from .paths import workdir
 

@@ -12,21 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol, Self, cast
 
-from ..errors import (
-    ConfinementError,
-    FormatError,
-    LayerError,
-    NotFoundError,
-    UnsupportedError,
-    WclayerError,
-)
-from ..images.recipe import FilesRule
-from ..images.source_tree import check_name
-from ..images.symlinks import steps
-from ..images.taking import TakenFiles
-from ..layers.patterns import component, is_wild
+from ..builder.copy_from import TakenFiles
+from ..builder.recipe import FilesRule
+from ..builder.source_tree import check_name
+from ..builder.symlinks import steps
+from ..errors import ConfinementError, FormatError, LayerError, NotFoundError, UnsupportedError, WclayerError
+from ..host.errors import host_errors, names_in
+from ..layers.lookup.patterns import component, is_wild
 from ..layertar.compression import Decompressed
-from ..stores.host import host_errors, names_in
 from ..win32.names import upcase
 from .ignore import DockerIgnore, Part
 

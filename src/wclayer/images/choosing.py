@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from ..codes import Code
 from ..errors import ImageError, NotFoundError, UsageError
-from .blobs import Blobs, read_small
-from .config import Fault, refuse
-from .descriptors import INDEXES, MANIFESTS, Descriptor, Platform, check_os_version
-from .documents import MAX_MANIFEST
-from .layout import parse_index
-from .places import Place
+from .places.blobs import Blobs, read_small
+from .places.layout import parse_index
+from .places.parse import Place
+from .spec.config import Fault, refuse
+from .spec.descriptors import INDEXES, MANIFESTS, Descriptor, Platform, check_os_version
+from .spec.documents import MAX_MANIFEST
 
 __all__ = ["Choice", "check_index", "oldest_build", "parse_platform", "read_index", "runs_on", "windows_images"]
 

@@ -17,13 +17,16 @@ from hashlib import sha256
 from typing import Any, BinaryIO, Final, TypeAlias, cast
 
 from ..body import CHUNK
+from ..distribution.registries import Registries
 from ..errors import DigestMismatchError, ImageError, InexpressibleError, UsageError
 from ..layertar.compression import Compressed, Compression, Decompressed
-from ..registry.registries import Registries
-from .blobs import Blobs, VerifiedBlob, read_small
 from .choosing import Choice, read_index, windows_images
-from .compose import compose_manifest
-from .descriptors import (
+from .places.blobs import Blobs, VerifiedBlob, read_small
+from .places.opening import open_blobs, reading
+from .places.parse import Place, parse_place
+from .reading import Image, ImageLayer, open_image
+from .spec.compose import compose_manifest
+from .spec.descriptors import (
     ANNOTATION_REF_NAME,
     CONFIG,
     INDEXES,
@@ -34,10 +37,7 @@ from .descriptors import (
     layer_media_type,
     oci_layer_type,
 )
-from .documents import MAX_MANIFEST, named, objects, parse_json
-from .opening import open_blobs, reading
-from .places import Place, parse_place
-from .reading import Image, ImageLayer, open_image
+from .spec.documents import MAX_MANIFEST, named, objects, parse_json
 from .writing import Blob, ImageWriter, create_image
 
 __all__ = ["CopiedImage", "copy_image"]

@@ -11,12 +11,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..distribution.registries import Registries
 from ..errors import InexpressibleError, UsageError
-from ..registry.registries import Registries
-from .compose import json_bytes
-from .descriptors import INDEX, Platform
-from .places import Place, parse_place
+from .places.parse import Place, parse_place
 from .reading import Image, open_images
+from .spec.descriptors import INDEX, Platform
+from .spec.documents import json_bytes
 from .writing import create_image
 
 __all__ = ["MadeIndex", "make_index"]

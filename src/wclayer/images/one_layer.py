@@ -9,17 +9,18 @@ from dataclasses import replace
 from typing import Any, BinaryIO, Final, Literal, cast
 
 from ..body import CHUNK
+from ..distribution.registries import Registries
 from ..entry import Entry, Summary
 from ..errors import AlreadyExistsError, DigestMismatchError, NotFoundError, UsageError
+from ..host.errors import host_errors
 from ..layertar.compression import Compressed, Compression, Decompressed
 from ..layertar.reader import TarSource
 from ..layertar.writer import TarWriter
-from ..registry.registries import Registries
-from ..stores.host import host_errors
-from .compose import compose_manifest, json_bytes
-from .descriptors import CONFIG, MANIFEST, Descriptor, Platform, layer_media_type, oci_layer_type
-from .places import Place
+from .places.parse import Place
 from .reading import Image, ImageLayer, open_image
+from .spec.compose import compose_manifest
+from .spec.descriptors import CONFIG, MANIFEST, Descriptor, Platform, layer_media_type, oci_layer_type
+from .spec.documents import json_bytes
 from .writing import BlobWriter, create_image
 
 __all__ = ["copy_layer_tar", "layer_of", "put_layer"]

@@ -13,18 +13,18 @@ from functools import partial
 from typing import Any, BinaryIO, Self, cast
 
 from ..codes import Code
+from ..distribution.registries import Registries
 from ..entry import Body, Entry
 from ..errors import DigestMismatchError, ImageError, NotFoundError, RemoteError
 from ..layertar.compression import Compression
 from ..layertar.reader import TarSource
-from ..registry.registries import Registries
-from .blobs import Blobs, VerifiedBlob, read_small
 from .choosing import Choice, read_index, windows_images
-from .config import check_config, check_manifest
-from .descriptors import INDEXES, MANIFESTS, Descriptor, Platform, oci_layer_type
-from .documents import MAX_CONFIG, MAX_MANIFEST
-from .opening import open_blobs, reading
-from .places import Place, parse_place
+from .places.blobs import Blobs, VerifiedBlob, read_small
+from .places.opening import open_blobs, reading
+from .places.parse import Place, parse_place
+from .spec.config import check_config, check_manifest
+from .spec.descriptors import INDEXES, MANIFESTS, Descriptor, Platform, oci_layer_type
+from .spec.documents import MAX_CONFIG, MAX_MANIFEST
 
 __all__ = ["Image", "ImageLayer", "Images", "open_image", "open_images"]
 

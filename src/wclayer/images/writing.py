@@ -17,18 +17,18 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeAlias
 
+from ..distribution.reference import DEFAULT_TAG
+from ..distribution.registries import Registries
 from ..errors import NotFoundError, RemoteError, UsageError
 from ..layertar.compression import Compression
-from ..registry.reference import DEFAULT_TAG
-from ..registry.registries import Registries
-from .archive_writing import ArchiveTarget, DockerTarget
-from .blobs import Blobs, VerifiedBlob
-from .descriptors import ANNOTATION_REF_NAME, Descriptor
-from .layout_writing import ExistingLayout, NewLayout, is_layout
-from .parallel import Progress, run_all
-from .places import IMAGE_TRANSPORTS, Place, parse_place
-from .remote import RegistryTarget
-from .staging import BlobWriter, NearBlobs, Staging
+from .places.archive_writing import ArchiveTarget, DockerTarget
+from .places.blobs import Blobs, VerifiedBlob
+from .places.layout_writing import ExistingLayout, NewLayout, is_layout
+from .places.parallel import Progress, run_all
+from .places.parse import IMAGE_TRANSPORTS, Place, parse_place
+from .places.remote import RegistryTarget
+from .places.staging import BlobWriter, NearBlobs, Staging
+from .spec.descriptors import ANNOTATION_REF_NAME, Descriptor
 
 __all__ = ["BlobWriter", "ImageWriter", "create_image", "layer_compression"]
 

@@ -16,22 +16,22 @@ from typing import Final
 
 from ..entry import Directory
 from ..errors import ConfinementError, FormatError, HiveError, LayerError, NotFoundError, UsageError
+from ..host.errors import host_errors
 from ..native.privileges import IMPORT, privileges
 from ..regf.bcd import minimal_bcd
 from ..regf.check import check_hive, require_loadable
 from ..regf.minimal import minimal_hive
-from ..stores.confine import Root
-from ..stores.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR, new_directory, new_file
+from ..stores.folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR, new_directory, new_file
 from ..stores.folders import on_windows, open_folder
-from ..stores.host import host_errors
-from ..stores.ntfs3g_volume import files_of
-from ..stores.roots import open_root
-from ..stores.rules import FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES
-from ..stores.windows_root import WindowsRoot
-from ..stores.windows_sink import secure
+from ..stores.ntfs3g.mount import files_of
+from ..stores.root.open_root import open_root
+from ..stores.root.root import Root
+from ..stores.root.root_windows import WindowsRoot
+from ..stores.windows.sink import secure
+from ..union.rules import FILES, HIVES, UTILITY_VM, UTILITY_VM_FILES
 from ..win32.filetime import from_unix_ns, to_unix_ns
 from ..win32.names import decode_wtf8, upcase
-from .hives import CONFIG, CONFIG_HIVES, check_size
+from .hives.config_hives import CONFIG, CONFIG_HIVES, check_size
 
 __all__ = ["BaseLayer", "check_base_hive", "convert_to_base_layer"]
 

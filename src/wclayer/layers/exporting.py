@@ -13,15 +13,15 @@ from typing import BinaryIO, Literal
 
 from ..entry import Entry, Summary
 from ..errors import DigestMismatchError, UsageError, WclayerError
+from ..host.errors import host_errors
 from ..layertar.compression import Compressed, Compression
 from ..layertar.writer import TarWriter
-from ..stores.folder_source import Framed, LayerFolder
+from ..stores.folder.source import Framed, LayerFolder
 from ..stores.folders import is_plain, on_windows, open_folder
-from ..stores.host import host_errors
-from ..stores.transport import TransportFolder
-from .hcs_export import exported
-from .scratch import prepared
+from ..stores.transport.folder import TransportFolder
 from .stack import Stack, check_parents
+from .windows.hcs_export import exported
+from .windows.scratch import prepared
 
 __all__ = ["export_layer_to_tar"]
 

@@ -11,14 +11,14 @@ from typing import BinaryIO
 from ..entry import Entry, Summary
 from ..errors import DigestMismatchError, UsageError, WclayerError
 from ..layertar.reader import TarSource
-from ..stores.folder_sink import FolderSink
+from ..stores.folder.sink import FolderSink
 from ..stores.folders import new_folder, on_windows
-from ..stores.hcs_sink import HcsSink
-from ..stores.transport import TransportFolder
-from .hcs_import import finish_import
-from .processing import PENDING, PROCESSING, is_pending, mark_done, process_folder
+from ..stores.transport.folder import TransportFolder
+from ..stores.windows.hcs_sink import HcsSink
 from .stack import Stack
-from .windows import service
+from .windows.hcs_import import finish_import
+from .windows.processing import PENDING, PROCESSING, is_pending, mark_done, process_folder
+from .windows.service import service
 
 __all__ = ["import_layer_from_tar", "parse_digest"]
 

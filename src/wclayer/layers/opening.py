@@ -6,11 +6,11 @@ import os
 from typing import BinaryIO
 
 from ..errors import NotFoundError
+from ..host.errors import host_errors
 from ..layertar.reader import TarSource
-from ..stores.folder_source import LayerFolder
+from ..stores.folder.source import LayerFolder
 from ..stores.folders import open_folder
-from ..stores.host import host_errors
-from ..stores.transport import TransportFolder
+from ..stores.transport.folder import TransportFolder
 
 __all__ = ["open_layer"]
 

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from typing import BinaryIO, cast
 
 from ..errors import AlreadyExistsError, UsageError
+from ..host.errors import shown
 from ..stores.folders import is_plain, open_folder
-from ..stores.host import shown
-from ..stores.ntfs3g_sink import Ntfs3gSink
-from ..stores.transport import TransportFolder
-from ..stores.windows_sink import WindowsSink
+from ..stores.ntfs3g.sink import Ntfs3gSink
+from ..stores.transport.folder import TransportFolder
+from ..stores.windows.sink import WindowsSink
 from .exporting import export_layer_to_tar
 from .importing import import_layer_from_tar
-from .processing import PENDING, PROCESSING, mark_done, process_folder
-from .windows import service
+from .windows.processing import PENDING, PROCESSING, mark_done, process_folder
+from .windows.service import service
 
 __all__ = ["process_layer"]
 

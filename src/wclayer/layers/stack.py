@@ -12,9 +12,9 @@ from typing import Self
 
 from ..entry import Body, Entry
 from ..errors import NotFoundError, UsageError
-from ..stores.folder_source import LayerFolder
+from ..stores.folder.source import LayerFolder
 from ..stores.folders import open_folder
-from .merged import seen
+from ..union.lookup import seen
 
 __all__ = ["Stack"]
 

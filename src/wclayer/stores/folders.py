@@ -13,19 +13,19 @@ import os
 from ..entry import Lower
 from ..errors import UnsupportedError, UsageError
 from . import settings
-from .folder_sink import FolderSink
-from .folder_source import LayerFolder
-from .hcs_sink import HcsSink
-from .ntfs3g_sink import Ntfs3gSink
-from .ntfs3g_source import Ntfs3gLayer
-from .ntfs3g_volume import volume_of
-from .posix import PosixSink
-from .posix_source import PosixLayer
-from .transport import TransportFolder, is_transport
-from .transport_sink import TransportSink
-from .transport_source import TransportLayer
-from .windows_sink import WindowsSink
-from .windows_source import WindowsLayer
+from .folder.sink import FolderSink
+from .folder.source import LayerFolder
+from .ntfs3g.mount import volume_of
+from .ntfs3g.sink import Ntfs3gSink
+from .ntfs3g.source import Ntfs3gLayer
+from .posix.sink import PosixSink
+from .posix.source import PosixLayer
+from .transport.folder import TransportFolder, is_transport
+from .transport.sink import TransportSink
+from .transport.source import TransportLayer
+from .windows.hcs_sink import HcsSink
+from .windows.sink import WindowsSink
+from .windows.source import WindowsLayer
 
 __all__ = ["is_plain", "new_folder", "on_windows", "open_folder"]
 

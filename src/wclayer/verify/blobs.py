@@ -11,9 +11,9 @@ from ..body import CHUNK
 from ..codes import Code
 from ..entry import Body, Entry
 from ..errors import DigestMismatchError, FormatError, ImageError, NotFoundError
-from ..images.blobs import Blobs, compression_of
-from ..images.descriptors import LAYERS, Descriptor
-from ..images.documents import MAX_CONFIG, MAX_MANIFEST
+from ..images.places.blobs import Blobs, compression_of
+from ..images.spec.descriptors import LAYERS, Descriptor
+from ..images.spec.documents import MAX_CONFIG, MAX_MANIFEST
 from ..layertar.compression import Compression
 from ..layertar.reader import TarSource
 from .notes import Notes

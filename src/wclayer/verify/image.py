@@ -13,17 +13,17 @@ from functools import partial
 from typing import BinaryIO, Final, NamedTuple
 
 from ..codes import Code
+from ..distribution.registries import Registries
 from ..errors import ImageError, WclayerError
-from ..images.archive import ArchiveFiles
-from ..images.blobs import Blobs
 from ..images.choosing import Choice, check_index, windows_images
-from ..images.config import Checked, check_config, read_manifest
-from ..images.descriptors import INDEX, INDEXES, MANIFEST, MANIFESTS, Descriptor, Platform
-from ..images.documents import MAX_CONFIG, parse_json
-from ..images.layout import DockerNames
-from ..images.opening import open_blobs
-from ..images.places import Place
-from ..registry.registries import Registries
+from ..images.places.archive import ArchiveFiles
+from ..images.places.blobs import Blobs
+from ..images.places.layout import DockerNames
+from ..images.places.opening import open_blobs
+from ..images.places.parse import Place
+from ..images.spec.config import Checked, check_config, read_manifest
+from ..images.spec.descriptors import INDEX, INDEXES, MANIFEST, MANIFESTS, Descriptor, Platform
+from ..images.spec.documents import MAX_CONFIG, parse_json
 from .blobs import JudgedSource, read_document
 from .notes import Notes
 from .os_versions import check_os_versions

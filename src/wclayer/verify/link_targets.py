@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ..stores.rules import FILES, UTILITY_VM_FILES
+from ..union.rules import FILES, UTILITY_VM_FILES
 from ..win32.reparse import IO_REPARSE_TAG_MOUNT_POINT, ReparseLink
 
 __all__ = ["LinkTarget", "link_leads"]

@@ -14,10 +14,10 @@ from typing import Final
 from ..codes import Code
 from ..entry import AlternateStream, Directory, Entry, File, HardLink, Whiteout
 from ..errors import FormatError, WclayerError
-from ..layers.merged import is_real_directory, seen
 from ..layertar.members import Member
 from ..layertar.metadata import layer_path
-from ..stores.rules import (
+from ..union.lookup import is_real_directory, seen
+from ..union.rules import (
     FILES,
     UTILITY_VM,
     UTILITY_VM_FILES,

@@ -7,7 +7,7 @@ from typing import Final
 
 from ..codes import Code
 from ..images.choosing import oldest_build, runs_on
-from ..images.descriptors import Platform, is_os_version
+from ..images.spec.descriptors import Platform, is_os_version
 from .notes import Notes
 from .rules import Target
 

@@ -18,7 +18,8 @@ from ..body import BytesBody
 from ..codes import Code
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
 from ..errors import HiveError, InexpressibleError, WclayerError, printable
-from ..layers.hives import CONFIG_HIVES, MAX_HIVE, ConfigHive
+from ..host.spool import EMPTY, Spool, Spooled
+from ..layers.hives.config_hives import CONFIG_HIVES, MAX_HIVE, ConfigHive
 from ..layertar.members import Member
 from ..layertar.reader import TarSource
 from ..regf.check import HiveReport, HiveState, check_hive
@@ -28,8 +29,7 @@ from ..regf.log import recover_hive
 from ..regf.model import Hive, Key
 from ..regf.reader import read_hive
 from ..regf.writer import write_hive
-from ..stores.rules import BOOT_FILES, HIVES, UTILITY_VM_FILES
-from ..stores.spool import EMPTY, Spool, Spooled
+from ..union.rules import BOOT_FILES, HIVES, UTILITY_VM_FILES
 from ..win32.names import upcase
 from ..win32.reparse import is_name_surrogate, reparse_tag, tag_name
 from .notes import Notes

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Final
 
 from ..codes import Code
+from ..distribution.registries import Registries
 from ..entry import Source
 from ..errors import UsageError, WclayerError
 from ..images.choosing import Choice
-from ..images.layer_places import LayerPlace, LayerPlaces, OpenLayers, parse_layer_place
-from ..images.places import Place
-from ..registry.registries import Registries
+from ..images.places.parse import Place
+from ..operations.layer_places import LayerPlace, LayerPlaces, OpenLayers, parse_layer_place
 from .findings import Report
 from .image import read_image
 from .layer import check_layer

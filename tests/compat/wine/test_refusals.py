@@ -14,17 +14,17 @@ from tests.compat.wine.worlds import Batch, base_tar, processed_folder, write
 # How the host differs, the exit code, what the error says.
 HOSTS: dict[str, tuple[dict[str, Any], int, str]] = {
     "no privilege": (
-        {"instead": {"wclayer.layers.windows.IMPORT": ["SeBackupPrivilege", "SeCreateTokenPrivilege"]}},
+        {"instead": {"wclayer.layers.windows.service.IMPORT": ["SeBackupPrivilege", "SeCreateTokenPrivilege"]}},
         14,
         "does not hold SeCreateTokenPrivilege",
     ),
     "not elevated": (
-        {"instead": {"wclayer.layers.windows.ADMINISTRATORS": "S-1-5-32-546"}},
+        {"instead": {"wclayer.layers.windows.service.ADMINISTRATORS": "S-1-5-32-546"}},
         14,
         "does not run as administrator",
     ),
     "no Containers feature": ({"lacks": ["NameToGuid"]}, 17, "feature Containers"),
-    "ReFS": ({"answers": {"wclayer.stores.windows_sink.file_system_of": "ReFS"}}, 17, "expected NTFS; got ReFS"),
+    "ReFS": ({"answers": {"wclayer.stores.windows.sink.file_system_of": "ReFS"}}, 17, "expected NTFS; got ReFS"),
 }
 COMMANDS: dict[str, list[str]] = {
     "import": ["import", "-i", "base.tar", "L/new"],

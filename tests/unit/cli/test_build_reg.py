@@ -12,8 +12,8 @@ from tests.images import BASE_TAR, layout
 from tests.unit.cli.test_image_commands import run
 from wclayer.errors import NotFoundError, SpecError, WclayerError
 from wclayer.images.reading import open_image
-from wclayer.layers.hives import locate
-from wclayer.layers.registry_files import gather
+from wclayer.layers.hives.config_hives import locate
+from wclayer.layers.hives.merge import gather
 from wclayer.regf.model import Value, dword, sz
 
 HEAD = "Windows Registry Editor Version 5.00\r\n\r\n"

@@ -16,14 +16,7 @@ from tests.hosts import caches_in
 from tests.images import BASE_TAR, TOP_TAR, digest, layout, members, tar
 from tests.unit.images.test_writing import reachable, snapshot, unpacked
 from wclayer.cli.main import cli
-from wclayer.errors import (
-    AlreadyExistsError,
-    DigestMismatchError,
-    NotFoundError,
-    SpecError,
-    UsageError,
-    WclayerError,
-)
+from wclayer.errors import AlreadyExistsError, DigestMismatchError, NotFoundError, SpecError, UsageError, WclayerError
 from wclayer.images.reading import open_image
 
 

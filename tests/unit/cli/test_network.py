@@ -16,9 +16,9 @@ from tests.images import layout
 from tests.registry_model import AUTH, BASIC, HOST, SECRET, USER, Model
 from wclayer.cli.main import main
 from wclayer.cli.network import registries_of
+from wclayer.distribution.credentials import Credential
+from wclayer.distribution.registries import Registries
 from wclayer.errors import NotFoundError
-from wclayer.registry.credentials import Credential
-from wclayer.registry.registries import Registries
 
 NAMES = ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "SSL_CERT_FILE")
 PROXIES = ("HTTPS_PROXY", "NO_PROXY", "HTTP_PROXY", "ALL_PROXY")
@@ -144,7 +144,7 @@ def test_variables(
     home: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: dict[str, str | None]
 ) -> None:
     Recorded.made = []
-    monkeypatch.setattr("wclayer.registry.http.HttpTransport", Recorded)
+    monkeypatch.setattr("wclayer.distribution.http.HttpTransport", Recorded)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with made() as registries:
@@ -169,7 +169,7 @@ def model(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
     """The command line reaches this registry, and has credentials for it."""
     model = Model(auth="bearer")
     write(home / ".docker" / "config.json", USER)
-    monkeypatch.setattr("wclayer.registry.http.HttpTransport", lambda **_: model)
+    monkeypatch.setattr("wclayer.distribution.http.HttpTransport", lambda **_: model)
     before = signal.getsignal(signal.SIGTERM)
     yield model
     signal.signal(signal.SIGTERM, before)

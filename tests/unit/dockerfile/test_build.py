@@ -14,20 +14,13 @@ import pytest
 
 from tests.images import Edit, _nothing, digest, layout
 from tests.tars import M, build, directory
+from wclayer.builder.build import BuiltImage
+from wclayer.builder.recipe import Recipe
 from wclayer.dockerfile.build import build_dockerfile
 from wclayer.entry import AlternateStream, Directory, Entry, File
-from wclayer.errors import (
-    AlreadyExistsError,
-    HiveError,
-    ImageError,
-    NotFoundError,
-    SpecError,
-    UsageError,
-    WclayerError,
-)
-from wclayer.images.build import BuiltImage
+from wclayer.errors import AlreadyExistsError, HiveError, ImageError, NotFoundError, SpecError, UsageError, WclayerError
 from wclayer.images.reading import open_image
-from wclayer.images.recipe import Config, Recipe
+from wclayer.images.spec.config_settings import Config
 from wclayer.regf.minimal import minimal_hive
 from wclayer.win32.filetime import from_unix_ns
 from wclayer.win32.sddl import format_sddl

@@ -14,6 +14,10 @@ import pytest
 from tests.tars import BASE, M, directory
 from tests.unit.dockerfile.test_build import NOON, Made, Yard, sddl
 from tests.unit.dockerfile.test_sources import PACKERS, archive, member, posix
+from wclayer.builder.acl import parse_account
+from wclayer.builder.build import build_on
+from wclayer.builder.copy_from import TakenFiles, take
+from wclayer.builder.recipe import Recipe
 from wclayer.entry import AlternateStream, Directory, File, HardLink
 from wclayer.errors import (
     ConfinementError,
@@ -25,11 +29,7 @@ from wclayer.errors import (
     UsageError,
     WclayerError,
 )
-from wclayer.images.acl import parse_account
-from wclayer.images.build import build_on
 from wclayer.images.reading import open_image
-from wclayer.images.recipe import Recipe
-from wclayer.images.taking import TakenFiles, take
 from wclayer.win32.filetime import from_unix_ns
 from wclayer.win32.reparse import link_target
 from wclayer.win32.security import SecurityDescriptor

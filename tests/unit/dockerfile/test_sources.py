@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from tests.hosts import posix_only
-from tests.unit.images.test_source_tree import make
+from tests.unit.builder.test_source_tree import make
 from wclayer.dockerfile.ignore import DockerIgnore
 from wclayer.dockerfile.sources import HostFolder, unpack
 from wclayer.errors import ConfinementError, FormatError, NotFoundError, WclayerError
-from wclayer.layers.patterns import is_wild
+from wclayer.layers.lookup.patterns import is_wild
 
 if sys.version_info >= (3, 14):
     from compression import zstd

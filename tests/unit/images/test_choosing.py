@@ -6,8 +6,8 @@ import pytest
 
 from wclayer.errors import ImageError, NotFoundError, UsageError
 from wclayer.images.choosing import Choice, parse_platform, runs_on, windows_images
-from wclayer.images.descriptors import INDEX, MANIFEST, Descriptor, Platform
-from wclayer.images.places import parse_place
+from wclayer.images.places.parse import parse_place
+from wclayer.images.spec.descriptors import INDEX, MANIFEST, Descriptor, Platform
 
 PLACE = parse_place("docker://r.example/a:t")
 

@@ -29,14 +29,7 @@ from tests.images import (
     tar,
 )
 from tests.tars import header
-from wclayer.errors import (
-    ConfinementError,
-    DigestMismatchError,
-    ImageError,
-    NotFoundError,
-    UsageError,
-    WclayerError,
-)
+from wclayer.errors import ConfinementError, DigestMismatchError, ImageError, NotFoundError, UsageError, WclayerError
 from wclayer.images.reading import Image, open_image, open_images
 
 

@@ -25,8 +25,8 @@ from wclayer.errors import (
     UsageError,
     WclayerError,
 )
-from wclayer.images.blobs import VerifiedBlob
-from wclayer.images.descriptors import Descriptor, Platform
+from wclayer.images.places.blobs import VerifiedBlob
+from wclayer.images.spec.descriptors import Descriptor, Platform
 from wclayer.images.writing import ImageWriter, create_image
 
 

@@ -10,8 +10,8 @@ from typing import TypeAlias
 from tests.hosts import WINDOWS
 from wclayer.codes import Code
 from wclayer.errors import WclayerError
-from wclayer.images.layer_places import LayerPlaces, parse_layer_place
 from wclayer.layers.importing import import_layer_from_tar
+from wclayer.operations.layer_places import LayerPlaces, parse_layer_place
 from wclayer.verify.findings import Finding
 from wclayer.verify.rules import Severity
 from wclayer.verify.verifying import verify_layers

@@ -28,8 +28,8 @@ from tests.tars import BASE, M, build
 from wclayer.codes import Code
 from wclayer.errors import NotFoundError, RemoteError, UsageError, WclayerError
 from wclayer.images.choosing import Choice
-from wclayer.images.layer_places import LayerPlaces, parse_layer_place
 from wclayer.images.reading import open_images
+from wclayer.operations.layer_places import LayerPlaces, parse_layer_place
 from wclayer.verify.findings import Report
 from wclayer.verify.rules import RULES, Severity, Target
 from wclayer.verify.rules.image import IMAGE_RULES

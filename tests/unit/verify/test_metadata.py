@@ -14,8 +14,8 @@ from tests.tars import M, build, directory
 from tests.unit.verify.cases import Cases, check, codes, found_in
 from wclayer.codes import Code
 from wclayer.entry import Directory, File
-from wclayer.images.layer_places import LayerPlaces, parse_layer_place
 from wclayer.layertar.reader import TarSource
+from wclayer.operations.layer_places import LayerPlaces, parse_layer_place
 from wclayer.verify.findings import Finding, Report
 from wclayer.verify.link_targets import LinkTarget, link_leads
 from wclayer.verify.metadata import MetadataCheck

@@ -15,8 +15,8 @@ from tests.unit.regf.samples import TIME, Broken, crowd, small
 from tests.unit.verify.cases import Cases, check, found_in
 from wclayer.codes import Code
 from wclayer.errors import WclayerError
-from wclayer.layers import hives
-from wclayer.layers.hives import CONFIG, CONFIG_HIVES
+from wclayer.layers.hives import config_hives as hives
+from wclayer.layers.hives.config_hives import CONFIG, CONFIG_HIVES
 from wclayer.layertar.reader import TarSource
 from wclayer.regf.bcd import minimal_bcd
 from wclayer.regf.delta import empty_delta

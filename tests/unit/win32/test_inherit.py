@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wclayer.errors import SecurityDescriptorError
-from wclayer.stores.defaults import DIRECTORY_DESCRIPTOR
+from wclayer.stores.folder.defaults import DIRECTORY_DESCRIPTOR
 from wclayer.win32.inherit import inherit
 from wclayer.win32.sddl import format_sddl, parse_sddl
 from wclayer.win32.security import SE_DACL_PRESENT

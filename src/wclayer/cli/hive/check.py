@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ...errors import escaped, printable
-from ...images.hive_places import parse_hive_place
+from ...operations.hive_places import parse_hive_place
 from ...regf.check import HiveReport, HiveState, check_hive
 from ...regf.findings import MAX_FINDINGS, Severity
 from ..folders import named

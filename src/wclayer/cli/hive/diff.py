@@ -10,8 +10,8 @@ from typing import Any, Final
 import click
 
 from ...errors import UsageError
-from ...images.hive_diff import Compared, RegChanges, compared
-from ...images.hive_places import parse_hive_place
+from ...operations.hive_diff import Compared, RegChanges, compared
+from ...operations.hive_places import parse_hive_place
 from ...regf.reg_print import encode_reg
 from ..common import open_output
 from .differences import difference_json, difference_lines

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from ...errors import UsageError, printable
-from ...images.hive_places import parse_hive_place
+from ...operations.hive_places import parse_hive_place
 from ...regf.delta import MergeReport, merge_delta, merge_deltas
 from ...regf.layout import MINOR_LAYERED, MINOR_NT4, MINOR_XP
 from ...regf.minimal import minimal_hive

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final, ParamSpec, TypeVar
 import click
 
 from ...errors import UsageError, printable
-from ...images.hive_places import HivePlaces
+from ...operations.hive_places import HivePlaces
 from ...regf.model import Noted
 from ...win32.filetime import from_unix_ns
 from ..common import choice_of, choice_options, common_options, parents_option, temporary_folder

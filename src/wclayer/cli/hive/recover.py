@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ...errors import HiveError, UsageError, escaped, printable
-from ...images.hive_places import parse_hive_place
+from ...operations.hive_places import parse_hive_place
 from ...regf.check import check_hive
 from ...regf.log import recover_hive
 from ..common import open_output, size_text

@@ -12,14 +12,14 @@ import click
 
 from ...body import read_up_to
 from ...errors import UsageError, printable
-from ...images.hive_edits import edits_of_reg, root_of
-from ...images.hive_places import parse_hive_place
+from ...operations.hive_edits import edits_of_reg, root_of
+from ...operations.hive_places import parse_hive_place
 from ...regf.edits import Missed, changed_hive
 from ...regf.model import Noted
 from ...regf.reg_print import encode_reg, print_reg
 from ...regf.reg_text import MAX_REG
 from ...regf.writer import write_hive
-from ...stores.partial import replaced_file
+from ...stores.atomic import replaced_file
 from ...win32.filetime import from_unix_ns
 from ..common import open_input, open_output, size_text
 from ..folders import named

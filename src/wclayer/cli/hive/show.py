@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ...errors import NotFoundError, UsageError, escaped, printable
-from ...images.hive_places import parse_hive_place
+from ...operations.hive_places import parse_hive_place
 from ...regf.model import Key
 from ...regf.names import key_order
 from ...win32.names import decode_wtf8, from_utf16

@@ -13,13 +13,7 @@ import pytest
 from tests.compat.wine.standin import calls, violations
 from tests.compat.wine.standin.abi import GENERIC_READ, GENERIC_WRITE, INFO, RESTORE, Backup, last_error, opened
 from wclayer.entry import ExtendedAttribute
-from wclayer.win32.backup_stream import (
-    STREAM_ATTRIBUTE_SPARSE,
-    StreamHeader,
-    StreamId,
-    pack_header,
-    parse_streams,
-)
+from wclayer.win32.backup_stream import STREAM_ATTRIBUTE_SPARSE, StreamHeader, StreamId, pack_header, parse_streams
 from wclayer.win32.ea import build_ea_list
 from wclayer.win32.sddl import format_sddl, parse_sddl
 

@@ -1,0 +1,106 @@
+"""What a build must know of its base: from one pass over each layer, when it is first asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from hashlib import sha256
+from typing import Self, TypeAlias
+
+from ..entry import Directory, Entry, Summary
+from ..errors import ImageError
+from ..images.reading import Image, ImageLayer
+from ..images.writing import ImageWriter
+from ..union.rules import FILES
+from .base_index import Below, Known, know
+from .recipe import LayerRecipe
+from .source_tree import Kind, SourceTree
+
+__all__ = ["KnownBase", "Progress", "decide_into"]
+
+Progress: TypeAlias = Callable[[Entry, Summary], None]
+
+
+class KnownBase:
+    """The layers of `base` (None for FROM scratch), as `below.know` knows them. Closed by close(), or as a context.
+
+    cache: a folder in which it is kept. progress: called for each entry that is read.
+    """
+
+    def __init__(
+        self, base: Image | None, cache: str | os.PathLike[str] | None, progress: Progress | None = None
+    ) -> None:
+        self._base = base
+        self._cache = cache
+        self._progress = progress
+        self._stack = ExitStack()
+        self._known: list[Known] | None = None
+
+    def layers(self, writer: ImageWriter | None = None) -> Sequence[Known]:
+        """Each layer, base first. writer: where their blobs may be nearer by."""
+        if self._known is None:
+            known: list[Known] = []
+            for layer in self._base.layers if self._base is not None else ():
+                near = layer if writer is None else replace(layer, blobs=writer.nearest(layer.blobs))
+                known.append(self._stack.enter_context(_known(near, self._cache, self._progress)))
+            self._known = known
+        return self._known
+
+    def is_directory(self, path: str) -> bool:
+        """Has the base a directory, and no link, at `path` of drive C:?"""
+        found = Below(self.layers()[::-1]).lookup(f"{FILES}/{path}")
+        return isinstance(found, Directory) and found.reparse_data is None
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def decide_into(layer: LayerRecipe, trees: Sequence[SourceTree], base: KnownBase) -> LayerRecipe:
+    """The layer, each file whose rule leaves it open put into the directory that its target is, if it is one.
+
+    trees: the layers before it.
+    """
+    if all(rule.into is not None for rule in layer.files):
+        return layer
+    rules = []
+    for rule in layer.files:
+        into = rule.into
+        if into is None:
+            nodes = [tree.find(rule.target.split("/")) for tree in trees] if rule.target else []
+            found = next((node for node in reversed(nodes) if node is not None), None)
+            into = base.is_directory(rule.target) if found is None else found.kind is Kind.DIRECTORY
+        rules.append(replace(rule, into=into))
+    return replace(layer, files=tuple(rules))
+
+
+def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: Progress | None) -> Known:
+    """What is known of a layer of the base.
+
+    That a blob has the diff_id that the config gives it, only reading it shows. So the cache's key has both digests in
+    it, lest a wrong config borrow what is known of another layer.
+    """
+    key = layer.diff_id
+    if layer.descriptor.digest != layer.diff_id:
+        key = f"sha256:{sha256(f'{layer.diff_id} {layer.descriptor.digest}'.encode()).hexdigest()}"
+
+    def entries() -> Iterator[Entry]:
+        source = layer.source()
+        with closing(source.entries()) as found:
+            for entry, _ in found:
+                yield entry
+                if progress is not None:
+                    progress(entry, source.so_far)
+
+    try:
+        return know(key, entries, cache)
+    except ImageError as error:
+        error.at(f"layer {layer.number} of the base")
+        raise

@@ -1,0 +1,330 @@
+"""Build: folders of the host become the layers of an image, FROM scratch or on top of another, on any system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from ..distribution.registries import Registries
+from ..entry import Entry, Summary
+from ..errors import UsageError, WclayerError
+from ..images.choosing import Choice
+from ..images.places.parse import Place, parse_place
+from ..images.reading import Image, open_image
+from ..images.spec.compose import CREATED_BY, compose_config, compose_manifest, history_entry, rfc3339
+from ..images.spec.descriptors import (
+    ANNOTATION_BASE_DIGEST,
+    ANNOTATION_CREATED,
+    MANIFEST,
+    Descriptor,
+    Platform,
+    check_os_version,
+    layer_media_type,
+    oci_layer_type,
+)
+from ..images.spec.descriptors import CONFIG as CONFIG_TYPE
+from ..images.spec.documents import seconds_of
+from ..images.writing import ImageWriter, create_image
+from ..layertar.compression import Compressed
+from ..layertar.writer import TarWriter
+from ..win32.filetime import from_unix_ns
+from .access import Access
+from .base import KnownBase, Progress, decide_into
+from .base_index import Below, know
+from .hives import BuildHives, with_registry
+from .new_layer import NewLayer, Times
+from .recipe import DirectoryRule, JunctionRule, Recipe, SymlinkRule
+from .source_folder import changed
+from .source_tree import SourceTree, Survey
+
+__all__ = ["BuiltImage", "Progress", "build_image", "build_on"]
+
+MAX_LAYERS: Final = 127  # hcsshim's and containerd's bound
+_COMPRESSOR: Final = "wclayer.compressor"
+
+
+@dataclass(slots=True)
+class BuiltImage:
+    """What was built: digests `sha256:HEX`, `created` in seconds since 1970, a summary for each new layer, base first.
+
+    made: the paths of the hives that were made; changed: of those in which the registry changes. left_out: how many
+    files of macOS's own were passed over.
+    """
+
+    digest: str = ""
+    config_digest: str = ""
+    platform: Platform = field(default_factory=Platform)
+    created: int = 0
+    base_layers: int = 0
+    layers: list[Summary] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    left_out: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def build_image(
+    recipe: Recipe,
+    output: Place | str,
+    *,
+    force: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    temporary: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    registries: Registries | None = None,
+) -> BuiltImage:
+    """Make the image that `recipe` describes at the place `output`.
+
+    FROM scratch, the first layer is a base layer: the five registry hives that Windows needs are made where the sources
+    bring none. On top of a base, each is a non-base layer; what must be known of the layers below is read from them
+    once, and kept in the folder `cache`, if one is given.
+
+    force: replace what is at `output`. temporary: a folder for what has to be put aside while reading. workers: how
+    many processors compress; the bytes do not depend on it. progress: called after each entry that is written, or read
+    of the base, with it and the counts of its layer so far. registries: how to reach a base, or an output, that is in
+    one; without credentials if None.
+
+    Raises UsageError, NotFoundError, LayerError, ImageError, HiveError and the errors of what is read; StorageError if
+    a source changes meanwhile; then nothing is left at `output` that was not there before.
+    """
+    with ExitStack() as stack:
+        base = None
+        if recipe.base is not None:
+            choice = Choice(os_version=recipe.os_version, architecture=recipe.architecture)
+            base = stack.enter_context(
+                open_image(recipe.base, choice=choice, temporary=temporary, registries=registries)
+            )
+        return build_on(
+            base,
+            recipe,
+            output,
+            force=force,
+            cache=cache,
+            temporary=temporary,
+            workers=workers,
+            progress=progress,
+            registries=registries,
+        )
+
+
+def build_on(
+    base: Image | None,
+    recipe: Recipe,
+    output: Place | str,
+    *,
+    bare: bool = False,
+    force: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    temporary: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    registries: Registries | None = None,
+) -> BuiltImage:
+    """As build_image, on a base that is open already; `recipe.base` does not matter.
+
+    bare: make no hives FROM scratch, and an image of the new layers alone; no Windows takes it.
+    """
+    place = output if isinstance(output, Place) else parse_place(output)
+    recipe = with_registry(recipe)
+    with ExitStack() as stack:
+        known = stack.enter_context(KnownBase(base, cache, progress))
+        trees: list[SourceTree] = []
+        for layer in recipe.layers:
+            decided = decide_into(layer, trees, known)
+            trees.append(stack.enter_context(SourceTree(decided, recipe.context)))
+        build = _Build(recipe, place, base, known, trees, workers, progress, bare=bare, temporary=temporary)
+        build.check()
+        sources = [] if base is None else [base.place]
+        with create_image(place, force=force, temporary=temporary, registries=registries, sources=sources) as writer:
+            return build.write(writer)
+
+
+class _Build:
+    def __init__(
+        self,
+        recipe: Recipe,
+        place: Place,
+        base: Image | None,
+        known: KnownBase,
+        trees: Sequence[SourceTree],
+        workers: int | None,
+        progress: Progress | None,
+        *,
+        bare: bool,
+        temporary: str | os.PathLike[str] | None,
+    ) -> None:
+        self._known = known
+        self._bare = bare
+        self._recipe = recipe
+        self._place = place
+        self._base = base
+        self._trees = trees
+        self._workers = workers
+        self._progress = progress
+        self._compression = "none" if place.transport == "docker-archive" else recipe.compression
+        self._compressor: str | None = None
+        self._surveys: list[Survey] = []
+        self._hives = BuildHives(recipe, base, trees, temporary, bare=bare)
+        self._result = BuiltImage(platform=_platform(recipe, base))
+        self._result.base_layers = len(base.layers) if base else 0
+
+    # --- before anything is written ---------------------------------------------
+
+    def check(self) -> None:
+        """All that can be found out of the sources by looking at their names."""
+        if not self._trees and self._base is None:
+            raise UsageError("nothing to build", expected="a context, or a base", hint="give a folder")
+        if (number := len(self._trees) + self._result.base_layers) > MAX_LAYERS:
+            raise UsageError("more layers than Windows can stack", expected=f"at most {MAX_LAYERS}", got=number)
+        check_os_version(self._recipe.os_version)
+        self._check_security()
+        if self._place.transport != "docker" and self._place.path != "-":
+            for tree in self._trees:
+                tree.check_output(self._place.path)
+        if self._base is None:
+            self._hives.find()
+            if self._trees[0].removals:
+                raise UsageError(
+                    "a removal in the lowest layer, which has nothing below it", path=self._trees[0].removals[0]
+                )
+        self._surveys = [Survey(tree) for tree in self._trees]
+        newest = [survey.newest for survey in self._surveys if survey.newest is not None]
+        created = self._recipe.created
+        if created is None:
+            created = max(newest) // 10**9 if newest else _created(self._base)
+        rfc3339(created)
+        self._result.created = created
+        self._result.left_out = sum(survey.left_out for survey in self._surveys)
+
+    def _check_security(self) -> None:
+        access = Access.named(self._recipe.acl)
+        for layer in self._recipe.layers:
+            rules: tuple[DirectoryRule | SymlinkRule | JunctionRule, ...]
+            rules = (*layer.directories, *layer.symlinks, *layer.junctions)
+            named = [(rule.path, rule.security) for rule in rules]
+            for path, security in (*((files.target, files.security) for files in layer.files), *named):
+                try:
+                    access.changed(security)
+                except WclayerError as error:
+                    error.at(path)
+                    raise
+
+    # --- writing ----------------------------------------------------------------
+
+    def write(self, writer: ImageWriter) -> BuiltImage:
+        result, recipe = self._result, self._recipe
+        created = from_unix_ns(result.created * 10**9)
+        latest = None if recipe.created is None else created
+        times = Times(created, latest, recipe.times == "epoch")
+        self._hives.make(created)
+        descriptors = self._copy_base(writer)
+        differencing = self._hives.differencing(writer, created)
+        result.made, result.changed = self._hives.made, self._hives.changed
+        result.warnings.extend(self._hives.warnings)
+        with ExitStack() as stack:
+            known = list(self._known.layers(writer) if self._trees else ())  # base first
+            for number, tree in enumerate(self._trees):
+                below = Below(known[::-1]) if known else None
+                layer = NewLayer(tree, below, times, acl=recipe.acl, hives=differencing[number])
+                with writer.blob() as blob:
+                    steps = self._tar(layer, blob)
+                    if number + 1 < len(self._trees):
+                        known.append(stack.enter_context(know(None, lambda steps=steps: steps, None)))  # type: ignore[misc]
+                    for _ in steps:
+                        pass
+                    descriptors.append(self._layer_descriptor(result.layers[-1]))
+                result.warnings.extend(layer.warnings)
+            self._check_sources()
+            return self._finish(writer, descriptors)
+
+    def _copy_base(self, writer: ImageWriter) -> list[Descriptor]:
+        layers = self._base.layers if self._base and not self._bare else ()
+        writer.copy([(layer.descriptor, layer.blob) for layer in layers])
+        return [replace(layer.descriptor, media_type=oci_layer_type(layer.descriptor.media_type)) for layer in layers]
+
+    def _tar(self, layer: NewLayer, blob: Any) -> Iterator[Entry]:
+        """Write a layer; each entry is given once it is written."""
+        with Compressed(blob, self._compression, self._recipe.level, self._workers) as packed, TarWriter(packed) as tar:
+            for entry, body in layer.entries():
+                tar.add(entry, body)
+                yield entry
+                if self._progress is not None:
+                    self._progress(entry, tar.so_far)
+            summary = tar.commit()
+        packed.describe(summary)
+        self._compressor = packed.compressor
+        blob.close()
+        self._result.layers.append(summary)
+
+    def _layer_descriptor(self, summary: Summary) -> Descriptor:
+        return Descriptor(
+            media_type=layer_media_type(self._compression),
+            digest=summary.digest or "",
+            size=summary.blob_size or 0,
+        )
+
+    def _check_sources(self) -> None:
+        for survey in self._surveys:
+            node = survey.check()
+            if node is not None:
+                raise changed(node.shown, "other names, sizes or times in the folder")
+
+    def _finish(self, writer: ImageWriter, layers: Sequence[Descriptor]) -> BuiltImage:
+        recipe, result, base = self._recipe, self._result, None if self._bare else self._base
+        history = [history_entry(result.created, layer.name) for layer in recipe.layers]
+        if recipe.history:
+            history = [
+                history_entry(result.created, CREATED_BY, created_by=step.created_by, empty=not step.layer)
+                for step in recipe.history
+            ]
+        if not history:
+            history = [history_entry(result.created, None, empty=True)]
+        config = compose_config(
+            None if base is None else base.config,
+            recipe.config,
+            result.platform,
+            result.created,
+            [summary.diff_id or "" for summary in result.layers],
+            history,
+            recipe.run,
+        )
+        config_descriptor = writer.add_bytes(config, CONFIG_TYPE)
+        annotations = {ANNOTATION_CREATED: rfc3339(result.created)}
+        if base is not None:
+            annotations[ANNOTATION_BASE_DIGEST] = base.manifest.digest
+        manifest = compose_manifest(config_descriptor, layers, {**annotations, **recipe.annotations})
+        root = writer.add_bytes(manifest, MANIFEST, platform=result.platform)
+        if self._base is not None and _is_file_of(self._base.place, self._place):
+            self._base.close()  # Windows puts nothing in the place of a file that is open
+        writer.commit(root, annotations={_COMPRESSOR: self._compressor} if self._compressor else {})
+        result.digest, result.config_digest = root.digest, config_descriptor.digest
+        return result
+
+
+def _is_file_of(base: Place, place: Place) -> bool:
+    """Is the archive at `place` the one that the base is in?"""
+    return all(os.path.isfile(one.path) for one in (base, place)) and os.path.samefile(base.path, place.path)
+
+
+def _created(base: Image | None) -> int:
+    """When the base was made, in seconds since 1970; 0 where nothing says so."""
+    found = None if base is None else base.config.get("created")
+    return 0 if found is None else max(0, seconds_of(found))
+
+
+def _platform(recipe: Recipe, base: Image | None) -> Platform:
+    if base is None:
+        return Platform(architecture=recipe.architecture or "amd64", os_version=recipe.os_version)
+    theirs = base.platform
+    if recipe.architecture not in (None, theirs.architecture):
+        raise UsageError(
+            "an image has the architecture of its base", expected=theirs.architecture, got=recipe.architecture
+        )
+    wanted = recipe.os_version
+    if wanted and theirs.os_version != wanted and not f"{theirs.os_version}.".startswith(f"{wanted}."):
+        raise UsageError("an image has the os.version of its base", expected=theirs.os_version or "none", got=wanted)
+    return theirs

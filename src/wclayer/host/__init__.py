@@ -1,0 +1,1 @@
+"""The operating system under us: its errors, its programs, its temporary files."""

@@ -1,0 +1,1 @@
+"""Where images are: OCI layouts, archives and registries, read and written."""

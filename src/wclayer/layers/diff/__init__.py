@@ -1,0 +1,1 @@
+"""Two stacks of layers compared, by entry and field."""

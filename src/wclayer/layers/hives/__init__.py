@@ -1,0 +1,1 @@
+"""The registry of a stack of layers: the five hives, found and merged."""

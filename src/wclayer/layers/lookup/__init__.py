@@ -1,0 +1,1 @@
+"""Files looked up in layers by path: cat, ls, find, extract."""

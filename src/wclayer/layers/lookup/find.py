@@ -1,0 +1,182 @@
+"""What `wclayer find` looks for: criteria that hold together, of what `listing` gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from ...entry import Directory, File, HardLink, Source, Whiteout
+from ...errors import FormatError
+from ...union.view import Seen
+from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT
+from ...win32.names import upcase
+from ...win32.reparse import is_name_surrogate, reparse_tag
+from ...win32.sddl import format_sddl
+from ...win32.security import SecurityDescriptor, Sid
+from .ls import Listed, Stream, list_layers
+from .patterns import component
+from .request import Wanted
+
+__all__ = ["TYPES", "Criteria", "Found", "attributes_of", "find_in_layers", "owner_of", "sddl_of", "type_of"]
+
+TYPES: Final = {
+    "f": "files, by all their names",
+    "d": "directories",
+    "l": "symlinks, junctions and others that stand for something else, by all their names",
+    "h": "hard links: further names of files",
+    "w": "whiteouts, of one layer alone",
+    "s": "alternate streams",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What must hold of what is found; what is not said holds of all.
+
+    names: patterns for the last component (of a stream: its name), one of which it fits, in any case. sizes: smaller
+    than (-1), equal to (0), larger than (1) so many bytes. newer: last written after this FILETIME. owners: SIDs, one
+    of which is the owner. sha256: of the content, in hexadecimal, one of them. sddl: is found in the descriptor's SDDL.
+    types: letters of TYPES, one of which it is; without them, streams are not among it. attributes, without:
+    FILE_ATTRIBUTE_* that are set, and that are not.
+    """
+
+    names: tuple[str, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
+    newer: int | None = None
+    owners: frozenset[Sid] = frozenset()
+    sha256: frozenset[str] = frozenset()
+    sddl: re.Pattern[str] | None = None
+    types: frozenset[str] = frozenset()
+    attributes: int = 0
+    without: int = 0
+
+    def may_have(self, entry: File | Directory) -> bool:
+        """Does all hold of a file, by whatever name, that is cheaper to know than what its content is?"""
+        if not self.sha256 or not self._metadata_fit(entry):
+            return False
+        return "s" in self.types or (isinstance(entry, File) and self._size_fits(entry.size))
+
+    def found(self, listed: Listed) -> Iterator[Found]:
+        """What fits of a file and its streams."""
+        if listed.file is None:  # a whiteout has no metadata, and those of what no layer has are not known
+            if (self.newer, self.owners, self.sddl, self.attributes, self.without) != _NOTHING:
+                return
+        elif not self._metadata_fit(listed.file):
+            return
+        name = listed.path.rpartition("/")[2]
+        if self._type_fits(listed) and self._data_fit(name, listed.size, listed.sha256):
+            yield Found(listed)
+        if "s" in self.types and not isinstance(listed.entry, HardLink):
+            for stream in listed.streams:
+                if self._data_fit(stream.name, stream.size, stream.sha256):
+                    yield Found(listed, stream)
+
+    def _data_fit(self, name: str, size: int | None, sha256: str | None) -> bool:
+        return self._name_fits(name) and self._size_fits(size) and (not self.sha256 or sha256 in self.sha256)
+
+    def _metadata_fit(self, entry: File | Directory) -> bool:
+        attributes = attributes_of(entry)
+        if attributes & self.attributes != self.attributes or attributes & self.without:
+            return False
+        if self.newer is not None and (entry.last_write_time is None or entry.last_write_time <= self.newer):
+            return False
+        if self.owners and owner_of(entry.security_descriptor) not in self.owners:
+            return False
+        return self.sddl is None or self.sddl.search(sddl_of(entry.security_descriptor) or "") is not None
+
+    def _name_fits(self, name: str) -> bool:
+        key = upcase(name)
+        return not self.names or any(component(upcase(mask))(key) for mask in self.names)
+
+    def _size_fits(self, size: int | None) -> bool:
+        return all(
+            size is not None and (size > limit if sign > 0 else size < limit if sign < 0 else size == limit)
+            for sign, limit in self.sizes
+        )
+
+    def _type_fits(self, listed: Listed) -> bool:
+        own = type_of(listed.entry)
+        if not self.types or own in self.types:
+            return True
+        return own == "h" and listed.file is not None and type_of(listed.file) in self.types
+
+
+_NOTHING: Final[tuple[object, ...]] = (None, frozenset(), None, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something that fits: what was listed, or one of its streams."""
+
+    listed: Listed
+    stream: Stream | None = None
+
+    @property
+    def path(self) -> str:
+        return self.listed.path if self.stream is None else f"{self.listed.path}:{self.stream.name}"
+
+
+def find_in_layers(
+    layers: Sequence[Source],
+    wanted: Iterable[Wanted],
+    criteria: Criteria,
+    found: Callable[[Found], None],
+    *,
+    seen: Callable[[Seen], None] | None = None,
+) -> None:
+    """Call `found` with what fits at and below what is `wanted` of `layers`, base first, as these are read.
+
+    Content is hashed only where all else fits; links are not followed, but on the way to what is wanted. Raises as
+    list_layers().
+    """
+
+    def each(listed: Listed) -> None:
+        for one in criteria.found(listed):
+            found(one)
+
+    list_layers(layers, wanted, each, follow=False, hashed=criteria.may_have, seen=seen)
+
+
+def type_of(entry: Directory | File | HardLink | Whiteout) -> str:
+    """The letter of TYPES that an entry is."""
+    if isinstance(entry, Whiteout):
+        return "w"
+    if isinstance(entry, HardLink):
+        return "h"
+    reparse = entry.reparse_data
+    if reparse is not None and is_name_surrogate(reparse_tag(reparse)):
+        return "l"
+    return "d" if isinstance(entry, Directory) else "f"
+
+
+def attributes_of(entry: File | Directory) -> int:
+    """The attributes as Windows shows them: those of directories and reparse points are what they are."""
+    attributes = entry.file_attributes
+    if isinstance(entry, Directory):
+        attributes |= FILE_ATTRIBUTE_DIRECTORY
+    return attributes if entry.reparse_data is None else attributes | FILE_ATTRIBUTE_REPARSE_POINT
+
+
+@lru_cache(4096)
+def owner_of(descriptor: bytes | None) -> Sid | None:
+    """The owner that a security descriptor names; None for none, and for what is no descriptor."""
+    if descriptor is None:
+        return None
+    try:
+        return SecurityDescriptor.from_bytes(descriptor).owner
+    except FormatError:
+        return None
+
+
+@lru_cache(4096)
+def sddl_of(descriptor: bytes | None) -> str | None:
+    """The SDDL of a security descriptor, as far as it can say it; None for none, and for what is no descriptor."""
+    if descriptor is None:
+        return None
+    try:
+        return format_sddl(descriptor, strict=False)
+    except FormatError:
+        return None

@@ -1,0 +1,1 @@
+"""Several layers made into one: files, deletions, hard links, and the registry."""

@@ -1,0 +1,1 @@
+"""What only Windows does with layers: processing, scratch layers, ImportLayer and ExportLayer."""

@@ -1,0 +1,1 @@
+"""What NTFS holds of an object, whichever driver is under it."""

@@ -1,0 +1,137 @@
+"""Making a layer folder on an NTFS volume that ntfs-3g has mounted: the volume holds what Windows is to see.
+
+layer.db has all of it too. That is how export tells what somebody has changed since,
+and what the driver cannot hold is only there: change times, some attributes, a
+descriptor without an owner (see `ntfs3g`). What Windows would miss is counted in a
+warning.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from ...entry import AlternateStream, Body, Directory, Entry, File, Lower, Summary
+from ...errors import InexpressibleError, LayerError, StorageError
+from ...win32.attributes import FILE_ATTRIBUTE_ARCHIVE
+from ...win32.names import encode_wtf8
+from ...win32.reparse import is_name_surrogate, reparse_tag, tag_name
+from ..folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from ..folder.sink import FolderSink, Made, Owner, Parent
+from ..record.writer import LAYER_DB, Row
+from .attributes import NtfsFiles, unheld_attributes
+from .mount import check_names
+
+__all__ = ["UNHELD", "Ntfs3gSink"]
+
+UNHELD: Final = "unheld"  # in the record's extra: the fields that the volume does not hold, with commas
+
+
+class Ntfs3gSink(FolderSink):
+    """Make a layer folder on an ntfs-3g mount (see FolderSink)."""
+
+    store = "ntfs3g"
+
+    def _begin(self) -> None:
+        self._unheld: Counter[str] = Counter()
+        self._opaque: dict[bytes, int] = {}  # directories whose content the driver does not show, and their tags
+        check_names(self._root)
+        self._files = NtfsFiles(self._root)
+        # What the driver gives to new files lets everyone write.
+        self._files.put(b"", b"system.ntfs_acl", DIRECTORY_DESCRIPTOR)
+        self._files.put(LAYER_DB, b"system.ntfs_acl", FILE_DESCRIPTOR)
+
+    def add(self, entry: Entry, body: Body | None = None, /) -> None:
+        try:
+            super().add(entry, body)
+        except FileExistsError as error:
+            raise LayerError(
+                "the name is the short (DOS) name of another entry",
+                path=entry.path,
+                hint="leave one of the two out of the tar",
+            ) from error
+
+    def commit(
+        self, values: Mapping[str, str | int | None] | None = None, then: Callable[[], None] | None = None
+    ) -> Summary:
+        summary = super().commit(values, then)
+        if self._unheld:
+            counts = ", ".join(f"{count:,} {field}" for field, count in sorted(self._unheld.items()))
+            summary.warnings.append(f"not on the volume, as ntfs-3g cannot hold it, but in layer.db: {counts}")
+        return summary
+
+    def _before_it_appears(self) -> None:
+        try:
+            self._root.sync()
+        except OSError as error:
+            # A loop device takes all, and says only now that the file behind it could not.
+            raise StorageError(
+                f"not all could be written to the volume: {error.strerror}",
+                path=os.fsdecode(self._partial.target),
+                hint="if it is in a disk image with holes: has the file system that this lies on room for it?",
+            ) from error
+
+    def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:
+        tag = self._opaque.get(parent.host)
+        if tag is not None:
+            raise InexpressibleError(
+                "it lies in a directory that is a reparse point, whose content ntfs-3g does not show",
+                path=f"{os.fsdecode(parent.host)}/{name}",
+                got=tag_name(tag),
+                hint="import the layer into a folder that is not on NTFS",
+            )
+        host = encode_wtf8(name)
+        return (b"%b/%b" % (parent.host, host) if parent.host else host), {}
+
+    def _make_directory(self, entry: Directory, host: bytes) -> int:
+        self._root.mkdir(host)
+        if entry.reparse_data is not None and not is_name_surrogate(tag := reparse_tag(entry.reparse_data)):
+            self._opaque[host] = tag
+        return 0
+
+    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
+        return self._write(host, entry.path, entry, body, extra)
+
+    def _make_stream(self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]) -> Made:
+        host = b"%b:%b" % (owner, encode_wtf8(entry.name))
+        return self._write(host, f"{entry.path}:{entry.name}", entry, body, extra)
+
+    def _take_streams(self, parents: Lower, path: str, host: bytes) -> None:
+        for name in parents.streams(path):
+            body = parents.open(path, name)
+            entry = AlternateStream(path, name, body.size)
+            self._write(b"%b:%b" % (host, encode_wtf8(name)), f"{path}:{name}", entry, body, {})
+
+    def _write(
+        self, host: bytes, path: str, entry: File | AlternateStream, body: Body | None, extra: dict[str, bytes]
+    ) -> Made:
+        fd = self._root.create(host)
+        try:
+            return Made(0, self._fill(fd, path, entry, body, extra))
+        finally:
+            os.close(fd)
+
+    def _finish(self, owner: Owner) -> None:
+        entry = owner.entry
+        unheld = self._files.dress(owner.host, entry)
+        if unheld:
+            self._record.add_extra(owner.id, UNHELD, ",".join(sorted(unheld)).encode())
+        if unheld_attributes(entry):
+            unheld.add("attributes")
+        if entry.backup_streams:
+            unheld.add("backup streams")
+        self._unheld.update(unheld)
+
+    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
+        self._root.link(source, host)
+        if not row.attributes & FILE_ATTRIBUTE_ARCHIVE:  # which the driver sets with a further name
+            self._files.set_attributes(source, row.attributes)
+
+    def _finish_directory(self, host: bytes, row: Row) -> None:
+        self._files.finish_directory(host, row.attributes, row.times)
+
+    def _copy(self, source: bytes, target: bytes) -> None:
+        super()._copy(source, target)
+        self._files.put(target, b"system.ntfs_acl", FILE_DESCRIPTOR)

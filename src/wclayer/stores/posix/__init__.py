@@ -1,0 +1,1 @@
+"""Layer folders as plain trees, for file systems that hold no Windows metadata."""

@@ -1,0 +1,1 @@
+"""The record of a layer folder, `layer.db`: what the file system under it cannot hold."""

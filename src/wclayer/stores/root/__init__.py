@@ -1,0 +1,1 @@
+"""A folder that no path can leave: each name is opened relative to its directory, on POSIX and on Windows."""

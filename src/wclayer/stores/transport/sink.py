@@ -1,0 +1,203 @@
+"""Making a transport folder, for Windows' ImportLayer (see `transport`).
+
+The folder gets what it can hold. Hard links, whiteouts, the metadata of Hives, times as
+they were, order and framing are in the record beside it, and there alone: ImportLayer
+refuses what is not its own, and its caller makes links and whiteouts afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink, Lower, Whiteout
+from ...errors import InexpressibleError, LayerError
+from ...union.rules import UTILITY_VM
+from ...win32.filetime import to_unix_ns
+from ...win32.names import encode_wtf8, upcase, win32_problem
+from ..atomic import PartialFolder
+from ..folder.sink import Made, Owner, Parent
+from ..ntfs.backup import backup_head, backup_tail, has_data
+from ..ntfs.backup_sink import BackupSink
+from ..record.writer import Kind, Row, link_extra
+from ..root.root_windows import WindowsRoot
+from .folder import ATTRIBUTES, STORE, SUFFIX, TIE, TOMBSTONES, belongs, in_hives, tie_of, tombstones_text
+
+__all__ = ["TransportSink"]
+
+
+class TransportSink(BackupSink):
+    """Make a transport folder, and its record beside it (see FolderSink).
+
+    tombstones: write the whiteouts into the folder too, as ExportLayer does; ImportLayer must not find them there.
+    Raises InexpressibleError besides, for what such a folder cannot hold: a utility VM, streams and reparse points in
+    Hives, names that end as those of its own files do.
+    """
+
+    store = STORE
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        parents: Lower | None = None,
+        parent_diff_ids: tuple[str | None, ...] = (),
+        force: bool = False,
+        tombstones: bool = False,
+    ) -> None:
+        self._tombstones = tombstones
+        super().__init__(target, parents=parents, parent_diff_ids=parent_diff_ids, force=force)
+
+    def _begin(self) -> None:
+        self._fd = -1  # of the file that streams may follow in
+        self._whiteouts: list[str] = []
+
+    def _partial_folder(self, target: str | os.PathLike[str], *, force: bool) -> PartialFolder:
+        return PartialFolder(target, force=force, belongs=belongs)
+
+    def _record_place(self) -> bytes:
+        return self._partial.record
+
+    def _values(self) -> dict[str, str | int | None]:
+        return {TIE: tie_of(self._partial.path)}
+
+    def abort(self) -> None:
+        self._close()
+        super().abort()
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def add(self, entry: Entry, body: Body | None = None, /) -> None:
+        for path in (entry.path, entry.target if isinstance(entry, HardLink) else ""):
+            if path.partition("/")[0] == UTILITY_VM:
+                raise InexpressibleError(
+                    "a utility VM, which does not go through a transport folder",
+                    path=entry.path,
+                    hint="import it into a layer folder, or leave it out with `wclayer squash --drop-utility-vm`",
+                )
+        super().add(entry, body)
+
+    # --- names ------------------------------------------------------------------
+
+    def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:
+        host = encode_wtf8(name)
+        full = b"%b/%b" % (parent.host, host) if parent.host else host
+        path = os.fsdecode(full)
+        if upcase(name).endswith(upcase(SUFFIX.decode())):
+            raise InexpressibleError(
+                "a name that a transport folder has for the metadata of a directory",
+                path=path,
+                expected=f"no name that ends in {SUFFIX.decode()}",
+                hint="leave it out of the layer",
+            )
+        if os.name == "nt" and (problem := win32_problem(name)) is not None:
+            raise InexpressibleError("a name that this host cannot hold", path=path, got=problem)
+        if self._root.exists(full):
+            raise InexpressibleError("to this host the name is that of another entry", path=path)
+        return full, {}
+
+    # --- one object -------------------------------------------------------------
+
+    def _make_directory(self, entry: Directory, host: bytes) -> int:
+        if in_hives(entry.path):
+            raise InexpressibleError("a directory in Hives, which holds files alone", path=entry.path)
+        # One that is a reparse point too: hcsshim, which makes it when all else is there, lets nothing come into it.
+        self._root.mkdir(host)
+        self._open(host + SUFFIX, entry)
+        return 0
+
+    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
+        if in_hives(entry.path):
+            if entry.reparse_data is not None:
+                raise InexpressibleError("a reparse point in Hives, which holds plain files alone", path=entry.path)
+            self._fd = self._root.create(host)
+            return Made(0, self._fill(self._fd, entry.path, entry, body, extra))
+        self._open(host, entry)
+        if not has_data(entry):
+            return Made()
+        return Made(0, self._backup(self._write, entry, body, extra))
+
+    def _make_stream(
+        self,
+        entry: AlternateStream,
+        body: Body | None,
+        owner: bytes,  # noqa: ARG002
+        extra: dict[str, bytes],
+    ) -> Made:
+        if in_hives(entry.path):
+            raise InexpressibleError(
+                "a named stream in Hives, which holds plain files alone", path=f"{entry.path}:{entry.name}"
+            )
+        return Made(0, self._backup(self._write, entry, body, extra))
+
+    def _open(self, host: bytes, entry: Directory | File) -> None:
+        """Begin the file that has all that there is of an entry."""
+        self._fd = self._root.create(host)
+        self._write(ATTRIBUTES.pack(entry.file_attributes) + b"".join(backup_head(entry)))
+
+    def _write(self, data: bytes) -> None:
+        done = os.write(self._fd, data)
+        while done < len(data):
+            done += os.write(self._fd, data[done:])
+
+    def _finish(self, owner: Owner) -> None:
+        entry, host = owner.entry, owner.host
+        if not in_hives(entry.path):
+            self._write(b"".join(data for _, data in backup_tail(entry)))
+        if isinstance(entry, Directory):
+            host += SUFFIX
+        self._close()
+        self._set_times(host, entry.creation_time, entry.last_access_time, entry.last_write_time)
+        found = self._root.lstat(host)
+        self._record.set_stored(owner.id, found.st_size, found.st_mtime_ns)
+
+    def _set_times(self, host: bytes, creation: int | None, access: int | None, write: int | None) -> None:
+        """Give a file of the folder times, in FILETIMEs, as far as the host holds them; the record has all."""
+        if isinstance(self._root, WindowsRoot):
+            with suppress(OSError):
+                self._root.set_times(host, (creation, access, write, None))
+            return
+        if write is None:
+            return
+        with suppress(OSError, OverflowError):
+            self._root.utime(host, (to_unix_ns(write if access is None else access), to_unix_ns(write)))
+
+    def _finish_directory(self, host: bytes, row: Row) -> None:
+        """Its times are those of the file that stands for it."""
+
+    # --- what the record alone holds ----------------------------------------------
+
+    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
+        """In the record alone."""
+
+    def _make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: Parent, name: str) -> None:  # noqa: ARG002
+        self._host_name(parent, name)
+        self._record.add(
+            parent.id,
+            name,
+            Kind.PARENT_LINK,
+            entry=file,
+            size=file.size,
+            target=entry.target,
+            extra=link_extra(entry),
+        )
+
+    def _whiteout(self, entry: Whiteout) -> None:
+        super()._whiteout(entry)
+        if not self._tombstones:
+            return
+        if "\n" in entry.path or "\r" in entry.path:
+            raise InexpressibleError("a whiteout of a name with a line end, which no line can hold", path=entry.path)
+        self._whiteouts.append(entry.path)
+
+    def _before_it_appears(self) -> None:
+        if not self._tombstones:
+            return
+        if self._base:
+            raise LayerError("tombstones of a base layer, which has nothing below it to delete from")
+        fd = self._root.create(TOMBSTONES)
+        with os.fdopen(fd, "wb") as file:
+            file.write(tombstones_text(self._whiteouts))

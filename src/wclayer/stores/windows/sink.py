@@ -1,0 +1,214 @@
+"""Making a layer folder on Windows: real objects of NTFS, through the backup API, as hcsshim's import makes them.
+
+Each object is created relative to its directory's handle, gets its attributes and
+times first, then all that a backup stream can say, and its times again when the data
+are there. layer.db has all of it too, and what the volume made of it where that is
+something else, so that export tells what somebody has changed since.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from typing import Final
+
+from ...entry import AlternateStream, Body, Directory, File, Lower, Summary
+from ...errors import UnsupportedError
+from ...host.errors import shown
+from ...native import files
+from ...native.backup import BackupWriter
+from ...native.privileges import IMPORT, privileges
+from ...native.volumes import file_system_of
+from ...union.rules import stream_astray
+from ...win32.attributes import (
+    FILE_ATTRIBUTE_DIRECTORY,
+    FILE_ATTRIBUTE_NORMAL,
+    FILE_ATTRIBUTE_REPARSE_POINT,
+    FILE_ATTRIBUTE_SPARSE_FILE,
+)
+from ...win32.backup_stream import StreamHeader, StreamId, pack_header
+from ...win32.names import encode_wtf8
+from ..folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from ..folder.sink import Made, Owner, Parent
+from ..ntfs.backup import backup_head, backup_tail, has_data
+from ..ntfs.backup_sink import BackupSink
+from ..record.writer import Row, Times, times_of
+from ..root.root_windows import WindowsRoot
+
+__all__ = ["HELD", "UNHELD", "WindowsSink", "check_volume", "secure"]
+
+HELD: Final = "held"  # in the record's extra: attributes and times as the volume has them, where it has others
+UNHELD: Final = "unheld"  # the fields that the volume does not hold, with commas
+
+# FILE_ATTRIBUTE_VALID_SET_FLAGS, PINNED and UNPINNED; the others follow from what an object is, or no call sets them.
+_SETTABLE: Final = 0x31A7 | 0x8_0000 | 0x10_0000
+_TEMPORARY: Final = 0x100  # which no directory may have
+
+
+def check_volume(folder: bytes) -> None:
+    """Raise UnsupportedError unless the folder lies on NTFS, which alone holds all of a layer."""
+    name = file_system_of(shown(folder))
+    if name.upper() != "NTFS":
+        raise UnsupportedError(
+            "a file system that cannot hold a Windows layer",
+            path=shown(folder),
+            expected="NTFS",
+            got=name or "one without a name",
+            hint="choose a folder on an NTFS volume, or --plain for a plain tree with all metadata in layer.db",
+        )
+
+
+def secure(root: WindowsRoot, host: bytes, descriptor: bytes) -> None:
+    """Give an object a security descriptor; wants the privileges of an import."""
+    with root.handle(host, files.NEW_OBJECT) as handle, BackupWriter(handle) as writer:
+        writer.write(pack_header(StreamHeader(StreamId.SECURITY_DATA, len(descriptor))) + descriptor)
+
+
+class WindowsSink(BackupSink):
+    """Make a layer folder on NTFS, on Windows (see FolderSink).
+
+    Raises AccessError for privileges that are missing, UnsupportedError for another file system.
+    """
+
+    store = "windows"
+    _root: WindowsRoot
+
+    def _begin(self) -> None:
+        self._unheld: Counter[str] = Counter()
+        self._writer: BackupWriter | None = None
+        self._handle = 0
+        self._undo = ExitStack()
+        check_volume(self._partial.path)
+        self._undo.enter_context(privileges(IMPORT))
+
+    def abort(self) -> None:
+        self._close()
+        try:
+            super().abort()
+        finally:
+            self._undo.close()
+
+    def commit(
+        self, values: Mapping[str, str | int | None] | None = None, then: Callable[[], None] | None = None
+    ) -> Summary:
+        summary = super().commit(values, then)
+        self._undo.close()
+        if self._unheld:
+            counts = ", ".join(f"{count:,} {name}" for name, count in sorted(self._unheld.items()))
+            summary.warnings.append(f"not on the volume, which would not take it, but in layer.db: {counts}")
+        return summary
+
+    def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            try:
+                writer.close()
+            finally:
+                files.close(self._handle)
+
+    def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:
+        host = encode_wtf8(name)
+        return (b"%b/%b" % (parent.host, host) if parent.host else host), {}
+
+    # --- one object -------------------------------------------------------------
+
+    def _new(
+        self, entry: Directory | File, host: bytes, *, directory: bool, disposition: int = files.CREATE
+    ) -> BackupWriter:
+        """Create an object, or OPEN one, and give it all but its data; it stays open until _finish()."""
+        self._close()
+        self._handle = self._root.open_handle(
+            host, files.NEW_OBJECT, disposition=disposition, directory=directory, attributes=FILE_ATTRIBUTE_NORMAL
+        )
+        self._writer = writer = BackupWriter(self._handle)
+        self._set_basic(self._handle, entry.file_attributes, times_of(entry))
+        if entry.security_descriptor is None:
+            # What it would inherit depends on where the folder lies.
+            entry = replace(entry, security_descriptor=DIRECTORY_DESCRIPTOR if directory else FILE_DESCRIPTOR)
+        if entry.file_attributes & FILE_ATTRIBUTE_SPARSE_FILE and not directory:
+            with suppress(OSError):  # the data are the same
+                files.set_sparse(self._handle)
+        for piece in backup_head(entry):
+            writer.write(piece)
+        return writer
+
+    def _make_directory(self, entry: Directory, host: bytes) -> int:
+        self._new(entry, host, directory=True)
+        return 0
+
+    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
+        writer = self._new(entry, host, directory=False)
+        if not has_data(entry):
+            return Made()
+        return Made(0, self._backup(writer.write, entry, body, extra))
+
+    def _make_stream(
+        self,
+        entry: AlternateStream,
+        body: Body | None,
+        owner: bytes,  # noqa: ARG002
+        extra: dict[str, bytes],
+    ) -> Made:
+        if self._writer is None:
+            raise stream_astray(entry.path, entry.name)
+        return Made(0, self._backup(self._writer.write, entry, body, extra))
+
+    def _take_streams(self, parents: Lower, path: str, host: bytes) -> None:
+        for name in parents.streams(path):
+            body = parents.open(path, name)
+            self._make_stream(AlternateStream(path, name, body.size), body, host, {})
+
+    def _finish(self, owner: Owner) -> None:
+        entry, writer = owner.entry, self._writer
+        if writer is None:
+            return
+        unheld: set[str] = set()
+        try:
+            for number, piece in backup_tail(entry):
+                try:
+                    writer.write(piece)
+                except OSError:  # an ID that another object has, or what NTFS no longer takes
+                    unheld.add("object ID" if number == StreamId.OBJECT_ID else "backup streams")
+                    break
+            if entry.short_name is not None:
+                try:
+                    files.set_short_name(self._handle, entry.short_name)
+                except (OSError, UnsupportedError):
+                    unheld.add("short name")
+            writer.close()
+            if isinstance(entry, File):
+                self._set_basic(self._handle, entry.file_attributes, times_of(entry))
+                self._note_held(owner.id, entry.file_attributes, times_of(entry), self._handle)
+        finally:
+            self._close()
+        if unheld:
+            self._record.add_extra(owner.id, UNHELD, ",".join(sorted(unheld)).encode())
+            self._unheld.update(unheld)
+
+    def _set_basic(self, handle: int, attributes: int, times: Times) -> None:
+        settable = _SETTABLE & ~_TEMPORARY if attributes & FILE_ATTRIBUTE_DIRECTORY else _SETTABLE
+        # Of no attributes at all Windows makes "leave them".
+        files.set_basic_info(handle, attributes & settable or FILE_ATTRIBUTE_NORMAL, times)
+
+    def _note_held(self, number: int, attributes: int, times: Times, handle: int) -> None:
+        """Remember what the volume has made of attributes and times, where that is not what it was given."""
+        now, held = files.basic_info(handle)
+        now |= attributes & FILE_ATTRIBUTE_REPARSE_POINT
+        if now != attributes or any(given not in (None, time) for given, time in zip(times, held, strict=True)):
+            self._record.add_extra(number, HELD, b" ".join(b"%d" % value for value in (now, *held)))
+
+    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
+        self._root.link(source, host)
+        with self._root.handle(source, files.WRITE_ATTRIBUTES) as handle:  # a further name changes them
+            self._set_basic(handle, row.attributes, row.times)
+
+    def _finish_directory(self, host: bytes, row: Row) -> None:
+        with self._root.handle(host, files.WRITE_ATTRIBUTES, directory=True) as handle:
+            self._set_basic(handle, row.attributes, row.times)
+            self._note_held(row.id, row.attributes, row.times, handle)
+
+    def _copy(self, source: bytes, target: bytes) -> None:
+        super()._copy(source, target)
+        secure(self._root, target, FILE_DESCRIPTOR)

@@ -1,0 +1,269 @@
+"""Names of layers that lie on each other, as a tree: what a container on them would see, and which entry is behind it.
+
+A layer's entries are first gathered in a tree of their own, checked as an import
+would check them; then that goes over what the layers below show:
+
+- its whiteouts take away what is at a path and below it;
+- what is no real directory (a file; a symlink or junction) takes the place of what
+  is there, with all that is below it; so does a directory where something else is;
+- a directory over a directory: what is in them is put together, and the rest
+  (spelling, metadata, streams) is that of the newer one.
+
+A hard link is a further name of the file that its target is in its own layer, else
+below that layer: whatever the layer itself replaces or deletes there, for Windows
+too makes links before it deletes. So a file is the entry that brought it, and lives
+as long as one of its names.
+
+Of files just names are kept, of directories and links their entries: memory is
+bounded by the number of entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
+from ..host.spool import EMPTY, Spool, Spooled
+from ..win32.names import encode_wtf8, upcase
+from .lookup import is_real_directory
+from .rules import (
+    UTILITY_VM_FILES,
+    behind_link,
+    beside_whiteout,
+    check_entry,
+    in_no_directory,
+    name_taken,
+    no_directory_yet,
+    no_link_target,
+    stream_astray,
+    stream_twice,
+    two_whiteouts,
+    whiteout_of_nothing,
+)
+
+__all__ = ["Folder", "LayerNames", "Name", "View"]
+
+_MAX_CACHE: Final = 4096  # directories
+
+
+class Name:
+    """What is at one path: `name` as the newest layer spells it that names it.
+
+    layer, number: of the entry behind it, counted from 0 in the order in which its layer brings them.
+    entry: of a directory and of a hard link, without path and DOS name; None for the name of a File entry.
+    file: of a file, the name of its File entry: this one, another, or one that is seen no more. None for a directory.
+    streams: of a directory, what was put aside of its alternate streams.
+    short: its DOS name. It belongs to one name, not to the file.
+    """
+
+    __slots__ = ("entry", "file", "layer", "name", "number", "short", "streams")
+
+    def __init__(self, name: str, layer: int, number: int, entry: Directory | HardLink | None = None) -> None:
+        self.name = name
+        self.layer = layer
+        self.number = number
+        self.entry = entry
+        self.file: Name | None = None
+        self.short: str | None = None
+        self.streams: list[tuple[str, Spooled]] | None = None
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Names sorted by this are in the order in which the layers brought them."""
+        return self.layer, self.number
+
+
+class Folder(Name):
+    """A real directory, and what is in it, by the name in upper case. A symlink or junction is none."""
+
+    __slots__ = ("children",)
+
+    def __init__(self, name: str, layer: int, number: int, entry: Directory | HardLink | None = None) -> None:
+        super().__init__(name, layer, number, entry)
+        self.children: dict[str, Name] = {}
+
+    def find(self, path: str) -> Name | None:
+        """What is at `path` below it, by NTFS's case rules; None for nothing."""
+        found: Name | None = self
+        for part in upcase(path).split("/"):
+            if not isinstance(found, Folder):
+                return None
+            found = found.children.get(part)
+        return found
+
+    def sorted(self) -> list[Name]:
+        """What is in the directory, in the byte order of the names."""
+        return sorted(self.children.values(), key=lambda name: encode_wtf8(name.name))
+
+
+class View:
+    """What is seen of the layers that have been put on one another so far, below `root`."""
+
+    def __init__(self) -> None:
+        self.root = Folder("", -1, -1)
+
+    def put(self, layer: LayerNames) -> None:
+        """Put a layer on top; its tree becomes a part of this one."""
+        for path in layer.whiteouts.values():
+            self.remove(path)
+        waiting = [(self.root, layer.root)]
+        while waiting:
+            below, above = waiting.pop()
+            for key, name in above.children.items():
+                old = below.children.get(key)
+                if not isinstance(old, Folder) or not isinstance(name, Folder):
+                    below.children[key] = name
+                    continue
+                old.name, old.layer, old.number = name.name, name.layer, name.number
+                old.entry, old.streams, old.short = name.entry, name.streams, name.short
+                waiting.append((old, name))
+
+    def remove(self, path: str) -> Name | None:
+        """Take away what is at `path`, and below it; what was there."""
+        above, _, name = path.rpartition("/")
+        folder = self.root.find(above) if above else self.root
+        return folder.children.pop(upcase(name), None) if isinstance(folder, Folder) else None
+
+    def copy(self) -> View:
+        """The same, not changed by what is put on this one later."""
+        result = View()
+        waiting = [(self.root, result.root)]
+        while waiting:
+            old, new = waiting.pop()
+            for key, name in old.children.items():
+                new.children[key] = name
+                if isinstance(name, Folder):
+                    new.children[key] = copied = Folder(name.name, name.layer, name.number, name.entry)
+                    copied.streams, copied.short = name.streams, name.short
+                    waiting.append((name, copied))
+        return result
+
+    def walk(self) -> Iterator[tuple[str, Name]]:
+        """All names with their paths: depth first, those of a directory in byte order, as hcsshim walks."""
+        stack = [("", iter(self.root.sorted()))]
+        while stack:
+            above, names = stack[-1]
+            name = next(names, None)
+            if name is None:
+                stack.pop()
+                continue
+            path = above + name.name
+            yield path, name
+            if isinstance(name, Folder) and name.children:
+                stack.append((f"{path}/", iter(name.sorted())))
+
+
+class LayerNames:
+    """The names of layer `number`, which is to go on `below`, from its entries in their order.
+
+    whiteouts: their paths by those in upper case. spool: for the streams of directories. descriptors: those that are
+    known, so that each is kept once.
+    """
+
+    def __init__(self, number: int, below: View, spool: Spool, descriptors: dict[bytes, bytes]) -> None:
+        self.root = Folder("", number, -1)
+        self.whiteouts: dict[str, str] = {}
+        self.count = 0  # of the entries so far
+        self._layer = number
+        self._below = below.root
+        self._spool = spool
+        self._descriptors = descriptors
+        self._folders: dict[str, Folder] = {}
+        self._owner: tuple[str, Name] | None = None  # of streams
+        self._streams: set[str] = set()  # of that owner, in upper case
+
+    def add(self, entry: Entry, body: Body | None) -> None:
+        """The next entry. Raises LayerError and its kin for what has no place in the layer."""
+        check_entry(entry, base=self._layer == 0)
+        number, self.count = self.count, self.count + 1
+        if isinstance(entry, AlternateStream):
+            self._stream(entry, body)
+            return
+        self._owner = None
+        if isinstance(entry, Whiteout):
+            self._whiteout(entry.path)
+            return
+        folder, name = self._place(entry.path)
+        if isinstance(entry, HardLink):
+            new = self._link(entry, name, number)
+        else:
+            if isinstance(entry, File):
+                new = Name(name, self._layer, number)
+                new.file = new
+            else:
+                kind = Folder if is_real_directory(entry) else Name
+                new = kind(name, self._layer, number, self._kept(entry))
+            new.short = entry.short_name
+            self._owner = entry.path, new
+            self._streams = set()
+        folder.children[upcase(name)] = new
+
+    def _kept(self, entry: Directory) -> Directory:
+        descriptor = entry.security_descriptor
+        if descriptor is not None:
+            descriptor = self._descriptors.setdefault(descriptor, descriptor)
+        return replace(entry, path="", security_descriptor=descriptor, short_name=None)
+
+    def _place(self, path: str) -> tuple[Folder, str]:
+        """The directory that `path` goes into, and its name there."""
+        directory, _, name = path.rpartition("/")
+        folder = self._folder(directory, path) if directory else self.root
+        taken = folder.children.get(upcase(name))
+        if taken is not None:
+            raise name_taken(path, taken.name)
+        if self.whiteouts and upcase(path) in self.whiteouts:
+            raise beside_whiteout(path)
+        return folder, name
+
+    def _folder(self, directory: str, path: str) -> Folder:
+        found = self._folders.get(directory)
+        if found is None:
+            found = self.root
+            for part in upcase(directory).split("/"):
+                name = found.children.get(part)
+                if name is None:
+                    raise no_directory_yet(path, directory)
+                if name.file is not None:
+                    raise in_no_directory(path, directory)
+                if not isinstance(name, Folder):
+                    raise behind_link(path, directory)
+                found = name
+            if len(self._folders) >= _MAX_CACHE:
+                self._folders.clear()
+            self._folders[directory] = found
+        return found
+
+    def _whiteout(self, path: str) -> None:
+        if self.root.find(path) is not None:
+            raise beside_whiteout(path)
+        if path.startswith(UTILITY_VM_FILES + "/") and self._below.find(path) is None:
+            raise whiteout_of_nothing(path)
+        key = upcase(path)
+        if key in self.whiteouts:
+            raise two_whiteouts(path)
+        self.whiteouts[key] = path
+
+    def _link(self, entry: HardLink, name: str, number: int) -> Name:
+        own = self.root.find(entry.target)
+        found = own or self._below.find(entry.target)
+        if found is None or found.file is None:
+            raise no_link_target(entry.path, entry.target, found=found is not None, base=self._layer == 0)
+        # Of the files that the layer has itself, nobody asks for a target.
+        new = Name(name, self._layer, number, replace(entry, path="", target=entry.target if own is None else ""))
+        new.file = found.file
+        return new
+
+    def _stream(self, entry: AlternateStream, body: Body | None) -> None:
+        if self._owner is None or self._owner[0] != entry.path:
+            raise stream_astray(entry.path, entry.name)
+        key = upcase(entry.name)
+        if key in self._streams:
+            raise stream_twice(entry.path, entry.name)
+        self._streams.add(key)
+        owner = self._owner[1]
+        if owner.file is None:
+            if owner.streams is None:
+                owner.streams = []
+            owner.streams.append((entry.name, EMPTY if body is None else self._spool.put(body, entry.path)))
