@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["count", "on_all", "on_one", "spread"]
+__all__ = ["count", "pin_to_one_cpu", "spread", "use_all_cpus"]
 
 if sys.platform == "linux":
     _all: set[int] = set()  # of this process, while a thread of it stays on one
@@ -22,7 +22,7 @@ if sys.platform == "linux":
         return len(_all or os.sched_getaffinity(0)) or 1
 
     @contextmanager
-    def on_one() -> Iterator[None]:
+    def pin_to_one_cpu() -> Iterator[None]:
         """Keep the calling thread, and what it starts, on one processor while the block runs."""
         before = os.sched_getaffinity(0)
         outermost = not _all
@@ -38,7 +38,7 @@ if sys.platform == "linux":
                 _all.clear()
 
     @contextmanager
-    def on_all() -> Iterator[None]:
+    def use_all_cpus() -> Iterator[None]:
         """Let the calling thread, and what it starts, use all processors while the block runs."""
         before = os.sched_getaffinity(0)
         spread()
@@ -59,11 +59,11 @@ else:
         return os.cpu_count() or 1
 
     @contextmanager
-    def on_one() -> Iterator[None]:
+    def pin_to_one_cpu() -> Iterator[None]:
         """Nothing, on this system."""
         yield
 
-    on_all = on_one
+    use_all_cpus = pin_to_one_cpu
 
     def spread() -> None:
         """Nothing, on this system."""

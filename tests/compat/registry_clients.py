@@ -42,11 +42,11 @@ class Cli:
     """`wclayer`, with a home and a temporary folder of its own."""
 
     def __init__(self, folder: Path, *, quick: bool = True) -> None:
-        self.home, self.temporary = folder / "home", folder / "temporary"
+        self.home, self.temp_dir = folder / "home", folder / "temporary"
         self.home.mkdir(parents=True)
-        self.temporary.mkdir()
+        self.temp_dir.mkdir()
         self.environment = {key: text for key, text in os.environ.items() if not DROPPED.fullmatch(key)}
-        self.environment |= {"HOME": str(self.home), "TMPDIR": str(self.temporary)}
+        self.environment |= {"HOME": str(self.home), "TMPDIR": str(self.temp_dir)}
         self._program = [sys.executable, *(("-c", QUICK) if quick else ("-m", "wclayer"))]
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
@@ -65,7 +65,7 @@ class Cli:
             except BaseException:
                 process.kill()
                 raise
-        assert not list(self.temporary.iterdir())
+        assert not list(self.temp_dir.iterdir())
         return Done(process.returncode, out, err)
 
     def json(self, *arguments: str | Path) -> dict[str, Any]:

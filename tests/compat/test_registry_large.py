@@ -128,7 +128,7 @@ def test_a_registry_dies_in_a_push(cli: Cli, large: Path, empty: DockerRegistry,
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert not err
-    assert not list(cli.temporary.iterdir())
+    assert not list(cli.temp_dir.iterdir())
     assert empty.tags("x") == {"t": root_of(large)}
     asked = [one for one in empty.accesses("GET") if "/v2/x/blobs/uploads/" in one]
     assert [" 404 " in one for one in asked] == [True], "how far it has got"
@@ -145,7 +145,7 @@ def test_a_registry_dies_in_a_pull(cli: Cli, large: Path, pushed: DockerRegistry
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert not err
-    assert not list(cli.temporary.iterdir())
+    assert not list(cli.temp_dir.iterdir())
     assert [path.name for path in out.iterdir()] == ["x"]
     assert same_layer(large, blob_in(out / "x", large))
     name, size = layer_of(large)
@@ -170,7 +170,7 @@ def test_a_signal(
         assert time.monotonic() - began < 5
     assert process.returncode == code, err
     assert (text, err) == ("", "\n" if number == signal.SIGINT else "")  # click's, after ^C
-    assert not list(cli.temporary.iterdir())
+    assert not list(cli.temp_dir.iterdir())
     assert not list(out.iterdir())
     if what == "push":
         assert not registry.tags("x")
@@ -198,7 +198,7 @@ def test_a_signal_while_nobody_answers(cli: Cli, large: Path, pushed: DockerRegi
             pushed.start()
     assert process.returncode == (130 if number == signal.SIGINT else 143), err
     assert not err.strip()
-    assert not list(cli.temporary.iterdir())
+    assert not list(cli.temp_dir.iterdir())
     assert not list(out.iterdir())
 
 
@@ -209,7 +209,7 @@ def test_an_import_that_is_interrupted(cli: Cli, pushed: DockerRegistry, out: Pa
         _, err = process.communicate(timeout=20)
         assert time.monotonic() - began < 5
     assert process.returncode == 130, err
-    assert not list(cli.temporary.iterdir())
+    assert not list(cli.temp_dir.iterdir())
     assert not list(out.iterdir())
 
 

@@ -241,7 +241,7 @@ def attempt(place: Path, data: bytes) -> None:
                 context=str(place / "c"),
                 contexts={"base": f"oci:{place / 'b'}:t"},
                 arguments={"A": "a"},
-                temporary=name,
+                temp_dir=name,
                 workers=1,
                 registries=Nowhere(),  # type: ignore[arg-type]
             )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.images import BASE_TAR, TOP_TAR, docker_members, layout, members, tar
-from wclayer.builder.base_index import Below, know
+from wclayer.builder.base_index import LowerView, index_layer
 from wclayer.builder.spec import load_recipe
 from wclayer.builder.spec_keys import IMAGE, TABLES
 from wclayer.entry import Directory, Entry, File, Whiteout
@@ -50,7 +50,7 @@ def test_an_archive_with_other_bytes(transport: str, changes: list[tuple[int, by
         said = ""
         found: list[str] | None
         try:
-            with open_image(f"{transport}:{path}", temporary=name) as image:
+            with open_image(f"{transport}:{path}", temp_dir=name) as image:
                 found = [entry.path for layer in image.layers for entry, _ in layer.source().entries()]
         except WclayerError as error:
             said = str(error)
@@ -155,7 +155,7 @@ def test_layers_seen_as_one(layers: list[dict[str, str]]) -> None:
     made = [entries_of(layer) for layer in layers]
     expected = model(made)
     with ExitStack() as stack:
-        known = [stack.enter_context(know(None, lambda layer=layer: layer)) for layer in made]  # type: ignore[misc]
-        below = Below(known[::-1])
+        known = [stack.enter_context(index_layer(None, lambda layer=layer: layer)) for layer in made]  # type: ignore[misc]
+        below = LowerView(known[::-1])
         for path in PATHS:
             assert below.lookup(path) == expected.get(path.upper()), path

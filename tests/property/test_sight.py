@@ -17,9 +17,9 @@ from wclayer.errors import UsageError
 from wclayer.layers.lookup.cat import write_contents
 from wclayer.layers.lookup.extract import extract_layers
 from wclayer.layers.lookup.ls import Listed, list_layers
-from wclayer.layers.lookup.request import Wanted
+from wclayer.layers.lookup.request import PathQuery
 from wclayer.stores.folders import open_folder
-from wclayer.union.view import Sight
+from wclayer.union.view import UnionView
 
 Found = dict[str, tuple[Any, ...]]
 
@@ -31,7 +31,7 @@ def meta(entry: Entry) -> int:
 
 def sights(stack: Stack) -> Found:
     """What is seen at each path, as the model says it."""
-    sight = Sight([source(layer) for layer in stack])
+    sight = UnionView([source(layer) for layer in stack])
     files: dict[tuple[int, str], tuple[Any, ...]] = {}  # all File entries, hidden or not
     streams: dict[tuple[int, str], tuple[tuple[str, bytes], ...]] = {}
     shown: dict[str, tuple[int, str, Entry]] = {}
@@ -94,7 +94,7 @@ class Pipe:
 
 def cat(layers: Sequence[Source], path: str) -> bytes:
     out: list[bytes] = []
-    write_contents(layers, [Wanted(path, literal=True)], out.append)
+    write_contents(layers, [PathQuery(path, literal=True)], out.append)
     return b"".join(out)
 
 
@@ -122,7 +122,7 @@ def test_every_file_is_found(stack: Stack) -> None:
             with pytest.raises(UsageError, match=r"gone by|a pipe"):
                 cat(pipes, path)
     out: list[bytes] = []
-    write_contents(sources, [Wanted(path, literal=True) for path in files], out.append)
+    write_contents(sources, [PathQuery(path, literal=True) for path in files], out.append)
     assert b"".join(out) == b"".join(files.values())
 
 
@@ -145,7 +145,7 @@ def test_what_is_extracted_with_metadata(stack: Stack) -> None:
     stack = [[{**item, "short": False} if item["kind"] == "file" else item for item in layer] for layer in stack]
     expected = model(stack)
     with tempfile.TemporaryDirectory() as folder:
-        groups = [([source(layer) for layer in stack], [Wanted("")])]
+        groups = [([source(layer) for layer in stack], [PathQuery("")])]
         extract_layers(groups, f"{folder}/out", with_metadata=True)
         with open_folder(f"{folder}/out", plain=True) as layer:
             found = model([items_of(layer)])
@@ -167,7 +167,7 @@ def test_what_is_listed(stack: Stack) -> None:
             assert listed.path not in found
             found[listed.path] = listed
 
-    list_layers([Pipe(layer) for layer in stack], [Wanted("")], add, hashed=lambda entry: isinstance(entry, File))
+    list_layers([Pipe(layer) for layer in stack], [PathQuery("")], add, hashed=lambda entry: isinstance(entry, File))
     expected = model(stack)
     assert found.keys() == expected.keys()
     for path, one in expected.items():

@@ -33,16 +33,16 @@ def in_a_thread(*calls: object) -> set[int]:
 
 def test_threads_on_one_and_on_all() -> None:
     before = mine()
-    with processors.on_one():
+    with processors.pin_to_one_cpu():
         one = mine()
         assert len(one) == 1
         assert one <= before
         assert processors.count() == len(before)
         assert in_a_thread() == one
         assert in_a_thread(processors.spread) == before
-        with processors.on_all():
+        with processors.use_all_cpus():
             assert mine() == before
-        with processors.on_one():
+        with processors.pin_to_one_cpu():
             assert mine() == one
         assert mine() == one
         assert in_a_thread(processors.spread) == before
@@ -53,9 +53,9 @@ def test_threads_on_one_and_on_all() -> None:
 def test_elsewhere_nothing_changes() -> None:
     before = mine()
     processors.spread()
-    with processors.on_all():
+    with processors.use_all_cpus():
         assert mine() == before
     assert mine() == before
-    with pytest.raises(ZeroDivisionError), processors.on_one():
+    with pytest.raises(ZeroDivisionError), processors.pin_to_one_cpu():
         _ = 1 / 0
     assert mine() == before

@@ -14,17 +14,19 @@ from ..errors import ImageError
 from ..images.reading import Image, ImageLayer
 from ..images.writing import ImageWriter
 from ..union.rules import FILES
-from .base_index import Below, Known, know
+from .base_index import LayerIndex, LowerView, index_layer
 from .recipe import LayerRecipe
 from .source_tree import Kind, SourceTree
 
-__all__ = ["KnownBase", "Progress", "decide_into"]
+__all__ = ["BaseIndex", "Progress", "resolve_copy_targets"]
 
 Progress: TypeAlias = Callable[[Entry, Summary], None]
 
 
-class KnownBase:
-    """The layers of `base` (None for FROM scratch), as `below.know` knows them. Closed by close(), or as a context.
+class BaseIndex:
+    """The layers of `base` (None for FROM scratch), as `index_layer` describes them.
+
+    Closed by close(), or as a context.
 
     cache: a folder in which it is kept. progress: called for each entry that is read.
     """
@@ -36,12 +38,12 @@ class KnownBase:
         self._cache = cache
         self._progress = progress
         self._stack = ExitStack()
-        self._known: list[Known] | None = None
+        self._known: list[LayerIndex] | None = None
 
-    def layers(self, writer: ImageWriter | None = None) -> Sequence[Known]:
+    def layers(self, writer: ImageWriter | None = None) -> Sequence[LayerIndex]:
         """Each layer, base first. writer: where their blobs may be nearer by."""
         if self._known is None:
-            known: list[Known] = []
+            known: list[LayerIndex] = []
             for layer in self._base.layers if self._base is not None else ():
                 near = layer if writer is None else replace(layer, blobs=writer.nearest(layer.blobs))
                 known.append(self._stack.enter_context(_known(near, self._cache, self._progress)))
@@ -50,7 +52,7 @@ class KnownBase:
 
     def is_directory(self, path: str) -> bool:
         """Has the base a directory, and no link, at `path` of drive C:?"""
-        found = Below(self.layers()[::-1]).lookup(f"{FILES}/{path}")
+        found = LowerView(self.layers()[::-1]).lookup(f"{FILES}/{path}")
         return isinstance(found, Directory) and found.reparse_data is None
 
     def close(self) -> None:
@@ -63,7 +65,7 @@ class KnownBase:
         self.close()
 
 
-def decide_into(layer: LayerRecipe, trees: Sequence[SourceTree], base: KnownBase) -> LayerRecipe:
+def resolve_copy_targets(layer: LayerRecipe, trees: Sequence[SourceTree], base: BaseIndex) -> LayerRecipe:
     """The layer, each file whose rule leaves it open put into the directory that its target is, if it is one.
 
     trees: the layers before it.
@@ -81,7 +83,7 @@ def decide_into(layer: LayerRecipe, trees: Sequence[SourceTree], base: KnownBase
     return replace(layer, files=tuple(rules))
 
 
-def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: Progress | None) -> Known:
+def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: Progress | None) -> LayerIndex:
     """What is known of a layer of the base.
 
     That a blob has the diff_id that the config gives it, only reading it shows. So the cache's key has both digests in
@@ -100,7 +102,7 @@ def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: Pr
                     progress(entry, source.so_far)
 
     try:
-        return know(key, entries, cache)
+        return index_layer(key, entries, cache)
     except ImageError as error:
         error.at(f"layer {layer.number} of the base")
         raise

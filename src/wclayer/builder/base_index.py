@@ -21,16 +21,16 @@ from ..host.errors import host_errors, shown
 from ..stores.record.reader import RecordReader
 from ..stores.record.writer import Kind, RecordWriter
 from ..union.lookup import seen
-from ..union.rules import check_entry, name_taken, no_directory_yet, two_whiteouts
+from ..union.rules import check_entry, name_taken_error, no_directory_yet_error, two_whiteouts_error
 from ..win32.names import upcase
 
-__all__ = ["Below", "Known", "know"]
+__all__ = ["LayerIndex", "LowerView", "index_layer"]
 
 _FORMAT: Final = 1  # of what is in the database, beside its version
 _DIRECTORIES: Final = 4096  # remembered each
 
 
-class Known:
+class LayerIndex:
     """What is known of one layer, in the database at the host path `path`. Closed by close(), or as a context manager.
 
     own: remove the database when it is closed. Raises RecordError for one that is broken, or of another version.
@@ -85,7 +85,9 @@ class Known:
         return None if row is None or row.kind != Kind.DIRECTORY else (row.id, f"{parent[1]}/{row.name}".lstrip("/"))
 
 
-def know(key: str | None, entries: Callable[[], Iterable[Entry]], cache: str | os.PathLike[str] | None = None) -> Known:
+def index_layer(
+    key: str | None, entries: Callable[[], Iterable[Entry]], cache: str | os.PathLike[str] | None = None
+) -> LayerIndex:
     """What is known of a layer, out of the folder `cache` if it is there under `key`, else from its `entries`.
 
     key: a digest `sha256:HEX` that stands for the layer. Without a key or a cache, or where nothing can be written to
@@ -97,7 +99,7 @@ def know(key: str | None, entries: Callable[[], Iterable[Entry]], cache: str | o
     path = os.path.join(cache, f"{key.replace(':', '-')}.layer")
     with suppress(RecordError, NotFoundError, OSError, sqlite3.Error):
         _check(path)
-        return Known(path)
+        return LayerIndex(path)
     try:
         os.makedirs(cache, exist_ok=True)
     except OSError:
@@ -114,7 +116,7 @@ def _check(path: str) -> None:
         reader.close()
 
 
-def _make(entries: Callable[[], Iterable[Entry]], path: str | None) -> Known:
+def _make(entries: Callable[[], Iterable[Entry]], path: str | None) -> LayerIndex:
     """Make a database; at `path`, if that can be, once it is whole."""
     with _temporary(None if path is None else os.path.dirname(path)) as made:
         found = entries()
@@ -126,8 +128,8 @@ def _make(entries: Callable[[], Iterable[Entry]], path: str | None) -> Known:
         if path is not None:
             with suppress(OSError):  # another process has it open: it has the same in it
                 os.replace(made, path)
-                return Known(path)
-        return Known(made, own=True)
+                return LayerIndex(path)
+        return LayerIndex(made, own=True)
 
 
 @contextmanager
@@ -177,14 +179,14 @@ class _Layer:
         check_entry(entry, base=False)
         if isinstance(entry, Whiteout):
             if not self._writer.add_whiteout(entry.path):
-                raise two_whiteouts(entry.path)
+                raise two_whiteouts_error(entry.path)
             return
         above, _, name = entry.path.rpartition("/")
         parent = self._parent(upcase(above)) if above else 0
         if parent is None:
-            raise no_directory_yet(entry.path, above)
+            raise no_directory_yet_error(entry.path, above)
         if (taken := self._writer.find(parent, name)) is not None:
-            raise name_taken(entry.path, taken.name)
+            raise name_taken_error(entry.path, taken.name)
         kind = Kind.DIRECTORY if isinstance(entry, Directory) else Kind.FILE
         self._writer.add(parent, name, kind, entry=_kept(entry), size=entry.size if isinstance(entry, File) else None)
 
@@ -202,13 +204,13 @@ def _kept(entry: Directory | File | HardLink) -> Directory | File:
     return File(entry.path, file_attributes=entry.file_attributes, reparse_data=link)
 
 
-class Below:
+class LowerView:
     """Several layers, nearest first, seen as one (see `entry.Lower`): what a container on them would see.
 
     A path is spelled as the nearest layer spells it that has it.
     """
 
-    def __init__(self, layers: Sequence[Known]) -> None:
+    def __init__(self, layers: Sequence[LayerIndex]) -> None:
         self._layers = layers
 
     def lookup(self, path: str, /) -> Entry | None:

@@ -11,8 +11,8 @@ from typing import Any, Final
 from ..distribution.registries import Registries
 from ..entry import Entry, Summary
 from ..errors import UsageError, WclayerError
-from ..images.choosing import Choice
-from ..images.places.parse import Place, parse_place
+from ..images.choosing import ImageSelector
+from ..images.places.parse import ImageReference, parse_place
 from ..images.reading import Image, open_image
 from ..images.spec.compose import CREATED_BY, compose_config, compose_manifest, history_entry, rfc3339
 from ..images.spec.descriptors import (
@@ -32,13 +32,13 @@ from ..layertar.compression import Compressed
 from ..layertar.writer import TarWriter
 from ..win32.filetime import from_unix_ns
 from .access import Access
-from .base import KnownBase, Progress, decide_into
-from .base_index import Below, know
+from .base import BaseIndex, Progress, resolve_copy_targets
+from .base_index import LowerView, index_layer
 from .hives import BuildHives, with_registry
 from .new_layer import NewLayer, Times
 from .recipe import DirectoryRule, JunctionRule, Recipe, SymlinkRule
 from .source_folder import changed
-from .source_tree import SourceTree, Survey
+from .source_tree import SourceTree, TreeSnapshot
 
 __all__ = ["BuiltImage", "Progress", "build_image", "build_on"]
 
@@ -68,11 +68,11 @@ class BuiltImage:
 
 def build_image(
     recipe: Recipe,
-    output: Place | str,
+    output: ImageReference | str,
     *,
     force: bool = False,
     cache: str | os.PathLike[str] | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
     registries: Registries | None = None,
@@ -94,17 +94,15 @@ def build_image(
     with ExitStack() as stack:
         base = None
         if recipe.base is not None:
-            choice = Choice(os_version=recipe.os_version, architecture=recipe.architecture)
-            base = stack.enter_context(
-                open_image(recipe.base, choice=choice, temporary=temporary, registries=registries)
-            )
+            choice = ImageSelector(os_version=recipe.os_version, architecture=recipe.architecture)
+            base = stack.enter_context(open_image(recipe.base, choice=choice, temp_dir=temp_dir, registries=registries))
         return build_on(
             base,
             recipe,
             output,
             force=force,
             cache=cache,
-            temporary=temporary,
+            temp_dir=temp_dir,
             workers=workers,
             progress=progress,
             registries=registries,
@@ -114,12 +112,12 @@ def build_image(
 def build_on(
     base: Image | None,
     recipe: Recipe,
-    output: Place | str,
+    output: ImageReference | str,
     *,
     bare: bool = False,
     force: bool = False,
     cache: str | os.PathLike[str] | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
     registries: Registries | None = None,
@@ -128,18 +126,18 @@ def build_on(
 
     bare: make no hives FROM scratch, and an image of the new layers alone; no Windows takes it.
     """
-    place = output if isinstance(output, Place) else parse_place(output)
+    place = output if isinstance(output, ImageReference) else parse_place(output)
     recipe = with_registry(recipe)
     with ExitStack() as stack:
-        known = stack.enter_context(KnownBase(base, cache, progress))
+        known = stack.enter_context(BaseIndex(base, cache, progress))
         trees: list[SourceTree] = []
         for layer in recipe.layers:
-            decided = decide_into(layer, trees, known)
+            decided = resolve_copy_targets(layer, trees, known)
             trees.append(stack.enter_context(SourceTree(decided, recipe.context)))
-        build = _Build(recipe, place, base, known, trees, workers, progress, bare=bare, temporary=temporary)
+        build = _Build(recipe, place, base, known, trees, workers, progress, bare=bare, temp_dir=temp_dir)
         build.check()
         sources = [] if base is None else [base.place]
-        with create_image(place, force=force, temporary=temporary, registries=registries, sources=sources) as writer:
+        with create_image(place, force=force, temp_dir=temp_dir, registries=registries, sources=sources) as writer:
             return build.write(writer)
 
 
@@ -147,15 +145,15 @@ class _Build:
     def __init__(
         self,
         recipe: Recipe,
-        place: Place,
+        place: ImageReference,
         base: Image | None,
-        known: KnownBase,
+        known: BaseIndex,
         trees: Sequence[SourceTree],
         workers: int | None,
         progress: Progress | None,
         *,
         bare: bool,
-        temporary: str | os.PathLike[str] | None,
+        temp_dir: str | os.PathLike[str] | None,
     ) -> None:
         self._known = known
         self._bare = bare
@@ -167,8 +165,8 @@ class _Build:
         self._progress = progress
         self._compression = "none" if place.transport == "docker-archive" else recipe.compression
         self._compressor: str | None = None
-        self._surveys: list[Survey] = []
-        self._hives = BuildHives(recipe, base, trees, temporary, bare=bare)
+        self._surveys: list[TreeSnapshot] = []
+        self._hives = BuildHives(recipe, base, trees, temp_dir, bare=bare)
         self._result = BuiltImage(platform=_platform(recipe, base))
         self._result.base_layers = len(base.layers) if base else 0
 
@@ -191,7 +189,7 @@ class _Build:
                 raise UsageError(
                     "a removal in the lowest layer, which has nothing below it", path=self._trees[0].removals[0]
                 )
-        self._surveys = [Survey(tree) for tree in self._trees]
+        self._surveys = [TreeSnapshot(tree) for tree in self._trees]
         newest = [survey.newest for survey in self._surveys if survey.newest is not None]
         created = self._recipe.created
         if created is None:
@@ -228,12 +226,12 @@ class _Build:
         with ExitStack() as stack:
             known = list(self._known.layers(writer) if self._trees else ())  # base first
             for number, tree in enumerate(self._trees):
-                below = Below(known[::-1]) if known else None
+                below = LowerView(known[::-1]) if known else None
                 layer = NewLayer(tree, below, times, acl=recipe.acl, hives=differencing[number])
                 with writer.blob() as blob:
                     steps = self._tar(layer, blob)
                     if number + 1 < len(self._trees):
-                        known.append(stack.enter_context(know(None, lambda steps=steps: steps, None)))  # type: ignore[misc]
+                        known.append(stack.enter_context(index_layer(None, lambda steps=steps: steps, None)))  # type: ignore[misc]
                     for _ in steps:
                         pass
                     descriptors.append(self._layer_descriptor(result.layers[-1]))
@@ -305,7 +303,7 @@ class _Build:
         return result
 
 
-def _is_file_of(base: Place, place: Place) -> bool:
+def _is_file_of(base: ImageReference, place: ImageReference) -> bool:
     """Is the archive at `place` the one that the base is in?"""
     return all(os.path.isfile(one.path) for one in (base, place)) and os.path.samefile(base.path, place.path)
 

@@ -153,7 +153,7 @@ def take(
     name: str,
     literal: bool = False,
     root: str = FILES,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
 ) -> TakenFiles:
     """What the layers, base first, show below each of the paths `wanted` of drive C:.
 
@@ -165,7 +165,7 @@ def take(
     and what reading the layers raises.
     """
     patterns = [_parts(path) for path in wanted]
-    content = Spool(temporary)
+    content = Spool(temp_dir)
     try:
         taking = _Taking(layers, patterns, content, name, root, literal=literal)
         taking.names()

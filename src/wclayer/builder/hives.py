@@ -13,7 +13,7 @@ from ..images.spec.compose import CREATED_BY
 from ..images.writing import ImageWriter
 from ..layers.base import check_base_hive
 from ..layers.hives.config_hives import CONFIG_HIVES, ConfigHive, check_size
-from ..layers.hives.merge import RegistryFiles, gather
+from ..layers.hives.merge import HiveStack, collect_hives
 from ..regf.edits import KeyEdits
 from ..regf.model import Hive
 from ..regf.reader import read_hive
@@ -55,13 +55,13 @@ class BuildHives:
         recipe: Recipe,
         base: Image | None,
         trees: Sequence[SourceTree],
-        temporary: str | os.PathLike[str] | None,
+        temp_dir: str | os.PathLike[str] | None,
         *,
         bare: bool,
     ) -> None:
         self._base = base
         self._trees = trees
-        self._temporary = temporary
+        self._temporary = temp_dir
         self._bare = bare
         self._changes = [by_hive(layer.registry) for layer in recipe.layers]
         self.made: list[str] = []
@@ -136,7 +136,7 @@ class BuildHives:
         if self._bare or not any(one.hives for one in changes):
             return none
         with ExitStack() as stack:
-            files: RegistryFiles | None = None
+            files: HiveStack | None = None
 
             def view_of(hive: ConfigHive) -> Hive | None:
                 nonlocal files
@@ -145,7 +145,7 @@ class BuildHives:
                     return None if data is None else read_hive(data)
                 if files is None:
                     layers = [replace(one, blobs=writer.nearest(one.blobs)).source() for one in self._base.layers]
-                    files = stack.enter_context(gather(layers, temporary=self._temporary))
+                    files = stack.enter_context(collect_hives(layers, temp_dir=self._temporary))
                 return files.view(hive)
 
             made, changed, missed = differencing_hives(changes, view_of, created)

@@ -139,7 +139,7 @@ class NewLayer:
 
     def _root(self) -> _Place:
         place = _Place(self._tree.root, FILES, self._lookup(FILES), self._access)
-        self._settle(place, {})
+        self._resolve_access(place, {})
         return place
 
     def _lookup(self, path: str) -> Directory | File | None:
@@ -156,13 +156,13 @@ class NewLayer:
             if existing is not None:
                 path = existing.path
             place = _Place(node, path, existing, default)
-            self._settle(place, by_rule)
+            self._resolve_access(place, by_rule)
             self._check(place)
             places.append(place)
         places.sort(key=lambda place: (place.node.kind is not Kind.REMOVED, encode_wtf8(place.path)))
         return places
 
-    def _settle(self, place: _Place, above: dict[FilesRule, Access]) -> None:
+    def _resolve_access(self, place: _Place, above: dict[FilesRule, Access]) -> None:
         """Find out what access holds: the rule about this very name, else the last one that brings something of it."""
         node = place.node
         default = place.access

@@ -21,7 +21,7 @@ from ..win32.names import check_component, check_length, decode_wtf8, encode_wtf
 from .recipe import DirectoryRule, FilesRule, Folder, Ignoring, JunctionRule, LayerRecipe, RemoveRule, SymlinkRule
 from .source_folder import SourceFolder, find_source, read_ignore
 
-__all__ = ["Kind", "Node", "Origin", "SourceTree", "Survey"]
+__all__ = ["Kind", "Node", "Origin", "SourceTree", "TreeSnapshot"]
 
 _WHITEOUT: Final = ".wh."
 _LISTINGS: Final = 64  # directories whose merged content is remembered
@@ -284,7 +284,7 @@ class SourceTree:
         return self.children(node)
 
 
-class Survey:
+class TreeSnapshot:
     """What there is in a tree, looked at before it is read, and held against a second look after.
 
     newest: the latest mtime in ns since 1970, None where nothing is from the host. files, size: how many, and their

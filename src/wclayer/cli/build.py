@@ -202,7 +202,7 @@ def build(
             output=output,
             force=force,
             cache=cache,
-            temporary=temporary_folder(),
+            temp_dir=temporary_folder(),
             workers=workers,
             progress=progress,
             registries=registries,

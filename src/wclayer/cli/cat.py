@@ -47,5 +47,5 @@ def cat(
         raise UsageError("--json, while the files themselves go to stdout")
     sys.stdout.flush()
     with layer_places(**options) as places, reading_bar("reading", quiet=quiet, verbose=verbose) as seen:
-        write_places(places, sources, sys.stdout.buffer.write, temporary=temporary_folder(), seen=seen)
+        write_places(places, sources, sys.stdout.buffer.write, temp_dir=temporary_folder(), seen=seen)
     sys.stdout.buffer.flush()

@@ -16,9 +16,9 @@ from ..distribution.registries import Registries
 from ..entry import Summary
 from ..errors import NotFoundError, UsageError, printable
 from ..host.errors import host_errors
-from ..images.choosing import Choice, parse_platform
+from ..images.choosing import ImageSelector, parse_platform
 from ..images.one_layer import layer_of
-from ..images.places.parse import Place, parse_place
+from ..images.places.parse import ImageReference, parse_place
 from ..images.reading import ImageLayer, open_image
 from ..stores.atomic import partial_file
 
@@ -107,11 +107,11 @@ def open_input(path: str | None, what: str = "tar", how: str = "give it with -i"
 
 @contextlib.contextmanager
 def open_layer_input(
-    place: Place, choice: Choice | None, registries: Registries
+    place: ImageReference, choice: ImageSelector | None, registries: Registries
 ) -> Iterator[tuple[Counted, ImageLayer]]:
     """The blob of the layer at `PLACE#N`, which is checked when it has been read, and the layer itself."""
     with (
-        open_image(place, choice=choice, temporary=temporary_folder(), registries=registries) as image,
+        open_image(place, choice=choice, temp_dir=temporary_folder(), registries=registries) as image,
         contextlib.closing((layer := layer_of(image, place.layer)).open()) as blob,
     ):
         yield Counted(cast("BinaryIO", blob), layer.descriptor.size or None), layer
@@ -156,11 +156,11 @@ def choice_options(command: Callable[P, R]) -> Callable[P, R]:
     )(command)
 
 
-def choice_of(os_version: str | None, platform: str | None) -> Choice | None:
+def choice_of(os_version: str | None, platform: str | None) -> ImageSelector | None:
     """What --os-version and --platform say; None if nothing."""
     if os_version is None and platform is None:
         return None
-    return Choice(os_version=os_version, host=None if platform is None else parse_platform(platform))
+    return ImageSelector(os_version=os_version, host=None if platform is None else parse_platform(platform))
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ def copy(
             compression=compression,
             level=level,
             force=force,
-            temporary=temporary_folder(),
+            temp_dir=temporary_folder(),
             registries=registries,
             progress=progress,
         )

@@ -89,7 +89,7 @@ def diff(
             places=places,
             times=times,
             registry=not no_registry,
-            temporary=temporary_folder(),
+            temp_dir=temporary_folder(),
             progress=progress,
         )
     own, round_trip = found.split()

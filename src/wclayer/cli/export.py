@@ -119,7 +119,7 @@ def export(
                 raise UsageError("-l and --verify-content are for a layer folder", got=folder)
             choice = choice_of(os_version, platform)
             image = stack.enter_context(
-                open_image(source, choice=choice, temporary=temporary_folder(), registries=registries)
+                open_image(source, choice=choice, temp_dir=temporary_folder(), registries=registries)
             )
             layer = layer_of(image, source.layer)
             base, runs_on = layer.number == 0, image.platform
@@ -147,7 +147,7 @@ def export(
                 base=base,
                 platform=runs_on,
                 force=force,
-                temporary=temporary_folder(),
+                temp_dir=temporary_folder(),
                 registries=registries,
             )
         else:

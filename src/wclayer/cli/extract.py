@@ -75,7 +75,7 @@ def extract(
             target,
             with_metadata=with_metadata,
             force=force,
-            temporary=temporary_folder(),
+            temp_dir=temporary_folder(),
             seen=seen,
         )
     if as_json:

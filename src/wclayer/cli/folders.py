@@ -12,7 +12,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from ..disks.mounting import inside, mounted_volume
 from ..errors import NotFoundError, UsageError, WclayerError
-from ..images.places.parse import Place, parse_place
+from ..images.places.parse import ImageReference, parse_place
 from ..operations.layer_places import is_layer
 from ..stores.transport.folder import TransportFolder
 
@@ -36,7 +36,7 @@ def layer_folders(
     where it is mounted. Raises what mounted_volume does, and UsageError for places that are no folders.
     """
     writable: dict[tuple[str, int | None], bool] = {}
-    disks: dict[str, Place] = {}
+    disks: dict[str, ImageReference] = {}
     for texts, write, new in ((making, True, True), (changing, True, False), (reading, False, False)):
         for text in texts:
             place = parse_place(text)
@@ -110,7 +110,7 @@ def folder_of(text: str) -> str | TransportFolder:
     return TransportFolder(place.path) if place.transport == "transport" else text
 
 
-def _key(place: Place) -> tuple[str, int | None]:
+def _key(place: ImageReference) -> tuple[str, int | None]:
     """The disk of a place, and its partition."""
     number: int | None = None
     if place.reference is not None:
@@ -122,7 +122,7 @@ def _key(place: Place) -> tuple[str, int | None]:
     return os.path.realpath(place.path), number
 
 
-def _disk(place: Place) -> str:
+def _disk(place: ImageReference) -> str:
     """The text of a place up to what follows its `//`; two slashes at the beginning are the image's own."""
     return place.text if place.inside is None else place.text.removesuffix(f"//{place.inside}")
 

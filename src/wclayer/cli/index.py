@@ -50,7 +50,7 @@ def index(
             images,
             annotations=pairs("--annotation", annotation),
             force=force,
-            temporary=temporary_folder(),
+            temp_dir=temporary_folder(),
             registries=registries,
         )
     if as_json:

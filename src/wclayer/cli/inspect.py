@@ -73,7 +73,7 @@ def inspect(
         progress_bar("inspecting", lambda summary: summary.bytes, None, quiet=quiet, verbose=False) as progress,
     ):
         found = inspect_layers(
-            parse_layer_place(src), places=places, top=top, temporary=temporary_folder(), progress=progress
+            parse_layer_place(src), places=places, top=top, temp_dir=temporary_folder(), progress=progress
         )
     if as_json:
         click.echo(json.dumps(_as_json(found)))

@@ -48,7 +48,7 @@ def layers(
     choice = choice_of(os_version, platform)
     with (
         registries_of(**network) as registries,
-        open_image(place, choice=choice, temporary=temporary_folder(), registries=registries) as image,
+        open_image(place, choice=choice, temp_dir=temporary_folder(), registries=registries) as image,
     ):
         if as_json:
             click.echo(json.dumps(_as_json(image)))

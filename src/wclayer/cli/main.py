@@ -30,7 +30,7 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 _BROKEN_PIPE = 141
 _COLLECT = (50_000, 20, 100)  # see gc.set_threshold; what we keep by the hundred thousand has no cycles
-_FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
+_NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class _ReaderGoneError(Exception):
@@ -152,7 +152,7 @@ def _run(arguments: list[str]) -> int:
     except (BrokenPipeError, _ReaderGoneError):
         code = _silent()
     except Exception as error:
-        if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _NO_SPACE_ERRNOS:
             code = _report(translate(error, "stdout"), as_json="--json" in arguments, debug=debug)
             _discard(sys.stdout)
             return code

@@ -9,14 +9,14 @@ import click
 
 from ..entry import AlternateStream, File
 from ..errors import printable
-from ..union.view import Seen
+from ..union.view import ViewEntry
 from .progress import byte_bar
 
 __all__ = ["reading_bar"]
 
 
 @contextmanager
-def reading_bar(what: str, *, quiet: bool, verbose: bool) -> Iterator[Callable[[Seen], None] | None]:
+def reading_bar(what: str, *, quiet: bool, verbose: bool) -> Iterator[Callable[[ViewEntry], None] | None]:
     """What to call with each entry that is read: a bar of the bytes gone by, or, if `verbose`, the entries' names."""
     if verbose:
         yield lambda seen: None if isinstance(seen.entry, AlternateStream) else _name(seen)
@@ -27,7 +27,7 @@ def reading_bar(what: str, *, quiet: bool, verbose: bool) -> Iterator[Callable[[
             return
         done = 0
 
-        def seen(seen: Seen) -> None:
+        def seen(seen: ViewEntry) -> None:
             nonlocal done
             if isinstance(seen.entry, File | AlternateStream):
                 done += seen.entry.size
@@ -36,5 +36,5 @@ def reading_bar(what: str, *, quiet: bool, verbose: bool) -> Iterator[Callable[[
         yield seen
 
 
-def _name(seen: Seen) -> None:
+def _name(seen: ViewEntry) -> None:
     click.echo(printable(seen.path), err=True)

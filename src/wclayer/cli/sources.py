@@ -76,7 +76,7 @@ def layer_places(
         yield LayerPlaces(
             parents=parents,
             choice=choice_of(os_version, platform),
-            temporary=temporary_folder(),
+            temp_dir=temporary_folder(),
             registries=registries,
             stdin=cast("BinaryIO", _Stdin()),
         )

@@ -15,9 +15,9 @@ import click
 from ..distribution.registries import Registries
 from ..entry import Entry, Summary
 from ..errors import UsageError, printable
-from ..images.choosing import Choice
+from ..images.choosing import ImageSelector
 from ..images.one_layer import layer_of, put_layer
-from ..images.places.parse import Place, parse_place
+from ..images.places.parse import ImageReference, parse_place
 from ..images.reading import Image, open_image
 from ..images.spec.descriptors import Platform, check_os_version
 from ..images.writing import layer_compression
@@ -182,7 +182,7 @@ def squash(
                     platform=runs_on,
                     created_by=CREATED_BY,
                     force=force,
-                    temporary=temporary_folder(),
+                    temp_dir=temporary_folder(),
                     registries=registries,
                 )
             else:
@@ -200,7 +200,7 @@ class _Run:
         stack: ExitStack,
         at: Callable[[str], str],
         registries: Registries,
-        choice: Choice | None,
+        choice: ImageSelector | None,
         options: dict[str, Any],
     ) -> None:
         self._stack = stack
@@ -210,11 +210,11 @@ class _Run:
         self.options = options
         self.warnings: list[str] = []
 
-    def image(self, source: Place, target: Place, **more: Any) -> SquashedImage:
+    def image(self, source: ImageReference, target: ImageReference, **more: Any) -> SquashedImage:
         return squash_image(source, target, choice=self._choice, registries=self._registries, **more, **self.options)
 
     def new_image(
-        self, sources: list[Place], target: Place, *, first: int, os_version: str | None, **more: Any
+        self, sources: list[ImageReference], target: ImageReference, *, first: int, os_version: str | None, **more: Any
     ) -> SquashedImage:
         if first:
             raise UsageError(
@@ -225,14 +225,16 @@ class _Run:
         layers, platform = self.layers(sources, os_version)
         return squash_into_image(layers, target, platform=platform, registries=self._registries, **more, **self.options)
 
-    def whole_image(self, source: Place, first: int) -> tuple[list[AnyLayer], Platform]:
+    def whole_image(self, source: ImageReference, first: int) -> tuple[list[AnyLayer], Platform]:
         """All layers of an image."""
         image = self._open(source)
         self.warnings += foreign_warnings(image.layers[first:])
         near = near_layers(image, min(first, len(image.layers)), None, temporary_folder())
         return list(self._stack.enter_context(near)), image.platform
 
-    def layers(self, sources: list[Place], os_version: str | None, first: int = 0) -> tuple[list[AnyLayer], Platform]:
+    def layers(
+        self, sources: list[ImageReference], os_version: str | None, first: int = 0
+    ) -> tuple[list[AnyLayer], Platform]:
         """The layers that are listed, and what they run on: as the first of them that is in an image."""
         layers: list[AnyLayer] = []
         runs_on: Platform | None = None
@@ -254,9 +256,9 @@ class _Run:
             raise UsageError("--platform is for an index", hint="--os-version says what a new image runs on")
         return layers, runs_on or Platform(os_version=check_os_version(os_version))
 
-    def _open(self, place: Place) -> Image:
+    def _open(self, place: ImageReference) -> Image:
         return self._stack.enter_context(
-            open_image(place, choice=self._choice, temporary=temporary_folder(), registries=self._registries)
+            open_image(place, choice=self._choice, temp_dir=temporary_folder(), registries=self._registries)
         )
 
 

@@ -76,7 +76,7 @@ def verify(
             place,
             targets=frozenset(map(Target, targets)) or frozenset(Target),
             ignored=frozenset(map(_code, ignored)),
-            temporary=temporary_folder(),
+            temp_dir=temporary_folder(),
         )
     if form == "sarif":
         click.echo(json.dumps(to_sarif(report, __version__), indent=2))

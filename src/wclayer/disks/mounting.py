@@ -35,7 +35,7 @@ from ..errors import (
 )
 from ..host.errors import host_errors, names_in
 from ..host.programs import find_program, last_line, run_program
-from ..processors import on_one
+from ..processors import pin_to_one_cpu
 from ..stores.ntfs3g.mount import MOUNT_OPTIONS, mount_number, mount_of
 from ..win32.names import upcase
 from .loop import check_unused, loop_device
@@ -117,7 +117,7 @@ def mounted_volume(
                 loop_device(file.fileno(), os.fsencode(path), part.offset, part.size, writable=writable)
             )
         _probe(device, path)
-        stack.enter_context(on_one())
+        stack.enter_context(pin_to_one_cpu())
         yield stack.enter_context(_mounted(device, path, writable, file.fileno()))
 
 

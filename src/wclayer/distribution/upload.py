@@ -43,7 +43,7 @@ class PushSource(Protocol):
     def rewind(self, offset: int) -> None: ...
 
 
-class _Again(Exception):  # noqa: N818 # no error but a turn of events
+class RestartUpload(Exception):  # noqa: N818 # no error but a turn of events
     """The upload has to be tried again; anew, if `lost`; in another way, and so at once, if `otherwise`."""
 
     def __init__(
@@ -120,7 +120,7 @@ class Upload:
                         return
                     self._attempt(source)
                     return
-                except _Again as turn:
+                except RestartUpload as turn:
                     lost, error, wait = turn.lost, turn.error, turn.wait
                     if turn.lost:
                         self._cancel()
@@ -182,7 +182,7 @@ class Upload:
         self._sent = end
         found = _RANGE.fullmatch(response.headers.get("range", ""))
         if found is not None and int(found[1]) + 1 < end:
-            raise _Again(UnreachableError("the registry has taken less than it was sent", got=f"{found[0]}"))
+            raise RestartUpload(UnreachableError("the registry has taken less than it was sent", got=f"{found[0]}"))
 
     def _put(self, source: PushSource, location: str) -> None:
         joint = "&" if "?" in location else "?"
@@ -236,17 +236,17 @@ class Upload:
             )
         error = error_from(status, codes, text, "no upload", self._where)
         if codes & _UNKNOWN:
-            raise _Again(error, lost=True)
+            raise RestartUpload(error, lost=True)
         if status == 413 and patch and self._chunk > _CHUNK:
             self._chunk = _CHUNK
-            raise _Again(error, otherwise=True)
+            raise RestartUpload(error, otherwise=True)
         if patch and (status in _NO_PATCH or (status == 400 and "UNSUPPORTED" in codes)):
             self._whole = True
-            raise _Again(error, otherwise=True)
+            raise RestartUpload(error, otherwise=True)
         if status in TRANSIENT or status == 401:
-            raise _Again(error, wait=wait, lost=self._whole)
+            raise RestartUpload(error, wait=wait, lost=self._whole)
         if status in (404, 410, 416):
-            raise _Again(error, lost=self._whole or status != 416)
+            raise RestartUpload(error, lost=self._whole or status != 416)
         raise error
 
     def _next(self, response: Response, url: str) -> str:

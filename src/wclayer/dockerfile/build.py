@@ -20,8 +20,8 @@ from ..builder.copy_from import TakenFiles, take
 from ..builder.recipe import DirectoryRule, LayerRecipe, Recipe
 from ..distribution.registries import Registries
 from ..errors import ImageError, NotFoundError, RemoteError, UsageError
-from ..images.choosing import Choice, parse_platform
-from ..images.places.parse import Place, parse_place
+from ..images.choosing import ImageSelector, parse_platform
+from ..images.places.parse import ImageReference, parse_place
 from ..images.places.staging import NearBlobs, Staging
 from ..images.reading import Image, ImageLayer, open_image
 from .copying import Copied, Copying
@@ -47,7 +47,7 @@ _REFUSED: Final = {
 
 def build_dockerfile(
     data: bytes,
-    output: Place | str,
+    output: ImageReference | str,
     *,
     source: str,
     context: str,
@@ -58,7 +58,7 @@ def build_dockerfile(
     time: int = 0,
     force: bool = False,
     cache: str | os.PathLike[str] | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
     registries: Registries | None = None,
@@ -78,7 +78,7 @@ def build_dockerfile(
     with ExitStack() as stack:
         if registries is None:
             registries = stack.enter_context(Registries())
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=temporary, prefix="wclayer-"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=temp_dir, prefix="wclayer-"))
         build = _Build(
             parse_dockerfile(data, source),
             context,
@@ -86,7 +86,7 @@ def build_dockerfile(
             given=dict(arguments or {}),
             contexts=dict(contexts or {}),
             time=time,
-            temporary=folder,
+            temp_dir=folder,
             registries=registries,
             progress=progress,
             cache=cache,
@@ -99,7 +99,7 @@ def build_dockerfile(
             output,
             force=force,
             cache=cache,
-            temporary=temporary,
+            temp_dir=temp_dir,
             workers=workers,
             progress=progress,
             registries=registries,
@@ -129,7 +129,7 @@ class _Build:
         given: Mapping[str, str],
         contexts: Mapping[str, str],
         time: int,
-        temporary: str,
+        temp_dir: str,
         registries: Registries,
         progress: Progress | None,
         cache: str | os.PathLike[str] | None,
@@ -138,7 +138,7 @@ class _Build:
         self._settings = settings
         self._given = given
         self._contexts = {name.lower(): place for name, place in contexts.items()}
-        self._temporary = temporary
+        self._temporary = temp_dir
         self._registries = registries
         self._progress = progress
         self._cache = cache
@@ -152,8 +152,8 @@ class _Build:
         self._stages = find_stages(dockerfile, given, predefined)
         self._target = self._stages.stages[-1]
         ignore = read_dockerignore(context, dockerfile.source if os.path.isfile(dockerfile.source) else None)
-        self._context = HostFolder(context, ignore, temporary)
-        self._copying = Copying(dockerfile, temporary, time, self._warn)
+        self._context = HostFolder(context, ignore, temp_dir)
+        self._copying = Copying(dockerfile, temp_dir, time, self._warn)
         self._states: dict[int, _State] = {}
         self._images: dict[tuple[str, str], Image] = {}
         self._made: dict[int, Image] = {}
@@ -342,7 +342,7 @@ class _Build:
 
         def taken(paths: Sequence[str], literal: bool) -> TakenFiles:
             sources = [layer.source() for layer in layers]
-            files = take(sources, paths, name=name, literal=literal, temporary=self._temporary)
+            files = take(sources, paths, name=name, literal=literal, temp_dir=self._temporary)
             return self._stack.enter_context(closing(files))
 
         return TakenFolder.take(patterns, taken)
@@ -365,7 +365,7 @@ class _Build:
             return below
         made = self._made.get(stage.number)
         if made is None:
-            place = Place(
+            place = ImageReference(
                 text=f"stage {stage}", transport="oci", path=os.path.join(self._temporary, f"stage-{stage.number}")
             )
             recipe = replace(self.recipe(stage), compression="none", level=None, history=(), registry=None)
@@ -375,7 +375,7 @@ class _Build:
                 place,
                 bare=True,
                 cache=self._cache,
-                temporary=self._temporary,
+                temp_dir=self._temporary,
                 progress=self._progress,
                 registries=self._registries,
             )
@@ -384,7 +384,7 @@ class _Build:
 
     # --- images -----------------------------------------------------------------
 
-    def _choice(self, platform: str, os_version: str | None = None) -> Choice:
+    def _choice(self, platform: str, os_version: str | None = None) -> ImageSelector:
         settings = self._settings
         architecture = settings.architecture
         host = None
@@ -392,7 +392,7 @@ class _Build:
             found = parse_platform(platform)
             architecture = found.architecture
             host = found if found.os_version else None
-        return Choice(os_version=os_version, host=host, architecture=architecture)
+        return ImageSelector(os_version=os_version, host=host, architecture=architecture)
 
     def _open(self, name: str, platform: str, *, is_place: bool = False, is_root: bool = False) -> Image:
         """The image of that name, in a registry if it is no place of another kind.
@@ -411,7 +411,7 @@ class _Build:
             place = parse_place(name)
             if not place.is_image and not is_place:
                 place = parse_place(f"docker://{name}")
-            opened = partial(open_image, place, temporary=self._temporary, registries=self._registries)
+            opened = partial(open_image, place, temp_dir=self._temporary, registries=self._registries)
             wanted = self._settings.os_version
             try:
                 image = opened(choice=self._choice(platform, wanted))

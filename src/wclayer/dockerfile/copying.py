@@ -48,9 +48,9 @@ class Copying:
     warn: is told of what may not be meant.
     """
 
-    def __init__(self, dockerfile: Dockerfile, temporary: str, time: int, warn: Callable[[str], None]) -> None:
+    def __init__(self, dockerfile: Dockerfile, temp_dir: str, time: int, warn: Callable[[str], None]) -> None:
         self._dockerfile = dockerfile
-        self._temporary = temporary
+        self._temporary = temp_dir
         self._time = time
         self._warn = warn
 

@@ -58,7 +58,7 @@ class HostFolder:
 
     path: str
     ignore: DockerIgnore
-    temporary: str | None = None
+    temp_dir: str | None = None
 
     def find(self, pattern: str) -> list[str]:
         parts = [part for part in pattern.split("/") if part]
@@ -110,9 +110,9 @@ class HostFolder:
         if inside and self._is_left_out(inside):
             raise self._missing(place, True)
         own = None
-        temporary = "" if self.temporary is None else os.path.realpath(self.temporary)
-        if temporary.startswith(os.path.join(root, "")):
-            own = os.fsencode(os.path.relpath(temporary, root).replace(os.sep, "/"))
+        temp_dir = "" if self.temp_dir is None else os.path.realpath(self.temp_dir)
+        if temp_dir.startswith(os.path.join(root, "")):
+            own = os.fsencode(os.path.relpath(temp_dir, root).replace(os.sep, "/"))
         return FilesRule(source=place, ignore=(Part(self.ignore, os.fsencode(inside), own),))
 
 

@@ -11,12 +11,12 @@ from ..codes import Code
 from ..errors import ImageError, NotFoundError, UsageError
 from .places.blobs import Blobs, read_small
 from .places.layout import parse_index
-from .places.parse import Place
+from .places.parse import ImageReference
 from .spec.config import Fault, refuse
 from .spec.descriptors import INDEXES, MANIFESTS, Descriptor, Platform, check_os_version
 from .spec.documents import MAX_MANIFEST
 
-__all__ = ["Choice", "check_index", "oldest_build", "parse_platform", "read_index", "runs_on", "windows_images"]
+__all__ = ["ImageSelector", "check_index", "oldest_build", "parse_platform", "read_index", "runs_on", "windows_images"]
 
 # Windows Server 2022 and 2025. From the former on, a host runs images of the LTSC release before its own.
 _STABLE: Final = 20348
@@ -64,7 +64,7 @@ def oldest_build(host: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ImageSelector:
     """Which image of an index; what is None is not said.
 
     os_version: its os.version, all of it or the front in whole parts. host: the platform that is to run it; of those
@@ -87,7 +87,7 @@ class Choice:
                 return False
         return self.host is None or runs_on(platform, self.host)
 
-    def select(self, images: Sequence[Descriptor], place: Place) -> Descriptor:
+    def select(self, images: Sequence[Descriptor], place: ImageReference) -> Descriptor:
         """The one of the images at `place`. Raises NotFoundError, UsageError if several could be meant."""
         found = [one for one in images if self.fits(one.platform)]
         if len(found) > 1 and self.host is not None:
@@ -105,7 +105,7 @@ class Choice:
             hint="say which with --os-version, or for which host with --platform",
         )
 
-    def check(self, platform: Platform, place: Place) -> None:
+    def check(self, platform: Platform, place: ImageReference) -> None:
         """Raise NotFoundError if the only image there is for another Windows than is meant."""
         if not replace(self, architecture=None).fits(platform):
             what = self._what()

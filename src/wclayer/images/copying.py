@@ -20,10 +20,10 @@ from ..body import CHUNK
 from ..distribution.registries import Registries
 from ..errors import DigestMismatchError, ImageError, InexpressibleError, UsageError
 from ..layertar.compression import Compressed, Compression, Decompressed
-from .choosing import Choice, read_index, windows_images
+from .choosing import ImageSelector, read_index, windows_images
 from .places.blobs import Blobs, VerifiedBlob, read_small
 from .places.opening import open_blobs, reading
-from .places.parse import Place, parse_place
+from .places.parse import ImageReference, parse_place
 from .reading import Image, ImageLayer, open_image
 from .spec.compose import compose_manifest
 from .spec.descriptors import (
@@ -63,16 +63,16 @@ class CopiedImage:
 
 
 def copy_image(
-    source: Place | str,
-    destination: Place | str,
+    source: ImageReference | str,
+    destination: ImageReference | str,
     *,
-    choice: Choice | None = None,
+    choice: ImageSelector | None = None,
     everything: bool = False,
     oci: bool = False,
     compression: Compression | None = None,
     level: int | None = None,
     force: bool = False,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
     progress: Progress | None = None,
 ) -> CopiedImage:
@@ -88,8 +88,8 @@ def copy_image(
     ImageError for what is no Windows image, DigestMismatchError, RemoteError, StorageError; then the destination has
     what it had before.
     """
-    source = source if isinstance(source, Place) else parse_place(source)
-    destination = destination if isinstance(destination, Place) else parse_place(destination)
+    source = source if isinstance(source, ImageReference) else parse_place(source)
+    destination = destination if isinstance(destination, ImageReference) else parse_place(destination)
     for place in (source, destination):
         if place.layer is not None:
             raise UsageError("a single layer, where an image is copied", path=place.text, hint="see import and export")
@@ -104,16 +104,16 @@ def copy_image(
             registries = stack.enter_context(Registries())
         copy = _Copy(stack, progress)
         create = partial(
-            create_image, destination, force=force, temporary=temporary, registries=registries, sources=[source]
+            create_image, destination, force=force, temp_dir=temp_dir, registries=registries, sources=[source]
         )
         if everything:
-            blobs = stack.enter_context(closing(open_blobs(source, temporary, registries)))
+            blobs = stack.enter_context(closing(open_blobs(source, temp_dir, registries)))
             if blobs.root.media_type in INDEXES:
                 return copy.index(source, blobs, create)
             with reading(source):
                 image = Image(source, blobs, blobs.root)
             return copy.image(image, create)
-        image = stack.enter_context(open_image(source, choice=choice, temporary=temporary, registries=registries))
+        image = stack.enter_context(open_image(source, choice=choice, temp_dir=temp_dir, registries=registries))
         if oci or compression is not None:
             return copy.converted(image, create, compression, level)
         return copy.image(image, create)
@@ -133,7 +133,7 @@ class _Copy:
         root = replace(image.manifest, platform=image.platform)
         return self._commit(writer, root)
 
-    def index(self, source: Place, blobs: Blobs, create: Callable[..., ImageWriter]) -> CopiedImage:
+    def index(self, source: ImageReference, blobs: Blobs, create: Callable[..., ImageWriter]) -> CopiedImage:
         """The index that the source's tag leads to, with all that it leads to."""
         root = blobs.root
         found: list[Blob] = []

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..distribution.registries import Registries
 from ..errors import InexpressibleError, UsageError
-from .places.parse import Place, parse_place
+from .places.parse import ImageReference, parse_place
 from .reading import Image, open_images
 from .spec.descriptors import INDEX, Platform
 from .spec.documents import json_bytes
@@ -31,12 +31,12 @@ class MadeIndex:
 
 
 def make_index(
-    output: Place | str,
-    images: Sequence[Place | str],
+    output: ImageReference | str,
+    images: Sequence[ImageReference | str],
     *,
     annotations: Mapping[str, str] | None = None,
     force: bool = False,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> MadeIndex:
     """Put the images at the places `images` into one image index at `output`, in their order.
@@ -46,7 +46,7 @@ def make_index(
     platform, InexpressibleError for a docker-archive, and what reading and writing images raises; then nothing new is
     at `output`.
     """
-    place = output if isinstance(output, Place) else parse_place(output)
+    place = output if isinstance(output, ImageReference) else parse_place(output)
     if place.transport == "docker-archive":
         raise InexpressibleError("a docker-archive has no image index", path=place.text, hint="oci-archive: has")
     if not images:
@@ -55,12 +55,12 @@ def make_index(
         opened = [
             image
             for one in images
-            for image in stack.enter_context(open_images(one, temporary=temporary, registries=registries))
+            for image in stack.enter_context(open_images(one, temp_dir=temp_dir, registries=registries))
         ]
         _check(opened)
         sources = [image.place for image in opened]
         writer = stack.enter_context(
-            create_image(place, force=force, temporary=temporary, registries=registries, sources=sources)
+            create_image(place, force=force, temp_dir=temp_dir, registries=registries, sources=sources)
         )
         writer.copy([blob for image in opened for blob in image.everything()])
         value: dict[str, Any] = {

@@ -16,7 +16,7 @@ from ..host.errors import host_errors
 from ..layertar.compression import Compressed, Compression, Decompressed
 from ..layertar.reader import TarSource
 from ..layertar.writer import TarWriter
-from .places.parse import Place
+from .places.parse import ImageReference
 from .reading import Image, ImageLayer, open_image
 from .spec.compose import compose_manifest
 from .spec.descriptors import CONFIG, MANIFEST, Descriptor, Platform, layer_media_type, oci_layer_type
@@ -117,14 +117,14 @@ class _Tee:
 
 
 def put_layer(
-    place: Place,
+    place: ImageReference,
     write: Callable[[BlobWriter, Sequence[str]], Summary],
     *,
     base: bool,
     platform: Platform | None = None,
     created_by: str = CREATED_BY,
     force: bool = False,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> Summary:
     """Make what `write` writes layer N of the image at the place `PLACE#N`, and give its summary.
@@ -148,7 +148,7 @@ def put_layer(
     with ExitStack() as stack:
         image: Image | None = None
         with suppress(NotFoundError):
-            image = stack.enter_context(open_image(target, temporary=temporary, registries=registries))
+            image = stack.enter_context(open_image(target, temp_dir=temp_dir, registries=registries))
         count = 0 if image is None else len(image.layers)
         if number > count:
             raise NotFoundError(
@@ -159,7 +159,7 @@ def put_layer(
                 "there is an image already", path=target.text, hint="--force changes it; or choose another tag"
             )
         writer = stack.enter_context(
-            create_image(target, force=force, temporary=temporary, registries=registries, sources=[target])
+            create_image(target, force=force, temp_dir=temp_dir, registries=registries, sources=[target])
         )
         before = image.layers if image is not None else ()
         writer.copy([(layer.descriptor, layer.blob) for layer in before if layer.number != number])

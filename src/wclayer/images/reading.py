@@ -18,10 +18,10 @@ from ..entry import Body, Entry
 from ..errors import DigestMismatchError, ImageError, NotFoundError, RemoteError
 from ..layertar.compression import Compression
 from ..layertar.reader import TarSource
-from .choosing import Choice, read_index, windows_images
+from .choosing import ImageSelector, read_index, windows_images
 from .places.blobs import Blobs, VerifiedBlob, read_small
 from .places.opening import open_blobs, reading
-from .places.parse import Place, parse_place
+from .places.parse import ImageReference, parse_place
 from .spec.config import check_config, check_manifest
 from .spec.descriptors import INDEXES, MANIFESTS, Descriptor, Platform, oci_layer_type
 from .spec.documents import MAX_CONFIG, MAX_MANIFEST
@@ -106,7 +106,7 @@ class Image:
     value, with keys that nobody knows.
     """
 
-    def __init__(self, place: Place, blobs: Blobs, manifest: Descriptor) -> None:
+    def __init__(self, place: ImageReference, blobs: Blobs, manifest: Descriptor) -> None:
         self.place = place
         self.blobs = blobs
         self.manifest = manifest
@@ -158,11 +158,11 @@ def _manifests(blobs: Blobs, root: Descriptor) -> list[Descriptor] | None:
 
 
 def open_image(
-    place: Place | str,
+    place: ImageReference | str,
     *,
     os_version: str | None = None,
-    choice: Choice | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    choice: ImageSelector | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> Image:
     """The Windows image at a place; a layer's number there does not matter.
@@ -174,9 +174,9 @@ def open_image(
     Raises NotFoundError, ImageError and ConfinementError for what is no valid Windows image, DigestMismatchError,
     UsageError where more than one image could be meant, RemoteError.
     """
-    place = place if isinstance(place, Place) else parse_place(place)
-    choice = choice or Choice(os_version=os_version)
-    blobs = open_blobs(place, temporary, registries)
+    place = place if isinstance(place, ImageReference) else parse_place(place)
+    choice = choice or ImageSelector(os_version=os_version)
+    blobs = open_blobs(place, temp_dir, registries)
     try:
         with reading(place):
             images = _manifests(blobs, blobs.root)
@@ -205,14 +205,14 @@ class Images(tuple[Image, ...]):
 
 
 def open_images(
-    place: Place | str,
+    place: ImageReference | str,
     *,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> Images:
     """The one Windows image at a place, or all of an index. Raises as open_image does."""
-    place = place if isinstance(place, Place) else parse_place(place)
-    blobs = open_blobs(place, temporary, registries)
+    place = place if isinstance(place, ImageReference) else parse_place(place)
+    blobs = open_blobs(place, temp_dir, registries)
     try:
         with reading(place):
             found = _manifests(blobs, blobs.root)

@@ -25,7 +25,7 @@ from .places.archive_writing import ArchiveTarget, DockerTarget
 from .places.blobs import Blobs, VerifiedBlob
 from .places.layout_writing import ExistingLayout, NewLayout, is_layout
 from .places.parallel import Progress, run_all
-from .places.parse import IMAGE_TRANSPORTS, Place, parse_place
+from .places.parse import IMAGE_TRANSPORTS, ImageReference, parse_place
 from .places.remote import RegistryTarget
 from .places.staging import BlobWriter, NearBlobs, Staging
 from .spec.descriptors import ANNOTATION_REF_NAME, Descriptor
@@ -152,7 +152,7 @@ class ImageWriter:
         self._stack.close()
 
 
-def layer_compression(place: Place, wanted: Compression | None) -> Compression:
+def layer_compression(place: ImageReference, wanted: Compression | None) -> Compression:
     """How a new layer of an image at `place` is compressed: gzip if nothing is `wanted`.
 
     Raises UsageError where the image could not keep it: a docker-archive has its layers uncompressed.
@@ -167,13 +167,13 @@ def layer_compression(place: Place, wanted: Compression | None) -> Compression:
 
 
 def create_image(
-    place: Place | str,
+    place: ImageReference | str,
     *,
     force: bool = False,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
     expected: str | None = None,
-    sources: Sequence[Place] = (),
+    sources: Sequence[ImageReference] = (),
 ) -> ImageWriter:
     """A writer of the image at a place, as a context manager; without commit() nothing of it stays.
 
@@ -187,13 +187,13 @@ def create_image(
     Raises AlreadyExistsError, NotFoundError for a folder above that is not there, ImageError for a layout that is
     none, UsageError, RemoteError.
     """
-    place = place if isinstance(place, Place) else parse_place(place)
+    place = place if isinstance(place, ImageReference) else parse_place(place)
     if place.transport == "docker" and place.layer is None:
         with ExitStack() as stack:
             if registries is None:
                 registries = stack.enter_context(Registries())
             target = RegistryTarget(
-                place, registries, force=force, expected=expected, sources=sources, temporary=temporary
+                place, registries, force=force, expected=expected, sources=sources, temp_dir=temp_dir
             )
             return ImageWriter(target, None, registries, stack.pop_all())
     if not place.is_image or place.layer is not None or place.inside is not None:
@@ -203,7 +203,7 @@ def create_image(
             expected=", ".join([*(f"{t}:PATH" for t in IMAGE_TRANSPORTS), "docker://HOST/REPOSITORY"]),
         )
     if place.transport == "docker-archive":
-        archive = DockerTarget(place.path, _repository(place), force=force, temporary=temporary)
+        archive = DockerTarget(place.path, _repository(place), force=force, temp_dir=temp_dir)
         return ImageWriter(archive, None, registries)
     tag = place.reference or DEFAULT_TAG
     if not _TAG.fullmatch(tag):
@@ -214,13 +214,13 @@ def create_image(
             got=tag,
         )
     if place.transport == "oci-archive":
-        return ImageWriter(ArchiveTarget(place.path, force=force, temporary=temporary), tag, registries)
+        return ImageWriter(ArchiveTarget(place.path, force=force, temp_dir=temp_dir), tag, registries)
     if is_layout(place.path):
         return ImageWriter(ExistingLayout(place.path, tag, force=force, expected=expected), tag, registries)
     return ImageWriter(NewLayout(place.path), tag, registries)
 
 
-def _repository(place: Place) -> str | None:
+def _repository(place: ImageReference) -> str | None:
     name = place.reference
     if name is None:
         return None

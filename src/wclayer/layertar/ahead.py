@@ -10,14 +10,14 @@ from typing import Final
 from ..processors import spread
 from .stream import Reads
 
-__all__ = ["Ahead"]
+__all__ = ["ReadAhead"]
 
 _CHUNK: Final = 1 << 19  # bytes; what is read at once is decompressed without the interpreter's lock
 _CHUNKS: Final = 8  # in the queue at most: 4 MiB
 _TICK: Final = 1.0  # seconds between looks at whether anybody still waits for us
 
 
-class Ahead:
+class ReadAhead:
     """The bytes of `stream`, read by a thread that is started at the first read and ended by close().
 
     What the stream raises is raised by read(). Once read() has given b"", or close() has returned, nothing touches the

@@ -204,7 +204,7 @@ class Compressed:
                 parameter.nb_workers: min(workers or processors.count(), _MAX_ZSTD_WORKERS),
             }
             self._zstd = zstd.ZstdCompressor(options=options)
-            with processors.on_all():
+            with processors.use_all_cpus():
                 self._zstd.compress(b"")  # it starts its threads
 
     @property

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, Summary, Whiteout
 from ..errors import FormatError, UsageError, WclayerError
-from .ahead import Ahead
+from .ahead import ReadAhead
 from .compression import Decompressed
 from .framing import FramingWriter, PieceKind
 from .members import Member, MemberReader
@@ -81,14 +81,14 @@ class TarSource:
     def _entries(self, stream: BinaryIO) -> Iterator[tuple[Entry, Body | None]]:
         plain = Decompressed(stream, digest=self._digests)
         framing = None if self._framing is None else FramingWriter(self._framing)
-        ahead = Ahead(plain, digest=self._digests)
+        ahead = ReadAhead(plain, digest=self._digests)
         try:
             yield from self._members(plain, ahead, framing)
         finally:
             ahead.close()
 
     def _members(
-        self, plain: Decompressed, ahead: Ahead, framing: FramingWriter | None
+        self, plain: Decompressed, ahead: ReadAhead, framing: FramingWriter | None
     ) -> Iterator[tuple[Entry, Body | None]]:
         tar = Input(ahead, framing)
         reader = MemberReader(tar, framing)

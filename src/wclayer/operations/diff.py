@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..images.reading import Image
 from ..layers.diff.diff import ConfigChange, LayerDiff, diff_sources
 from ..win32.names import upcase
-from .layer_places import LayerPlace, LayerPlaces, parse_layer_place
+from .layer_places import LayerPlaces, LayerReference, parse_layer_place
 
 __all__ = ["config_changes", "diff_layers"]
 
@@ -24,13 +24,13 @@ _MOVES: Final = frozenset(("created",))
 
 
 def diff_layers(
-    old: LayerPlace | str,
-    new: LayerPlace | str,
+    old: LayerReference | str,
+    new: LayerReference | str,
     *,
     places: LayerPlaces | None = None,
     times: bool = False,
     registry: bool = True,
-    temporary: str | None = None,
+    temp_dir: str | None = None,
     progress: Callable[[Entry, Summary], None] | None = None,
 ) -> LayerDiff:
     """What differs between two layers, two images or two paths in them, as their containers see them.
@@ -54,7 +54,7 @@ def diff_layers(
             names=([layer.name for layer in one.layers], [layer.name for layer in other.layers]),
             times=times,
             registry=registry,
-            temporary=temporary,
+            temp_dir=temp_dir,
             progress=progress,
         )
         whole = all(side.inside is None and side.place.layer is None for side in sides)

@@ -14,15 +14,15 @@ from itertools import groupby
 from ..distribution.registries import Registries
 from ..entry import Source
 from ..errors import UsageError
-from ..images.choosing import Choice
+from ..images.choosing import ImageSelector
 from ..layers.lookup.cat import stream_of, write_contents
 from ..layers.lookup.extract import Extracted, extract_layers
 from ..layers.lookup.find import Criteria, Found, find_in_layers, type_of
 from ..layers.lookup.ls import Listed, list_layers
-from ..layers.lookup.request import Wanted
-from ..union.view import Seen
+from ..layers.lookup.request import PathQuery
+from ..union.view import ViewEntry
 from ..win32.names import encode_wtf8
-from .layer_places import LayerPlace, LayerPlaces, parse_layer_place
+from .layer_places import LayerPlaces, LayerReference, parse_layer_place
 
 __all__ = [
     "extract_files",
@@ -41,8 +41,8 @@ def write_places(
     texts: Sequence[str],
     write: Callable[[bytes], object],
     *,
-    temporary: str | os.PathLike[str] | None = None,
-    seen: Callable[[Seen], None] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
+    seen: Callable[[ViewEntry], None] | None = None,
 ) -> None:
     """Write the bytes of the files at places, `SRC//PATH` or `SRC//PATH:STREAM`, one after the other.
 
@@ -55,9 +55,9 @@ def write_places(
             path, stream = stream_of(place.inside or "")
             if not path:
                 raise UsageError("which file?", path=text, expected=f"{place.place}//Files/...")
-            wanted.append(Wanted(path, text=text, literal=True, stream=stream))
+            wanted.append(PathQuery(path, text=text, literal=True, stream=stream))
         with places.open(group[0][0]) as opened:
-            write_contents(opened.sources, wanted, write, temporary=temporary, seen=seen)
+            write_contents(opened.sources, wanted, write, temp_dir=temp_dir, seen=seen)
 
 
 def extract_places(
@@ -67,21 +67,21 @@ def extract_places(
     *,
     with_metadata: bool = False,
     force: bool = False,
-    temporary: str | os.PathLike[str] | None = None,
-    seen: Callable[[Seen], None] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
+    seen: Callable[[ViewEntry], None] | None = None,
 ) -> Extracted:
     """Take the files, directories and patterns at places, `SRC//PATH`, out into the folder `target`.
 
     Without a path, it is all of SRC. Raises what `extract_layers` and opening places raise.
     """
 
-    def groups() -> Generator[tuple[Sequence[Source], Sequence[Wanted]], None, None]:
+    def groups() -> Generator[tuple[Sequence[Source], Sequence[PathQuery]], None, None]:
         for group in _grouped(texts):
             with places.open(group[0][0]) as opened:
-                yield opened.sources, [Wanted(place.inside or "", text=text) for place, text in group]
+                yield opened.sources, [PathQuery(place.inside or "", text=text) for place, text in group]
 
     with closing(groups()) as found:
-        return extract_layers(found, target, with_metadata=with_metadata, force=force, temporary=temporary, seen=seen)
+        return extract_layers(found, target, with_metadata=with_metadata, force=force, temp_dir=temp_dir, seen=seen)
 
 
 def list_places(
@@ -90,7 +90,7 @@ def list_places(
     *,
     recursive: bool = False,
     follow: bool = True,
-    seen: Callable[[Seen], None] | None = None,
+    seen: Callable[[ViewEntry], None] | None = None,
 ) -> list[Listed]:
     """What there is at a place, `SRC` or `SRC//PATH`, in the byte order of the paths.
 
@@ -98,7 +98,7 @@ def list_places(
     listed. follow: a symlink or junction at the end of the path. Raises what `list_layers` and opening places raise.
     """
     place = parse_layer_place(text)
-    wanted = Wanted(place.inside or "", text=text)
+    wanted = PathQuery(place.inside or "", text=text)
     result: list[Listed] = []
 
     def found(listed: Listed) -> None:
@@ -118,7 +118,7 @@ def find_places(
     criteria: Criteria,
     found: Callable[[Found], None],
     *,
-    seen: Callable[[Seen], None] | None = None,
+    seen: Callable[[ViewEntry], None] | None = None,
 ) -> None:
     """Call `found` with what fits at and below a place, `SRC` or `SRC//PATH`, in the order in which layers are read.
 
@@ -126,10 +126,10 @@ def find_places(
     """
     place = parse_layer_place(text)
     with places.open(place) as opened:
-        find_in_layers(opened.sources, [Wanted(place.inside or "", text=text)], criteria, found, seen=seen)
+        find_in_layers(opened.sources, [PathQuery(place.inside or "", text=text)], criteria, found, seen=seen)
 
 
-def _grouped(texts: Sequence[str]) -> list[list[tuple[LayerPlace, str]]]:
+def _grouped(texts: Sequence[str]) -> list[list[tuple[LayerReference, str]]]:
     """Places taken apart; those that follow each other and are in the same layers together."""
     parsed = [(parse_layer_place(text), text) for text in texts]
     return [list(group) for _, group in groupby(parsed, key=lambda one: one[0].place)]
@@ -140,7 +140,7 @@ def read_file(
     *,
     parents: Sequence[str] = (),
     os_version: str | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> bytes:
     r"""The bytes of one file in a layer or image: `read_file("oci:out:app//Files/app/app.ini")`.
@@ -156,8 +156,8 @@ def read_file(
     opening and reading them raises.
     """
     parts: list[bytes] = []
-    places = _places(parents, os_version, temporary, registries)
-    write_places(places, [place], parts.append, temporary=temporary)
+    places = _places(parents, os_version, temp_dir, registries)
+    write_places(places, [place], parts.append, temp_dir=temp_dir)
     return b"".join(parts)
 
 
@@ -167,7 +167,7 @@ def list_files(
     recursive: bool = False,
     parents: Sequence[str] = (),
     os_version: str | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> list[Listed]:
     """What is in a directory of a layer or image, `SRC//PATH`, in the byte order of the paths; recursive: below it too.
@@ -175,7 +175,7 @@ def list_files(
     Of a file it is that; of a PATH with wildcards, what fits. Each has its `path`, its `entry`, `file`, the entry with
     its metadata (of a hard link another than `entry`), and `streams`. The rest, and what is raised, as in `read_file`.
     """
-    return list_places(_places(parents, os_version, temporary, registries), place, recursive=recursive)
+    return list_places(_places(parents, os_version, temp_dir, registries), place, recursive=recursive)
 
 
 def find_files(
@@ -184,7 +184,7 @@ def find_files(
     *,
     parents: Sequence[str] = (),
     os_version: str | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> list[Found]:
     """What fits `criteria` at and below a place in a layer or image: `find_files(src, Criteria(names=("*.dll",)))`.
@@ -192,7 +192,7 @@ def find_files(
     In the order in which the layers are read, nearest first. The rest, and what is raised, as in `read_file`.
     """
     result: list[Found] = []
-    find_places(_places(parents, os_version, temporary, registries), place, criteria, result.append)
+    find_places(_places(parents, os_version, temp_dir, registries), place, criteria, result.append)
     return result
 
 
@@ -204,7 +204,7 @@ def extract_files(
     force: bool = False,
     parents: Sequence[str] = (),
     os_version: str | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> Extracted:
     """Take files, directories and patterns out of layers or images into the folder `target`: whole, or not at all.
@@ -218,24 +218,24 @@ def extract_files(
     this host cannot hold, AlreadyExistsError, LayerError, and what opening, reading and writing raise.
     """
     return extract_places(
-        _places(parents, os_version, temporary, registries),
+        _places(parents, os_version, temp_dir, registries),
         places,
         target,
         with_metadata=with_metadata,
         force=force,
-        temporary=temporary,
+        temp_dir=temp_dir,
     )
 
 
 def _places(
     parents: Sequence[str],
     os_version: str | None,
-    temporary: str | os.PathLike[str] | None,
+    temp_dir: str | os.PathLike[str] | None,
     registries: Registries | None,
 ) -> LayerPlaces:
     return LayerPlaces(
         parents=parents,
-        choice=None if os_version is None else Choice(os_version=os_version),
-        temporary=None if temporary is None else os.fspath(temporary),
+        choice=None if os_version is None else ImageSelector(os_version=os_version),
+        temp_dir=None if temp_dir is None else os.fspath(temp_dir),
         registries=registries,
     )

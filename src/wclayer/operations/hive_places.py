@@ -21,17 +21,17 @@ from ..builder.copy_from import take
 from ..distribution.registries import Registries
 from ..errors import HiveError, LayerError, NotFoundError, UsageError, printable
 from ..host.errors import host_errors
-from ..images.choosing import Choice
-from ..images.places.parse import Place
+from ..images.choosing import ImageSelector
+from ..images.places.parse import ImageReference
 from ..layers.hives.config_hives import CONFIG_HIVES, MAX_HIVE, ConfigHive, check_size, control_set, locate, root_path
-from ..layers.hives.merge import RegistryFiles, gather
+from ..layers.hives.merge import HiveStack, collect_hives
 from ..regf.model import Hive, Key
 from ..regf.reader import read_hive
 from ..regf.reg_text import ROOTS
 from ..stores.folder.source import LayerFolder
 from ..union.rules import FILES, HIVES, UTILITY_VM
 from ..win32.names import encode_wtf8, upcase
-from .layer_places import STDIN, LayerPlace, LayerPlaces, is_layer, parse_layer_place
+from .layer_places import STDIN, LayerPlaces, LayerReference, is_layer, parse_layer_place
 
 __all__ = ["HivePlace", "HivePlaces", "Seen", "config_hive", "key_at", "parse_hive_place", "registry_path"]
 
@@ -61,7 +61,7 @@ class HivePlace:
     """
 
     text: str
-    place: Place | None = None
+    place: ImageReference | None = None
     inside: str | None = None
 
     @property
@@ -139,16 +139,16 @@ class HivePlaces:
         self,
         *,
         parents: Sequence[str] = (),
-        choice: Choice | None = None,
+        choice: ImageSelector | None = None,
         accept_dirty: bool = False,
-        temporary: str | None = None,
+        temp_dir: str | None = None,
         registries: Registries | None = None,
         stdin: Readable | None = None,
     ) -> None:
         self._parents = parents
-        self._layers = LayerPlaces(parents=parents, choice=choice, temporary=temporary, registries=registries)
+        self._layers = LayerPlaces(parents=parents, choice=choice, temp_dir=temp_dir, registries=registries)
         self._accept_dirty = accept_dirty
-        self._temporary = temporary
+        self._temporary = temp_dir
         self._stdin = stdin
         self._stdin_read = False
         self.warnings: list[str] = []
@@ -171,9 +171,9 @@ class HivePlaces:
             )
         root, _, path = place.inside.partition("/")
         with (
-            self._layers.open(LayerPlace(place.text, place.place), alone=True) as found,
+            self._layers.open(LayerReference(place.text, place.place), alone=True) as found,
             closing(
-                take(found.sources, [path], name=place.place.text, literal=True, root=root, temporary=self._temporary)
+                take(found.sources, [path], name=place.place.text, literal=True, root=root, temp_dir=self._temporary)
             ) as taken,
         ):
             host = encode_wtf8(taken.spelled(path))
@@ -237,7 +237,7 @@ class HivePlaces:
         with self.registry(place) as files:
             return self.in_registry(files, place, config, path)
 
-    def in_registry(self, files: RegistryFiles, place: HivePlace, config: ConfigHive, path: str) -> Seen:
+    def in_registry(self, files: HiveStack, place: HivePlace, config: ConfigHive, path: str) -> Seen:
         """The key at a path of the registry, which is in the hive `config`, of what registry() gave."""
         names = locate(path)[1]
         view = files.view(config)
@@ -248,17 +248,17 @@ class HivePlaces:
         return Seen(place, view, key, spelled, root_path(config))
 
     @contextmanager
-    def registry(self, place: HivePlace) -> Iterator[RegistryFiles]:
+    def registry(self, place: HivePlace) -> Iterator[HiveStack]:
         """The hives of an image or of layers. Raises UsageError for a layer without the base below it, LayerError,
         HiveError, and what reading images and layers raises."""
         if place.place is None or place.inside is not None:
             raise UsageError("one hive, where an image or layer must be", path=place.text)
-        with self._layers.open(LayerPlace(place.text, place.place), alone=False) as found:
+        with self._layers.open(LayerReference(place.text, place.place), alone=False) as found:
             layers = found.sources
             if any(isinstance(lowest, LayerFolder) and not lowest.base for lowest in layers[:1]):
                 raise UsageError("a non-base layer without those below it", path=place.text, hint=_PARENTS)
             try:
-                files = gather(layers, temporary=self._temporary, accept_dirty=self._accept_dirty)
+                files = collect_hives(layers, temp_dir=self._temporary, accept_dirty=self._accept_dirty)
             except LayerError as error:
                 if len(layers) == 1 and not place.place.is_image:
                     error.hint = _PARENTS

@@ -10,7 +10,7 @@ from ..entry import Entry, Summary
 from ..images.reading import Image
 from ..images.spec.descriptors import Platform
 from ..layers.inspect.inspect import Inspection, inspect_sources
-from .layer_places import LayerPlace, LayerPlaces, parse_layer_place
+from .layer_places import LayerPlaces, LayerReference, parse_layer_place
 
 __all__ = ["ImageFacts", "Inspected", "inspect_layers"]
 
@@ -34,17 +34,17 @@ class ImageFacts:
 class Inspected:
     """What was found at a place. image: of an image, even if one layer alone was looked at."""
 
-    place: LayerPlace
+    place: LayerReference
     found: Inspection
     image: ImageFacts | None = None
 
 
 def inspect_layers(
-    place: LayerPlace | str,
+    place: LayerReference | str,
     *,
     places: LayerPlaces | None = None,
     top: int = 10,
-    temporary: str | None = None,
+    temp_dir: str | None = None,
     progress: Callable[[Entry, Summary], None] | None = None,
 ) -> Inspected:
     """Look into the layer, or all layers of the image, at a place, or what is below a path there.
@@ -63,7 +63,7 @@ def inspect_layers(
             base=opened.layers[0].base,
             inside=place.inside or "",
             top=top,
-            temporary=temporary,
+            temp_dir=temp_dir,
             progress=progress,
         )
         return Inspected(place, found, None if opened.image is None else _facts(opened.image))

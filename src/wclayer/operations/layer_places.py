@@ -21,9 +21,9 @@ from typing import BinaryIO, Final
 from ..distribution.registries import Registries
 from ..entry import Source
 from ..errors import UsageError
-from ..images.choosing import Choice
+from ..images.choosing import ImageSelector
 from ..images.one_layer import layer_of
-from ..images.places.parse import Place, parse_place
+from ..images.places.parse import ImageReference, parse_place
 from ..images.reading import Image, open_image
 from ..layers.opening import open_layer
 from ..layertar.reader import TarSource
@@ -32,7 +32,7 @@ from ..stores.transport.folder import TransportFolder
 from ..union.naming import NamedLayers
 from ..union.rules import FILES
 
-__all__ = ["STDIN", "LayerPlace", "LayerPlaces", "OpenLayer", "OpenLayers", "is_layer", "parse_layer_place"]
+__all__ = ["STDIN", "LayerPlaces", "LayerReference", "OpenLayer", "OpenLayers", "is_layer", "parse_layer_place"]
 
 STDIN: Final = "-"
 _TARS: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
@@ -42,18 +42,18 @@ _LAYER_NAMES: Final = (FILES, "layer.db")
 
 
 @dataclass(frozen=True, slots=True)
-class LayerPlace:
+class LayerReference:
     """A place taken apart; `text` is what it was made of.
 
     place: the layer or image. inside: the path in it, with `/`, "" for its root; None where no path was said.
     """
 
     text: str
-    place: Place
+    place: ImageReference
     inside: str | None = None
 
 
-def parse_layer_place(text: str) -> LayerPlace:
+def parse_layer_place(text: str) -> LayerReference:
     """Take a place of layers apart. A plain path is looked at on the host. Raises UsageError."""
     place = parse_place(text)
     inside = place.inside
@@ -62,7 +62,7 @@ def parse_layer_place(text: str) -> LayerPlace:
             place = replace(place, text=text[: len(text) - len(inside) - 2], inside=None)
     elif (at := _end_of_layer(text)) is not None:
         place, inside = parse_place(text[:at]), text[at + 2 :]
-    return LayerPlace(text, place, None if inside is None else _cleaned(inside))
+    return LayerReference(text, place, None if inside is None else _cleaned(inside))
 
 
 def _cleaned(path: str) -> str:
@@ -125,20 +125,20 @@ class LayerPlaces:
         self,
         *,
         parents: Sequence[str] = (),
-        choice: Choice | None = None,
-        temporary: str | None = None,
+        choice: ImageSelector | None = None,
+        temp_dir: str | None = None,
         registries: Registries | None = None,
         stdin: BinaryIO | None = None,
     ) -> None:
         self.parents = parents
         self.choice = choice
-        self._temporary = temporary
+        self._temporary = temp_dir
         self.registries = registries
         self._stdin = stdin
         self._stdin_read = False
 
     @contextmanager
-    def open(self, place: LayerPlace, *, alone: bool = True) -> Iterator[OpenLayers]:
+    def open(self, place: LayerReference, *, alone: bool = True) -> Iterator[OpenLayers]:
         """The layers at a place, base first. alone: of an image's layer number N, that one; else those up to it.
 
         Nothing of a layer is read yet. Raises UsageError for parents of an image, and for stdin twice, NotFoundError,
@@ -157,11 +157,11 @@ class LayerPlaces:
                 found.append(OpenLayer(os.fspath(path), source, base))
             yield OpenLayers(tuple(found))
 
-    def _of_image(self, stack: ExitStack, place: Place, *, alone: bool) -> OpenLayers:
+    def _of_image(self, stack: ExitStack, place: ImageReference, *, alone: bool) -> OpenLayers:
         if self.parents:
             raise UsageError("-l is for a layer folder or tar", got=place.text)
         image = stack.enter_context(
-            open_image(place, choice=self.choice, temporary=self._temporary, registries=self.registries)
+            open_image(place, choice=self.choice, temp_dir=self._temporary, registries=self.registries)
         )
         layers = image.layers
         if place.layer is not None:
@@ -178,7 +178,7 @@ class LayerPlaces:
         return TarSource(self._stdin)
 
 
-def _path(place: Place) -> str | TransportFolder:
+def _path(place: ImageReference) -> str | TransportFolder:
     if place.transport == "disk":
         raise UsageError("a disk image that is not mounted", path=place.text, hint="see mounted_volume()")
     return TransportFolder(place.path) if place.transport == "transport" else place.path

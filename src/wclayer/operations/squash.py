@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, Final, cast
 from ..distribution.registries import Registries
 from ..entry import Entry, Source, Summary
 from ..errors import UsageError
-from ..images.choosing import Choice
+from ..images.choosing import ImageSelector
 from ..images.places.blobs import Blobs
-from ..images.places.parse import Place, parse_place
+from ..images.places.parse import ImageReference, parse_place
 from ..images.places.staging import NearBlobs, Staging
 from ..images.reading import Image, ImageLayer, open_image
 from ..images.spec.compose import compose_manifest
@@ -51,16 +51,16 @@ class SquashedImage:
 
 
 def squash_image(
-    source: Place | str,
-    output: Place | str,
+    source: ImageReference | str,
+    output: ImageReference | str,
     *,
     first: int = 0,
     drop_utility_vm: bool = False,
     compression: Compression | None = None,
     level: int | None = None,
-    choice: Choice | None = None,
+    choice: ImageSelector | None = None,
     force: bool = False,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
     progress: Progress | None = None,
     reading: Callable[[int], None] | None = None,
@@ -76,21 +76,21 @@ def squash_image(
 
     Raises what squash_layers and reading and writing images raise; then `output` has what it had before.
     """
-    source = source if isinstance(source, Place) else parse_place(source)
-    output = output if isinstance(output, Place) else parse_place(output)
+    source = source if isinstance(source, ImageReference) else parse_place(source)
+    output = output if isinstance(output, ImageReference) else parse_place(output)
     if source.layer is not None:
         raise UsageError("a single layer, where an image is squashed", path=source.text)
     compression = layer_compression(output, compression)
     with ExitStack() as stack:
-        image = stack.enter_context(open_image(source, choice=choice, temporary=temporary, registries=registries))
+        image = stack.enter_context(open_image(source, choice=choice, temp_dir=temp_dir, registries=registries))
         count = len(image.layers)
         check_range(count, first, drop_utility_vm=drop_utility_vm)
         writer = stack.enter_context(
-            create_image(output, force=force, temporary=temporary, registries=registries, sources=[source])
+            create_image(output, force=force, temp_dir=temp_dir, registries=registries, sources=[source])
         )
         rest = image.layers[:first]
         writer.copy([(layer.descriptor, layer.blob) for layer in rest])
-        layers = stack.enter_context(near_layers(image, first, writer, temporary))
+        layers = stack.enter_context(near_layers(image, first, writer, temp_dir))
         result = SquashedImage(platform=image.platform, kept=first, squashed=count - first)
         result.warnings = foreign_warnings(image.layers[first:])
         new = _layer(
@@ -101,7 +101,7 @@ def squash_image(
             drop_utility_vm=drop_utility_vm,
             compression=compression,
             level=level,
-            temporary=temporary,
+            temp_dir=temp_dir,
             progress=progress,
             reading=reading,
         )
@@ -115,14 +115,14 @@ def squash_image(
 
 def squash_into_image(
     layers: Sequence[AnyLayer],
-    output: Place | str,
+    output: ImageReference | str,
     *,
     platform: Platform | None = None,
     drop_utility_vm: bool = False,
     compression: Compression | None = None,
     level: int | None = None,
     force: bool = False,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
     progress: Progress | None = None,
     reading: Callable[[int], None] | None = None,
@@ -131,10 +131,10 @@ def squash_into_image(
 
     The rest is as squash_image has it.
     """
-    output = output if isinstance(output, Place) else parse_place(output)
+    output = output if isinstance(output, ImageReference) else parse_place(output)
     check_range(len(layers), 0)
     compression = layer_compression(output, compression)
-    with create_image(output, force=force, temporary=temporary, registries=registries) as writer:
+    with create_image(output, force=force, temp_dir=temp_dir, registries=registries) as writer:
         result = SquashedImage(platform=platform or Platform(), squashed=len(layers))
         new = _layer(
             result,
@@ -144,7 +144,7 @@ def squash_into_image(
             drop_utility_vm=drop_utility_vm,
             compression=compression,
             level=level,
-            temporary=temporary,
+            temp_dir=temp_dir,
             progress=progress,
             reading=reading,
         )
@@ -171,7 +171,7 @@ def near_layers(
     image: Image,
     first: int = 0,
     writer: ImageWriter | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
 ) -> Iterator[list[Source]]:
     """The layers of an image as sources that are read twice from `first` on: what is in a registry is put aside.
 
@@ -181,7 +181,7 @@ def near_layers(
     with ExitStack() as stack:
         twice = near
         if image.place.transport == "docker":
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wclayer-", dir=temporary))
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wclayer-", dir=temp_dir))
             twice = NearBlobs(near, Staging(folder), keep=True)
         yield [replace(layer, blobs=twice if layer.number >= first else near).source() for layer in image.layers]
 

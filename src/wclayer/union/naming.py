@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ..entry import Source
 from ..errors import DigestMismatchError, FormatError, NotFoundError, WclayerError
 
-__all__ = ["NamedLayers", "in_layer", "in_named_layer", "not_there"]
+__all__ = ["NamedLayers", "in_layer", "in_named_layer", "not_there_error"]
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def _add_layer(error: WclayerError, name: str, *, known: Sequence[str]) -> None:
         error.message = f"in {name}: {error.message}"
 
 
-def not_there(path: str) -> NotFoundError:
+def not_there_error(path: str) -> NotFoundError:
     """The error where a path is looked for as it stands: entries go by, so no link on the way can be followed."""
     hint = "here PATH is taken literally, without patterns, and links on the way are not followed: see wclayer ls"
     return NotFoundError("no such path in the layer", path=path, hint=hint)

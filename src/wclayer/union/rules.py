@@ -22,20 +22,20 @@ __all__ = [
     "HIVES",
     "UTILITY_VM",
     "UTILITY_VM_FILES",
-    "behind_link",
-    "beside_whiteout",
+    "behind_link_error",
+    "beside_whiteout_error",
     "check_entry",
     "check_utility_vm",
-    "in_no_directory",
-    "name_taken",
-    "no_directory_yet",
-    "no_files",
-    "no_link_target",
-    "roots",
-    "stream_astray",
-    "stream_twice",
-    "two_whiteouts",
-    "whiteout_of_nothing",
+    "in_no_directory_error",
+    "name_taken_error",
+    "no_directory_yet_error",
+    "no_files_error",
+    "no_link_target_error",
+    "stream_astray_error",
+    "stream_twice_error",
+    "top_level_directories",
+    "two_whiteouts_error",
+    "whiteout_of_nothing_error",
 ]
 
 FILES: Final = "Files"
@@ -53,7 +53,7 @@ BOOT_FILES: Final = {
 }
 
 
-def roots(*, base: bool) -> tuple[str, ...]:
+def top_level_directories(*, base: bool) -> tuple[str, ...]:
     """What may lie in the root of a layer, in hcsshim's order."""
     return (FILES, UTILITY_VM) if base else (FILES, HIVES, UTILITY_VM)
 
@@ -67,7 +67,7 @@ def check_entry(entry: Entry, *, base: bool) -> None:
     """Raise LayerError or ConfinementError where `entry` has no place in a layer."""
     path = entry.path
     root, _, rest = path.partition("/")
-    if root not in roots(base=base):
+    if root not in top_level_directories(base=base):
         raise _outside(path, root, base)
     check_length(entry.name if isinstance(entry, AlternateStream) else path.rpartition("/")[2])
     if isinstance(entry, Whiteout):
@@ -141,7 +141,7 @@ def _outside(path: str, root: str, base: bool) -> LayerError:
     )
 
 
-def name_taken(path: str, other: str) -> LayerError:
+def name_taken_error(path: str, other: str) -> LayerError:
     """`path` comes, and the same directory has `other` already, which is the same name to NTFS."""
     directory, _, _ = path.rpartition("/")
     return LayerError(
@@ -153,7 +153,7 @@ def name_taken(path: str, other: str) -> LayerError:
     )
 
 
-def beside_whiteout(path: str) -> LayerError:
+def beside_whiteout_error(path: str) -> LayerError:
     """`path` has an entry and a whiteout."""
     return LayerError(
         "an entry and a whiteout of the same name in one layer: Windows would remove both",
@@ -163,7 +163,7 @@ def beside_whiteout(path: str) -> LayerError:
     )
 
 
-def no_directory_yet(path: str, directory: str) -> LayerError:
+def no_directory_yet_error(path: str, directory: str) -> LayerError:
     """`path` comes, and `directory`, which it lies in, has not."""
     return LayerError(
         "its directory has not come before it",
@@ -174,12 +174,12 @@ def no_directory_yet(path: str, directory: str) -> LayerError:
     )
 
 
-def in_no_directory(path: str, directory: str) -> LayerError:
+def in_no_directory_error(path: str, directory: str) -> LayerError:
     """`path` comes, and `directory`, which it lies in, is something else."""
     return LayerError("it lies in something that is no directory", path=path, got=directory, rule=Code.IN_NO_DIRECTORY)
 
 
-def behind_link(path: str, directory: str) -> ConfinementError:
+def behind_link_error(path: str, directory: str) -> ConfinementError:
     """`path` comes, and `directory`, which it lies in, is a name surrogate."""
     return ConfinementError(
         "it lies behind a symlink or junction",
@@ -190,24 +190,24 @@ def behind_link(path: str, directory: str) -> ConfinementError:
     )
 
 
-def no_files() -> LayerError:
+def no_files_error() -> LayerError:
     """A base layer has ended, and there was no `Files` in it."""
     return LayerError(
         "no Files/ in a base layer", expected="the directory Files", got="no such entry", rule=Code.NO_FILES
     )
 
 
-def stream_astray(path: str, name: str) -> LayerError:
+def stream_astray_error(path: str, name: str) -> LayerError:
     """A stream of `path` comes, and the entry before it was another one."""
     return LayerError("stream that does not follow its owner", path=f"{path}:{name}", rule=Code.STREAM_ASTRAY)
 
 
-def stream_twice(path: str, name: str) -> LayerError:
+def stream_twice_error(path: str, name: str) -> LayerError:
     """A second stream of that name comes."""
     return LayerError("two streams of one name", path=f"{path}:{name}", rule=Code.STREAM_TWICE)
 
 
-def no_link_target(path: str, target: str, *, found: bool, base: bool) -> LayerError:
+def no_link_target_error(path: str, target: str, *, found: bool, base: bool) -> LayerError:
     """The hard link `path` comes, and its target has not, or (`found`) is no file. base: in a base layer."""
     return LayerError(
         "hard link to something that is no file" if found else "hard link to nothing",
@@ -221,12 +221,12 @@ def no_link_target(path: str, target: str, *, found: bool, base: bool) -> LayerE
     )
 
 
-def two_whiteouts(path: str) -> LayerError:
+def two_whiteouts_error(path: str) -> LayerError:
     """A second whiteout of `path` comes."""
     return LayerError("two whiteouts of one name", path=path, rule=Code.WHITEOUT_TWICE)
 
 
-def whiteout_of_nothing(path: str) -> LayerError:
+def whiteout_of_nothing_error(path: str) -> LayerError:
     """A whiteout comes, in the utility VM, where hcsshim deletes at once, of what no layer below has."""
     return LayerError(
         "a whiteout in the utility VM of a path that no layer below has",

@@ -30,25 +30,25 @@ from ..win32.names import encode_wtf8, upcase
 from .lookup import is_real_directory
 from .rules import (
     UTILITY_VM_FILES,
-    behind_link,
-    beside_whiteout,
+    behind_link_error,
+    beside_whiteout_error,
     check_entry,
-    in_no_directory,
-    name_taken,
-    no_directory_yet,
-    no_link_target,
-    stream_astray,
-    stream_twice,
-    two_whiteouts,
-    whiteout_of_nothing,
+    in_no_directory_error,
+    name_taken_error,
+    no_directory_yet_error,
+    no_link_target_error,
+    stream_astray_error,
+    stream_twice_error,
+    two_whiteouts_error,
+    whiteout_of_nothing_error,
 )
 
-__all__ = ["Folder", "LayerNames", "Name", "View"]
+__all__ = ["Folder", "LayerNames", "MergedTree", "TreeNode"]
 
 _MAX_CACHE: Final = 4096  # directories
 
 
-class Name:
+class TreeNode:
     """What is at one path: `name` as the newest layer spells it that names it.
 
     layer, number: of the entry behind it, counted from 0 in the order in which its layer brings them.
@@ -65,7 +65,7 @@ class Name:
         self.layer = layer
         self.number = number
         self.entry = entry
-        self.file: Name | None = None
+        self.file: TreeNode | None = None
         self.short: str | None = None
         self.streams: list[tuple[str, Spooled]] | None = None
 
@@ -75,30 +75,30 @@ class Name:
         return self.layer, self.number
 
 
-class Folder(Name):
+class Folder(TreeNode):
     """A real directory, and what is in it, by the name in upper case. A symlink or junction is none."""
 
     __slots__ = ("children",)
 
     def __init__(self, name: str, layer: int, number: int, entry: Directory | HardLink | None = None) -> None:
         super().__init__(name, layer, number, entry)
-        self.children: dict[str, Name] = {}
+        self.children: dict[str, TreeNode] = {}
 
-    def find(self, path: str) -> Name | None:
+    def find(self, path: str) -> TreeNode | None:
         """What is at `path` below it, by NTFS's case rules; None for nothing."""
-        found: Name | None = self
+        found: TreeNode | None = self
         for part in upcase(path).split("/"):
             if not isinstance(found, Folder):
                 return None
             found = found.children.get(part)
         return found
 
-    def sorted(self) -> list[Name]:
+    def sorted(self) -> list[TreeNode]:
         """What is in the directory, in the byte order of the names."""
         return sorted(self.children.values(), key=lambda name: encode_wtf8(name.name))
 
 
-class View:
+class MergedTree:
     """What is seen of the layers that have been put on one another so far, below `root`."""
 
     def __init__(self) -> None:
@@ -120,15 +120,15 @@ class View:
                 old.entry, old.streams, old.short = name.entry, name.streams, name.short
                 waiting.append((old, name))
 
-    def remove(self, path: str) -> Name | None:
+    def remove(self, path: str) -> TreeNode | None:
         """Take away what is at `path`, and below it; what was there."""
         above, _, name = path.rpartition("/")
         folder = self.root.find(above) if above else self.root
         return folder.children.pop(upcase(name), None) if isinstance(folder, Folder) else None
 
-    def copy(self) -> View:
+    def copy(self) -> MergedTree:
         """The same, not changed by what is put on this one later."""
-        result = View()
+        result = MergedTree()
         waiting = [(self.root, result.root)]
         while waiting:
             old, new = waiting.pop()
@@ -140,7 +140,7 @@ class View:
                     waiting.append((name, copied))
         return result
 
-    def walk(self) -> Iterator[tuple[str, Name]]:
+    def walk(self) -> Iterator[tuple[str, TreeNode]]:
         """All names with their paths: depth first, those of a directory in byte order, as hcsshim walks."""
         stack = [("", iter(self.root.sorted()))]
         while stack:
@@ -162,7 +162,7 @@ class LayerNames:
     known, so that each is kept once.
     """
 
-    def __init__(self, number: int, below: View, spool: Spool, descriptors: dict[bytes, bytes]) -> None:
+    def __init__(self, number: int, below: MergedTree, spool: Spool, descriptors: dict[bytes, bytes]) -> None:
         self.root = Folder("", number, -1)
         self.whiteouts: dict[str, str] = {}
         self.count = 0  # of the entries so far
@@ -171,7 +171,7 @@ class LayerNames:
         self._spool = spool
         self._descriptors = descriptors
         self._folders: dict[str, Folder] = {}
-        self._owner: tuple[str, Name] | None = None  # of streams
+        self._owner: tuple[str, TreeNode] | None = None  # of streams
         self._streams: set[str] = set()  # of that owner, in upper case
 
     def add(self, entry: Entry, body: Body | None) -> None:
@@ -190,10 +190,10 @@ class LayerNames:
             new = self._link(entry, name, number)
         else:
             if isinstance(entry, File):
-                new = Name(name, self._layer, number)
+                new = TreeNode(name, self._layer, number)
                 new.file = new
             else:
-                kind = Folder if is_real_directory(entry) else Name
+                kind = Folder if is_real_directory(entry) else TreeNode
                 new = kind(name, self._layer, number, self._kept(entry))
             new.short = entry.short_name
             self._owner = entry.path, new
@@ -212,9 +212,9 @@ class LayerNames:
         folder = self._folder(directory, path) if directory else self.root
         taken = folder.children.get(upcase(name))
         if taken is not None:
-            raise name_taken(path, taken.name)
+            raise name_taken_error(path, taken.name)
         if self.whiteouts and upcase(path) in self.whiteouts:
-            raise beside_whiteout(path)
+            raise beside_whiteout_error(path)
         return folder, name
 
     def _folder(self, directory: str, path: str) -> Folder:
@@ -224,11 +224,11 @@ class LayerNames:
             for part in upcase(directory).split("/"):
                 name = found.children.get(part)
                 if name is None:
-                    raise no_directory_yet(path, directory)
+                    raise no_directory_yet_error(path, directory)
                 if name.file is not None:
-                    raise in_no_directory(path, directory)
+                    raise in_no_directory_error(path, directory)
                 if not isinstance(name, Folder):
-                    raise behind_link(path, directory)
+                    raise behind_link_error(path, directory)
                 found = name
             if len(self._folders) >= _MAX_CACHE:
                 self._folders.clear()
@@ -237,30 +237,30 @@ class LayerNames:
 
     def _whiteout(self, path: str) -> None:
         if self.root.find(path) is not None:
-            raise beside_whiteout(path)
+            raise beside_whiteout_error(path)
         if path.startswith(UTILITY_VM_FILES + "/") and self._below.find(path) is None:
-            raise whiteout_of_nothing(path)
+            raise whiteout_of_nothing_error(path)
         key = upcase(path)
         if key in self.whiteouts:
-            raise two_whiteouts(path)
+            raise two_whiteouts_error(path)
         self.whiteouts[key] = path
 
-    def _link(self, entry: HardLink, name: str, number: int) -> Name:
+    def _link(self, entry: HardLink, name: str, number: int) -> TreeNode:
         own = self.root.find(entry.target)
         found = own or self._below.find(entry.target)
         if found is None or found.file is None:
-            raise no_link_target(entry.path, entry.target, found=found is not None, base=self._layer == 0)
+            raise no_link_target_error(entry.path, entry.target, found=found is not None, base=self._layer == 0)
         # Of the files that the layer has itself, nobody asks for a target.
-        new = Name(name, self._layer, number, replace(entry, path="", target=entry.target if own is None else ""))
+        new = TreeNode(name, self._layer, number, replace(entry, path="", target=entry.target if own is None else ""))
         new.file = found.file
         return new
 
     def _stream(self, entry: AlternateStream, body: Body | None) -> None:
         if self._owner is None or self._owner[0] != entry.path:
-            raise stream_astray(entry.path, entry.name)
+            raise stream_astray_error(entry.path, entry.name)
         key = upcase(entry.name)
         if key in self._streams:
-            raise stream_twice(entry.path, entry.name)
+            raise stream_twice_error(entry.path, entry.name)
         self._streams.add(key)
         owner = self._owner[1]
         if owner.file is None:

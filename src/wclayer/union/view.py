@@ -26,13 +26,13 @@ from ..errors import LayerError
 from ..layertar.reader import TarSource
 from ..win32.names import upcase
 from .lookup import is_real_directory
-from .rules import beside_whiteout, name_taken
+from .rules import beside_whiteout_error, name_taken_error
 
 __all__ = [
     "Link",
-    "Seen",
-    "Sight",
-    "What",
+    "NodeKind",
+    "UnionView",
+    "ViewEntry",
     "offset_in",
     "paths_above",
     "reading",
@@ -42,7 +42,7 @@ __all__ = [
 _MOST_LINKS: Final = 1024  # hard links to hard links of layers below, as many as NTFS lets a file have
 
 
-class What(Enum):
+class NodeKind(Enum):
     """What a layer has at a path, beside hard links."""
 
     DIRECTORY = auto()  # a real one: it lets what is in it of the layers below be seen
@@ -58,11 +58,11 @@ class Link(NamedTuple):
     own: bool
 
 
-Kind: TypeAlias = What | Link
+Kind: TypeAlias = NodeKind | Link
 
 
 @dataclass(slots=True)
-class Seen:
+class ViewEntry:
     """An entry of layer `number`, counted from 0 at the base.
 
     key: its path in upper case, by which it is known. path: as it is seen, spelled as the nearest layers spell the
@@ -94,7 +94,7 @@ def offset_in(source: Source) -> int | None:
     return source.offset if isinstance(source, TarSource) else None
 
 
-class Sight:
+class UnionView:
     """The layers `layers`, base first, seen as one; each is read once, and the order is that of `numbers`."""
 
     def __init__(self, layers: Sequence[Source]) -> None:
@@ -111,7 +111,7 @@ class Sight:
         """The numbers of the layers, the nearest first."""
         return range(len(self._layers) - 1, -1, -1)
 
-    def entries(self, *, hidden: bool = False) -> Generator[Seen, None, None]:
+    def entries(self, *, hidden: bool = False) -> Generator[ViewEntry, None, None]:
         """What is seen, layer by layer, each in its own order; with `hidden`, also what is not.
 
         Whiteouts are among it: of layers that are seen as one, they show nothing. Raises LayerError for names that a
@@ -123,7 +123,7 @@ class Sight:
                     if hidden or seen.visible:
                         yield seen
 
-    def read(self, number: int) -> Generator[Seen, None, None]:
+    def read(self, number: int) -> Generator[ViewEntry, None, None]:
         """The entries of one layer, hidden ones too; those that are nearer must have been read to their ends.
 
         The layer is opened when the first is asked for, and closed with the generator.
@@ -143,12 +143,12 @@ class Sight:
                     visible = not self._is_hidden(key)
                     path = self._spelled(entry.path, key, own)
                     kind = names[key] = _kind(entry, names)
-                    if kind is What.DIRECTORY:
+                    if kind is NodeKind.DIRECTORY:
                         own[key] = path
-                yield Seen(number, key, path, entry, body, visible)
+                yield ViewEntry(number, key, path, entry, body, visible)
         if number:
             self._taken.update(names)
-            self._closed.update(key for key, kind in names.items() if kind is not What.DIRECTORY)
+            self._closed.update(key for key, kind in names.items() if kind is not NodeKind.DIRECTORY)
             for key, path in own.items():
                 self._directories.setdefault(key, path)
             self._looked_above = "", False
@@ -185,7 +185,7 @@ class Sight:
         """Does layer `number`, as far as it has been read, hide what the layers below have at a path?"""
         names = self._names.get(number, {})
         return key in names or any(
-            kind is not None and kind is not What.DIRECTORY for kind in map(names.get, paths_above(key))
+            kind is not None and kind is not NodeKind.DIRECTORY for kind in map(names.get, paths_above(key))
         )
 
     def has_below(self, number: int, key: str) -> bool:
@@ -201,7 +201,7 @@ class Sight:
         for number in range(len(self._layers) - 1 if top is None else top, -1, -1):
             kind = self.kind(number, key)
             if kind is not None:
-                return None if kind is What.WHITEOUT else (number, key)
+                return None if kind is NodeKind.WHITEOUT else (number, key)
             if number not in self._names or self.hides(number, key):
                 return None
         return None
@@ -213,7 +213,7 @@ class Sight:
         """
         for _ in range(_MOST_LINKS):
             kind = self.kind(number, key)
-            if kind is What.FILE:
+            if kind is NodeKind.FILE:
                 return number, key
             if not isinstance(kind, Link):
                 return None
@@ -242,20 +242,20 @@ def within(path: str, key: str) -> bool:
 
 def _kind(entry: Entry, names: dict[str, Kind]) -> Kind:
     if isinstance(entry, File):
-        return What.FILE
+        return NodeKind.FILE
     if isinstance(entry, Whiteout):
-        return What.WHITEOUT
+        return NodeKind.WHITEOUT
     if isinstance(entry, HardLink):
         target = upcase(entry.target)
         found = names.get(target)
         if isinstance(found, Link):
             return found  # of whose target the same is true
-        return Link(target, found is not None and found is not What.WHITEOUT)
-    return What.DIRECTORY if is_real_directory(entry) else What.STAND_IN
+        return Link(target, found is not None and found is not NodeKind.WHITEOUT)
+    return NodeKind.DIRECTORY if is_real_directory(entry) else NodeKind.STAND_IN
 
 
 def _twice(entry: Entry, before: Kind, key: str) -> LayerError:
     """The error of a second entry at a path."""
-    if isinstance(entry, Whiteout) or before is What.WHITEOUT:
-        return beside_whiteout(entry.path)
-    return name_taken(entry.path, key.rpartition("/")[2])
+    if isinstance(entry, Whiteout) or before is NodeKind.WHITEOUT:
+        return beside_whiteout_error(entry.path)
+    return name_taken_error(entry.path, key.rpartition("/")[2])

@@ -15,12 +15,12 @@ from typing import BinaryIO, Final, NamedTuple
 from ..codes import Code
 from ..distribution.registries import Registries
 from ..errors import ImageError, WclayerError
-from ..images.choosing import Choice, check_index, windows_images
+from ..images.choosing import ImageSelector, check_index, windows_images
 from ..images.places.archive import ArchiveFiles
 from ..images.places.blobs import Blobs
 from ..images.places.layout import DockerNames
 from ..images.places.opening import open_blobs
-from ..images.places.parse import Place
+from ..images.places.parse import ImageReference
 from ..images.spec.config import Checked, check_config, read_manifest
 from ..images.spec.descriptors import INDEX, INDEXES, MANIFEST, MANIFESTS, Descriptor, Platform
 from ..images.spec.documents import MAX_CONFIG, parse_json
@@ -63,12 +63,12 @@ class FoundImage:
 
 @contextmanager
 def read_image(
-    place: Place,
+    place: ImageReference,
     notes_of: Callable[[str], Notes],
     *,
     targets: frozenset[Target] = frozenset(Target),
-    choice: Choice | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    choice: ImageSelector | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> Iterator[tuple[FoundImage, ...]]:
     """The image at a place, or all Windows images of an index there; what is wrong with them goes to `notes_of`.
@@ -82,13 +82,13 @@ def read_image(
     """
     name = place.text if place.layer is None else place.text.rpartition("#")[0]
     with ExitStack() as stack:
-        reading = _Reading(place, name, notes_of, targets, choice or Choice(), stack)
+        reading = _Reading(place, name, notes_of, targets, choice or ImageSelector(), stack)
         found: tuple[FoundImage, ...] = ()
         with _noting(reading.notes):
             if place.transport == "docker-archive":
-                found = (reading.docker_archive(temporary),)
+                found = (reading.docker_archive(temp_dir),)
             else:
-                blobs = open_blobs(place, temporary, registries, reading.notes.error)
+                blobs = open_blobs(place, temp_dir, registries, reading.notes.error)
                 stack.callback(blobs.close)
                 found = reading.images(blobs)
         yield found
@@ -114,11 +114,11 @@ class _Read(NamedTuple):
 class _Reading:
     def __init__(
         self,
-        place: Place,
+        place: ImageReference,
         name: str,
         notes_of: Callable[[str], Notes],
         targets: frozenset[Target],
-        choice: Choice,
+        choice: ImageSelector,
         stack: ExitStack,
     ) -> None:
         self._place = place
@@ -158,7 +158,7 @@ class _Reading:
 
     def _of_index(self, blobs: Blobs, root: Descriptor, data: bytes) -> tuple[FoundImage, ...]:
         found = windows_images(check_index(data, root, self.notes.error)[1])
-        if self._choice != Choice() or self._place.layer is not None:
+        if self._choice != ImageSelector() or self._place.layer is not None:
             found = [self._choice.select(found, self._place)]
         images: list[FoundImage] = []
         platforms: list[Platform] = []
@@ -199,9 +199,9 @@ class _Reading:
         found = self._layers(layers, openers, _diff_ids(checked, len(layers)), shown)
         return _Read(FoundImage(name, found), None if checked is None else checked.platform)
 
-    def docker_archive(self, temporary: str | os.PathLike[str] | None) -> FoundImage:
+    def docker_archive(self, temp_dir: str | os.PathLike[str] | None) -> FoundImage:
         """What `docker save` writes has no descriptors: there is the config, and what it says of the layers."""
-        files = ArchiveFiles(self._place.path, temporary)
+        files = ArchiveFiles(self._place.path, temp_dir)
         self._stack.callback(files.close)
         names = DockerNames(files, self._place)
         count = len(names.layers)

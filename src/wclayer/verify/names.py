@@ -21,18 +21,18 @@ from ..union.rules import (
     FILES,
     UTILITY_VM,
     UTILITY_VM_FILES,
-    behind_link,
-    beside_whiteout,
+    behind_link_error,
+    beside_whiteout_error,
     check_entry,
-    in_no_directory,
-    name_taken,
-    no_directory_yet,
-    no_files,
-    no_link_target,
-    stream_astray,
-    stream_twice,
-    two_whiteouts,
-    whiteout_of_nothing,
+    in_no_directory_error,
+    name_taken_error,
+    no_directory_yet_error,
+    no_files_error,
+    no_link_target_error,
+    stream_astray_error,
+    stream_twice_error,
+    two_whiteouts_error,
+    whiteout_of_nothing_error,
 )
 from ..win32.names import to_utf16, upcase, win32_problem
 from .notes import Notes
@@ -146,7 +146,7 @@ class NameCheck:
     def end(self) -> None:
         """After the last entry, of a layer that was read to its end."""
         if self._base and upcase(FILES) not in self.names.entries:
-            self._notes.error(no_files())
+            self._notes.error(no_files_error())
 
     # --- parts --------------------------------------------------------------------
 
@@ -163,38 +163,38 @@ class NameCheck:
         if directory and above not in self._blamed:
             found = self.names.entries.get(above)
             if found is None:
-                self._refuse(no_directory_yet(path, directory), path, offset)
+                self._refuse(no_directory_yet_error(path, directory), path, offset)
             elif found[1] is _Kind.FILE:
-                self._refuse(in_no_directory(path, directory), path, offset)
+                self._refuse(in_no_directory_error(path, directory), path, offset)
             elif found[1] is _Kind.SURROGATE:
-                self._refuse(behind_link(path, directory), path, offset)
+                self._refuse(behind_link_error(path, directory), path, offset)
             if found is None or found[1] is not _Kind.DIRECTORY:
                 self._blamed.add(above)
         if (taken := self.names.entries.get(key)) is not None:
-            self._refuse(name_taken(path, taken[0].rpartition("/")[2]), path, offset)
+            self._refuse(name_taken_error(path, taken[0].rpartition("/")[2]), path, offset)
         elif key in self.names.whiteouts:
-            self._refuse(beside_whiteout(path), path, offset)
+            self._refuse(beside_whiteout_error(path), path, offset)
 
     def _stream(self, entry: AlternateStream, offset: int | None) -> None:
         key = upcase(entry.name)
         if self._owner != entry.path:
-            self._refuse(stream_astray(entry.path, entry.name), entry.path, offset)
+            self._refuse(stream_astray_error(entry.path, entry.name), entry.path, offset)
         elif key in self._streams:
-            self._refuse(stream_twice(entry.path, entry.name), entry.path, offset)
+            self._refuse(stream_twice_error(entry.path, entry.name), entry.path, offset)
         self._streams.add(key)
 
     def _whiteout(self, path: str, offset: int | None) -> None:
         key = upcase(path)
         known = self.names.whiteouts
         if key in self.names.entries:
-            self._refuse(beside_whiteout(path), path, offset)
+            self._refuse(beside_whiteout_error(path), path, offset)
         if key in known:
-            self._refuse(two_whiteouts(path), path, offset)
+            self._refuse(two_whiteouts_error(path), path, offset)
         elif path.rpartition("/")[2] == _OPAQUE:
             self._notes.note(Code.WHITEOUT_OPAQUE, "an opaque whiteout, as Linux has it", path=path, offset=offset)
         elif seen(self._below, path) is None:
             if path.startswith(f"{UTILITY_VM_FILES}/"):
-                self._refuse(whiteout_of_nothing(path), path, offset)
+                self._refuse(whiteout_of_nothing_error(path), path, offset)
             else:
                 self._notes.note(
                     Code.WHITEOUT_OF_NOTHING, "a whiteout of what no layer below has", path=path, offset=offset
@@ -205,7 +205,7 @@ class NameCheck:
         own = self.names.entries.get(upcase(entry.target))
         if own is not None:
             if own[1] is not _Kind.FILE:
-                error = no_link_target(entry.path, entry.target, found=True, base=self._base)
+                error = no_link_target_error(entry.path, entry.target, found=True, base=self._base)
                 self._refuse(error, entry.path, offset)
             elif not self._base and own[0] != entry.target and own[0].startswith(f"{FILES}/"):
                 self._notes.note(
@@ -222,7 +222,7 @@ class NameCheck:
             return
         found = seen(self._below, entry.target)
         if found is None or not isinstance(found[1], File):
-            error = no_link_target(entry.path, entry.target, found=found is not None, base=self._base)
+            error = no_link_target_error(entry.path, entry.target, found=found is not None, base=self._base)
             self._refuse(error, entry.path, offset)
         else:
             self.names.below[upcase(entry.path)] = entry.target

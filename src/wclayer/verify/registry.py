@@ -112,8 +112,8 @@ class RegistryCheck:
     `end`; of a layer that has no end nothing is said, and what it does to the registry is not known to those above.
     """
 
-    def __init__(self, temporary: str | os.PathLike[str] | None = None) -> None:
-        self._spool = Spool(temporary)
+    def __init__(self, temp_dir: str | os.PathLike[str] | None = None) -> None:
+        self._spool = Spool(temp_dir)
         self._layer: _Layer | None = None
         self._ended = True
         self._stacks: dict[str, _Stack] = {}  # by the hive's name; not there where it is not known

@@ -11,9 +11,9 @@ from ..codes import Code
 from ..distribution.registries import Registries
 from ..entry import Source
 from ..errors import UsageError, WclayerError
-from ..images.choosing import Choice
-from ..images.places.parse import Place
-from ..operations.layer_places import LayerPlace, LayerPlaces, OpenLayers, parse_layer_place
+from ..images.choosing import ImageSelector
+from ..images.places.parse import ImageReference
+from ..operations.layer_places import LayerPlaces, LayerReference, OpenLayers, parse_layer_place
 from .findings import Report
 from .image import read_image
 from .layer import check_layer
@@ -43,8 +43,8 @@ def verify_layer(
     *,
     targets: Iterable[Target] = Target,
     ignored: Iterable[Code] = (),
-    choice: Choice | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    choice: ImageSelector | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> Report:
     """Find what Windows, hcsshim, containerd or Docker would refuse or damage of a layer or image; see docs/rules.md.
@@ -60,7 +60,7 @@ def verify_layer(
     places = LayerPlaces(
         parents=[os.fspath(parent) for parent in parents],
         choice=choice,
-        temporary=None if temporary is None else os.fspath(temporary),
+        temp_dir=None if temp_dir is None else os.fspath(temp_dir),
         registries=registries,
     )
     return verify_layers(
@@ -68,17 +68,17 @@ def verify_layer(
         parse_layer_place(src),
         targets=frozenset(targets),
         ignored=frozenset(ignored),
-        temporary=temporary,
+        temp_dir=temp_dir,
     )
 
 
 def verify_layers(
     places: LayerPlaces,
-    place: LayerPlace,
+    place: LayerReference,
     *,
     targets: frozenset[Target] = frozenset(Target),
     ignored: frozenset[Code] = frozenset(),
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Judge the layer at a place, or all layers of an image and its documents.
 
@@ -91,10 +91,10 @@ def verify_layers(
     report = Report(targets, ignored)
     try:
         if place.place.is_image and place.place.layer is None:
-            _image(places, place.place, report, temporary)
+            _image(places, place.place, report, temp_dir)
             return report
         with places.open(place, alone=False) as found:
-            _layers(found, report, temporary)
+            _layers(found, report, temp_dir)
     except WclayerError as error:
         if not Notes(report, place.place.text).error(error):
             raise
@@ -102,7 +102,7 @@ def verify_layers(
     return report
 
 
-def _image(places: LayerPlaces, place: Place, report: Report, temporary: str | os.PathLike[str] | None) -> None:
+def _image(places: LayerPlaces, place: ImageReference, report: Report, temp_dir: str | os.PathLike[str] | None) -> None:
     """All layers of the images at a place, whatever is wrong with their documents."""
     if places.parents:
         raise UsageError("-l is for a layer folder or tar", got=place.text)
@@ -111,21 +111,21 @@ def _image(places: LayerPlaces, place: Place, report: Report, temporary: str | o
         partial(Notes, report),
         targets=report.targets,
         choice=places.choice,
-        temporary=temporary,
+        temp_dir=temp_dir,
         registries=places.registries,
     ) as images:
         if not any(image.layers for image in images):
             report.stopped[place.text] = "no layer of it can be read"
         for image in images:
-            with RegistryCheck(temporary) as registry:
+            with RegistryCheck(temp_dir) as registry:
                 stack = _Stack(report, registry)
                 for layer in image.layers:
                     stack.put(layer.name, layer.source, base=layer.number == 0, complete=layer.complete)
 
 
-def _layers(found: OpenLayers, report: Report, temporary: str | os.PathLike[str] | None) -> None:
+def _layers(found: OpenLayers, report: Report, temp_dir: str | os.PathLike[str] | None) -> None:
     """The topmost of the layers."""
-    with RegistryCheck(temporary) as registry:
+    with RegistryCheck(temp_dir) as registry:
         stack = _Stack(report, registry)
         for number, layer in enumerate(found.layers):
             silent = number < len(found.layers) - 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wclayer.builder.base_index import Below, Known, know
+from wclayer.builder.base_index import LayerIndex, LowerView, index_layer
 from wclayer.entry import AlternateStream, Directory, Entry, ExtendedAttribute, File, HardLink, Whiteout
 from wclayer.errors import ConfinementError, FormatError, LayerError, NotFoundError
 from wclayer.win32.reparse import build_link
@@ -43,8 +43,8 @@ ENTRIES: list[Entry] = [
 ]
 
 
-def known(entries: Iterable[Entry]) -> Known:
-    return know(None, lambda: entries)
+def known(entries: Iterable[Entry]) -> LayerIndex:
+    return index_layer(None, lambda: entries)
 
 
 def test_directories_have_all_their_metadata_and_files_the_names() -> None:
@@ -70,7 +70,7 @@ def test_layers_seen_as_one() -> None:
     middle = known([Directory("FILES".title()), Whiteout("Files/Gone"), File("Files/WAS")])
     top = known([Directory("Files"), Directory("Files/windows", 0x10), Directory("Files/Gone"), File("Files/Gone/y")])
     with base, middle, top:
-        below = Below([top, middle, base])
+        below = LowerView([top, middle, base])
         assert below.lookup("Files/WINDOWS") == Directory("Files/windows", 0x10)
         assert below.lookup("Files/windows/SYSTEM32") == Directory("Files/Windows/System32")
         assert below.lookup("Files/gone") == Directory("Files/Gone")
@@ -96,7 +96,7 @@ def test_layers_seen_as_one() -> None:
 )
 def test_entries_that_make_no_layer(tmp_path: Path, entries: list[Entry], error: type[FormatError]) -> None:
     with pytest.raises(error) as caught:
-        know(KEY, lambda: entries, tmp_path)
+        index_layer(KEY, lambda: entries, tmp_path)
     assert caught.value.path == entries[-1].path
     assert os.listdir(tmp_path) == []
 
@@ -110,18 +110,18 @@ def test_the_cache(tmp_path: Path) -> None:
         yield from ENTRIES
 
     for _ in range(3):
-        with know(KEY, entries, cache) as layer:
+        with index_layer(KEY, entries, cache) as layer:
             assert layer.lookup("Files/Windows") == FULL
     assert len(asked) == 1
     assert os.listdir(cache) == ["sha256-" + "1" * 64 + ".layer"]
-    with know(None, entries, cache), know(KEY, entries, None):
+    with index_layer(None, entries, cache), index_layer(KEY, entries, None):
         assert len(os.listdir(cache)) == 1
     assert len(asked) == 3
 
 
 @pytest.mark.parametrize("fault", ["empty", "cut", "random", "other version", "hole"])
 def test_a_broken_cache_is_made_anew(tmp_path: Path, fault: str) -> None:
-    know(KEY, lambda: ENTRIES, tmp_path).close()
+    index_layer(KEY, lambda: ENTRIES, tmp_path).close()
     [path] = tmp_path.iterdir()
     data = path.read_bytes()
     broken = {
@@ -132,7 +132,7 @@ def test_a_broken_cache_is_made_anew(tmp_path: Path, fault: str) -> None:
         "hole": data[:4096] + bytes(4096) + data[8192:],
     }
     path.write_bytes(broken[fault])
-    with know(KEY, lambda: ENTRIES, tmp_path) as layer:
+    with index_layer(KEY, lambda: ENTRIES, tmp_path) as layer:
         assert layer.lookup("Files/Windows") == FULL
     assert path.read_bytes() == data
 
@@ -143,12 +143,12 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path: Path) -> None:
         raise LayerError("no more")
 
     with pytest.raises(LayerError, match="no more"):
-        know(KEY, entries, tmp_path)
+        index_layer(KEY, entries, tmp_path)
     assert os.listdir(tmp_path) == []
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with know(KEY, lambda: ENTRIES, tmp_path / "file" / "cache") as layer:
+    with index_layer(KEY, lambda: ENTRIES, tmp_path / "file" / "cache") as layer:
         assert layer.lookup("Files/Windows") == FULL
     assert os.listdir(tmp_path) == ["file"]

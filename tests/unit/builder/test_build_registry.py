@@ -21,7 +21,7 @@ from wclayer.entry import Directory, File
 from wclayer.errors import HiveError, NotFoundError, SpecError, UsageError
 from wclayer.images.reading import open_image
 from wclayer.layers.hives.config_hives import CONFIG_HIVES
-from wclayer.layers.hives.merge import gather
+from wclayer.layers.hives.merge import collect_hives
 from wclayer.regf.check import check_hive
 from wclayer.regf.delta import changes_nothing
 from wclayer.regf.edits import KeyEdits, Missed, apply_edits
@@ -162,7 +162,7 @@ def test_on_a_base_all_five_are_written(tmp_path: Path) -> None:
         ("New", 0x80, (dword("Start", 4),)),
         ("Old", 1, ()),
     ]
-    with open_image(out) as image, gather([layer.source() for layer in image.layers]) as files:
+    with open_image(out) as image, collect_hives([layer.source() for layer in image.layers]) as files:
         view = files.view(SYSTEM)
         assert view is not None
         assert [path for path, _ in view.root.walk()] == [

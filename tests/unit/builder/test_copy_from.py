@@ -393,12 +393,12 @@ def test_a_link_that_became_a_directory() -> None:
 
 
 def test_nothing_is_left_of_it(tmp_path: Path) -> None:
-    taken = take([Layer(*BASE._items)], [""], name="image", temporary=tmp_path)
+    taken = take([Layer(*BASE._items)], [""], name="image", temp_dir=tmp_path)
     assert WINDOWS or os.listdir(tmp_path) == []  # it has no name
     taken.close()
     assert os.listdir(tmp_path) == []
     with pytest.raises(NotFoundError):
-        take([Layer(*BASE._items)], ["none"], name="i", temporary=tmp_path)
+        take([Layer(*BASE._items)], ["none"], name="i", temp_dir=tmp_path)
     assert os.listdir(tmp_path) == []
 
 

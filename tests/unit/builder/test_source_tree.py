@@ -10,7 +10,7 @@ import pytest
 
 from tests.hosts import needs_symlinks
 from wclayer.builder.recipe import DirectoryRule, FilesRule, JunctionRule, LayerRecipe, RemoveRule, SymlinkRule
-from wclayer.builder.source_tree import Kind, SourceTree, Survey
+from wclayer.builder.source_tree import Kind, SourceTree, TreeSnapshot
 from wclayer.errors import (
     InexpressibleError,
     InvalidNameError,
@@ -246,9 +246,9 @@ def test_the_output_may_not_lie_in_a_source(tmp_path: Path) -> None:
 # --- a context that changes -----------------------------------------------------
 
 
-def survey(context: Path) -> tuple[SourceTree, Survey]:
+def survey(context: Path) -> tuple[SourceTree, TreeSnapshot]:
     tree = SourceTree(files(context))
-    return tree, Survey(tree)
+    return tree, TreeSnapshot(tree)
 
 
 def test_what_a_survey_sees(tmp_path: Path) -> None:

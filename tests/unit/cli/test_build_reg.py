@@ -13,7 +13,7 @@ from tests.unit.cli.test_image_commands import run
 from wclayer.errors import NotFoundError, SpecError, WclayerError
 from wclayer.images.reading import open_image
 from wclayer.layers.hives.config_hives import locate
-from wclayer.layers.hives.merge import gather
+from wclayer.layers.hives.merge import collect_hives
 from wclayer.regf.model import Value, dword, sz
 
 HEAD = "Windows Registry Editor Version 5.00\r\n\r\n"
@@ -38,7 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def acme(place: str) -> tuple[Value, ...]:
     hive, names = locate("HKLM\\SOFTWARE\\Acme")
-    with open_image(place) as image, gather([layer.source() for layer in image.layers]) as files:
+    with open_image(place) as image, collect_hives([layer.source() for layer in image.layers]) as files:
         view = files.view(hive)
         assert view is not None
         key = view.root.find("\\".join(names))
@@ -111,7 +111,7 @@ def test_two_spellings_of_one_key_keep_the_order_of_lines(here: Path) -> None:
     (here / "order.reg").write_text(HEAD + lines, newline="")
     run("build", "c", "--reg", "order.reg", "-o", "oci:out:t")
     hive, _ = locate("HKCR")
-    with open_image("oci:out:t") as image, gather([layer.source() for layer in image.layers]) as files:
+    with open_image("oci:out:t") as image, collect_hives([layer.source() for layer in image.layers]) as files:
         view = files.view(hive)
         assert view is not None
         key = view.root.find("Classes\\Acme")

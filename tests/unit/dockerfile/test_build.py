@@ -604,19 +604,19 @@ def test_what_is_there_stays(yard: Yard) -> None:
 def test_what_is_put_aside_in_the_context_is_not_part_of_it(yard: Yard) -> None:
     """TMPDIR may lie in there."""
     yard.put("c", a="1")
-    made = yard.build("FROM scratch\nCOPY . /x\nCOPY <<E /y\ninline\nE\n", temporary=str(yard.context))
+    made = yard.build("FROM scratch\nCOPY . /x\nCOPY <<E /y\ninline\nE\n", temp_dir=str(yard.context))
     assert made.files(0) == {"x/a": b"1"}
     assert made.files(1) == {"y": b"inline\n"}
 
 
 def test_nothing_is_left_of_what_was_put_aside(yard: Yard) -> None:
     yard.put("c", a="1")
-    temporary = yard.put("tmp")
+    temp_dir = yard.put("tmp")
     text = "FROM scratch AS one\nCOPY a <<E /d/\nE\nFROM scratch\nCOPY --from=one /d /e\n"
-    yard.build(text, temporary=str(temporary))
+    yard.build(text, temp_dir=str(temp_dir))
     with pytest.raises(NotFoundError):
-        yard.build(text + "COPY --from=one /none /", temporary=str(temporary))
-    assert list(temporary.iterdir()) == []
+        yard.build(text + "COPY --from=one /none /", temp_dir=str(temp_dir))
+    assert list(temp_dir.iterdir()) == []
 
 
 def test_a_chain_of_many_copies(yard: Yard) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wclayer.errors import ImageError, NotFoundError, UsageError
-from wclayer.images.choosing import Choice, parse_platform, runs_on, windows_images
+from wclayer.images.choosing import ImageSelector, parse_platform, runs_on, windows_images
 from wclayer.images.places.parse import parse_place
 from wclayer.images.spec.descriptors import INDEX, MANIFEST, Descriptor, Platform
 
@@ -115,7 +115,7 @@ def test_no_platform(text: str) -> None:
 # --- the best -------------------------------------------------------------------
 
 
-def chosen(choice: Choice, *versions: str | None) -> str | None:
+def chosen(choice: ImageSelector, *versions: str | None) -> str | None:
     images = [image(windows(version), number) for number, version in enumerate(versions)]
     found = choice.select(images, PLACE)
     assert found.platform is not None
@@ -138,60 +138,64 @@ def chosen(choice: Choice, *versions: str | None) -> str | None:
 def test_the_latest_that_the_host_runs(
     host: str | None, versions: tuple[str | None, ...], expected: str | None
 ) -> None:
-    assert chosen(Choice(host=windows(host)), *versions) == expected
-    assert chosen(Choice(host=windows(host)), *versions[::-1]) == expected
+    assert chosen(ImageSelector(host=windows(host)), *versions) == expected
+    assert chosen(ImageSelector(host=windows(host)), *versions[::-1]) == expected
 
 
 def test_the_first_of_several_that_are_the_same() -> None:
     images = [image(windows("10.0.20348.1"), number) for number in range(3)]
-    assert Choice(host=windows("10.0.20348.1")).select(images, PLACE) is images[0]
+    assert ImageSelector(host=windows("10.0.20348.1")).select(images, PLACE) is images[0]
 
 
 def test_by_os_version() -> None:
     versions = ("10.0.17763.1", "10.0.20348.1", "10.0.20348.2")
-    assert chosen(Choice(os_version="10.0.17763"), *versions) == "10.0.17763.1"
-    assert chosen(Choice(os_version="10.0.20348.2"), *versions) == "10.0.20348.2"
-    assert chosen(Choice(os_version="10.0.20348", host=windows("10.0.26100.1")), *versions) == "10.0.20348.2"
+    assert chosen(ImageSelector(os_version="10.0.17763"), *versions) == "10.0.17763.1"
+    assert chosen(ImageSelector(os_version="10.0.20348.2"), *versions) == "10.0.20348.2"
+    assert chosen(ImageSelector(os_version="10.0.20348", host=windows("10.0.26100.1")), *versions) == "10.0.20348.2"
     for front in ("10.0.2034", "10.0.20348.22", "0.20348"):
         with pytest.raises(NotFoundError, match=r"no image of this os.version"):
-            chosen(Choice(os_version=front), *versions)
+            chosen(ImageSelector(os_version=front), *versions)
 
 
 def test_by_processor() -> None:
     images = [image(windows("10.0.26100.1", one), number) for number, one in enumerate(("amd64", "arm64"))]
-    assert Choice(architecture="arm64").select(images, PLACE) is images[1]
+    assert ImageSelector(architecture="arm64").select(images, PLACE) is images[1]
     with pytest.raises(NotFoundError, match="no image of this platform"):
-        Choice(architecture="arm").select(images, PLACE)
+        ImageSelector(architecture="arm").select(images, PLACE)
 
 
 def test_one_of_several_is_not_guessed() -> None:
     with pytest.raises(UsageError, match=r"which image of the index.*10.0.1.1.*10.0.2.1.*--os-version.*--platform"):
-        chosen(Choice(), "10.0.1.1", "10.0.2.1")
-    assert chosen(Choice(), "10.0.1.1") == "10.0.1.1"
+        chosen(ImageSelector(), "10.0.1.1", "10.0.2.1")
+    assert chosen(ImageSelector(), "10.0.1.1") == "10.0.1.1"
 
 
 def test_no_image_that_the_host_runs() -> None:
     with pytest.raises(
         NotFoundError, match=r"no image of this platform; expected windows/amd64:10.0.17763.1; got windows"
     ):
-        chosen(Choice(host=windows("10.0.20348.1")), "10.0.17763.1")
+        chosen(ImageSelector(host=windows("10.0.20348.1")), "10.0.17763.1")
 
 
 def test_an_image_of_which_the_index_says_nothing() -> None:
     one = image(None)
-    assert Choice().select([one], PLACE) is one
-    for choice in (Choice(os_version="10.0.1.1"), Choice(host=windows(None)), Choice(architecture="amd64")):
+    assert ImageSelector().select([one], PLACE) is one
+    for choice in (
+        ImageSelector(os_version="10.0.1.1"),
+        ImageSelector(host=windows(None)),
+        ImageSelector(architecture="amd64"),
+    ):
         with pytest.raises(NotFoundError):
             choice.select([one], PLACE)
 
 
 def test_the_only_image_is_looked_at_too() -> None:
-    Choice(host=windows("10.0.20348.1")).check(windows("10.0.20348.5"), PLACE)
-    Choice().check(windows("10.0.20348.5"), PLACE)
+    ImageSelector(host=windows("10.0.20348.1")).check(windows("10.0.20348.5"), PLACE)
+    ImageSelector().check(windows("10.0.20348.5"), PLACE)
     with pytest.raises(NotFoundError, match="the image has another platform"):
-        Choice(host=windows("10.0.20348.1")).check(windows("10.0.17763.5"), PLACE)
+        ImageSelector(host=windows("10.0.20348.1")).check(windows("10.0.17763.5"), PLACE)
     with pytest.raises(NotFoundError, match=r"the image has another os.version; expected 10.0.20348; got 10.0.17763.5"):
-        Choice(os_version="10.0.20348").check(windows("10.0.17763.5"), PLACE)
+        ImageSelector(os_version="10.0.20348").check(windows("10.0.17763.5"), PLACE)
 
 
 def test_windows_images() -> None:

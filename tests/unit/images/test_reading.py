@@ -61,7 +61,7 @@ def test_a_layout(tmp_path: Path, gzipped: bool) -> None:
 def test_an_archive(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     archive = tmp_path / "a.tar"
     archive.write_bytes(pack(tar((f"./{name}", data) for name, data in members(layout(tmp_path / "d")))))
-    with open_image(f"oci-archive:{archive}", temporary=tmp_path) as image:
+    with open_image(f"oci-archive:{archive}", temp_dir=tmp_path) as image:
         assert "Files/f" in read_all(image)
         assert WINDOWS or list(tmp_path.glob("wclayer-*")) == []  # it has no name
     assert list(tmp_path.glob("wclayer-*")) == []
@@ -490,5 +490,5 @@ def test_from_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         buffer = io.BytesIO(data)
 
     monkeypatch.setattr("sys.stdin", Stdin)
-    with open_image("oci-archive:-", temporary=tmp_path) as image:
+    with open_image("oci-archive:-", temp_dir=tmp_path) as image:
         assert "Files/f" in read_all(image)

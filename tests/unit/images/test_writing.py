@@ -161,7 +161,7 @@ def test_copy(tmp_path: Path) -> None:
 
 def test_an_archive_is_the_same_each_time(tmp_path: Path) -> None:
     root = write(f"oci-archive:{tmp_path / 'a.tar'}:t")
-    write(f"oci-archive:{tmp_path / 'b.tar'}:t", temporary=tmp_path)
+    write(f"oci-archive:{tmp_path / 'b.tar'}:t", temp_dir=tmp_path)
     data = (tmp_path / "a.tar").read_bytes()
     assert data == (tmp_path / "b.tar").read_bytes()
     assert reachable(unpacked(data))["t"]["digest"] == root.digest
@@ -215,7 +215,7 @@ def test_to_stdout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         buffer = io.BytesIO()
 
     monkeypatch.setattr("sys.stdout", Stdout)
-    write("oci-archive:-:t", temporary=tmp_path)
+    write("oci-archive:-:t", temp_dir=tmp_path)
     assert set(reachable(unpacked(Stdout.buffer.getvalue()))) == {"t"}
     assert os.listdir(tmp_path) == []
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wclayer.errors import CompressionError
-from wclayer.layertar.ahead import Ahead
+from wclayer.layertar.ahead import ReadAhead
 from wclayer.layertar.deflate import BLOCK, BlockDeflate
 
 
@@ -59,14 +59,14 @@ def test_giving_up_ends_the_threads() -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("wclayer-deflate")]
 
 
-def drained(ahead: Ahead) -> bytes:
+def drained(ahead: ReadAhead) -> bytes:
     return b"".join(iter(lambda: ahead.read(1), b""))
 
 
 @given(st.binary(max_size=5000))
 @settings(max_examples=30)
 def test_reading_ahead(data: bytes) -> None:
-    ahead = Ahead(io.BytesIO(data))
+    ahead = ReadAhead(io.BytesIO(data))
     assert drained(ahead) == data
     assert ahead.read(5) == b""
     assert ahead.digest() == f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -85,7 +85,7 @@ class Failing:
 
 
 def test_an_error_comes_in_its_place_and_once() -> None:
-    ahead = Ahead(Failing())
+    ahead = ReadAhead(Failing())
     assert (ahead.read(9), ahead.read(9)) == (b"x" * 10, b"x" * 10)
     with pytest.raises(CompressionError):
         ahead.read(9)
@@ -102,7 +102,7 @@ def test_closing_stops_a_reader_that_waits_for_room() -> None:
             return bytes(n)
 
     stream = Endless()
-    ahead = Ahead(stream)
+    ahead = ReadAhead(stream)
     ahead.read(1)
     ahead.close()
     assert not [t for t in threading.enumerate() if t.name == "wclayer-read-ahead"]
@@ -115,7 +115,7 @@ def test_closing_does_not_wait_for_a_pipe_that_nobody_fills() -> None:
     read, write = os.pipe()
     with open(read, "rb", buffering=0) as pipe:
         os.write(write, b"begin")
-        ahead = Ahead(pipe)
+        ahead = ReadAhead(pipe)
         assert ahead.read(1) == b"begin"
         ahead.close()
         os.close(write)
@@ -125,4 +125,4 @@ def test_closing_does_not_wait_for_a_pipe_that_nobody_fills() -> None:
 
 
 def test_closing_before_the_first_read() -> None:
-    Ahead(io.BytesIO(b"x")).close()
+    ReadAhead(io.BytesIO(b"x")).close()

@@ -13,7 +13,7 @@ from tests.unit.layers.sources import Listed, layer
 from wclayer.entry import AlternateStream, Directory, File, HardLink, Whiteout
 from wclayer.errors import LayerError
 from wclayer.layertar.reader import TarSource
-from wclayer.union.view import Sight, What
+from wclayer.union.view import NodeKind, UnionView
 from wclayer.win32.reparse import build_link
 
 JUNCTION = Directory("Files/d", file_attributes=0x410, reparse_data=build_link("C:\\x", True))
@@ -21,7 +21,7 @@ WCI = bytes.fromhex("18000080 0000 0000")
 
 
 def paths(*layers: Listed) -> list[tuple[int, str]]:
-    return [(seen.number, seen.path) for seen in Sight(layers).entries()]
+    return [(seen.number, seen.path) for seen in UnionView(layers).entries()]
 
 
 def test_the_nearest_layer_comes_first() -> None:
@@ -61,8 +61,8 @@ def test_as_many_directories_on_a_path_as_there_may_be() -> None:
 def test_streams_are_where_their_owner_is() -> None:
     stream = AlternateStream("Files/f", "s", 2), b"yz"
     bottom, top = Listed(Directory("Files"), (File("Files/f", size=1), b"x"), stream), layer({"Files/F": b"new"})
-    assert [seen.visible for seen in Sight([bottom]).entries(hidden=True)] == [True] * 3
-    assert [seen.visible for seen in Sight([bottom, top]).entries(hidden=True)] == [True] * 2 + [False] * 3
+    assert [seen.visible for seen in UnionView([bottom]).entries(hidden=True)] == [True] * 3
+    assert [seen.visible for seen in UnionView([bottom, top]).entries(hidden=True)] == [True] * 2 + [False] * 3
 
 
 def test_the_file_behind_a_hard_link() -> None:
@@ -71,7 +71,7 @@ def test_the_file_behind_a_hard_link() -> None:
     top = Listed(
         Directory("Files"), HardLink("Files/j", "Files/f"), HardLink("Files/k", "Files/i"), Whiteout("Files/e")
     )
-    sight = Sight([bottom, middle, top])
+    sight = UnionView([bottom, middle, top])
     for _ in sight.read(2):
         pass
     assert sight.file_of(2, "FILES/J") is None  # not read yet
@@ -84,11 +84,11 @@ def test_the_file_behind_a_hard_link() -> None:
     assert sight.file_of(0, "FILES/H") == (0, "FILES/F")
     assert sight.file_of(0, "FILES") is None
     assert sight.at("FILES/E") is None
-    assert sight.kind(2, "FILES/E") is What.WHITEOUT
+    assert sight.kind(2, "FILES/E") is NodeKind.WHITEOUT
 
 
 def test_hard_links_to_nothing_and_to_each_other() -> None:
-    sight = Sight(
+    sight = UnionView(
         [Listed(HardLink("Files/a", "Files/b"), HardLink("Files/b", "Files/a"), HardLink("Files/c", "Files/d"))]
     )
     assert len(list(sight.entries())) == 3
@@ -105,7 +105,7 @@ def test_hard_links_to_nothing_and_to_each_other() -> None:
 )
 def test_names_that_come_twice(entries: tuple[File | Whiteout, ...], message: str) -> None:
     with pytest.raises(LayerError, match=message):
-        list(Sight([Listed(*entries)]).entries())
+        list(UnionView([Listed(*entries)]).entries())
 
 
 def test_who_stops_early_leaves_nothing_open() -> None:
@@ -117,7 +117,7 @@ def test_who_stops_early_leaves_nothing_open() -> None:
 
     before = threading.active_count()
     sources = [TarSource(None, reopen=reopen), TarSource(None, reopen=reopen)]
-    with closing(Sight(sources).entries()) as entries:
+    with closing(UnionView(sources).entries()) as entries:
         assert next(entries).path == "Files"
     assert [stream.closed for stream in opened] == [True]  # of the base, nothing was opened
     assert threading.active_count() == before

@@ -104,7 +104,7 @@ def hive_places(
             parents=parents,
             choice=choice_of(os_version, platform),
             accept_dirty=accept_dirty,
-            temporary=temporary_folder(),
+            temp_dir=temporary_folder(),
             registries=registries,
             stdin=_Stdin(),
         )

@@ -108,11 +108,11 @@ class ArchiveFiles:
     Raises NotFoundError, ImageError for what is no tar, ConfinementError for a member that would lie outside.
     """
 
-    def __init__(self, path: str, temporary: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, path: str, temp_dir: str | os.PathLike[str] | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
         with host_errors(path):
-            self._stream = _seekable(path, temporary)
+            self._stream = _seekable(path, temp_dir)
         self._places: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
         try:
@@ -215,10 +215,10 @@ class ArchiveFiles:
         return "/".join(parts)
 
 
-def _seekable(path: str, temporary: str | os.PathLike[str] | None) -> BinaryIO:
+def _seekable(path: str, temp_dir: str | os.PathLike[str] | None) -> BinaryIO:
     """The plain tar, seekable."""
     if path == "-":
-        return _put_aside(Decompressed(sys.stdin.buffer), temporary)
+        return _put_aside(Decompressed(sys.stdin.buffer), temp_dir)
     if os.path.isdir(path):
         raise ImageError(
             "a folder, where an archive must be",
@@ -235,7 +235,7 @@ def _seekable(path: str, temporary: str | os.PathLike[str] | None) -> BinaryIO:
         first = plain.read(1)
         if plain.compression == "none" and stream.seekable():
             return stream
-        result = _put_aside(plain, temporary, first)
+        result = _put_aside(plain, temp_dir, first)
     except BaseException:
         stream.close()
         raise
@@ -243,8 +243,8 @@ def _seekable(path: str, temporary: str | os.PathLike[str] | None) -> BinaryIO:
     return result
 
 
-def _put_aside(plain: Decompressed, temporary: str | os.PathLike[str] | None, first: bytes = b"") -> BinaryIO:
-    file = cast("BinaryIO", tempfile.TemporaryFile(dir=temporary, prefix="wclayer-"))
+def _put_aside(plain: Decompressed, temp_dir: str | os.PathLike[str] | None, first: bytes = b"") -> BinaryIO:
+    file = cast("BinaryIO", tempfile.TemporaryFile(dir=temp_dir, prefix="wclayer-"))
     try:
         file.write(first)
         while data := plain.read(CHUNK):

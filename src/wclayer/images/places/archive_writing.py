@@ -76,11 +76,11 @@ class _Tar:
 class ArchiveTarget(StagedTarget):
     """A tar of a layout at `path`; `-` is stdout."""
 
-    def __init__(self, path: str, *, force: bool, temporary: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, path: str, *, force: bool, temp_dir: str | os.PathLike[str] | None = None) -> None:
         self._path = path
         self._force = force
         self._stack = ExitStack()
-        self.staging = Staging(self._stack.enter_context(_staging(path, force, temporary)))
+        self.staging = Staging(self._stack.enter_context(_staging(path, force, temp_dir)))
 
     def commit(self, root: Descriptor, _progress: Progress | None = None, /) -> None:
         with host_errors(self._path), _output(self._path, self._force) as stream:
@@ -105,9 +105,9 @@ class DockerTarget(ArchiveTarget):
     """What `docker load` reads; name: `name:tag`, or None."""
 
     def __init__(
-        self, path: str, name: str | None, *, force: bool, temporary: str | os.PathLike[str] | None = None
+        self, path: str, name: str | None, *, force: bool, temp_dir: str | os.PathLike[str] | None = None
     ) -> None:
-        super().__init__(path, force=force, temporary=temporary)
+        super().__init__(path, force=force, temp_dir=temp_dir)
         self._name = name
 
     def _write(self, tar: _Tar, root: Descriptor) -> None:
@@ -170,13 +170,13 @@ def _output(path: str, force: bool) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _staging(path: str, force: bool, temporary: str | os.PathLike[str] | None) -> Iterator[str]:
+def _staging(path: str, force: bool, temp_dir: str | os.PathLike[str] | None) -> Iterator[str]:
     """A folder for blobs, and a first look whether `path` may be written."""
     if path != "-":
         check_file(path, force=force)
-    if path == "-" or temporary is not None:
-        with host_errors(os.fspath(temporary or tempfile.gettempdir())):
-            folder = tempfile.TemporaryDirectory(dir=temporary, prefix="wclayer-")
+    if path == "-" or temp_dir is not None:
+        with host_errors(os.fspath(temp_dir or tempfile.gettempdir())):
+            folder = tempfile.TemporaryDirectory(dir=temp_dir, prefix="wclayer-")
         with folder as name:
             yield name
         return

@@ -22,7 +22,7 @@ from ..spec.config import Fault, check_config, refuse
 from ..spec.descriptors import ANNOTATION_REF_NAME, CONFIG, MANIFEST, Descriptor, layer_media_type
 from ..spec.documents import MAX_CONFIG, MAX_MANIFEST, named, objects, parse_json, read_bounded
 from .archive import ArchiveFiles, Files
-from .parse import Place
+from .parse import ImageReference
 
 __all__ = [
     "INDEX_JSON",
@@ -71,7 +71,7 @@ class Layout:
     fault: what is told of a missing or malformed `oci-layout`.
     """
 
-    def __init__(self, files: Files, place: Place, fault: Fault = refuse) -> None:
+    def __init__(self, files: Files, place: ImageReference, fault: Fault = refuse) -> None:
         self._files = files
         self._place = place
         try:
@@ -98,7 +98,7 @@ class Layout:
         self._files.close()
 
 
-def _choose(place: Place, descriptors: Sequence[Descriptor]) -> Descriptor:
+def _choose(place: ImageReference, descriptors: Sequence[Descriptor]) -> Descriptor:
     """The descriptor of the place's tag; the only one, if it has none."""
     if place.reference is None:
         if len(descriptors) == 1:
@@ -116,7 +116,7 @@ def _choose(place: Place, descriptors: Sequence[Descriptor]) -> Descriptor:
     return next(iter(found.values()))
 
 
-def _tags(place: Place, descriptors: Sequence[Descriptor]) -> str:
+def _tags(place: ImageReference, descriptors: Sequence[Descriptor]) -> str:
     tags = sorted({tag for one in descriptors if (tag := one.annotations.get(ANNOTATION_REF_NAME))})
     shown = [f"{place.transport}:{place.path}:{tag}" for tag in tags[:_SHOWN_TAGS]]
     return ", ".join([*shown, "..."] if len(tags) > _SHOWN_TAGS else shown) or "an image with a tag"
@@ -134,7 +134,7 @@ class DockerNames:
     `manifest.json` is a list of {"Config": NAME, "RepoTags": [...], "Layers": [NAME, ...]}, base layer first.
     """
 
-    def __init__(self, files: ArchiveFiles, place: Place) -> None:
+    def __init__(self, files: ArchiveFiles, place: ImageReference) -> None:
         self._files = files
         self._place = place
         chosen = self._choose(
@@ -195,7 +195,7 @@ class DockerNames:
 class DockerArchive:
     """The blobs of the image at `place` in a docker-archive, which gets a manifest here."""
 
-    def __init__(self, files: ArchiveFiles, place: Place) -> None:
+    def __init__(self, files: ArchiveFiles, place: ImageReference) -> None:
         self._files = files
         self._contents = contents = DockerNames(files, place)
         self._made: dict[str, bytes] = {}

@@ -27,7 +27,7 @@ __all__ = ["ExistingLayout", "NewLayout", "index_json", "is_layout", "oci_layout
 
 _BLOBS: Final = ("blobs", "sha256")
 _STAGING: Final = ".wclayer"  # of blobs on their way into a layout that is there
-_PATIENCE: Final = 600  # tries of 0.1 s, where the system has no lock that waits
+_MAX_TRIES: Final = 600  # tries of 0.1 s, where the system has no lock that waits
 
 
 def oci_layout() -> bytes:
@@ -188,13 +188,13 @@ if sys.platform == "win32":
     def _locked(path: str) -> Iterator[None]:
         """Let no other process of ours change the layout; Windows cannot lock a folder, so it is a file in it."""
         lock = os.path.join(path, f"{_STAGING}.lock")
-        for number in range(_PATIENCE):
+        for number in range(_MAX_TRIES):
             try:
                 # Windows does not delete a file that is open, and deletes this one when it is closed.
                 fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
                 break
             except (FileExistsError, PermissionError):
-                if number == _PATIENCE - 1:
+                if number == _MAX_TRIES - 1:
                     raise
                 time.sleep(0.1)
         try:

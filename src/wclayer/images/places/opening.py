@@ -12,15 +12,15 @@ from ..spec.config import Fault, refuse
 from .archive import ArchiveFiles, FolderFiles
 from .blobs import Blobs
 from .layout import DockerArchive, Layout
-from .parse import IMAGE_TRANSPORTS, Place
+from .parse import IMAGE_TRANSPORTS, ImageReference
 from .remote import RegistryBlobs
 
 __all__ = ["open_blobs", "reading"]
 
 
 def open_blobs(
-    place: Place,
-    temporary: str | os.PathLike[str] | None = None,
+    place: ImageReference,
+    temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
     fault: Fault = refuse,
 ) -> Blobs:
@@ -39,7 +39,7 @@ def open_blobs(
         if not os.path.isdir(place.path) or not os.listdir(place.path):
             raise NotFoundError("no image layout there", path=place.path)
         return Layout(FolderFiles(place.path), place, fault)
-    files = ArchiveFiles(place.path, temporary)
+    files = ArchiveFiles(place.path, temp_dir)
     try:
         return Layout(files, place, fault) if place.transport == "oci-archive" else DockerArchive(files, place)
     except BaseException:
@@ -48,7 +48,7 @@ def open_blobs(
 
 
 @contextmanager
-def reading(place: Place) -> Iterator[None]:
+def reading(place: ImageReference) -> Iterator[None]:
     """Whose documents are read: an ImageError says where, and is a RemoteImageError where a registry serves them."""
     try:
         yield
@@ -64,7 +64,7 @@ def reading(place: Place) -> Iterator[None]:
 class _OwnRegistryBlobs(RegistryBlobs):
     """With connections of its own."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: ImageReference) -> None:
         self._registries = Registries()
         try:
             super().__init__(place, self._registries)

@@ -20,7 +20,7 @@ from typing import Final
 
 from ...errors import UsageError
 
-__all__ = ["IMAGE_TRANSPORTS", "Place", "parse_place"]
+__all__ = ["IMAGE_TRANSPORTS", "ImageReference", "parse_place"]
 
 IMAGE_TRANSPORTS: Final = ("oci", "oci-archive", "docker-archive")
 
@@ -31,7 +31,7 @@ _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]+):", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ImageReference:
     """A place, taken apart; `text` is what it was made of.
 
     transport: one of those above, `path` for a plain path. reference: the tag, or None. layer: N of `#N`, or None.
@@ -54,7 +54,7 @@ class Place:
         return self.text
 
 
-def parse_place(text: str) -> Place:
+def parse_place(text: str) -> ImageReference:
     """Take a place apart. Raises UsageError for one that has no path, and for a transport that there is not."""
     found = _TRANSPORT.match(text)
     if found is None:
@@ -63,14 +63,14 @@ def parse_place(text: str) -> Place:
             raise UsageError(
                 "an unknown transport", path=text, expected="oci:, oci-archive:, docker-archive:, docker://"
             )
-        return Place(text=text, transport="path", path=text)
+        return ImageReference(text=text, transport="path", path=text)
     transport = found[1] or found[2]
     rest = text[found.end() :]
     inside: str | None = None
     if transport == "transport":
         if not rest:
             raise UsageError("a place without a path", path=text, expected="transport:DIR")
-        return Place(text=text, transport=transport, path=rest)
+        return ImageReference(text=text, transport=transport, path=rest)
     # Two slashes at the very beginning are a path's own.
     if (at := rest.find("//", 1)) > 0:
         rest, inside = rest[:at], rest[at + 2 :]
@@ -88,4 +88,4 @@ def parse_place(text: str) -> Place:
                 raise UsageError("a place with an empty tag", path=text, expected=f"{transport}:{path}:TAG")
     if not path:
         raise UsageError("a place without a path", path=text, expected=f"{transport}:PATH")
-    return Place(text=text, transport=transport, path=path, reference=reference, layer=layer, inside=inside)
+    return ImageReference(text=text, transport=transport, path=path, reference=reference, layer=layer, inside=inside)

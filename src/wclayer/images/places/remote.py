@@ -19,7 +19,7 @@ from ..spec.descriptors import INDEX, INDEXES, MANIFEST, MANIFESTS, Descriptor
 from ..spec.documents import MAX_MANIFEST, parse_json
 from .blobs import VerifiedBlob
 from .parallel import Progress, run_all
-from .parse import Place
+from .parse import ImageReference
 from .staging import Staging
 
 __all__ = ["RegistryBlobs", "RegistryTarget"]
@@ -28,7 +28,7 @@ __all__ = ["RegistryBlobs", "RegistryTarget"]
 _ACCEPT: Final = (MANIFEST, INDEX, *sorted((MANIFESTS | INDEXES) - {MANIFEST, INDEX}))
 
 
-def reference_of(place: Place) -> Reference:
+def reference_of(place: ImageReference) -> Reference:
     """The image at `docker://...`. Raises UsageError."""
     if place.inside is not None:
         raise UsageError("no image", path=place.text, expected="docker://HOST/REPOSITORY:TAG")
@@ -41,7 +41,7 @@ class RegistryBlobs:
     Raises RemoteError, DigestMismatchError, UsageError.
     """
 
-    def __init__(self, place: Place, registries: Registries) -> None:
+    def __init__(self, place: ImageReference, registries: Registries) -> None:
         reference = reference_of(place)
         registry = registries.registry(reference.host)
         self._repository = Repository(registry, reference, accept=_ACCEPT, most=MAX_MANIFEST)
@@ -88,13 +88,13 @@ class RegistryTarget:
 
     def __init__(
         self,
-        place: Place,
+        place: ImageReference,
         registries: Registries,
         *,
         force: bool = False,
         expected: str | None = None,
-        sources: Sequence[Place] = (),
-        temporary: str | PathLike[str] | None = None,
+        sources: Sequence[ImageReference] = (),
+        temp_dir: str | PathLike[str] | None = None,
     ) -> None:
         self._place = place
         self._registries = registries
@@ -114,8 +114,8 @@ class RegistryTarget:
         self._before = self._repository.find_manifest(reference.name)
         self._check(expected)
         self._stack = ExitStack()
-        with host_errors(str(temporary or tempfile.gettempdir())):
-            folder = self._stack.enter_context(tempfile.TemporaryDirectory(dir=temporary, prefix="wclayer-"))
+        with host_errors(str(temp_dir or tempfile.gettempdir())):
+            folder = self._stack.enter_context(tempfile.TemporaryDirectory(dir=temp_dir, prefix="wclayer-"))
         self.staging = Staging(folder)
 
     def _check(self, digest: str | None) -> None:

@@ -170,7 +170,7 @@ def diff_sources(
     names: tuple[Sequence[str], Sequence[str]] = ((), ()),
     times: bool = False,
     registry: bool = True,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     progress: Callable[[Entry, Summary], None] | None = None,
 ) -> LayerDiff:
     """Compare what is seen of two stacks of layers, base first.
@@ -203,7 +203,7 @@ def diff_sources(
                         registry=registry,
                         kept=kept,
                         hasher=hasher,
-                        temporary=temporary,
+                        temp_dir=temp_dir,
                         progress=progress,
                     )
                 )

@@ -17,11 +17,11 @@ from typing import Final, NamedTuple
 from ...body import CHUNK
 from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Summary, Whiteout
 from ...errors import LayerError
-from ...union.naming import in_layer, not_there
+from ...union.naming import in_layer, not_there_error
 from ...union.rules import HIVES
-from ...union.view import Seen, Sight, within
+from ...union.view import UnionView, ViewEntry, within
 from ...win32.names import upcase
-from ..hives.lenient import RegistrySeen
+from ..hives.lenient import LenientHiveStack
 from .hashing import Digest, Hasher
 
 __all__ = ["Content", "Ea", "Name", "Object", "Side", "read_side"]
@@ -103,7 +103,7 @@ class Side:
     names: dict[str, Name]
     base: bool
     alone: bool
-    registry: RegistrySeen | None
+    registry: LenientHiveStack | None
 
 
 def read_side(
@@ -115,7 +115,7 @@ def read_side(
     registry: bool = True,
     kept: dict[bytes, bytes] | None = None,
     hasher: Hasher | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     progress: Callable[[Entry, Summary], None] | None = None,
 ) -> Side:
     """What is seen of `layers`, base first.
@@ -130,7 +130,7 @@ def read_side(
     """
     kept = {} if kept is None else kept
     reader = _Reader(layers, inside, names, kept, Hasher() if hasher is None else hasher, progress)
-    seen = RegistrySeen(count=len(layers), base=base, temporary=temporary) if registry and not inside else None
+    seen = LenientHiveStack(count=len(layers), base=base, temp_dir=temp_dir) if registry and not inside else None
     try:
         found = reader.read(seen)
         if seen is not None:
@@ -162,8 +162,8 @@ class _Reader:
         self._progress = progress
         self._objects: dict[tuple[int, str], Object] = {}
 
-    def read(self, registry: RegistrySeen | None) -> dict[str, Name]:
-        sight = Sight(self._layers)
+    def read(self, registry: LenientHiveStack | None) -> dict[str, Name]:
+        sight = UnionView(self._layers)
         visible: list[tuple[int, str, str]] = []
         summary = Summary()
         for number in sight.numbers:
@@ -174,7 +174,7 @@ class _Reader:
         return self._named(sight, visible)
 
     def _see(
-        self, seen: Seen, registry: RegistrySeen | None, visible: list[tuple[int, str, str]], summary: Summary
+        self, seen: ViewEntry, registry: LenientHiveStack | None, visible: list[tuple[int, str, str]], summary: Summary
     ) -> None:
         entry, objects, alone = seen.entry, self._objects, len(self._layers) == 1
         body = None if seen.body is None else _Hashed(seen.body, self._hasher)
@@ -199,10 +199,10 @@ class _Reader:
                 summary.bytes += body.size
             self._progress(entry, summary)
 
-    def _named(self, sight: Sight, visible: list[tuple[int, str, str]]) -> dict[str, Name]:
+    def _named(self, sight: UnionView, visible: list[tuple[int, str, str]]) -> dict[str, Name]:
         """The names, in the order of their paths, with what is behind them."""
         if self._key and not visible:
-            raise not_there(self._inside)
+            raise not_there_error(self._inside)
         skipped = len(self._key) + 1 if self._key else 0
         names: dict[str, Name] = {}
         for number, key, path in sorted(visible, key=lambda one: one[1].replace("/", "\0")):

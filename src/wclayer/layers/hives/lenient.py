@@ -1,6 +1,6 @@
 """The registry of layers that are just looked at: put aside as their entries go by; what cannot be read is a note.
 
-`RegistryFiles` is for who changes layers, and refuses what it cannot do right. Who looks
+`HiveStack` is for who changes layers, and refuses what it cannot do right. Who looks
 into a layer wants to hear of all else in it, too.
 """
 
@@ -16,14 +16,14 @@ from ...regf.model import Hive
 from ...union.rules import HIVES
 from ...win32.names import upcase
 from .config_hives import ConfigHive
-from .merge import RegistryFiles
+from .merge import HiveStack
 
-__all__ = ["RegistrySeen"]
+__all__ = ["LenientHiveStack"]
 
 _HIVES: Final = upcase(HIVES)
 
 
-class RegistrySeen:
+class LenientHiveStack:
     """The registry of `count` layers, the lowest a base layer if `base`. Closed by close(), or as a context manager.
 
     Of a lone layer, `base` is a guess: what only other layers have makes it one that changes hives which are not there.
@@ -35,13 +35,13 @@ class RegistrySeen:
         *,
         count: int,
         base: bool,
-        temporary: str | os.PathLike[str] | None = None,
+        temp_dir: str | os.PathLike[str] | None = None,
         within: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self._alone = count == 1
-        self._temporary = temporary
+        self._temporary = temp_dir
         self._within = within
-        self._files: RegistryFiles | None = RegistryFiles(base=base, temporary=temporary, within=within)
+        self._files: HiveStack | None = HiveStack(base=base, temp_dir=temp_dir, within=within)
         self.base = base
         self.notes: list[str] = []
 
@@ -67,7 +67,7 @@ class RegistrySeen:
             self.base = False
             if self._files is not None:
                 self._files.close()
-                self._files = RegistryFiles(base=False, temporary=self._temporary, within=self._within)
+                self._files = HiveStack(base=False, temp_dir=self._temporary, within=self._within)
         if self._files is not None:
             try:
                 self._files.see(layer, entry, body)

@@ -29,7 +29,7 @@ from ...win32.names import upcase
 from ...win32.reparse import is_name_surrogate, reparse_tag, tag_name
 from .config_hives import CONFIG, CONFIG_HIVES, ConfigHive, check_size
 
-__all__ = ["RegistryFiles", "gather"]
+__all__ = ["HiveStack", "collect_hives"]
 
 _LOGS: Final = (".LOG1", ".LOG2")
 _CONFIG: Final = upcase(CONFIG)
@@ -51,7 +51,7 @@ class _Put:
     time: int | None
 
 
-class RegistryFiles:
+class HiveStack:
     """The hives of layers, numbered from 0 at the base. Closed by close(), or as a context manager.
 
     base: is layer 0 a base layer? temporary: the folder for what is put aside. accept_dirty: read hives that were not
@@ -66,14 +66,14 @@ class RegistryFiles:
         self,
         *,
         base: bool = True,
-        temporary: str | os.PathLike[str] | None = None,
+        temp_dir: str | os.PathLike[str] | None = None,
         accept_dirty: bool = False,
         within: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self._base = base
         self._within = within or {}
         self._accept_dirty = accept_dirty
-        self._spool = Spool(temporary)
+        self._spool = Spool(temp_dir)
         self._files: dict[tuple[int, str], _Put] = {}  # by layer and path in upper case
         self._links: dict[tuple[int, str], HardLink] = {}
         self._shadows: dict[ConfigHive, list[str]] = {}  # files of upper layers where the base has a hive
@@ -408,15 +408,15 @@ def _wanted() -> dict[str, tuple[ConfigHive, bool]]:
 _WANTED: Final = _wanted()
 
 
-def gather(
+def collect_hives(
     layers: Sequence[Source],
     *,
     base: bool = True,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     accept_dirty: bool = False,
-) -> RegistryFiles:
+) -> HiveStack:
     """The hives of `layers`, base first, from one pass over each. Raises what reading them raises."""
-    files = RegistryFiles(base=base, temporary=temporary, accept_dirty=accept_dirty)
+    files = HiveStack(base=base, temp_dir=temp_dir, accept_dirty=accept_dirty)
     try:
         for number, layer in enumerate(layers):
             for entry, body in layer.entries():

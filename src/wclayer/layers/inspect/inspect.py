@@ -15,12 +15,12 @@ from typing import Final
 from ...entry import AlternateStream, Entry, File, Source, Summary, Whiteout
 from ...layertar.reader import TarSource
 from ...stores.folder.source import LayerFolder
-from ...union.naming import in_layer, not_there
+from ...union.naming import in_layer, not_there_error
 from ...union.rules import HIVES, UTILITY_VM_FILES
 from ...union.view import within
 from ...win32.names import upcase
 from ..hives.config_hives import CONFIG_HIVES
-from ..hives.lenient import RegistrySeen
+from ..hives.lenient import LenientHiveStack
 from .contents import Contents, Tally
 from .framing import Framing, FramingMarks
 from .windows import KEYS, Windows, windows_of
@@ -80,7 +80,7 @@ def inspect_sources(
     base: bool = True,
     inside: str = "",
     top: int = 10,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     progress: Callable[[Entry, Summary], None] | None = None,
 ) -> Inspection:
     """Look into layers, base first, each with its name.
@@ -97,7 +97,7 @@ def inspect_sources(
     summary = Summary()
     found: list[tuple[str, bool, bool, Tally, Source, FramingMarks | None]] = []
     within_hives = {_SOFTWARE.name: KEYS}
-    with RegistrySeen(count=len(layers), base=base, temporary=temporary, within=within_hives) as registry:
+    with LenientHiveStack(count=len(layers), base=base, temp_dir=temp_dir, within=within_hives) as registry:
         for number, (name, source) in enumerate(layers):
             tally = Tally(top) if several else everything
             marks = FramingMarks() if isinstance(source, TarSource) else None
@@ -125,7 +125,7 @@ def inspect_sources(
                 everything.end_layer(base=not above)
             found.append((name, not above, utility_vm, tally, source, marks))
         if key and not everything.entries:
-            raise not_there(inside)
+            raise not_there_error(inside)
         registry.finish([source for _, source in layers])
         windows, by_layer = (None, {}) if key else _windows(registry, len(layers))
         notes = (*registry.notes, *registry.warnings)
@@ -150,7 +150,7 @@ def inspect_sources(
     )
 
 
-def _windows(registry: RegistrySeen, count: int) -> tuple[Windows | None, dict[int, Windows]]:
+def _windows(registry: LenientHiveStack, count: int) -> tuple[Windows | None, dict[int, Windows]]:
     """What all layers together are, and what each that changes anything of it makes of those below."""
     last: Windows | None = None
     result: dict[int, Windows] = {}

@@ -9,10 +9,10 @@ from ...body import CHUNK
 from ...entry import AlternateStream, Body, Directory, File, Source
 from ...errors import NotFoundError, UsageError
 from ...host.spool import EMPTY, Spool, Spooled
-from ...union.view import Seen
+from ...union.view import ViewEntry
 from ...win32.names import upcase
 from ...win32.reparse import is_name_surrogate, reparse_tag, tag_name
-from .request import Claim, Wanted
+from .request import Match, PathQuery
 from .search import At, Search
 
 __all__ = ["stream_of", "write_contents"]
@@ -33,18 +33,18 @@ def stream_of(path: str) -> tuple[str, str]:
 
 def write_contents(
     layers: Sequence[Source],
-    wanted: Iterable[Wanted],
+    wanted: Iterable[PathQuery],
     write: Callable[[bytes], object],
     *,
-    temporary: str | os.PathLike[str] | None = None,
-    seen: Callable[[Seen], None] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
+    seen: Callable[[ViewEntry], None] | None = None,
 ) -> None:
     """Write the bytes of what is `wanted` of `layers`, base first, one after the other.
 
-    What comes before its turn is put aside in a temporary file in the folder `temporary`. The layers are read as
+    What comes before its turn is put aside in a temporary file in the folder `temp_dir`. The layers are read as
     `Search` says. Raises NotFoundError for a file or stream that is not there, UsageError for a directory, LayerError.
     """
-    with Spool(temporary) as spool:
+    with Spool(temp_dir) as spool:
         _Contents(layers, wanted, write, spool, seen).run()
 
 
@@ -54,10 +54,10 @@ class _Contents(Search):
     def __init__(
         self,
         layers: Sequence[Source],
-        wanted: Iterable[Wanted],
+        wanted: Iterable[PathQuery],
         write: Callable[[bytes], object],
         spool: Spool,
-        seen: Callable[[Seen], None] | None,
+        seen: Callable[[ViewEntry], None] | None,
     ) -> None:
         super().__init__(layers, wanted, seen=seen)
         self._write = write
@@ -67,19 +67,19 @@ class _Contents(Search):
         self._left = set(self._numbers)  # whose bytes have not come
         self._turn = 0
 
-    def file(self, seen: Seen, claims: list[Claim]) -> bool:
+    def file(self, seen: ViewEntry, claims: list[Match]) -> bool:
         self._refuse_links(seen, claims)
         self._put(seen.body, [claim for claim in claims if not claim.wanted.stream])
         return self._lacks(claims)
 
-    def directory(self, seen: Seen, claims: list[Claim]) -> bool:
+    def directory(self, seen: ViewEntry, claims: list[Match]) -> bool:
         for claim in claims:
             if not claim.wanted.stream:
                 self._refuse_links(seen, claims)
                 raise UsageError("a directory, where a file must be", path=claim.wanted.text)
         return True
 
-    def _refuse_links(self, seen: Seen, claims: list[Claim]) -> None:
+    def _refuse_links(self, seen: ViewEntry, claims: list[Match]) -> None:
         entry = seen.entry
         reparse = entry.reparse_data if isinstance(entry, File | Directory) else None
         if reparse is not None and is_name_surrogate(reparse_tag(reparse)):
@@ -89,25 +89,25 @@ class _Contents(Search):
                 got=f"a reparse point {tag_name(reparse_tag(reparse))}",
             )
 
-    def stream(self, seen: Seen, claims: list[Claim]) -> bool:
+    def stream(self, seen: ViewEntry, claims: list[Match]) -> bool:
         if isinstance(seen.entry, AlternateStream):
             name = upcase(seen.entry.name)
             self._put(seen.body, [claim for claim in claims if upcase(claim.wanted.stream) == name])
         return self._lacks(claims)
 
-    def _lacks(self, claims: list[Claim]) -> bool:
+    def _lacks(self, claims: list[Match]) -> bool:
         return any(id(claim.wanted) in self._left for claim in claims)
 
-    def owner_ended(self, claims: list[Claim]) -> None:
+    def owner_ended(self, claims: list[Match]) -> None:
         super().owner_ended(claims)
         for claim in claims:
             if id(claim.wanted) in self._left:
                 raise NotFoundError("the file has no such stream", path=claim.wanted.text, got=claim.wanted.stream)
 
-    def hard_link(self, seen: Seen, claims: list[Claim], at: At) -> None:  # noqa: ARG002
+    def hard_link(self, seen: ViewEntry, claims: list[Match], at: At) -> None:  # noqa: ARG002
         self.need(at, claims)
 
-    def _put(self, body: Body | None, claims: list[Claim]) -> None:
+    def _put(self, body: Body | None, claims: list[Match]) -> None:
         """Write a body, or put it aside until it is its turn."""
         if not claims:
             return

@@ -23,11 +23,11 @@ from ...stores.folder.sink import FolderSink
 from ...stores.folders import new_folder
 from ...stores.posix.extract_target import PlainFolder
 from ...union.links import link_of, link_place
-from ...union.rules import behind_link, in_no_directory
-from ...union.view import Seen, What, paths_above
+from ...union.rules import behind_link_error, in_no_directory_error
+from ...union.view import NodeKind, ViewEntry, paths_above
 from ...win32.names import upcase
 from ...win32.reparse import ReparseLink
-from .request import Claim, Wanted
+from .request import Match, PathQuery
 from .search import At, Search
 
 __all__ = ["Extracted", "extract_layers"]
@@ -52,13 +52,13 @@ class Extracted:
 
 
 def extract_layers(
-    groups: Iterable[tuple[Sequence[Source], Sequence[Wanted]]],
+    groups: Iterable[tuple[Sequence[Source], Sequence[PathQuery]]],
     target: str | os.PathLike[str],
     *,
     with_metadata: bool = False,
     force: bool = False,
-    temporary: str | os.PathLike[str] | None = None,
-    seen: Callable[[Seen], None] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
+    seen: Callable[[ViewEntry], None] | None = None,
 ) -> Extracted:
     """Take what is wanted of layers, base first, out into the folder `target`, which is whole or absent.
 
@@ -71,10 +71,10 @@ def extract_layers(
     """
     if with_metadata:
         with (
-            Spool(temporary) as spool,
+            Spool(temp_dir) as spool,
             new_folder(target, parents=_AnyParents(), force=force, plain=True) as sink,
         ):
-            layer = _LayerTaker(sink, spool)
+            layer = _LayerExtractor(sink, spool)
             for layers, wanted in groups:
                 layer.begin()
                 _Extraction(layers, wanted, layer, seen).run()
@@ -82,7 +82,7 @@ def extract_layers(
             sink.commit()
             return layer.found
     with PlainFolder(target, force=force) as folder:
-        plain = _PlainTaker(folder)
+        plain = _FolderExtractor(folder)
         for layers, wanted in groups:
             plain.begin()
             _Extraction(layers, wanted, plain, seen).run()
@@ -91,7 +91,7 @@ def extract_layers(
         return plain.found
 
 
-class _Taker(ABC):
+class _Extractor(ABC):
     """What makes of entries what is to be in the folder."""
 
     follows_last: bool
@@ -104,16 +104,16 @@ class _Taker(ABC):
         """Entries of other layers follow."""
 
     @abstractmethod
-    def passed(self, seen: Seen, kind: object) -> None: ...
+    def passed(self, seen: ViewEntry, kind: object) -> None: ...
 
     @abstractmethod
-    def directory(self, entry: Directory, claims: list[Claim]) -> None: ...
+    def directory(self, entry: Directory, claims: list[Match]) -> None: ...
 
     @abstractmethod
-    def file(self, entry: File, body: Body | None, claims: list[Claim]) -> None: ...
+    def file(self, entry: File, body: Body | None, claims: list[Match]) -> None: ...
 
     @abstractmethod
-    def link(self, claim: Claim, first: Claim) -> None:
+    def link(self, claim: Match, first: Match) -> None:
         """A further name of a file, whose claim `first` was."""
 
     @abstractmethod
@@ -121,10 +121,10 @@ class _Taker(ABC):
         """A stream of what came last."""
 
     @abstractmethod
-    def whiteout(self, claim: Claim) -> None: ...
+    def whiteout(self, claim: Match) -> None: ...
 
     @abstractmethod
-    def no_file(self, claim: Claim) -> bool:
+    def no_file(self, claim: Match) -> bool:
         """A hard link to a file that none of the layers has. False, if that cannot be."""
 
     @abstractmethod
@@ -135,38 +135,38 @@ class _Extraction(Search):
     def __init__(
         self,
         layers: Sequence[Source],
-        wanted: Iterable[Wanted],
-        taker: _Taker,
-        seen: Callable[[Seen], None] | None,
+        wanted: Iterable[PathQuery],
+        taker: _Extractor,
+        seen: Callable[[ViewEntry], None] | None,
     ) -> None:
         super().__init__(layers, wanted, seen=seen)
         self.follows_last = taker.follows_last
         self._taker = taker
-        self._given: dict[At, Claim] = {}  # File entries that have been taken, as what
+        self._given: dict[At, Match] = {}  # File entries that have been taken, as what
 
-    def passed(self, seen: Seen) -> None:
+    def passed(self, seen: ViewEntry) -> None:
         super().passed(seen)
         if seen.visible:
             self._taker.passed(seen, self.sight.kind(seen.number, seen.key))
 
-    def file(self, seen: Seen, claims: list[Claim]) -> bool:
+    def file(self, seen: ViewEntry, claims: list[Match]) -> bool:
         if isinstance(seen.entry, File):
             claims.sort(key=lambda claim: claim.link is not None)  # its own name first
             self._given[seen.number, seen.key] = claims[0]
             self._taker.file(seen.entry, seen.body, claims)
         return True
 
-    def directory(self, seen: Seen, claims: list[Claim]) -> bool:
+    def directory(self, seen: ViewEntry, claims: list[Match]) -> bool:
         if isinstance(seen.entry, Directory):
             self._taker.directory(seen.entry, claims)
         return True
 
-    def stream(self, seen: Seen, claims: list[Claim]) -> bool:  # noqa: ARG002
+    def stream(self, seen: ViewEntry, claims: list[Match]) -> bool:  # noqa: ARG002
         if isinstance(seen.entry, AlternateStream):
             self._taker.stream(seen.entry, seen.body)
         return True
 
-    def hard_link(self, seen: Seen, claims: list[Claim], at: At) -> None:  # noqa: ARG002
+    def hard_link(self, seen: ViewEntry, claims: list[Match], at: At) -> None:  # noqa: ARG002
         first = self._given.get(at)
         if first is None:
             self.need(at, claims)
@@ -174,10 +174,10 @@ class _Extraction(Search):
         for claim in claims:
             self._taker.link(claim, first)
 
-    def whiteout(self, seen: Seen, claims: list[Claim]) -> None:  # noqa: ARG002
+    def whiteout(self, seen: ViewEntry, claims: list[Match]) -> None:  # noqa: ARG002
         self._taker.whiteout(claims[0])
 
-    def no_file(self, claims: list[Claim]) -> None:
+    def no_file(self, claims: list[Match]) -> None:
         for claim in claims:
             if not self._taker.no_file(claim):
                 super().no_file([claim])
@@ -186,7 +186,7 @@ class _Extraction(Search):
 # --- plain files --------------------------------------------------------------------
 
 
-class _PlainTaker(_Taker):
+class _FolderExtractor(_Extractor):
     follows_last = True
 
     def __init__(self, folder: PlainFolder) -> None:
@@ -208,10 +208,10 @@ class _PlainTaker(_Taker):
         self._group += 1
         self._placed = {}
 
-    def passed(self, seen: Seen, kind: object) -> None:
+    def passed(self, seen: ViewEntry, kind: object) -> None:
         pass
 
-    def _is_new(self, claim: Claim) -> bool:
+    def _is_new(self, claim: Match) -> bool:
         """Is the place of a claim free? False if the same is there already. Raises UsageError for anything else."""
         key = upcase(claim.path)
         known = self._sources.get(upcase(claim.name))
@@ -224,7 +224,7 @@ class _PlainTaker(_Taker):
             return False
         raise self._two(claim, known)
 
-    def _two(self, claim: Claim, known: tuple[int, str]) -> UsageError:
+    def _two(self, claim: Match, known: tuple[int, str]) -> UsageError:
         """The error of a place that something else has."""
         group, path = known
         hint = "extract them into folders of their own"
@@ -235,7 +235,7 @@ class _PlainTaker(_Taker):
             hint=f"{hint}, or with --with-metadata" if group == self._group else hint,
         )
 
-    def _look_above(self, claim: Claim) -> None:
+    def _look_above(self, claim: Match) -> None:
         """Do files or symlinks stand where the directories of a claim must be?"""
         key = upcase(claim.name)
         directory = key.rpartition("/")[0]
@@ -248,11 +248,11 @@ class _PlainTaker(_Taker):
             if group != self._group or not upcase(claim.path).startswith(f"{upcase(path)}/"):
                 raise self._two(claim, (group, path))
             if above in self._files:
-                raise in_no_directory(claim.path, path)
+                raise in_no_directory_error(claim.path, path)
             self._behind.setdefault(above, claim.path)
         self._directory = directory
 
-    def directory(self, entry: Directory, claims: list[Claim]) -> None:
+    def directory(self, entry: Directory, claims: list[Match]) -> None:
         self._last = claims[0].path
         for claim in claims:
             if not claim.name or not self._is_new(claim) or self._is_link(entry, claim):
@@ -263,9 +263,9 @@ class _PlainTaker(_Taker):
                 self._folder.directory(claim.name, entry.last_write_time)
             self.found.directories += 1
 
-    def file(self, entry: File, body: Body | None, claims: list[Claim]) -> None:
+    def file(self, entry: File, body: Body | None, claims: list[Match]) -> None:
         self._last = claims[0].path
-        first: Claim | None = None
+        first: Match | None = None
         for claim in claims:
             if not self._is_new(claim):
                 first = first or claim
@@ -281,7 +281,7 @@ class _PlainTaker(_Taker):
                 self.found.bytes += entry.size
                 first = claim
 
-    def link(self, claim: Claim, first: Claim, *, new: bool = False) -> None:
+    def link(self, claim: Match, first: Match, *, new: bool = False) -> None:
         if new or self._is_new(claim):
             symlink = self._symlinks.get(upcase(first.name))
             if symlink is not None:  # a further name of it is another symlink, which leads on from where that is
@@ -295,16 +295,16 @@ class _PlainTaker(_Taker):
     def stream(self, entry: AlternateStream, body: Body | None) -> None:  # noqa: ARG002
         self.found.leave_out("streams", f"{self._last}:{entry.name}")
 
-    def whiteout(self, claim: Claim) -> None:
+    def whiteout(self, claim: Match) -> None:
         self.found.leave_out("whiteouts", claim.path)
 
-    def no_file(self, claim: Claim) -> bool:
+    def no_file(self, claim: Match) -> bool:
         if claim.depth == 0 and not claim.wanted.is_pattern:
             return False  # just this was asked for
         self.found.leave_out("hard_links", claim.path)
         return True
 
-    def _is_link(self, entry: Directory | File, claim: Claim) -> bool:
+    def _is_link(self, entry: Directory | File, claim: Match) -> bool:
         """Is it a symlink or junction? It is made when all is there."""
         try:
             link = link_of(entry.reparse_data)
@@ -316,7 +316,7 @@ class _PlainTaker(_Taker):
         self._add_link(claim, link, directory=isinstance(entry, Directory))
         return True
 
-    def _add_link(self, claim: Claim, link: ReparseLink, *, directory: bool) -> None:
+    def _add_link(self, claim: Match, link: ReparseLink, *, directory: bool) -> None:
         try:
             target = upcase(link_place(claim.path, link))
         except FormatError:  # it leads out of the layer
@@ -345,7 +345,7 @@ class _PlainTaker(_Taker):
                     continue
                 behind = self._behind.get(upcase(link.claim.name))
                 if link.target and behind is not None:
-                    raise behind_link(behind, link.claim.path)
+                    raise behind_link_error(behind, link.claim.path)
                 with _named(link.claim):
                     made = bool(link.target) and self._folder.symlink(
                         link.claim.name, link.target, directory=link.directory
@@ -366,13 +366,13 @@ class _PlainTaker(_Taker):
 class _PlainLink:
     """A symlink to make as `claim`. target: the path that it leads to, in upper case; then its place, "" for none."""
 
-    claim: Claim
+    claim: Match
     target: str
     directory: bool
 
 
 @contextmanager
-def _named(claim: Claim) -> Iterator[None]:
+def _named(claim: Match) -> Iterator[None]:
     """Errors about a path in the folder are about the entry that is to lie there, or the directory above it."""
     try:
         yield
@@ -400,7 +400,7 @@ class _AnyParents:
         raise NotImplementedError
 
 
-class _LayerTaker(_Taker):
+class _LayerExtractor(_Extractor):
     follows_last = False
 
     def __init__(self, sink: FolderSink, spool: Spool) -> None:
@@ -423,7 +423,7 @@ class _LayerTaker(_Taker):
     def finish(self) -> None:
         self._finish_links()
 
-    def passed(self, seen: Seen, kind: object) -> None:
+    def passed(self, seen: ViewEntry, kind: object) -> None:
         entry = seen.entry
         if isinstance(entry, AlternateStream):
             if self._passed == seen.key and seen.key not in self._added:
@@ -431,7 +431,7 @@ class _LayerTaker(_Taker):
                 self._above[seen.key][1].append((replace(entry, path=seen.path), spooled))
             return
         self._passed = None
-        if kind is What.DIRECTORY and isinstance(entry, Directory) and seen.key not in self._added:
+        if kind is NodeKind.DIRECTORY and isinstance(entry, Directory) and seen.key not in self._added:
             self._passed = seen.key
             self._above[seen.key] = replace(entry, path=seen.path), []
 
@@ -466,7 +466,7 @@ class _LayerTaker(_Taker):
         self.found.streams += 1
         self.found.bytes += entry.size
 
-    def directory(self, entry: Directory, claims: list[Claim]) -> None:
+    def directory(self, entry: Directory, claims: list[Match]) -> None:
         self._finish_links()
         self._owner = None
         path = claims[0].path
@@ -477,10 +477,10 @@ class _LayerTaker(_Taker):
             self.found.directories += 1
             self._owner = path
 
-    def file(self, entry: File, body: Body | None, claims: list[Claim]) -> None:
+    def file(self, entry: File, body: Body | None, claims: list[Match]) -> None:
         self._finish_links()
         self._owner = None
-        first: Claim | None = None
+        first: Match | None = None
         for claim in claims:
             if first is not None:
                 self.link(claim, first)
@@ -495,7 +495,7 @@ class _LayerTaker(_Taker):
                 self.found.bytes += entry.size
                 self._owner = claim.path
 
-    def link(self, claim: Claim, first: Claim) -> None:
+    def link(self, claim: Match, first: Match) -> None:
         if self._is_new(claim.path):
             link = HardLink(claim.path, first.path) if claim.link is None else claim.link
             self._links.append(replace(link, path=claim.path, target=first.path))
@@ -511,12 +511,12 @@ class _LayerTaker(_Taker):
         if self._owner is not None:
             self._add_stream(replace(entry, path=self._owner), body)
 
-    def whiteout(self, claim: Claim) -> None:
+    def whiteout(self, claim: Match) -> None:
         self._finish_links()
         self._owner = None
         if self._is_new(claim.path):
             self._sink.add(Whiteout(claim.path))
             self.found.whiteouts += 1
 
-    def no_file(self, claim: Claim) -> bool:  # noqa: ARG002 # there is nothing to lose
+    def no_file(self, claim: Match) -> bool:  # noqa: ARG002 # there is nothing to lose
         return False

@@ -10,7 +10,7 @@ from typing import Final
 
 from ...entry import Directory, File, HardLink, Source, Whiteout
 from ...errors import FormatError
-from ...union.view import Seen
+from ...union.view import ViewEntry
 from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT
 from ...win32.names import upcase
 from ...win32.reparse import is_name_surrogate, reparse_tag
@@ -18,7 +18,7 @@ from ...win32.sddl import format_sddl
 from ...win32.security import SecurityDescriptor, Sid
 from .ls import Listed, Stream, list_layers
 from .patterns import component
-from .request import Wanted
+from .request import PathQuery
 
 __all__ = ["TYPES", "Criteria", "Found", "attributes_of", "find_in_layers", "owner_of", "sddl_of", "type_of"]
 
@@ -121,11 +121,11 @@ class Found:
 
 def find_in_layers(
     layers: Sequence[Source],
-    wanted: Iterable[Wanted],
+    wanted: Iterable[PathQuery],
     criteria: Criteria,
     found: Callable[[Found], None],
     *,
-    seen: Callable[[Seen], None] | None = None,
+    seen: Callable[[ViewEntry], None] | None = None,
 ) -> None:
     """Call `found` with what fits at and below what is `wanted` of `layers`, base first, as these are read.
 

@@ -9,9 +9,9 @@ from typing import Final
 from ...entry import AlternateStream, Directory, File, HardLink, Source, Whiteout
 from ...errors import LayerError
 from ...union.links import is_link
-from ...union.view import Seen
+from ...union.view import ViewEntry
 from ..diff.hashing import Hasher
-from .request import Claim, Wanted
+from .request import Match, PathQuery
 from .search import At, Search
 
 __all__ = ["Listed", "Stream", "list_layers"]
@@ -40,7 +40,7 @@ class Listed:
     number: int
     entry: Directory | File | HardLink | Whiteout
     file: Directory | File | None
-    claim: Claim
+    claim: Match
     streams: list[Stream] = field(default_factory=list)
     sha256: str | None = None
 
@@ -52,12 +52,12 @@ class Listed:
 
 def list_layers(
     layers: Sequence[Source],
-    wanted: Iterable[Wanted],
+    wanted: Iterable[PathQuery],
     found: Callable[[Listed], None],
     *,
     follow: bool = True,
     hashed: Callable[[File | Directory], bool] | None = None,
-    seen: Callable[[Seen], None] | None = None,
+    seen: Callable[[ViewEntry], None] | None = None,
 ) -> None:
     """Call `found` with all that is seen at what is `wanted` of `layers`, base first, and below it.
 
@@ -88,12 +88,12 @@ class _Listing(Search):
     def __init__(
         self,
         layers: Sequence[Source],
-        wanted: Iterable[Wanted],
+        wanted: Iterable[PathQuery],
         found: Callable[[Listed], None],
         *,
         follow: bool,
         hashed: Callable[[File | Directory], bool] | None,
-        seen: Callable[[Seen], None] | None,
+        seen: Callable[[ViewEntry], None] | None,
     ) -> None:
         super().__init__(layers, wanted, seen=seen)
         self.follows_last = follow
@@ -105,7 +105,7 @@ class _Listing(Search):
         self._descriptors: dict[bytes, bytes] = {}
         self._hasher = Hasher()
 
-    def passed(self, seen: Seen) -> None:
+    def passed(self, seen: ViewEntry) -> None:
         super().passed(seen)
         entry = seen.entry
         if seen.number != self._of:
@@ -140,7 +140,7 @@ class _Listing(Search):
             backup_streams=(),
         )
 
-    def _sha256(self, seen: Seen) -> str:
+    def _sha256(self, seen: ViewEntry) -> str:
         found = self._hasher.digest(seen.body).sha256
         if found is None:
             raise LayerError(
@@ -148,35 +148,35 @@ class _Listing(Search):
             )
         return found
 
-    def file(self, seen: Seen, claims: list[Claim]) -> bool:  # noqa: ARG002 # it is listed with its streams
+    def file(self, seen: ViewEntry, claims: list[Match]) -> bool:  # noqa: ARG002 # it is listed with its streams
         return True
 
-    def directory(self, seen: Seen, claims: list[Claim]) -> bool:  # noqa: ARG002
+    def directory(self, seen: ViewEntry, claims: list[Match]) -> bool:  # noqa: ARG002
         return True
 
-    def stream(self, seen: Seen, claims: list[Claim]) -> bool:  # noqa: ARG002
+    def stream(self, seen: ViewEntry, claims: list[Match]) -> bool:  # noqa: ARG002
         return True
 
-    def owner_ended(self, claims: list[Claim]) -> None:
+    def owner_ended(self, claims: list[Match]) -> None:
         super().owner_ended(claims)
         if self._last is not None:
             for claim in claims:
                 self._list(claim, self._last)
 
-    def hard_link(self, seen: Seen, claims: list[Claim], at: At) -> None:  # noqa: ARG002
+    def hard_link(self, seen: ViewEntry, claims: list[Match], at: At) -> None:  # noqa: ARG002
         for claim in claims:
             self._list(claim, self._known[at[1]])
 
-    def whiteout(self, seen: Seen, claims: list[Claim]) -> None:
+    def whiteout(self, seen: ViewEntry, claims: list[Match]) -> None:
         if isinstance(seen.entry, Whiteout):
             for claim in claims:
                 self._found(Listed(claim.path, seen.number, seen.entry, None, claim))
 
-    def no_file(self, claims: list[Claim]) -> None:
+    def no_file(self, claims: list[Match]) -> None:
         for claim in claims:
             if claim.link is not None:
                 self._found(Listed(claim.path, claim.number, claim.link, None, claim))
 
-    def _list(self, claim: Claim, known: _Known) -> None:
+    def _list(self, claim: Match, known: _Known) -> None:
         entry = known.entry if claim.link is None else claim.link
         self._found(Listed(claim.path, claim.number, entry, known.entry, claim, known.streams, known.sha256))

@@ -8,14 +8,14 @@ from typing import Final
 
 from ...entry import HardLink
 from ...errors import UsageError
-from ...union.view import Seen
+from ...union.view import ViewEntry
 from ...win32.names import upcase
 from .patterns import component, is_wild
 
-__all__ = ["Claim", "Tree", "Wanted"]
+__all__ = ["Match", "PathQuery", "SubtreeQuery"]
 
 
-class Wanted:
+class PathQuery:
     """A path in the layers that is asked for.
 
     path: with `/`; "" is the root. From its first component with `*`, `?` or `[...]` on it is a pattern, `rest`, unless
@@ -40,7 +40,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Claim:
+class Match:
     """Why an entry is wanted, and as what.
 
     path: as the layers show it. name: from the last component of a literal path on, or from the first that is a
@@ -49,7 +49,7 @@ class Claim:
     were followed, and the paths that they led away from.
     """
 
-    wanted: Wanted
+    wanted: PathQuery
     path: str
     name: str
     number: int
@@ -59,10 +59,10 @@ class Claim:
     been: Collection[str] = ()
 
 
-class Tree:
+class SubtreeQuery:
     """A directory, all that is in it or what fits a pattern there, and what is in that."""
 
-    def __init__(self, wanted: Wanted, key: str, name: str) -> None:
+    def __init__(self, wanted: PathQuery, key: str, name: str) -> None:
         self.wanted = wanted
         self.key = key
         self._prefix = f"{key}/" if key else ""
@@ -70,18 +70,18 @@ class Tree:
         self._name = name
         self._fits = [component(upcase(mask)) for mask in wanted.rest]
 
-    def claim(self, seen: Seen) -> Claim | None:
+    def claim(self, seen: ViewEntry) -> Match | None:
         if not seen.key.startswith(self._prefix):
             if seen.key != self.key or self._fits:
                 return None
-            return Claim(self.wanted, seen.path, self._name, seen.number)
+            return Match(self.wanted, seen.path, self._name, seen.number)
         parts = seen.path.split("/")[self._depth :]
         if not self._fits:
             name = "/".join((self._name, *parts) if self._name else parts)
-            return Claim(self.wanted, seen.path, name, seen.number, len(parts))
+            return Match(self.wanted, seen.path, name, seen.number, len(parts))
         if len(parts) < len(self._fits):
             return None
         keys = seen.key.split("/")[self._depth :]
         if not all(fits(key) for fits, key in zip(self._fits, keys, strict=False)):
             return None
-        return Claim(self.wanted, seen.path, "/".join(parts), seen.number, len(parts) - len(self._fits))
+        return Match(self.wanted, seen.path, "/".join(parts), seen.number, len(parts) - len(self._fits))

@@ -24,10 +24,10 @@ from ...entry import AlternateStream, Directory, File, HardLink, Source, Whiteou
 from ...errors import FormatError, LayerError, NotFoundError, UsageError
 from ...union.links import MOST_LINKS, is_link, link_of, link_place
 from ...union.naming import in_named_layer
-from ...union.view import Link, Seen, Sight, What, offset_in, paths_above
+from ...union.view import Link, NodeKind, UnionView, ViewEntry, offset_in, paths_above
 from ...win32.names import upcase
 from ...win32.reparse import ReparseLink
-from .request import Claim, Tree, Wanted
+from .request import Match, PathQuery, SubtreeQuery
 
 __all__ = ["At", "Search"]
 
@@ -40,7 +40,7 @@ _HINT: Final = "give the layer as a file: a pipe can be read only once"
 class _Path:
     """A path that is looked for, and by whom."""
 
-    wanted: Wanted
+    wanted: PathQuery
     parts: Sequence[str]
     name: str | None = None  # of the link at the end, which was followed
     trail: list[str] = field(default_factory=list)  # links that were followed
@@ -65,23 +65,23 @@ class Search(ABC):
     follows_last = True  # is a symlink or junction at the end of a path followed?
 
     def __init__(
-        self, layers: Sequence[Source], wanted: Iterable[Wanted], *, seen: Callable[[Seen], None] | None = None
+        self, layers: Sequence[Source], wanted: Iterable[PathQuery], *, seen: Callable[[ViewEntry], None] | None = None
     ) -> None:
         self.layers: Final = layers
         self.wanted: Final = list(wanted)
         self._seen = seen
-        self.sight = Sight(layers)
+        self.sight = UnionView(layers)
         self._number = len(layers) - 1
         self._paths: list[_Path] = []
         self._watched: dict[str, list[_Path]] = {}  # by the paths of `_paths`, and those above them
-        self._trees: list[Tree] = []
+        self._trees: list[SubtreeQuery] = []
         # What hard links lead to in the layers below: by its path, from which layer down.
-        self._targets: dict[str, dict[int, list[Claim]]] = {}
+        self._targets: dict[str, dict[int, list[Match]]] = {}
         self._tops: Counter[int] = Counter()  # of these
-        self._files: dict[int, dict[str, list[Claim]]] = {}  # File entries of layers that hard links lead to
+        self._files: dict[int, dict[str, list[Match]]] = {}  # File entries of layers that hard links lead to
         self._again: list[_Path] = []  # what has gone by, for another pass
-        self._gone_by: dict[int, dict[str, list[Claim]]] = {}
-        self._owner: list[Claim] | None = None  # of streams
+        self._gone_by: dict[int, dict[str, list[Match]]] = {}
+        self._owner: list[Match] | None = None  # of streams
         self._symlinks: dict[str, bytes] = {}  # of the layer that is being read: File entries, their reparse data
         self._all_above = True  # have the layers above been read to their ends, in this pass?
         self._directory = ""
@@ -89,26 +89,26 @@ class Search(ABC):
     # --- what a subclass does with what is met --------------------------------------
 
     @abstractmethod
-    def file(self, seen: Seen, claims: list[Claim]) -> bool:
+    def file(self, seen: ViewEntry, claims: list[Match]) -> bool:
         """A File entry. Are its streams wanted too?"""
 
     @abstractmethod
-    def directory(self, seen: Seen, claims: list[Claim]) -> bool:
+    def directory(self, seen: ViewEntry, claims: list[Match]) -> bool:
         """A Directory entry, a junction or symlink among them. Are its streams wanted too?"""
 
     @abstractmethod
-    def stream(self, seen: Seen, claims: list[Claim]) -> bool:
+    def stream(self, seen: ViewEntry, claims: list[Match]) -> bool:
         """A stream of what came last. Are further ones wanted?"""
 
     @abstractmethod
-    def hard_link(self, seen: Seen, claims: list[Claim], at: At) -> None:
+    def hard_link(self, seen: ViewEntry, claims: list[Match], at: At) -> None:
         """A hard link whose file has come before, in the same layer; need() asks for it."""
 
-    def whiteout(self, seen: Seen, claims: list[Claim]) -> None:
+    def whiteout(self, seen: ViewEntry, claims: list[Match]) -> None:
         """A whiteout, where there is one layer alone."""
         raise NotFoundError("a whiteout", path=claims[0].wanted.text, got=seen.path)
 
-    def no_file(self, claims: list[Claim]) -> None:
+    def no_file(self, claims: list[Match]) -> None:
         """Hard links that lead to no file of these layers. Raises LayerError."""
         link = claims[0].link
         with in_named_layer(self.layers, claims[0].number):
@@ -120,16 +120,16 @@ class Search(ABC):
                 hint="is the layer on others? ask for all of the image, or give parents with --layer, nearest first",
             )
 
-    def passed(self, seen: Seen) -> None:
+    def passed(self, seen: ViewEntry) -> None:
         """Any entry, before what it is wanted for; hidden ones too."""
         if self._seen is not None:
             self._seen(seen)
 
-    def owner_ended(self, claims: list[Claim]) -> None:  # noqa: ARG002
+    def owner_ended(self, claims: list[Match]) -> None:  # noqa: ARG002
         """There are no more streams of what these claims are for."""
         self._owner = None
 
-    def need(self, at: At, claims: Iterable[Claim]) -> None:
+    def need(self, at: At, claims: Iterable[Match]) -> None:
         """Have file() called with a File entry that has gone by, in another pass."""
         self._gone_by.setdefault(at[0], {}).setdefault(at[1], []).extend(claims)
 
@@ -145,7 +145,7 @@ class Search(ABC):
             if wanted.prefix:
                 self._paths.append(_Path(wanted, wanted.prefix))
             else:
-                self._trees.append(Tree(wanted, "", ""))
+                self._trees.append(SubtreeQuery(wanted, "", ""))
         while self._paths or self._trees or self._files:
             self._pass()
             self._paths, self._again = self._again, []
@@ -173,7 +173,7 @@ class Search(ABC):
                 )
 
     def _pass(self) -> None:
-        self.sight = Sight(self.layers)
+        self.sight = UnionView(self.layers)
         self._watch()
         self._all_above = True
         for number in self.sight.numbers:
@@ -234,7 +234,7 @@ class Search(ABC):
                 if lost(key, top):
                     self.no_file(self._drop(key, top))
 
-    def _drop(self, key: str, top: int) -> list[Claim]:
+    def _drop(self, key: str, top: int) -> list[Match]:
         targets = self._targets[key]
         claims = targets.pop(top)
         if not targets:
@@ -246,13 +246,13 @@ class Search(ABC):
 
     def _is_closed(self, number: int, key: str) -> bool:
         """Is nothing of the layers below `number` seen in the directory?"""
-        if self.sight.kind(number, key) is What.DIRECTORY:
+        if self.sight.kind(number, key) is NodeKind.DIRECTORY:
             return False
         return self.sight.hides(number, key)
 
     # --- entries ----------------------------------------------------------------------
 
-    def _take(self, seen: Seen) -> None:
+    def _take(self, seen: ViewEntry) -> None:
         entry, number, key = seen.entry, seen.number, seen.key
         if isinstance(entry, AlternateStream):
             self.passed(seen)
@@ -261,7 +261,7 @@ class Search(ABC):
             return
         self._end_owner()
         self.passed(seen)
-        claims: list[Claim] = []
+        claims: list[Match] = []
         if isinstance(entry, File) and is_link(entry.reparse_data):
             self._symlinks[key] = entry.reparse_data or b""
         if isinstance(entry, File) and number in self._files:
@@ -284,7 +284,7 @@ class Search(ABC):
         if claims:
             self._give(seen, claims)
 
-    def _give(self, seen: Seen, claims: list[Claim]) -> None:
+    def _give(self, seen: ViewEntry, claims: list[Match]) -> None:
         entry = seen.entry
         if isinstance(entry, File):
             if seen.key in self._symlinks:
@@ -300,7 +300,7 @@ class Search(ABC):
                 return
             at = seen.number, kind.target
             if kind.own:
-                if self.sight.kind(*at) is What.FILE:
+                if self.sight.kind(*at) is NodeKind.FILE:
                     claims = self._lead_on(seen, claims, self._symlinks.get(kind.target))
                     if claims:
                         self.hard_link(seen, claims, at)
@@ -317,7 +317,7 @@ class Search(ABC):
         elif isinstance(entry, Whiteout):
             self.whiteout(seen, claims)
 
-    def _reach(self, seen: Seen, claims: list[Claim]) -> None:
+    def _reach(self, seen: ViewEntry, claims: list[Match]) -> None:
         """An entry at a path that hard links of layers above lead to."""
         if isinstance(seen.entry, Whiteout):
             return  # the end of the layer says that it hides what is below
@@ -345,7 +345,7 @@ class Search(ABC):
         self._paths.remove(path)
         self._watch()
 
-    def _look_above(self, seen: Seen) -> None:
+    def _look_above(self, seen: ViewEntry) -> None:
         """Is what comes in a directory that is looked for, and that no entry stands for?"""
         directory = seen.key.rpartition("/")[0]
         if directory == self._directory or isinstance(seen.entry, Whiteout):
@@ -365,9 +365,9 @@ class Search(ABC):
         if not self.into_directories:
             raise UsageError("a directory, where a file must be", path=wanted.text, got=spelled)
         wanted.found = wanted.found or not wanted.is_pattern
-        self._trees.append(Tree(wanted, path.key, path.name or spelled.rpartition("/")[2]))
+        self._trees.append(SubtreeQuery(wanted, path.key, path.name or spelled.rpartition("/")[2]))
 
-    def _arrive(self, path: _Path, seen: Seen, claims: list[Claim]) -> None:
+    def _arrive(self, path: _Path, seen: ViewEntry, claims: list[Match]) -> None:
         """An entry at a path that is looked for."""
         entry, wanted = seen.entry, path.wanted
         if isinstance(entry, Whiteout) and len(self.layers) > 1:
@@ -378,21 +378,21 @@ class Search(ABC):
             path.name = name
             return
         kind = self.sight.kind(seen.number, seen.key)
-        if kind is What.DIRECTORY and not wanted.stream:
+        if kind is NodeKind.DIRECTORY and not wanted.stream:
             self._enter(path, seen.path)
             return
         if wanted.is_pattern:
             return  # no directory: what is in it is hidden, as the end of the layer says
         self._done(path)
         wanted.found = True
-        claims.append(Claim(wanted, seen.path, name, seen.number, trail=path.trail, been=path.been))
+        claims.append(Match(wanted, seen.path, name, seen.number, trail=path.trail, been=path.been))
 
-    def _lead_on(self, seen: Seen, claims: list[Claim], reparse: bytes | None) -> list[Claim]:
+    def _lead_on(self, seen: ViewEntry, claims: list[Match], reparse: bytes | None) -> list[Match]:
         """Follow the symlink that is behind hard links, where these are what is asked for. Which claims are left?"""
         link = self._link(seen, reparse)
         if link is None or not self.follows_last:
             return claims
-        left: list[Claim] = []
+        left: list[Match] = []
         for claim in claims:
             if claim.link is None or claim.depth or claim.wanted.is_pattern:
                 left.append(claim)
@@ -402,17 +402,17 @@ class Search(ABC):
             self._go_on(path, claim.path, link, ())
         return left
 
-    def _go_through(self, path: _Path, seen: Seen) -> None:
+    def _go_through(self, path: _Path, seen: ViewEntry) -> None:
         """An entry above a path that is looked for."""
         if not isinstance(seen.entry, Directory):
             return
         nearer = range(seen.number + 1, len(self.layers))
-        if any(self.sight.kind(number, seen.key) is What.DIRECTORY for number in nearer):
+        if any(self.sight.kind(number, seen.key) is NodeKind.DIRECTORY for number in nearer):
             return  # that is what is seen, and this one hides what is in it of the layers below
         rest = path.parts[seen.key.count("/") + 1 :]
         self._follow(path, seen, rest)
 
-    def _follow(self, path: _Path, seen: Seen, rest: Sequence[str]) -> bool:
+    def _follow(self, path: _Path, seen: ViewEntry, rest: Sequence[str]) -> bool:
         """Go on where the entry leads, and then along `rest`, if it is a symlink or junction. Is it one?"""
         entry = seen.entry
         link = self._link(seen, entry.reparse_data if isinstance(entry, Directory | File) else None)
@@ -421,7 +421,7 @@ class Search(ABC):
         self._go_on(path, seen.path, link, rest)
         return True
 
-    def _link(self, seen: Seen, reparse: bytes | None) -> ReparseLink | None:
+    def _link(self, seen: ViewEntry, reparse: bytes | None) -> ReparseLink | None:
         try:
             return link_of(reparse)
         except FormatError as error:

@@ -34,7 +34,7 @@ def squash_layers(
     drop_utility_vm: bool = False,
     compression: Compression = "none",
     level: int | None = None,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
     reading: Callable[[int], None] | None = None,
 ) -> Summary:
@@ -62,7 +62,7 @@ def squash_layers(
             first=first,
             parents=parents,
             drop_utility_vm=drop_utility_vm,
-            temporary=temporary,
+            temp_dir=temp_dir,
             reading=reading,
         )
         with host_errors("the output"):
@@ -84,7 +84,7 @@ def squash_to_folder(
     *,
     drop_utility_vm: bool = False,
     force: bool = False,
-    temporary: str | os.PathLike[str] | None = None,
+    temp_dir: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
     reading: Callable[[int], None] | None = None,
 ) -> Summary:
@@ -97,7 +97,7 @@ def squash_to_folder(
         squashed = SquashedLayer(
             sources,
             drop_utility_vm=drop_utility_vm,
-            temporary=temporary,
+            temp_dir=temp_dir,
             reading=reading,
         )
         so_far = Summary()

@@ -19,12 +19,12 @@ from ...errors import LayerError
 from ...host.spool import EMPTY, Spool, Spooled
 from ...stores.folder.defaults import HIVE_DESCRIPTOR, new_directory, new_file, resized
 from ...union.rules import HIVES
-from ...union.tree import Folder, LayerNames, Name, View
+from ...union.tree import Folder, LayerNames, MergedTree, TreeNode
 from ...win32.attributes import FILE_ATTRIBUTE_REPARSE_POINT
 from ...win32.filetime import UNIX_EPOCH
 from ...win32.names import upcase
 from ..hives.config_hives import CONFIG, CONFIG_HIVES
-from ..hives.merge import RegistryFiles
+from ..hives.merge import HiveStack
 
 __all__ = ["BASE_FIRST", "SquashedHives"]
 
@@ -47,15 +47,15 @@ class _Kept:
 class SquashedHives:
     """The hives of the layers from number `first` on, out of `layers`, base first; `registry` is shown all entries."""
 
-    def __init__(self, layers: Sequence[Source], first: int, registry: RegistryFiles, spool: Spool) -> None:
+    def __init__(self, layers: Sequence[Source], first: int, registry: HiveStack, spool: Spool) -> None:
         self._layers = layers
         self._first = first
         self._registry = registry
         self._spool = spool
         self._kept: dict[tuple[int, str], _Kept] = {}  # by layer, and by path in upper case
         self._owner: _Kept | None = None  # of streams
-        self._base: dict[str, Name] = {}  # the hives of the base layer, by path
-        self._base_logs: dict[str, Name] = {}
+        self._base: dict[str, TreeNode] = {}  # the hives of the base layer, by path
+        self._base_logs: dict[str, TreeNode] = {}
         self._way: list[Folder] = []  # the base's directories on the way to them, as they were
         self.warnings: list[str] = []
 
@@ -127,7 +127,7 @@ class SquashedHives:
                 for path, one in zip(links[number], kept, strict=True):
                     self._kept[0, upcase(path)] = one
 
-    def _restore(self, view: View) -> None:
+    def _restore(self, view: MergedTree) -> None:
         """The hives of the base layer and their logs take their places again, whatever layers above have there."""
         for hive in CONFIG_HIVES:
             deleted = False
@@ -151,7 +151,7 @@ class SquashedHives:
                 if wanted is not None:
                     self._folder(view).children[upcase(hive.name + end)] = wanted
 
-    def _folder(self, view: View) -> Folder:
+    def _folder(self, view: MergedTree) -> Folder:
         """The directory of the hives, with those on the way to it put back where a layer has deleted them."""
         folder = view.root
         for before, part in zip(self._way, CONFIG.split("/"), strict=False):
@@ -173,7 +173,7 @@ class SquashedHives:
 
     # --- what becomes of them -----------------------------------------------------
 
-    def prepare(self, view: View) -> None:
+    def prepare(self, view: MergedTree) -> None:
         """All layers have been seen, and the directories of the result are wanted: see to those that are for hives."""
         self._registry.finish(self._layers)
         if self._first:
@@ -189,7 +189,7 @@ class SquashedHives:
             if hive.config not in self._base and self._registry.changed(hive):
                 self._make_way(view, self._registry.time(hive))
 
-    def _make_way(self, view: View, time: int | None) -> None:
+    def _make_way(self, view: MergedTree, time: int | None) -> None:
         folder, path = view.root, ""
         for part in CONFIG.split("/"):
             path = f"{path}/{part}".lstrip("/")
@@ -201,7 +201,7 @@ class SquashedHives:
                 raise LayerError("no directory, where a base layer has its registry hives", path=path)
             folder = name
 
-    def entries(self, view: View) -> Iterator[Step]:
+    def entries(self, view: MergedTree) -> Iterator[Step]:
         """The hives of the result that are not just a file of one layer; what `view` has in their places is taken away.
 
         One hive at a time is in memory. Raises HiveError.
@@ -209,7 +209,7 @@ class SquashedHives:
         yield from self._combined(view) if self._first else self._merged(view)
         self.warnings += self._registry.warnings
 
-    def _merged(self, view: View) -> Iterator[Step]:
+    def _merged(self, view: MergedTree) -> Iterator[Step]:
         for hive in CONFIG_HIVES:
             name = self._base.get(hive.config)
             data = self._registry.merged(hive)
@@ -226,7 +226,7 @@ class SquashedHives:
                 if self._registry.stale(f"{CONFIG}/{path}"):
                     view.remove(f"{CONFIG}/{path}")
 
-    def _combined(self, view: View) -> Iterator[Step]:
+    def _combined(self, view: MergedTree) -> Iterator[Step]:
         for hive in CONFIG_HIVES:
             data = self._registry.combined(hive, self._first)
             if data is None:
@@ -243,7 +243,7 @@ class SquashedHives:
             yield from self._file(path, newest, name, data, self._registry.time(hive, self._first))
 
     def _file(
-        self, path: str, kept: _Kept | None, name: Name | None, data: bytes | None, time: int | None
+        self, path: str, kept: _Kept | None, name: TreeNode | None, data: bytes | None, time: int | None
     ) -> Iterator[Step]:
         """A hive; kept, name: the file that it is, or takes the place of. data: its bytes, if they are new."""
         if kept is None:
@@ -269,9 +269,9 @@ def _copy(folder: Folder) -> Folder:
     return copied
 
 
-def _spelled(view: View, path: str) -> Iterator[str]:
+def _spelled(view: MergedTree, path: str) -> Iterator[str]:
     """The components of a path, as the view spells them."""
-    folder: Name | None = view.root
+    folder: TreeNode | None = view.root
     for part in path.split("/"):
         if not isinstance(folder, Folder) or (folder := folder.children.get(upcase(part))) is None:
             return

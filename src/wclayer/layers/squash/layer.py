@@ -27,8 +27,8 @@ from ...host.spool import Spool
 from ...layertar.reader import TarSource
 from ...stores.folder.source import LayerFolder
 from ...union.rules import FILES, HIVES, UTILITY_VM, check_utility_vm
-from ...union.tree import Folder, LayerNames, View
-from ..hives.merge import RegistryFiles
+from ...union.tree import Folder, LayerNames, MergedTree
+from ..hives.merge import HiveStack
 from ..stack import check_parents
 from .hives import BASE_FIRST, SquashedHives
 from .plan import Contents, Plan
@@ -58,7 +58,7 @@ class SquashedLayer:
         first: int = 0,
         parents: Sequence[str] | None = None,
         drop_utility_vm: bool = False,
-        temporary: str | os.PathLike[str] | None = None,
+        temp_dir: str | os.PathLike[str] | None = None,
         reading: Callable[[int], None] | None = None,
     ) -> None:
         check_range(len(layers), first, drop_utility_vm=drop_utility_vm)
@@ -75,7 +75,7 @@ class SquashedLayer:
         self._first = first
         self._parents = parents
         self._drop_utility_vm = drop_utility_vm
-        self._temporary = temporary
+        self._temporary = temp_dir
         self._reading = reading
         self._read = 0
         self._marks: dict[int, bytes] = {}  # of what each layer had when it was read first
@@ -94,9 +94,9 @@ class SquashedLayer:
         self._marks.clear()
         with (
             Spool(self._temporary) as spool,
-            RegistryFiles(temporary=self._temporary) as registry,
+            HiveStack(temp_dir=self._temporary) as registry,
         ):
-            again = [_Again(partial(self._entries, number)) for number in range(len(self._layers))]
+            again = [ReopenableLayer(partial(self._entries, number)) for number in range(len(self._layers))]
             hives = SquashedHives(again, self._first, registry, spool)
             view, rest = self._names(spool, hives)
             hives.prepare(view)
@@ -151,9 +151,9 @@ class SquashedLayer:
             return layer.summary().diff_id
         return layer.diff_id if isinstance(layer, LayerFolder) else None
 
-    def _names(self, spool: Spool, hives: SquashedHives) -> tuple[View, View | None]:
+    def _names(self, spool: Spool, hives: SquashedHives) -> tuple[MergedTree, MergedTree | None]:
         """What all layers show, and what those show that are not squashed."""
-        view, rest = View(), None
+        view, rest = MergedTree(), None
         descriptors: dict[bytes, bytes] = {}
         for number in range(len(self._layers)):
             if number and number == self._first:
@@ -273,7 +273,7 @@ def _in_layer(number: int, path: str | None = None) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Again:
+class ReopenableLayer:
     """A layer for those who have to look into it once more."""
 
     entries: Callable[[], Iterator[Step]]

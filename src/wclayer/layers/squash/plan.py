@@ -14,7 +14,7 @@ from typing import TypeAlias
 from ...entry import HardLink
 from ...errors import LayerError
 from ...union.rules import FILES, UTILITY_VM_FILES
-from ...union.tree import Folder, Name, View
+from ...union.tree import Folder, MergedTree, TreeNode
 from ...win32.names import encode_wtf8, upcase
 
 __all__ = ["Contents", "Plan"]
@@ -30,8 +30,8 @@ class Contents:
     links: the further names, each with its path and its target, in the order in which the layers brought them.
     """
 
-    files: dict[int, dict[int, tuple[str, Name]]] = field(default_factory=dict)
-    links: list[tuple[str, Name, str]] = field(default_factory=list)
+    files: dict[int, dict[int, tuple[str, TreeNode]]] = field(default_factory=dict)
+    links: list[tuple[str, TreeNode, str]] = field(default_factory=list)
 
     def hard_links(self) -> Iterator[HardLink]:
         """The links as entries, with what the layers say of them."""
@@ -46,7 +46,7 @@ class Plan:
     whiteouts: their paths, in byte order. Raises LayerError for what no layer can say.
     """
 
-    def __init__(self, view: View, rest: View | None = None, first: int = 0) -> None:
+    def __init__(self, view: MergedTree, rest: MergedTree | None = None, first: int = 0) -> None:
         self._view = view
         self._rest = rest
         self._first = first
@@ -57,7 +57,7 @@ class Plan:
                 self._find_whiteouts(rest, root)
             self.whiteouts.sort(key=encode_wtf8)
 
-    def _find_whiteouts(self, rest: View, root: str) -> None:
+    def _find_whiteouts(self, rest: MergedTree, root: str) -> None:
         chain: _Chain | None = None
         above = self._view.root
         for part in root.split("/"):
@@ -92,7 +92,7 @@ class Plan:
             self._on_the_way.add(chain[0])
             chain = chain[1]
 
-    def _here(self, name: Name) -> bool:
+    def _here(self, name: TreeNode) -> bool:
         """Has the result an entry for it?"""
         return name.layer >= self._first or name in self._on_the_way
 
@@ -102,7 +102,7 @@ class Plan:
         waiting = [("", self._view.root)]
         while waiting:
             above, folder = waiting.pop()
-            taken: dict[str, Name] = {}
+            taken: dict[str, TreeNode] = {}
             for name in sorted(folder.children.values(), key=lambda name: name.order, reverse=True):
                 path = above + name.name
                 if isinstance(name, Folder):
@@ -118,7 +118,7 @@ class Plan:
         what = "1 DOS name is" if count == 1 else f"{count:,} DOS names are"
         return [f"{what} left out, as something else in the directory has them: the first is {first[1]} of {first[0]}"]
 
-    def directories(self) -> Iterator[tuple[str, Name]]:
+    def directories(self) -> Iterator[tuple[str, TreeNode]]:
         """The directories of the result with their paths, each before those in it, as hcsshim walks."""
         for path, name in self._view.walk():
             if name.file is None and self._here(name):
@@ -134,9 +134,9 @@ class Plan:
         has no name of it left that the link could have for its target.
         """
         result = Contents()
-        carriers: dict[Name, tuple[str, Name]] = {}
-        further: list[tuple[str, Name]] = []
-        borrowed: dict[Name, list[tuple[str, Name]]] = {}
+        carriers: dict[TreeNode, tuple[str, TreeNode]] = {}
+        further: list[tuple[str, TreeNode]] = []
+        borrowed: dict[TreeNode, list[tuple[str, TreeNode]]] = {}
         for path, name in self._view.walk():
             file = name.file
             if file is None or name.layer < self._first:
@@ -166,15 +166,15 @@ class Plan:
             result.files.setdefault(file.layer, {})[file.number] = carrier
         return result
 
-    def _targets(self, files: dict[Name, list[tuple[str, Name]]]) -> Iterator[tuple[Name, dict[str, str]]]:
+    def _targets(self, files: dict[TreeNode, list[tuple[str, TreeNode]]]) -> Iterator[tuple[TreeNode, dict[str, str]]]:
         """The names of each of these files that a link to it can have for its target, by those in upper case.
 
         They are those that the rest has, the result has no entry for, and are seen yet; or, where there is none, those
         that are not: Windows' importer looks into the layers below for them. In the utility VM it does not, but into a
         copy that has lost them. The oldest comes first.
         """
-        seen: dict[Name, list[tuple[tuple[int, int], str]]] = {file: [] for file in files}
-        hidden: dict[Name, list[tuple[tuple[int, int], str]]] = {file: [] for file in files}
+        seen: dict[TreeNode, list[tuple[tuple[int, int], str]]] = {file: [] for file in files}
+        hidden: dict[TreeNode, list[tuple[tuple[int, int], str]]] = {file: [] for file in files}
         for path, name in self._rest.walk() if self._rest is not None and files else ():
             if name.file in seen:
                 now = self._view.root.find(path)

@@ -23,18 +23,18 @@ from ...union.rules import (
     BOOT_FILES,
     FILES,
     UTILITY_VM_FILES,
-    behind_link,
-    beside_whiteout,
+    behind_link_error,
+    beside_whiteout_error,
     check_entry,
-    in_no_directory,
-    name_taken,
-    no_directory_yet,
-    no_files,
-    no_link_target,
-    stream_astray,
-    stream_twice,
-    two_whiteouts,
-    whiteout_of_nothing,
+    in_no_directory_error,
+    name_taken_error,
+    no_directory_yet_error,
+    no_files_error,
+    no_link_target_error,
+    stream_astray_error,
+    stream_twice_error,
+    two_whiteouts_error,
+    whiteout_of_nothing_error,
 )
 from ...win32.names import encode_wtf8, upcase
 from ...win32.reparse import is_name_surrogate, reparse_tag
@@ -43,7 +43,7 @@ from ..record.writer import LAYER_DB, Flag, Kind, RecordWriter, Row, link_extra,
 from ..root.open_root import open_root
 from ..root.root import Root
 
-__all__ = ["FolderSink", "Made", "Owner", "Parent"]
+__all__ = ["FolderSink", "OpenDirectory", "StoredFile", "StreamOwner"]
 
 _DESCRIPTORS: Final = 128  # of directories; macOS gives a process 256
 _MAX_CACHE: Final = 4096  # directories
@@ -52,7 +52,7 @@ _BOOT_KEYS: Final = {upcase(path): name for path, name in BOOT_FILES.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class StoredFile:
     """What the store made of a file: its flags, and, unless it is a symlink of the host, what is known of its data."""
 
     flags: int = 0
@@ -61,7 +61,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class StreamOwner:
     """What the last entry was made into, which streams may follow: its id, where it lies on the host, has it some?"""
 
     entry: Directory | File
@@ -70,7 +70,7 @@ class Owner:
     streams: bool = False
 
 
-class Parent:
+class OpenDirectory:
     """A directory that entries can be put into: its id, its path on the host, and whether it is a link."""
 
     __slots__ = ("host", "id", "link")
@@ -81,7 +81,7 @@ class Parent:
         self.link = link
 
 
-_ROOT = Parent(0, b"", False)
+_ROOT = OpenDirectory(0, b"", False)
 
 
 class FolderSink(ABC):
@@ -109,9 +109,9 @@ class FolderSink(ABC):
         self._base = parents is None
         self._done = False
         self._summary = Summary()
-        self._directories: dict[str, Parent] = {}
+        self._directories: dict[str, OpenDirectory] = {}
         self._hosts: dict[int, bytes] = {}  # where directories lie, by id
-        self._owner: Owner | None = None
+        self._owner: StreamOwner | None = None
         self._partial = self._partial_folder(target, force=force)
         with ExitStack() as undo, host_errors(os.fspath(target)):
             undo.callback(self._partial.abort)
@@ -178,7 +178,7 @@ class FolderSink(ABC):
         self._finish_owner()
         with host_errors(os.fsdecode(self._partial.target)):
             if self._base and self._record.find(0, FILES) is None:
-                raise no_files()
+                raise no_files_error()
             # Children first, after everything else, as adding an entry changes its directory's times.
             for row in self._record.directories():
                 if not row.flags & Flag.SYMLINK:
@@ -200,37 +200,37 @@ class FolderSink(ABC):
 
     # --- finding the place ----------------------------------------------------
 
-    def _place(self, path: str) -> tuple[Parent, str]:
+    def _place(self, path: str) -> tuple[OpenDirectory, str]:
         """The directory that `path` goes into, and its name there. Raises LayerError if the name is taken."""
         directory, _, name = path.rpartition("/")
-        parent = self._parent(directory, path) if directory else _ROOT
+        parent = self._directory_of(directory, path) if directory else _ROOT
         taken = self._record.find(parent.id, name)
         if taken is not None:
-            raise name_taken(path, taken.name)
+            raise name_taken_error(path, taken.name)
         if not self._base and self._record.has_whiteout(path):
-            raise beside_whiteout(path)
+            raise beside_whiteout_error(path)
         return parent, name
 
-    def _parent(self, directory: str, path: str) -> Parent:
+    def _directory_of(self, directory: str, path: str) -> OpenDirectory:
         found = self._directories.get(directory)
         if found is None:
             above, _, name = directory.rpartition("/")
-            row = self._record.find((self._parent(above, path) if above else _ROOT).id, name)
+            row = self._record.find((self._directory_of(above, path) if above else _ROOT).id, name)
             if row is None:
-                raise no_directory_yet(path, directory)
+                raise no_directory_yet_error(path, directory)
             if row.kind != Kind.DIRECTORY:
-                raise in_no_directory(path, directory)
+                raise in_no_directory_error(path, directory)
             found = self._remember(directory, row.id, self._host_path(row), row.flags & Flag.SURROGATE != 0)
         if found.link:
-            raise behind_link(path, directory)
+            raise behind_link_error(path, directory)
         return found
 
-    def _remember(self, directory: str, number: int, host: bytes, link: bool) -> Parent:
+    def _remember(self, directory: str, number: int, host: bytes, link: bool) -> OpenDirectory:
         if len(self._directories) >= _MAX_CACHE:
             self._directories.clear()
             self._hosts.clear()
         self._hosts[number] = host
-        found = self._directories[directory] = Parent(number, host, link)
+        found = self._directories[directory] = OpenDirectory(number, host, link)
         return found
 
     def _host_path(self, row: Row) -> bytes:
@@ -270,13 +270,13 @@ class FolderSink(ABC):
             flags |= Flag.SURROGATE
         number = self._record.add(parent.id, name, Kind.DIRECTORY, entry=entry, flags=flags, extra=extra)
         self._remember(entry.path, number, host, flags & Flag.SURROGATE != 0)
-        self._owner = Owner(entry, number, host)
+        self._owner = StreamOwner(entry, number, host)
 
     def _file(self, entry: File, body: Body | None) -> None:
         parent, name = self._place(entry.path)
         host, extra = self._host_name(parent, name)
         number = self._add_file(parent, name, host, extra, entry, body, Kind.FILE)
-        self._owner = Owner(entry, number, host)
+        self._owner = StreamOwner(entry, number, host)
         if not self._base or not entry.path.startswith(UTILITY_VM_FILES):
             return
         backup = _BOOT_KEYS.get(upcase(entry.path))
@@ -285,7 +285,7 @@ class FolderSink(ABC):
 
     def _add_file(
         self,
-        parent: Parent,
+        parent: OpenDirectory,
         name: str,
         host: bytes,
         extra: dict[str, bytes],
@@ -313,12 +313,12 @@ class FolderSink(ABC):
         self, fd: int, path: str, entry: File | AlternateStream, body: Body | None, extra: dict[str, bytes]
     ) -> bytes:
         """Write a body into an empty file; the SHA-256 of what is allocated. Holes are noted in `extra`."""
-        digest = self._pour(path, entry, body, extra, lambda offset, chunk: write_at(fd, chunk, offset))
+        digest = self._copy_body(path, entry, body, extra, lambda offset, chunk: write_at(fd, chunk, offset))
         if "extents" in extra:
             os.ftruncate(fd, entry.size)
         return digest
 
-    def _pour(
+    def _copy_body(
         self,
         path: str,
         entry: File | AlternateStream,
@@ -351,10 +351,10 @@ class FolderSink(ABC):
     def _stream(self, entry: AlternateStream, body: Body | None) -> None:
         owner = self._owner
         if owner is None or owner.entry.path != entry.path:
-            raise stream_astray(entry.path, entry.name)
+            raise stream_astray_error(entry.path, entry.name)
         name = f":{entry.name}"
         if self._record.find(owner.id, name) is not None:
-            raise stream_twice(entry.path, entry.name)
+            raise stream_twice_error(entry.path, entry.name)
         if not owner.streams:
             self._record.set_flag(owner.id, Flag.STREAMS)
             self._owner = replace(owner, streams=True)
@@ -370,14 +370,14 @@ class FolderSink(ABC):
         if row is not None and row.kind == Kind.LINK and isinstance(row.target, int):
             row = self._record.get(row.target)
         if row is None:
-            self._link_into_parent(entry, parent, name)
+            self._link_to_lower_layer(entry, parent, name)
             return
         if row.kind == Kind.PARENT_LINK:
             # A link to a link into a parent: the same file below.
-            self._link_into_parent(replace(entry, target=str(row.target)), parent, name)
+            self._link_to_lower_layer(replace(entry, target=str(row.target)), parent, name)
             return
         if row.kind != Kind.FILE:
-            raise no_link_target(entry.path, entry.target, found=True, base=self._base)
+            raise no_link_target_error(entry.path, entry.target, found=True, base=self._base)
         host, extra = self._host_name(parent, name)
         source = self._host_path(row)
         self._make_hard_link(row, source, host)
@@ -409,20 +409,20 @@ class FolderSink(ABC):
         finally:
             os.close(old)
 
-    def _link_into_parent(self, entry: HardLink, parent: Parent, name: str) -> None:
+    def _link_to_lower_layer(self, entry: HardLink, parent: OpenDirectory, name: str) -> None:
         found = None if self._parents is None else self._parents.lookup(entry.target)
         if self._parents is None or not isinstance(found, File):
-            raise no_link_target(entry.path, entry.target, found=found is not None, base=self._base)
+            raise no_link_target_error(entry.path, entry.target, found=found is not None, base=self._base)
         self._make_parent_link(entry, replace(found, path=entry.path), self._parents, parent, name)
 
     def _whiteout(self, entry: Whiteout) -> None:
         path = entry.path
         if self._resolve(path) is not None:
-            raise beside_whiteout(path)
+            raise beside_whiteout_error(path)
         if path.startswith(UTILITY_VM_FILES + "/") and (self._parents is None or self._parents.lookup(path) is None):
-            raise whiteout_of_nothing(path)
+            raise whiteout_of_nothing_error(path)
         if not self._record.add_whiteout(path):
-            raise two_whiteouts(path)
+            raise two_whiteouts_error(path)
 
     # --- what a store does ------------------------------------------------------
 
@@ -449,7 +449,7 @@ class FolderSink(ABC):
         """When all is made, before the folder gets its name."""
 
     @abstractmethod
-    def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:
+    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
         """The host's path for a new entry, and the record's note of it where that is not the entry's own name."""
 
     @abstractmethod
@@ -457,26 +457,28 @@ class FolderSink(ABC):
         """Make a directory, or what stands for one; flags for its row."""
 
     @abstractmethod
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
+    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
         """Make a file, or what stands for one. What there is to remember besides goes into `extra`."""
 
     @abstractmethod
-    def _make_stream(self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]) -> Made:
+    def _make_stream(
+        self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]
+    ) -> StoredFile:
         """Make a named stream of what lies at `owner`."""
 
-    def _make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: Parent, name: str) -> None:
+    def _make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:
         """Store a copy of the parents' file, recorded as a link, so that export needs no parents."""
         host, extra = self._host_name(parent, name)
         body = parents.open(entry.target) if file.size else None
         extra |= link_extra(entry)
         number = self._add_file(parent, name, host, extra, file, body, Kind.PARENT_LINK, entry.target)
         self._take_streams(parents, entry.target, host)
-        self._finish(Owner(file, number, host))
+        self._finish(StreamOwner(file, number, host))
 
     def _take_streams(self, parents: Lower, path: str, host: bytes) -> None:  # noqa: B027 # most stores do without
         """Give the copy `host` of the parents' file `path` its named streams; the record does not have them."""
 
-    def _finish(self, owner: Owner) -> None:  # noqa: B027 # most stores have nothing to do
+    def _finish(self, owner: StreamOwner) -> None:  # noqa: B027 # most stores have nothing to do
         """After a file or directory and all its streams; what lies in a directory is still to come."""
 
     @abstractmethod

@@ -16,7 +16,7 @@ from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink, Wh
 from ...errors import FormatError, LayerError, RecordError
 from ...host.errors import host_errors
 from ...layertar.framing import Piece, PieceKind, read_framing
-from ...union.rules import roots
+from ...union.rules import top_level_directories
 from ...win32.names import check_component, encode_wtf8, upcase
 from ..record.reader import RecordReader
 from ..record.writer import Kind, Row, hard_link
@@ -51,7 +51,7 @@ class _Recorded:
     body: Body | None = None
     untouched: bool = False  # the tar's bytes for it still hold
     changed: bool = False  # the user has edited it
-    below: bool = False  # gone with its directory
+    parent_missing: bool = False  # gone with its directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class _Place:
     there: bool
 
 
-class _Ahead(Iterator[_Recorded]):
+class _Peekable(Iterator[_Recorded]):
     """What `rows` gives, with a look at what comes next."""
 
     def __init__(self, rows: Iterator[_Recorded]) -> None:
@@ -111,7 +111,7 @@ class LayerFolder(FolderTree):
                     expected="a directory that is no reparse point",
                     hint="put the folder itself there",
                 )
-        return [nodes[root] for root in roots(base=self.base) if root in nodes]
+        return [nodes[root] for root in top_level_directories(base=self.base) if root in nodes]
 
     def _walk(self, node: Node, links: Links, whiteouts: dict[str, list[str]]) -> Iterator[tuple[Entry, Body | None]]:
         stack: list[Iterator[Node]] = [iter((node,))]
@@ -162,7 +162,7 @@ class LayerFolder(FolderTree):
         self.edited = False
         with host_errors(self.path):
             links = Links()
-            rows = _Ahead(self._recorded(record, links))
+            rows = _Peekable(self._recorded(record, links))
             whiteouts = record.whiteouts()
             ended = False
             for piece in read_framing(record.framing()):
@@ -212,7 +212,7 @@ class LayerFolder(FolderTree):
                 continue
             yield from self._unknown_streams(owner, streams)
             parent = self._place(record, row.parent, row.id, places)
-            was, node = self._become(record, row, parent, links)
+            was, node = self._reconcile(record, row, parent, links)
             owner, streams = was, set()
             if row.kind == Kind.DIRECTORY:
                 if len(places) >= _MAX_CACHE:
@@ -268,10 +268,10 @@ class LayerFolder(FolderTree):
             return row.name, own
         return f"{parent.path}/{row.name}", b"%b/%b" % (parent.host, own)
 
-    def _become(self, record: RecordReader, row: Row, parent: _Place, links: Links) -> tuple[_Recorded, Node | None]:
+    def _reconcile(self, record: RecordReader, row: Row, parent: _Place, links: Links) -> tuple[_Recorded, Node | None]:
         path, host = self._name(record, row, parent)
         if not parent.there:
-            return _Recorded(row, path, host, below=True), None
+            return _Recorded(row, path, host, parent_missing=True), None
         node = self._known(row, path, host)
         if node is None:
             return _Recorded(row, path, host), None
@@ -292,7 +292,7 @@ class LayerFolder(FolderTree):
             raise RecordError("layer.db: a stream that does not follow its owner", path=self.path, got=row.name)
         path = f"{owner.path}{row.name}"
         if owner.entry is None or isinstance(owner.entry, HardLink):
-            return _Recorded(row, path, below=True)
+            return _Recorded(row, path, parent_missing=True)
         found = self._recorded_stream(owner.path, owner.host, row)
         if found is None:
             return _Recorded(row, path)
@@ -343,7 +343,7 @@ class LayerFolder(FolderTree):
                 for was in self._recorded(self._record, Links()):
                     if was.changed:
                         yield "changed", was.path
-                    elif was.entry is None and not was.below and was.row is not None:
+                    elif was.entry is None and not was.parent_missing and was.row is not None:
                         yield "gone", was.path + "/" * (was.row.kind == Kind.DIRECTORY)
             for node in self._unknown(deep=False):
                 yield "new", node.path + "/" * stat.S_ISDIR(node.found.st_mode)

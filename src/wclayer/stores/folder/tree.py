@@ -166,7 +166,7 @@ class FolderTree(ABC):
             except FormatError as error:
                 error.at(prefix + os.fsdecode(name))
                 raise
-            if self._is_theirs(prefix, text, known):
+            if self._is_windows_artifact(prefix, text, known):
                 continue
             nodes.append(Node(prefix + text, b"%b/%b" % (host, name) if host else name, found, known))
         return nodes
@@ -181,7 +181,7 @@ class FolderTree(ABC):
                     rows[own.get(row.id) or encode_wtf8(row.name)] = row
         return rows
 
-    def _is_theirs(self, prefix: str, name: str, known: Row | None) -> bool:
+    def _is_windows_artifact(self, prefix: str, name: str, known: Row | None) -> bool:
         """Is it a file that Windows' processing makes beside the layer's own?"""
         if known is not None:
             return False

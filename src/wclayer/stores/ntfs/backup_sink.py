@@ -25,13 +25,13 @@ class BackupSink(FolderSink, ABC):
         size = entry.size
         if not size or body is None or tuple(body.extents()) == ((0, size),):
             write(pack_header(StreamHeader(number, size, 0, name)))
-            return self._pour(path, entry, body, extra, lambda _, chunk: write(chunk))
+            return self._copy_body(path, entry, body, extra, lambda _, chunk: write(chunk))
         write(pack_header(StreamHeader(number, 0, STREAM_ATTRIBUTE_SPARSE, name)))
 
         def block(offset: int, chunk: bytes) -> None:
             header = StreamHeader(StreamId.SPARSE_BLOCK, len(chunk), STREAM_ATTRIBUTE_SPARSE, "", offset)
             write(pack_header(header) + chunk)
 
-        digest = self._pour(path, entry, body, extra, block)
+        digest = self._copy_body(path, entry, body, extra, block)
         block(size, b"")
         return digest

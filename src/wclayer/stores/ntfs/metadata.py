@@ -11,7 +11,7 @@ from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_ENCRYPT
 from ...win32.reparse import reparse_tag, tag_name
 from ..record.writer import Times
 
-__all__ = ["LET_WINDOWS", "Live", "entry_of", "refuse_garbage"]
+__all__ = ["LET_WINDOWS", "NtfsMetadata", "check_exportable", "entry_of"]
 
 
 LET_WINDOWS: Final = "let Windows export this layer (hcsshim's wclayer, or ctr)"
@@ -31,7 +31,7 @@ _FILTERED: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class NtfsMetadata:
     """What the volume holds of an object. Times are creation, last access, last write, change."""
 
     attributes: int
@@ -47,7 +47,7 @@ class Live:
         return bool(self.attributes & FILE_ATTRIBUTE_DIRECTORY)
 
 
-def entry_of(path: str, live: Live, size: int) -> Directory | File:
+def entry_of(path: str, live: NtfsMetadata, size: int) -> Directory | File:
     """The entry that an object is which the record does not know."""
     creation, access, write, change = live.times
     common: dict[str, Any] = {
@@ -67,7 +67,7 @@ def entry_of(path: str, live: Live, size: int) -> Directory | File:
     return File(path, size=size, data_stream=size > 0, **common)
 
 
-def refuse_garbage(path: str, live: Live) -> None:
+def check_exportable(path: str, live: NtfsMetadata) -> None:
     """Raise InexpressibleError for what another volume could make nothing of."""
     tag = None if live.reparse_data is None else reparse_tag(live.reparse_data)
     if live.attributes & FILE_ATTRIBUTE_ENCRYPTED:

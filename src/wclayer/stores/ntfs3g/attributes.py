@@ -41,7 +41,7 @@ from ...win32.filetime import UNIX_EPOCH
 from ...win32.names import decode_wtf8, encode_wtf8, upcase
 from ...win32.security import SecurityDescriptor
 from ..folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
-from ..ntfs.metadata import Live, entry_of
+from ..ntfs.metadata import NtfsMetadata, entry_of
 from ..record.writer import Times, times_of
 from ..root.root import Root
 
@@ -143,7 +143,7 @@ class NtfsFiles:
             raise _odd_answer() from None
         return int(number)
 
-    def live(self, host: bytes, found: os.stat_result, *, object_id: bool = True) -> Live:
+    def live(self, host: bytes, found: os.stat_result, *, object_id: bool = True) -> NtfsMetadata:
         """All that the volume holds; found: what lstat says. Raises MetadataError for what cannot be right.
 
         object_id: ask for that too. The driver writes a line to the system's log for each object without one.
@@ -153,7 +153,7 @@ class NtfsFiles:
         short = None
         if found.st_nlink > 1 or attributes & FILE_ATTRIBUTE_DIRECTORY:  # a short name counts as one
             short = self._short_name(host)
-        return Live(
+        return NtfsMetadata(
             attributes,
             times,
             self.get(host, b"system.ntfs_acl") or None,
@@ -331,7 +331,7 @@ def has_changed(attributes: int, live: tuple[int, Times], times: Times, *, direc
     )
 
 
-def merged(recorded: Directory | File, live: Live, unheld: set[str]) -> Directory | File:
+def merged(recorded: Directory | File, live: NtfsMetadata, unheld: set[str]) -> Directory | File:
     """`recorded` with all that is otherwise on the volume now; itself, where nothing is.
 
     unheld: the fields that the volume never held. Sizes are the caller's.

@@ -19,7 +19,7 @@ from ...win32.attributes import FILE_ATTRIBUTE_ARCHIVE
 from ...win32.names import encode_wtf8
 from ...win32.reparse import is_name_surrogate, reparse_tag, tag_name
 from ..folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
-from ..folder.sink import FolderSink, Made, Owner, Parent
+from ..folder.sink import FolderSink, OpenDirectory, StoredFile, StreamOwner
 from ..record.writer import LAYER_DB, Row
 from .attributes import NtfsFiles, unheld_attributes
 from .mount import check_names
@@ -73,7 +73,7 @@ class Ntfs3gSink(FolderSink):
                 hint="if it is in a disk image with holes: has the file system that this lies on room for it?",
             ) from error
 
-    def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:
+    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
         tag = self._opaque.get(parent.host)
         if tag is not None:
             raise InexpressibleError(
@@ -91,10 +91,12 @@ class Ntfs3gSink(FolderSink):
             self._opaque[host] = tag
         return 0
 
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
+    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
         return self._write(host, entry.path, entry, body, extra)
 
-    def _make_stream(self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]) -> Made:
+    def _make_stream(
+        self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]
+    ) -> StoredFile:
         host = b"%b:%b" % (owner, encode_wtf8(entry.name))
         return self._write(host, f"{entry.path}:{entry.name}", entry, body, extra)
 
@@ -106,14 +108,14 @@ class Ntfs3gSink(FolderSink):
 
     def _write(
         self, host: bytes, path: str, entry: File | AlternateStream, body: Body | None, extra: dict[str, bytes]
-    ) -> Made:
+    ) -> StoredFile:
         fd = self._root.create(host)
         try:
-            return Made(0, self._fill(fd, path, entry, body, extra))
+            return StoredFile(0, self._fill(fd, path, entry, body, extra))
         finally:
             os.close(fd)
 
-    def _finish(self, owner: Owner) -> None:
+    def _finish(self, owner: StreamOwner) -> None:
         entry = owner.entry
         unheld = self._files.dress(owner.host, entry)
         if unheld:

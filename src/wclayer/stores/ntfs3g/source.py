@@ -26,7 +26,7 @@ from ..folder.body import FolderBody, PiecesBody
 from ..folder.defaults import resized
 from ..folder.source import LayerFolder
 from ..folder.tree import Links, Node
-from ..ntfs.metadata import LET_WINDOWS, Live, entry_of, refuse_garbage
+from ..ntfs.metadata import LET_WINDOWS, NtfsMetadata, check_exportable, entry_of
 from ..record.writer import Kind, Row, hard_link
 from .attributes import NtfsFiles, has_changed, merged
 from .mount import Volume
@@ -89,7 +89,7 @@ class Ntfs3gLayer(LayerFolder):
             links.note(node.found, node.path, node.found.st_nlink - (live.short_name is not None))
         return file, body
 
-    def _recorded_entry(self, root: Row | None, path: str, live: Live) -> Directory | File | None:
+    def _recorded_entry(self, root: Row | None, path: str, live: NtfsMetadata) -> Directory | File | None:
         if root is None or self._record is None or (root.kind == Kind.DIRECTORY) != live.is_directory:
             return None
         return self._record.entry(root, path)
@@ -123,7 +123,7 @@ class Ntfs3gLayer(LayerFolder):
         return set(text.decode("ascii", "replace").split(","))
 
     def _with_data(
-        self, node: Node, live: Live, entry: File, recorded: Directory | File | None, root: Row | None
+        self, node: Node, live: NtfsMetadata, entry: File, recorded: Directory | File | None, root: Row | None
     ) -> tuple[File, Body | None]:
         """The file with its size, and its content."""
         if not stat.S_ISREG(node.found.st_mode):
@@ -244,9 +244,9 @@ def _sized(entry: File, size: int) -> File:
     return entry if size == entry.size else resized(entry, size)
 
 
-def _refuse(path: str, live: Live) -> None:
+def _refuse(path: str, live: NtfsMetadata) -> None:
     """Raise InexpressibleError for what another volume could make nothing of."""
-    refuse_garbage(path, live)
+    check_exportable(path, live)
     tag = None if live.reparse_data is None else reparse_tag(live.reparse_data)
     if tag is not None and live.is_directory and not is_name_surrogate(tag):
         raise InexpressibleError(

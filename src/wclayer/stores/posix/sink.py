@@ -10,7 +10,7 @@ from typing import Final
 from ...entry import AlternateStream, Body, Directory, File
 from ...win32.filetime import to_unix_ns
 from ...win32.names import encode_wtf8, upcase, win32_problem
-from ..folder.sink import FolderSink, Made, Parent
+from ..folder.sink import FolderSink, OpenDirectory, StoredFile
 from ..record.writer import Flag, Row
 from ..root.symlinks import host_target
 
@@ -29,7 +29,7 @@ class PosixSink(FolderSink):
 
     store = "posix"
 
-    def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:
+    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
         """The host's path for a new entry, and the record's note of it where that is not the entry's own name."""
         host = encode_wtf8(name)
         if len(host) <= _MAX_HOST_NAME and not upcase(name).startswith(HOST_PREFIX.upper()):
@@ -61,9 +61,9 @@ class PosixSink(FolderSink):
             self._root.mkdir(host)
         return flags
 
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
+    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
         flags = 0 if entry.size else self._make_link(entry, host)
-        return Made(flags) if flags else self._write(host, entry.path, entry, body, extra)
+        return StoredFile(flags) if flags else self._write(host, entry.path, entry, body, extra)
 
     def _make_stream(
         self,
@@ -71,7 +71,7 @@ class PosixSink(FolderSink):
         body: Body | None,
         owner: bytes,  # noqa: ARG002
         extra: dict[str, bytes],
-    ) -> Made:
+    ) -> StoredFile:
         if not self._root.exists(STREAMS):
             self._root.mkdir(STREAMS)
         host = b"%b/%d" % (STREAMS, self._record.reserve())
@@ -79,7 +79,7 @@ class PosixSink(FolderSink):
 
     def _write(
         self, host: bytes, path: str, entry: File | AlternateStream, body: Body | None, extra: dict[str, bytes]
-    ) -> Made:
+    ) -> StoredFile:
         fd = self._root.create(host)
         try:
             digest = self._fill(fd, path, entry, body, extra)
@@ -93,7 +93,7 @@ class PosixSink(FolderSink):
             if isinstance(entry, File):
                 self._set_times(host, entry.last_access_time, entry.last_write_time)
             mtime = self._root.lstat(host).st_mtime_ns
-        return Made(0, digest, mtime)
+        return StoredFile(0, digest, mtime)
 
     def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
         if row.flags & Flag.SYMLINK:

@@ -36,7 +36,7 @@ def split_path(path: bytes) -> list[bytes]:
 
 
 def _lstat(item: os.DirEntry[str]) -> os.stat_result:
-    return _again(lambda: item.stat(follow_symlinks=False))
+    return _retry_on_eio(lambda: item.stat(follow_symlinks=False))
 
 
 def _is_directory(item: os.DirEntry[str]) -> bool:
@@ -46,7 +46,7 @@ def _is_directory(item: os.DirEntry[str]) -> bool:
         return False
 
 
-def _again(look: Callable[[], os.stat_result]) -> os.stat_result:
+def _retry_on_eio(look: Callable[[], os.stat_result]) -> os.stat_result:
     """`look`, a second time if the first fails with EIO: so it does where a file of a FUSE mount became a symlink."""
     try:
         return look()
@@ -197,7 +197,7 @@ class Root:
 
     def lstat(self, path: bytes) -> os.stat_result:
         name, fd = self._at(path)
-        return _again(lambda: os.stat(name, dir_fd=fd, follow_symlinks=False))
+        return _retry_on_eio(lambda: os.stat(name, dir_fd=fd, follow_symlinks=False))
 
     def exists(self, path: bytes) -> bool:
         try:

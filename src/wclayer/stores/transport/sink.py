@@ -16,7 +16,7 @@ from ...union.rules import UTILITY_VM
 from ...win32.filetime import to_unix_ns
 from ...win32.names import encode_wtf8, upcase, win32_problem
 from ..atomic import PartialFolder
-from ..folder.sink import Made, Owner, Parent
+from ..folder.sink import OpenDirectory, StoredFile, StreamOwner
 from ..ntfs.backup import backup_head, backup_tail, has_data
 from ..ntfs.backup_sink import BackupSink
 from ..record.writer import Kind, Row, link_extra
@@ -82,7 +82,7 @@ class TransportSink(BackupSink):
 
     # --- names ------------------------------------------------------------------
 
-    def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:
+    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
         host = encode_wtf8(name)
         full = b"%b/%b" % (parent.host, host) if parent.host else host
         path = os.fsdecode(full)
@@ -109,16 +109,16 @@ class TransportSink(BackupSink):
         self._open(host + SUFFIX, entry)
         return 0
 
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
+    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
         if in_hives(entry.path):
             if entry.reparse_data is not None:
                 raise InexpressibleError("a reparse point in Hives, which holds plain files alone", path=entry.path)
             self._fd = self._root.create(host)
-            return Made(0, self._fill(self._fd, entry.path, entry, body, extra))
+            return StoredFile(0, self._fill(self._fd, entry.path, entry, body, extra))
         self._open(host, entry)
         if not has_data(entry):
-            return Made()
-        return Made(0, self._backup(self._write, entry, body, extra))
+            return StoredFile()
+        return StoredFile(0, self._backup(self._write, entry, body, extra))
 
     def _make_stream(
         self,
@@ -126,12 +126,12 @@ class TransportSink(BackupSink):
         body: Body | None,
         owner: bytes,  # noqa: ARG002
         extra: dict[str, bytes],
-    ) -> Made:
+    ) -> StoredFile:
         if in_hives(entry.path):
             raise InexpressibleError(
                 "a named stream in Hives, which holds plain files alone", path=f"{entry.path}:{entry.name}"
             )
-        return Made(0, self._backup(self._write, entry, body, extra))
+        return StoredFile(0, self._backup(self._write, entry, body, extra))
 
     def _open(self, host: bytes, entry: Directory | File) -> None:
         """Begin the file that has all that there is of an entry."""
@@ -143,7 +143,7 @@ class TransportSink(BackupSink):
         while done < len(data):
             done += os.write(self._fd, data[done:])
 
-    def _finish(self, owner: Owner) -> None:
+    def _finish(self, owner: StreamOwner) -> None:
         entry, host = owner.entry, owner.host
         if not in_hives(entry.path):
             self._write(b"".join(data for _, data in backup_tail(entry)))
@@ -173,7 +173,7 @@ class TransportSink(BackupSink):
     def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
         """In the record alone."""
 
-    def _make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: Parent, name: str) -> None:  # noqa: ARG002
+    def _make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:  # noqa: ARG002
         self._host_name(parent, name)
         self._record.add(
             parent.id,

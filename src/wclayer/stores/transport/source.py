@@ -17,7 +17,7 @@ from typing import Any, Final
 from ...entry import Body, Directory, Entry, File
 from ...errors import ConfinementError, FormatError, InexpressibleError, LayerError, RecordError
 from ...host.errors import host_errors, shown
-from ...union.rules import FILES, HIVES, UTILITY_VM, behind_link
+from ...union.rules import FILES, HIVES, UTILITY_VM, behind_link_error
 from ...win32.attributes import FILE_ATTRIBUTE_ARCHIVE
 from ...win32.filetime import from_unix_ns
 from ...win32.names import check_component, encode_wtf8, upcase
@@ -28,20 +28,20 @@ from ..folder.tree import Links, Node
 from ..record.writer import Kind, Row, Times
 from .body import Extents, StoredBody, StoredFile, digest_of, holes_of, says_the_same
 from .folder import STORE, SUFFIX, TIE, in_hives, is_transport, read_tombstones, record_of, tie_of
-from .streams import StoredStreams
+from .streams import TransportLayerBase
 
 __all__ = ["TransportLayer"]
 
 _SYSTEM: Final = b"Hives/System_Delta"
 _ROOTS: Final = (FILES, HIVES)
-_LOOKED_AT: Final = 1000  # objects of the record, to tell whether it is of this folder
+_SAMPLE_SIZE: Final = 1000  # objects of the record, to tell whether it is of this folder
 _LINKS: Final = (Kind.LINK, Kind.PARENT_LINK)
 # What stands for objects that the host has none of.
 _DIRECTORY: Final = os.stat_result((stat.S_IFDIR, *(0,) * 9))
 _NO_FILE: Final = os.stat_result((stat.S_IFREG, *(0,) * 9))
 
 
-class TransportLayer(StoredStreams):
+class TransportLayer(TransportLayerBase):
     """The transport folder `path` (see FolderTree); one without a record is a base layer unless something shows that
     it is none: a delta in Hives, or tombstones.txt.
 
@@ -112,7 +112,7 @@ class TransportLayer(StoredStreams):
             there += self._known(row, row.name, host) is not None
             if row.kind == Kind.DIRECTORY:
                 hosts[row.id] = host
-            if known == _LOOKED_AT:
+            if known == _SAMPLE_SIZE:
                 break
         return there * 2 >= known
 
@@ -148,7 +148,7 @@ class TransportLayer(StoredStreams):
                     nodes += [] if link is None else [link]
         return nodes
 
-    def _is_theirs(self, prefix: str, name: str, known: Row | None) -> bool:  # noqa: ARG002
+    def _is_windows_artifact(self, prefix: str, name: str, known: Row | None) -> bool:  # noqa: ARG002
         return False  # all is the layer's
 
     def _known(self, row: Row, path: str, host: bytes) -> Node | None:
@@ -238,7 +238,7 @@ class TransportLayer(StoredStreams):
             )
         if entry.reparse_data is not None and is_name_surrogate(reparse_tag(entry.reparse_data)):
             for name, _ in self._list(node.host):
-                raise behind_link(f"{node.path}/{shown(name)}", node.path)
+                raise behind_link_error(f"{node.path}/{shown(name)}", node.path)
         return entry
 
     def _file(self, node: Node) -> tuple[File, Body | None]:

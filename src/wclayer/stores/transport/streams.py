@@ -10,7 +10,7 @@ from contextlib import closing
 
 from ...entry import AlternateStream
 from ...host.errors import shown
-from ...union.rules import stream_twice
+from ...union.rules import stream_twice_error
 from ...win32.names import upcase
 from ..folder.body import FolderBody
 from ..folder.source import LayerFolder
@@ -19,10 +19,10 @@ from ..record.writer import Row, host_time
 from .body import Extents, StoredBody, StoredFile, holes_of
 from .folder import SUFFIX, in_hives
 
-__all__ = ["StoredStreams"]
+__all__ = ["TransportLayerBase"]
 
 
-class StoredStreams(LayerFolder, ABC):
+class TransportLayerBase(LayerFolder, ABC):
     """A transport folder, as far as it is about streams, and about whether a file is as it was made."""
 
     _intact: bytes | None = None  # the object that was met last, if it looks as it was made
@@ -69,7 +69,7 @@ class StoredStreams(LayerFolder, ABC):
         seen: set[str] = set()
         for entry, _ in found:
             if upcase(entry.name) in seen:
-                raise stream_twice(path, entry.name)
+                raise stream_twice_error(path, entry.name)
             seen.add(upcase(entry.name))
         return found
 

@@ -18,7 +18,7 @@ from ...union.rules import UTILITY_VM, UTILITY_VM_FILES
 from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY
 from ...win32.names import encode_wtf8
 from ..atomic import PartialFolder
-from ..folder.sink import FolderSink, Made, Owner, Parent
+from ..folder.sink import FolderSink, OpenDirectory, StoredFile, StreamOwner
 from ..record.writer import LAYER_DB, Kind, Row, link_extra
 from ..root.root import Root
 from ..transport.sink import TransportSink
@@ -80,7 +80,7 @@ class HcsSink(TransportSink, WindowsSink):
 
     # --- one object -------------------------------------------------------------
 
-    def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:
+    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
         if in_utility_vm(parent.host or encode_wtf8(name)):
             return WindowsSink._host_name(self, parent, name)
         return TransportSink._host_name(self, parent, name)
@@ -96,13 +96,15 @@ class HcsSink(TransportSink, WindowsSink):
             return 0
         return WindowsSink._make_directory(self, entry, host)
 
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
+    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
         if not in_utility_vm(host):
             return TransportSink._make_file(self, entry, body, host, extra)
         self._make_way(host)
         return WindowsSink._make_file(self, entry, body, host, extra)
 
-    def _make_stream(self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]) -> Made:
+    def _make_stream(
+        self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]
+    ) -> StoredFile:
         kind = WindowsSink if in_utility_vm(owner) else TransportSink
         return kind._make_stream(self, entry, body, owner, extra)
 
@@ -126,7 +128,7 @@ class HcsSink(TransportSink, WindowsSink):
             return
         remove_tree_of(self._root, host)
 
-    def _finish(self, owner: Owner) -> None:
+    def _finish(self, owner: StreamOwner) -> None:
         kind = WindowsSink if in_utility_vm(owner.host) else TransportSink
         kind._finish(self, owner)
 
@@ -135,7 +137,7 @@ class HcsSink(TransportSink, WindowsSink):
             self._make_way(host)
             self._root.link(source, host)
 
-    def _make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: Parent, name: str) -> None:
+    def _make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:
         if not in_utility_vm(parent.host):
             TransportSink._make_parent_link(self, entry, file, parents, parent, name)
             return

@@ -134,8 +134,8 @@ class ExportedLayer(TransportLayer, WindowsLayer):
                         changed.add(host)
         return changed
 
-    def _is_theirs(self, prefix: str, name: str, known: Row | None) -> bool:
-        return LayerFolder._is_theirs(self, prefix, name, known)
+    def _is_windows_artifact(self, prefix: str, name: str, known: Row | None) -> bool:
+        return LayerFolder._is_windows_artifact(self, prefix, name, known)
 
     def _known(self, row: Row, path: str, host: bytes) -> Node | None:
         return (

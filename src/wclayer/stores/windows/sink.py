@@ -21,7 +21,7 @@ from ...native import files
 from ...native.backup import BackupWriter
 from ...native.privileges import IMPORT, privileges
 from ...native.volumes import file_system_of
-from ...union.rules import stream_astray
+from ...union.rules import stream_astray_error
 from ...win32.attributes import (
     FILE_ATTRIBUTE_DIRECTORY,
     FILE_ATTRIBUTE_NORMAL,
@@ -31,7 +31,7 @@ from ...win32.attributes import (
 from ...win32.backup_stream import StreamHeader, StreamId, pack_header
 from ...win32.names import encode_wtf8
 from ..folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
-from ..folder.sink import Made, Owner, Parent
+from ..folder.sink import OpenDirectory, StoredFile, StreamOwner
 from ..ntfs.backup import backup_head, backup_tail, has_data
 from ..ntfs.backup_sink import BackupSink
 from ..record.writer import Row, Times, times_of
@@ -108,7 +108,7 @@ class WindowsSink(BackupSink):
             finally:
                 files.close(self._handle)
 
-    def _host_name(self, parent: Parent, name: str) -> tuple[bytes, dict[str, bytes]]:
+    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
         host = encode_wtf8(name)
         return (b"%b/%b" % (parent.host, host) if parent.host else host), {}
 
@@ -138,11 +138,11 @@ class WindowsSink(BackupSink):
         self._new(entry, host, directory=True)
         return 0
 
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> Made:
+    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
         writer = self._new(entry, host, directory=False)
         if not has_data(entry):
-            return Made()
-        return Made(0, self._backup(writer.write, entry, body, extra))
+            return StoredFile()
+        return StoredFile(0, self._backup(writer.write, entry, body, extra))
 
     def _make_stream(
         self,
@@ -150,17 +150,17 @@ class WindowsSink(BackupSink):
         body: Body | None,
         owner: bytes,  # noqa: ARG002
         extra: dict[str, bytes],
-    ) -> Made:
+    ) -> StoredFile:
         if self._writer is None:
-            raise stream_astray(entry.path, entry.name)
-        return Made(0, self._backup(self._writer.write, entry, body, extra))
+            raise stream_astray_error(entry.path, entry.name)
+        return StoredFile(0, self._backup(self._writer.write, entry, body, extra))
 
     def _take_streams(self, parents: Lower, path: str, host: bytes) -> None:
         for name in parents.streams(path):
             body = parents.open(path, name)
             self._make_stream(AlternateStream(path, name, body.size), body, host, {})
 
-    def _finish(self, owner: Owner) -> None:
+    def _finish(self, owner: StreamOwner) -> None:
         entry, writer = owner.entry, self._writer
         if writer is None:
             return

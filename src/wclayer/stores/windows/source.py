@@ -29,7 +29,7 @@ from ..folder.body import FolderBody, PiecesBody
 from ..folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR, resized
 from ..folder.source import LayerFolder
 from ..folder.tree import Links, Node
-from ..ntfs.metadata import Live, entry_of, refuse_garbage
+from ..ntfs.metadata import NtfsMetadata, check_exportable, entry_of
 from ..ntfs3g.attributes import attributes_now
 from ..ntfs3g.sink import Ntfs3gSink
 from ..record.writer import Kind, Row, hard_link
@@ -80,7 +80,7 @@ class WindowsLayer(LayerFolder):
 
     # --- one entry ------------------------------------------------------------
 
-    def _look(self, host: bytes) -> tuple[Live, _Streams, int]:
+    def _look(self, host: bytes) -> tuple[NtfsMetadata, _Streams, int]:
         """What the volume has of an object, and its size."""
         with self._root.handle(host, files.READ_BACKUP) as handle:
             found = files.information(handle)
@@ -90,7 +90,7 @@ class WindowsLayer(LayerFolder):
         reparse = small.get(StreamId.REPARSE_DATA)
         attributes = found.attributes | (FILE_ATTRIBUTE_REPARSE_POINT if reparse is not None else 0)
         eas = sorted(parse_ea_list(small.get(StreamId.EA_DATA, b"")), key=lambda ea: ea.name)
-        live = Live(
+        live = NtfsMetadata(
             attributes,
             found.times,
             small.get(StreamId.SECURITY_DATA) or None,
@@ -110,14 +110,14 @@ class WindowsLayer(LayerFolder):
             recorded = self._record.entry(root, node.path)
         if recorded is None or root is None:
             root = None
-            refuse_garbage(node.path, live)
+            check_exportable(node.path, live)
             entry = replace(entry_of(node.path, live, size), backup_streams=_other(streams))
             if isinstance(entry, File):
                 entry = replace(entry, data_stream=streams.data)
         else:
             entry = self._merged(recorded, root, live, streams)
             if entry.reparse_data != recorded.reparse_data or live.attributes & FILE_ATTRIBUTE_ENCRYPTED:
-                refuse_garbage(node.path, live)
+                check_exportable(node.path, live)
         if isinstance(entry, Directory):
             node.changed = node.row is not None and entry != recorded
             return entry, None
@@ -126,7 +126,7 @@ class WindowsLayer(LayerFolder):
     def _with_data(
         self,
         node: Node,
-        live: Live,
+        live: NtfsMetadata,
         entry: File,
         recorded: Directory | File | None,
         root: Row | None,
@@ -178,7 +178,7 @@ class WindowsLayer(LayerFolder):
             values = (row.attributes, creation, access, write, change)
         return values, set(more.get(UNHELD, b"").decode("ascii", "replace").split(","))
 
-    def _merged(self, recorded: Directory | File, row: Row, live: Live, streams: _Streams) -> Directory | File:
+    def _merged(self, recorded: Directory | File, row: Row, live: NtfsMetadata, streams: _Streams) -> Directory | File:
         """`recorded` with all that is otherwise on the volume than import left it; itself, where nothing is."""
         (attributes, creation, _, write, _), unheld = self._held(row)
         changes: dict[str, Any] = {}

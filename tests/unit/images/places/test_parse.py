@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wclayer.errors import UsageError
-from wclayer.images.places.parse import Place, parse_place
+from wclayer.images.places.parse import ImageReference, parse_place
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from wclayer.images.places.parse import Place, parse_place
 )  # fmt: skip
 def test_places(text: str, place: dict[str, object]) -> None:
     found = parse_place(text)
-    assert found == Place(text=text, **place)  # type: ignore[arg-type]
+    assert found == ImageReference(text=text, **place)  # type: ignore[arg-type]
     assert str(found) == text
     assert found.is_image == (found.transport in ("oci", "oci-archive", "docker-archive", "docker"))
 

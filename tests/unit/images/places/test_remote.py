@@ -38,7 +38,7 @@ from wclayer.errors import (
     UsageError,
     WclayerError,
 )
-from wclayer.images.choosing import Choice
+from wclayer.images.choosing import ImageSelector
 from wclayer.images.copying import copy_image
 from wclayer.images.index import make_index
 from wclayer.images.one_layer import put_layer
@@ -267,7 +267,7 @@ def test_a_digest_that_is_known_at_the_end_alone(tmp_path: Path) -> None:
     place = f"docker://{HOST}/a@{digest(b'other')}"
     with (
         pytest.raises(DigestMismatchError, match="not the one of that digest"),
-        create_image(place, registries=reach(model), temporary=tmp_path) as writer,
+        create_image(place, registries=reach(model), temp_dir=tmp_path) as writer,
     ):
         writer.commit(put_image(writer))
     assert model.manifests == {}
@@ -400,7 +400,7 @@ def test_one_of_an_index(tmp_path: Path, host: str, version: str) -> None:
     _, root = many(tmp_path / "d")
     model = Model()
     put_layout(model, "b", members(tmp_path / "d"), root, "t")
-    choice = Choice(host=Platform(os_version=host))
+    choice = ImageSelector(host=Platform(os_version=host))
     copied = copy_image(f"docker://{HOST}/b:t", PLACE, choice=choice, registries=reach(model))
     with open_image(PLACE, registries=reach(model)) as image:
         assert image.platform.os_version == version
@@ -551,7 +551,7 @@ def test_built_on_a_base_that_is_there(tmp_path: Path) -> None:
         recipe(make(tmp_path / "c"), base=f"docker://{HOST}/b:t"),
         PLACE,
         registries=reach(model, credentials=Always()),
-        temporary=tmp_path,
+        temp_dir=tmp_path,
     )
     assert model.tags["a", "t"] == built.digest
     whole(model, "a", built.digest)
@@ -570,7 +570,7 @@ def test_a_build_that_fails_puts_nothing_there(tmp_path: Path) -> None:
     model = Model()
     model.fail("PUT .*/blobs/", status=403)
     with pytest.raises(RemoteError, match="403 Forbidden"):
-        build_image(recipe(make(tmp_path / "c")), PLACE, registries=reach(model), temporary=tmp_path)
+        build_image(recipe(make(tmp_path / "c")), PLACE, registries=reach(model), temp_dir=tmp_path)
     assert model.manifests == {}
     assert model.uploads == {}
     assert os.listdir(tmp_path) == ["c"]
@@ -820,7 +820,7 @@ def test_a_registry_that_refuses_leaves_no_tag(tmp_path: Path, pattern: str) -> 
     model = Model()
     model.fail(pattern, skip=1, times=None, status=403, body=failure("DENIED"))
     with pytest.raises(RemoteError, match="403 Forbidden"):
-        copy_image(f"oci:{folder}:t", PLACE, registries=reach(model), temporary=tmp_path)
+        copy_image(f"oci:{folder}:t", PLACE, registries=reach(model), temp_dir=tmp_path)
     assert model.manifests == {}
     assert model.tags == {}
     assert model.count("PUT .*/manifests/") == 0
@@ -832,7 +832,7 @@ def test_a_registry_that_does_not_take_the_tag(tmp_path: Path) -> None:
     folder = layout(tmp_path / "d")
     model.fail("PUT .*/manifests/", times=None, status=409, body=failure("TAG_IMMUTABLE", "it stays"))
     with pytest.raises(RemoteError, match="TAG_IMMUTABLE: it stays"):
-        copy_image(f"oci:{folder}:t", PLACE, registries=reach(model), force=True, temporary=tmp_path)
+        copy_image(f"oci:{folder}:t", PLACE, registries=reach(model), force=True, temp_dir=tmp_path)
     assert model.tags == {("a", "t"): name}
     assert sorted(os.listdir(tmp_path)) == ["d", "other"]
 
@@ -868,7 +868,7 @@ def test_two_jobs_of_which_one_fails(tmp_path: Path) -> None:
     model.fail(f"PUT.*{digest(TOP_TAR).replace(':', '%3A')}", times=None, status=403)
     registries = reach(model, jobs=2)
     with pytest.raises(RemoteError, match="403 Forbidden"):
-        copy_image(f"oci:{folder}:t", PLACE, registries=registries, temporary=tmp_path)
+        copy_image(f"oci:{folder}:t", PLACE, registries=registries, temp_dir=tmp_path)
     assert aborted == [True]
     assert model.manifests == {}
     assert model.tags == {}

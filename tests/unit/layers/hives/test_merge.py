@@ -14,7 +14,7 @@ from tests.unit.regf.samples import TIME, Broken
 from wclayer.entry import File, HardLink
 from wclayer.errors import HiveError, LayerError, SecurityDescriptorError
 from wclayer.layers.hives.config_hives import CONFIG, CONFIG_HIVES
-from wclayer.layers.hives.merge import RegistryFiles, gather
+from wclayer.layers.hives.merge import HiveStack, collect_hives
 from wclayer.layers.opening import open_layer
 from wclayer.layertar.writer import TarWriter
 from wclayer.regf.delta import empty_delta
@@ -42,8 +42,10 @@ UPPER = delta(Key("Acme", (dword("c", 3),), layer=INHERIT))
 EMPTY = write_hive(empty_delta(TIME))
 
 
-def stack(base: bytes, *deltas: bytes) -> RegistryFiles:
-    return gather([layer({SOFTWARE.config: base}, time=5)] + [layer({SOFTWARE.delta: one}, time=9) for one in deltas])
+def stack(base: bytes, *deltas: bytes) -> HiveStack:
+    return collect_hives(
+        [layer({SOFTWARE.config: base}, time=5)] + [layer({SOFTWARE.delta: one}, time=9) for one in deltas]
+    )
 
 
 def numbers(root: Key, name: str = "Acme") -> dict[str, int]:
@@ -95,16 +97,16 @@ def test_the_base_is_not_read_where_nothing_changes() -> None:
 def test_the_time_is_that_of_what_changes_something() -> None:
     layers = [layer({SOFTWARE.config: BASE}, time=5)]
     layers += [layer({SOFTWARE.delta: one}, time=time) for one, time in ((EMPTY, 9), (LOWER, 6), (EMPTY, 8))]
-    with gather(layers) as files:
+    with collect_hives(layers) as files:
         assert files.time(SOFTWARE) == 6
         assert [files.time(SOFTWARE, first) for first in (1, 2, 3)] == [6, 6, 8]
-    with gather(layers[:2]) as files:
+    with collect_hives(layers[:2]) as files:
         assert files.time(SOFTWARE) == 5
 
 
 def test_names_and_case() -> None:
     base = layer({SOFTWARE.config.upper().replace("FILES", "Files"): BASE})
-    with gather([base, layer({"Hives/SOFTWARE_delta": LOWER})]) as files:
+    with collect_hives([base, layer({"Hives/SOFTWARE_delta": LOWER})]) as files:
         view = files.view(SOFTWARE)
         assert view is not None
         assert numbers(view.root) == {"a": 1, "b": 2}
@@ -113,11 +115,11 @@ def test_names_and_case() -> None:
 def test_a_base_without_the_hive_and_an_empty_one() -> None:
     upper = layer({SOFTWARE.delta: delta(Key("Acme", (dword("x", 1),)))})
     for base in (layer({"Files/x": b""}), layer({SOFTWARE.config: b""})):
-        with gather([base, upper]) as files:
+        with collect_hives([base, upper]) as files:
             data = files.merged(SOFTWARE)
             assert data is not None
             assert numbers(read_hive(data).root) == {"x": 1}
-    with gather([layer({SOFTWARE.config: b""})]) as files:
+    with collect_hives([layer({SOFTWARE.config: b""})]) as files:
         assert files.merged(SOFTWARE) is not None
         assert files.warnings == [f"{SOFTWARE.config} in layer 0 is empty, and counts as a hive with nothing in it"]
 
@@ -146,14 +148,14 @@ def test_a_hive_that_is_a_hard_link() -> None:
     )
     chain = layer({other: BASE}, [HardLink("Files/l", other), HardLink(SOFTWARE.config, "Files/l")])
     for layers, wanted in (([base, upper], {"a": 1, "b": 2}), ([chain], {"a": 1, "b": 1})):
-        with gather(layers) as files:
+        with collect_hives(layers) as files:
             view = files.view(SOFTWARE)
             assert view is not None
             assert numbers(view.root) == wanted
     with pytest.raises(LayerError, match="a hard link to nothing"):
-        gather([layer({"Files/x": b""}, [HardLink(SOFTWARE.config, "Files/y")])])
+        collect_hives([layer({"Files/x": b""}, [HardLink(SOFTWARE.config, "Files/y")])])
     with pytest.raises(LayerError, match=r"SOFTWARE: a hard link to nothing; got Files/b"):
-        gather([layer({}, [HardLink("Files/a", "Files/b"), HardLink("Files/b", "Files/a"), *_LINKS])])
+        collect_hives([layer({}, [HardLink("Files/a", "Files/b"), HardLink("Files/b", "Files/a"), *_LINKS])])
 
 
 _LINKS = [HardLink(SOFTWARE.config, "Files/b"), HardLink(SAM.config, "Files/a")]
@@ -172,7 +174,7 @@ def test_all_hives_that_are_links_are_found_at_once() -> None:
     chain = [HardLink(f"Files/{number + 1}", f"Files/{number}") for number in range(5000)]
     ends = [HardLink(hive.config, "Files/5000" if hive is SOFTWARE else "Files/0") for hive in CONFIG_HIVES]
     base = Counted(*directories(CONFIG), (File("Files/0", size=len(BASE)), BASE), *chain, *ends)
-    with gather([base]) as files:
+    with collect_hives([base]) as files:
         assert base.readings == 2
         for hive in CONFIG_HIVES:
             view = files.view(hive)
@@ -194,7 +196,7 @@ def test_a_hive_that_is_a_hard_link_in_a_tar(tmp_path: Path) -> None:
             tar.add(entry, body)
         tar.commit()
     for first in (layer, open_layer(tmp_path / "base.tar")):
-        with gather([first]) as files:
+        with collect_hives([first]) as files:
             view = files.view(SOFTWARE)
             assert view is not None
             assert view.root.subkeys[0].values == values
@@ -217,7 +219,7 @@ def test_logs_make_a_hive_whole_that_is_dirty() -> None:
     )
     unfinished = dirty(upper, 3, 2)
     above = {SOFTWARE.delta: unfinished, f"{SOFTWARE.delta}.log2": log(unfinished, changes(upper, other, 2))}
-    with gather([layer(whole), layer(above)]) as files:
+    with collect_hives([layer(whole), layer(above)]) as files:
         data = files.merged(SOFTWARE)
         assert data is not None
         assert numbers(read_hive(data).root) == {"a": 2, "b": 2}
@@ -230,11 +232,11 @@ def test_logs_make_a_hive_whole_that_is_dirty() -> None:
             for number, path in ((1, SOFTWARE.delta), (0, SOFTWARE.config))
         ]
     clean = {SOFTWARE.config: after, f"{SOFTWARE.config}.LOG1": log(unfinished, changes(before, after, 2))}
-    with gather([layer(clean)]) as files:
+    with collect_hives([layer(clean)]) as files:
         assert files.view(SOFTWARE) is not None
         assert files.warnings == []
     with (
-        gather([layer({**whole, f"{SOFTWARE.config}.LOG1": b"x"})]) as files,
+        collect_hives([layer({**whole, f"{SOFTWARE.config}.LOG1": b"x"})]) as files,
         pytest.raises(HiveError, match="layer 0"),
     ):
         files.view(SOFTWARE)
@@ -245,7 +247,7 @@ def test_logs_make_a_hive_whole_of_which_little_is_left(left: int) -> None:
     """Its GUIDs too, by which the other logs that belong to it are known."""
     old, base = hive(Key("Acme", (dword("a", 1),))), hive(Key("Acme", (dword("a", 2),)))
     broken = layer({SOFTWARE.config: old[:left], f"{SOFTWARE.config}.LOG1": b"x"})
-    with gather([broken]) as files, pytest.raises(HiveError, match=r"SOFTWARE: .*\(layer 0\)"):
+    with collect_hives([broken]) as files, pytest.raises(HiveError, match=r"SOFTWARE: .*\(layer 0\)"):
         files.view(SOFTWARE)
     block = bytearray(old)
     block[112:128] = bytes.fromhex("1b1f6c6ad459ea1194389402e6abd998")
@@ -254,7 +256,7 @@ def test_logs_make_a_hive_whole_of_which_little_is_left(left: int) -> None:
         layer({SOFTWARE.config: old[:left], f"{SOFTWARE.config}.LOG1": whole, f"{SOFTWARE.config}.LOG2": b""}),
         layer({SOFTWARE.delta: LOWER}),
     ]
-    with gather(layers) as files:
+    with collect_hives(layers) as files:
         data = files.merged(SOFTWARE)
         assert data is not None
         assert numbers(read_hive(data).root) == {"a": 2, "b": 2}
@@ -263,7 +265,7 @@ def test_logs_make_a_hive_whole_of_which_little_is_left(left: int) -> None:
 
 
 def test_an_empty_hive_with_empty_logs_is_empty() -> None:
-    with gather([layer({SOFTWARE.config: b"", f"{SOFTWARE.config}.LOG1": b""})]) as files:
+    with collect_hives([layer({SOFTWARE.config: b"", f"{SOFTWARE.config}.LOG1": b""})]) as files:
         assert files.view(SOFTWARE) is not None
         assert files.warnings == [f"{SOFTWARE.config} in layer 0 is empty, and counts as a hive with nothing in it"]
 
@@ -293,7 +295,7 @@ def test_what_cannot_be_written_is_named() -> None:
 
 def test_a_differencing_hive_in_a_base_layer() -> None:
     with pytest.raises(LayerError, match=r"Software_Delta: a differencing hive in a base layer.*from the base up"):
-        gather([layer({SOFTWARE.delta: LOWER})])
+        collect_hives([layer({SOFTWARE.delta: LOWER})])
     with stack(LOWER) as files, pytest.raises(HiveError, match="where a base layer has an ordinary one"):
         files.view(SOFTWARE)
 
@@ -325,7 +327,9 @@ def test_what_a_merge_of_differencing_hives_met_is_said_too() -> None:
 
 
 def test_a_hive_among_the_files_of_an_upper_layer_does_not_count() -> None:
-    with gather([layer({SOFTWARE.config: BASE}), layer({SOFTWARE.config: hive(), SOFTWARE.delta: LOWER})]) as files:
+    with collect_hives(
+        [layer({SOFTWARE.config: BASE}), layer({SOFTWARE.config: hive(), SOFTWARE.delta: LOWER})]
+    ) as files:
         view = files.view(SOFTWARE)
         assert view is not None
         assert numbers(view.root) == {"a": 1, "b": 2}
@@ -334,7 +338,7 @@ def test_a_hive_among_the_files_of_an_upper_layer_does_not_count() -> None:
 
 
 def test_a_layer_alone_without_its_base() -> None:
-    with gather([layer({SOFTWARE.delta: LOWER})], base=False) as files:
+    with collect_hives([layer({SOFTWARE.delta: LOWER})], base=False) as files:
         view = files.view(SOFTWARE)
         assert view is not None
         assert numbers(view.root) == {"b": 2}
@@ -386,15 +390,15 @@ def test_a_symlink_is_no_hive() -> None:
         layer({}, [*directories(CONFIG), File("Files/x", **link), HardLink(SOFTWARE.config, "Files/x")]),
     ):
         with pytest.raises(LayerError, match=r"config/SOFTWARE: a link, where a registry hive is to be; got SYMLINK"):
-            gather([base])
+            collect_hives([base])
     # Compressed by Windows, it is.
     wof = File(SOFTWARE.config, size=len(BASE), file_attributes=0x420, reparse_data=bytes.fromhex("1700008000000000"))
-    with gather([Listed(*directories(CONFIG), (wof, BASE))]) as files:
+    with collect_hives([Listed(*directories(CONFIG), (wof, BASE))]) as files:
         assert files.view(SOFTWARE) is not None
 
 
 def test_memory_stays_small_while_hives_are_put_aside() -> None:
-    with RegistryFiles() as files:
+    with HiveStack() as files:
         entry = File(SOFTWARE.config, size=1 << 31)
         with pytest.raises(HiveError, match="at most 1,073,741,824 bytes"):
             files.see(0, entry, None)

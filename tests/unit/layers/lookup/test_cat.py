@@ -14,14 +14,14 @@ from tests.unit.layers.sources import Listed, layer
 from wclayer.entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
 from wclayer.errors import LayerError, NotFoundError, UsageError, WclayerError
 from wclayer.layers.lookup.cat import stream_of, write_contents
-from wclayer.layers.lookup.request import Wanted
+from wclayer.layers.lookup.request import PathQuery
 from wclayer.layertar.reader import TarSource
 from wclayer.win32.reparse import build_link
 
 
 def cat(layers: list[Source], *paths: str) -> bytes:
     out: list[bytes] = []
-    wanted = [Wanted(path, stream=stream, literal=True) for path, stream in map(stream_of, paths)]
+    wanted = [PathQuery(path, stream=stream, literal=True) for path, stream in map(stream_of, paths)]
     write_contents(layers, wanted, out.append)
     return b"".join(out)
 
@@ -247,8 +247,8 @@ def test_what_comes_after_the_file_may_be_broken(pack: Callable[[bytes], bytes])
 
 def test_names_with_dots() -> None:
     with pytest.raises(UsageError, match=r"with `\.\.`"):
-        Wanted("Files/../x")
-    assert not Wanted("Files/[a]", literal=True).is_pattern
+        PathQuery("Files/../x")
+    assert not PathQuery("Files/[a]", literal=True).is_pattern
     assert directory("Files").type == "5"
 
 

@@ -16,7 +16,7 @@ from wclayer.entry import AlternateStream, Directory, Entry, ExtendedAttribute, 
 from wclayer.errors import AlreadyExistsError, InexpressibleError, LayerError, NotFoundError, UsageError
 from wclayer.layers.exporting import export_layer_to_tar
 from wclayer.layers.lookup.extract import Extracted, extract_layers
-from wclayer.layers.lookup.request import Wanted
+from wclayer.layers.lookup.request import PathQuery
 from wclayer.layertar.reader import TarSource
 from wclayer.layertar.writer import TarWriter
 from wclayer.win32.filetime import UNIX_EPOCH
@@ -28,7 +28,7 @@ WOF = bytes.fromhex("17000080 0000 0000")
 
 
 def extract(tmp_path: Path, layers: Sequence[Source], *paths: str, with_metadata: bool = False) -> Extracted:
-    groups = [(layers, [Wanted(path) for path in paths])]
+    groups = [(layers, [PathQuery(path) for path in paths])]
     return extract_layers(groups, tmp_path / "out", with_metadata=with_metadata)
 
 
@@ -98,7 +98,7 @@ def test_what_layers_show_together(tmp_path: Path) -> None:
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="two files would have the same name"):
         extract(tmp_path, [FILES], "Files/a/f", "Files/b/F")
-    groups = [([FILES], [Wanted("Files/a/f")]), ([FILES], [Wanted("Files/a/f")])]
+    groups = [([FILES], [PathQuery("Files/a/f")]), ([FILES], [PathQuery("Files/a/f")])]
     for with_metadata in (False, True):
         with pytest.raises(UsageError, match="two files would have the same name"):
             extract_layers(groups, tmp_path / "out", with_metadata=with_metadata)
@@ -111,7 +111,7 @@ def test_how_to_have_two_files_of_one_name(tmp_path: Path) -> None:
         extract(tmp_path, [FILES], "Files/a/f", "Files/b/f")
     assert (caught.value.got, "--with-metadata" in str(caught.value.hint)) == ("Files/a/f and Files/b/f", True)
     with pytest.raises(UsageError) as caught:
-        extract_layers([([FILES], [Wanted("Files/a/f")]), ([FILES], [Wanted("Files/b/f")])], tmp_path / "out")
+        extract_layers([([FILES], [PathQuery("Files/a/f")]), ([FILES], [PathQuery("Files/b/f")])], tmp_path / "out")
     assert (caught.value.got, "--with-metadata" in str(caught.value.hint)) == ("Files/a/f and Files/b/f", False)
 
 
@@ -128,7 +128,7 @@ def test_existing_targets(tmp_path: Path) -> None:
     extract(tmp_path, [FILES], "Files/a/f")
     with pytest.raises(AlreadyExistsError):
         extract(tmp_path, [FILES], "Files/b/f")
-    extract_layers([([FILES], [Wanted("Files/b/f")])], tmp_path / "out", force=True)
+    extract_layers([([FILES], [PathQuery("Files/b/f")])], tmp_path / "out", force=True)
     assert tree(tmp_path / "out") == {"f": b"three"}
 
 
@@ -137,10 +137,10 @@ def test_hard_links(tmp_path: Path) -> None:
     found = extract(tmp_path, [base], "Files/a")
     assert tree(tmp_path / "out") == {"a/f": b"one", "a/g": b"one"}
     assert (found.files, found.hard_links) == (1, 1)
-    extract_layers([([base], [Wanted("Files/h"), Wanted("Files/a/g")])], tmp_path / "out", force=True)
+    extract_layers([([base], [PathQuery("Files/h"), PathQuery("Files/a/g")])], tmp_path / "out", force=True)
     assert tree(tmp_path / "out") == {"h": b"one", "g": b"one"}
     top = layer({"Files/a/f": b"new"}, [HardLink("Files/t", "Files/h")])
-    extract_layers([([base, top], [Wanted("Files/[ht]")])], tmp_path / "out", force=True)
+    extract_layers([([base, top], [PathQuery("Files/[ht]")])], tmp_path / "out", force=True)
     assert tree(tmp_path / "out") == {"h": b"one", "t": b"one"}
 
 
@@ -154,7 +154,7 @@ def test_a_hard_link_out_of_the_directory_wants_a_second_look(tmp_path: Path) ->
     extract(tmp_path, [TarSource(None, reopen=lambda: io.BytesIO(tar.getvalue()))], "Files/d")
     assert tree(tmp_path / "out") == {"d/g": b"one"}
     with pytest.raises(UsageError, match="gone by in a pipe"):
-        extract_layers([([TarSource(io.BytesIO(tar.getvalue()))], [Wanted("Files/d")])], tmp_path / "pipe")
+        extract_layers([([TarSource(io.BytesIO(tar.getvalue()))], [PathQuery("Files/d")])], tmp_path / "pipe")
     assert not (tmp_path / "pipe").exists()
 
 
@@ -204,7 +204,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     outside.mkdir()
     for target in ("C:\\..\\..", str(outside), "..\\..\\outside"):
         base = Listed(Directory("Files"), link("Files/d", target, directory=True), (File("Files/d/f", size=1), b"x"))
-        extract_layers([([base], [Wanted("Files")])], tmp_path / "out", force=True)
+        extract_layers([([base], [PathQuery("Files")])], tmp_path / "out", force=True)
         assert tree(tmp_path / "out") == {"Files/d/f": b"x"}
     assert list(outside.iterdir()) == []
 
@@ -237,10 +237,10 @@ def test_what_lies_behind_a_link(tmp_path: Path) -> None:
 def test_links_are_made_when_all_places_have_been_taken(tmp_path: Path) -> None:
     one = layer({"Files/d/f": b"one"}, [link("Files/l", "d", directory=True), link("Files/x", "d\\f")])
     other = layer({"Files/l/f": b"two"})
-    groups = [([one], [Wanted("Files/?")]), ([other], [Wanted("Files/?/f")])]
+    groups = [([one], [PathQuery("Files/?")]), ([other], [PathQuery("Files/?/f")])]
     with pytest.raises(UsageError, match="two files would have the same name"):
         extract_layers(groups, tmp_path / "out")
-    groups = [([one], [Wanted("Files/?")]), ([layer({"Files/y": b"two"})], [Wanted("Files/y")])]
+    groups = [([one], [PathQuery("Files/?")]), ([layer({"Files/y": b"two"})], [PathQuery("Files/y")])]
     found = extract_layers(groups, tmp_path / "out")
     assert found.symlinks == 2
     assert tree(tmp_path / "out") == {"d/f": b"one", "x": b"one", "y": b"two"}
@@ -335,7 +335,7 @@ def test_with_metadata_links_are_taken_themselves(tmp_path: Path) -> None:
     assert isinstance(found, Directory)
     assert isinstance(junction, Directory)
     assert (found.path, found.reparse_data) == ("Files/j", junction.reparse_data)
-    extract_layers([([base], [Wanted("Files/j/f")])], tmp_path / "out", with_metadata=True, force=True)
+    extract_layers([([base], [PathQuery("Files/j/f")])], tmp_path / "out", with_metadata=True, force=True)
     assert [entry.path for entry, _ in entries(tmp_path)] == ["Files", "Files/a", "Files/a/f"]
 
 
@@ -381,6 +381,6 @@ def test_hard_links_to_layers_that_were_not_given(tmp_path: Path) -> None:
     assert found.left_out["hard_links"].paths == ["Files/g", "Files/h"]
     for paths, with_metadata in ((["Files/g"], False), (["Files"], True)):
         with pytest.raises(LayerError, match="a hard link to nothing") as caught:
-            extract_layers([([top], list(map(Wanted, paths)))], tmp_path / "new", with_metadata=with_metadata)
+            extract_layers([([top], list(map(PathQuery, paths)))], tmp_path / "new", with_metadata=with_metadata)
         assert caught.value.got == "Files/below"
     assert not (tmp_path / "new").exists()

@@ -18,7 +18,7 @@ from wclayer.entry import AlternateStream, Body, Directory, Entry, ExtendedAttri
 from wclayer.errors import LayerError, NotFoundError
 from wclayer.layers.lookup.find import Criteria, find_in_layers, type_of
 from wclayer.layers.lookup.ls import Listed, Stream, list_layers
-from wclayer.layers.lookup.request import Wanted
+from wclayer.layers.lookup.request import PathQuery
 from wclayer.win32.reparse import build_link
 from wclayer.win32.sddl import parse_sddl
 from wclayer.win32.security import Sid
@@ -38,13 +38,13 @@ BASE = Source(
 
 def listed(layers: list[Source], *paths: str, follow: bool = True) -> list[Listed]:
     found: list[Listed] = []
-    list_layers(layers, [Wanted(path) for path in paths], found.append, follow=follow)
+    list_layers(layers, [PathQuery(path) for path in paths], found.append, follow=follow)
     return found
 
 
 def find(criteria: Criteria, *layers: Source) -> list[str]:
     found: list[str] = []
-    find_in_layers(list(layers) or [BASE], [Wanted("")], criteria, lambda one: found.append(one.path))
+    find_in_layers(list(layers) or [BASE], [PathQuery("")], criteria, lambda one: found.append(one.path))
     return found
 
 
@@ -77,7 +77,7 @@ def test_links_at_the_end() -> None:
     assert [one.path for one in listed([BASE], "Files/j", follow=False)] == ["Files/j"]
     found: list[Listed] = []
     again = Source(*BASE._entries)
-    list_layers([again], [Wanted("Files/j")], found.append)
+    list_layers([again], [PathQuery("Files/j")], found.append)
     assert [(one.path, one.claim.name, one.claim.depth) for one in found] == [
         ("Files/d", "j", 0),
         ("Files/d/f", "j/f", 1),

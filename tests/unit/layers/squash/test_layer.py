@@ -498,7 +498,7 @@ def test_an_error_of_the_host_is_about_the_layer(path: str, reading: int, tmp_pa
                 yield File(path, size=1), StreamBody(1, fail)
 
     with pytest.raises(StorageError) as caught:
-        squash_layers(io.BytesIO(), [Listed(FILES), Failing(FILES, f("Files/f"))], temporary=tmp_path)
+        squash_layers(io.BytesIO(), [Listed(FILES), Failing(FILES, f("Files/f"))], temp_dir=tmp_path)
     assert str(caught.value) == f"{path}: in layer 1: Input/output error"
 
 

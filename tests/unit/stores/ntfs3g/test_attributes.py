@@ -19,7 +19,7 @@ from wclayer.entry import Directory, ExtendedAttribute, File
 from wclayer.errors import StorageError, UnsupportedError
 from wclayer.stores.folder.body import PiecesBody, _allocated
 from wclayer.stores.folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
-from wclayer.stores.ntfs.metadata import Live, entry_of
+from wclayer.stores.ntfs.metadata import NtfsMetadata, entry_of
 from wclayer.stores.ntfs3g.attributes import (
     NtfsFiles,
     _ea_list,
@@ -48,7 +48,7 @@ Object = Directory | File
 # --- a model of the driver ------------------------------------------------------------------------------
 
 
-def held(entry: Object, unheld: set[str], *, sparse: bool = False, now: int = 5) -> Live:
+def held(entry: Object, unheld: set[str], *, sparse: bool = False, now: int = 5) -> NtfsMetadata:
     """What the driver would hold of an entry, but for the fields `unheld`."""
     directory = isinstance(entry, Directory)
     attributes = entry.file_attributes & (SETTABLE | (COMPRESSED if directory else 0))
@@ -62,7 +62,7 @@ def held(entry: Object, unheld: set[str], *, sparse: bool = False, now: int = 5)
     times = [some if t is None else t for t in (entry.creation_time, entry.last_access_time, write)]
     default = DIRECTORY_DESCRIPTOR if directory else FILE_DESCRIPTOR
     object_id = None if entry.object_id is None else entry.object_id.ljust(64, b"\0")
-    return Live(
+    return NtfsMetadata(
         attributes or NORMAL,
         (times[0], times[1], times[2], now),
         default if "descriptor" in unheld else entry.security_descriptor or default,
@@ -112,7 +112,7 @@ def test_what_the_driver_holds_of_an_entry_is_that_entry(recorded: Object, unhel
     assert merged(recorded, live, unheld) is recorded
 
 
-def only(recorded: Object, found: Object, live: Live, *names: str) -> None:
+def only(recorded: Object, found: Object, live: NtfsMetadata, *names: str) -> None:
     """Only these fields are otherwise, and the access and change times the volume's."""
     expected = replace(recorded, last_access_time=live.times[1], change_time=live.times[3])
     for field in fields(recorded):
