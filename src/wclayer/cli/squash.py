@@ -147,7 +147,7 @@ def squash(
             choice_of(os_version, platform),
             {
                 "drop_utility_vm": drop_utility_vm,
-                "temporary": temporary_folder(),
+                "temp_dir": temporary_folder(),
                 "progress": _name if verbose else None,
                 "reading": None if bar is None else partial(_move, bar),
             },
