@@ -38,7 +38,8 @@ from .hives import BuildHives, with_registry
 from .new_layer import NewLayer, Times
 from .recipe import DirectoryRule, JunctionRule, Recipe, SymlinkRule
 from .source_folder import changed
-from .source_tree import SourceTree, TreeSnapshot
+from .source_tree import SourceTree
+from .tree_snapshot import TreeSnapshot
 
 __all__ = ["BuiltImage", "Progress", "build_image", "build_on"]
 

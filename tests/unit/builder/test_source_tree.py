@@ -10,7 +10,8 @@ import pytest
 
 from tests.hosts import needs_symlinks
 from wclayer.builder.recipe import DirectoryRule, FilesRule, JunctionRule, LayerRecipe, RemoveRule, SymlinkRule
-from wclayer.builder.source_tree import Kind, SourceTree, TreeSnapshot
+from wclayer.builder.source_tree import Kind, SourceTree
+from wclayer.builder.tree_snapshot import TreeSnapshot
 from wclayer.errors import (
     InexpressibleError,
     InvalidNameError,
