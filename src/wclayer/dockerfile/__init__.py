@@ -1,1 +1,15 @@
-"""Dockerfiles that need no Windows to be built: what BuildKit makes of them, with the layers of `wclayer build`."""
+"""Dockerfiles that can be built without Windows: everything but RUN, with BuildKit's results.
+
+In reading order:
+
+    parse      instructions, words and variables, by BuildKit's grammar
+    stages     what stands between one FROM and the next, and which stages are needed
+    paths      paths as BuildKit reads them for Windows
+    ignore     .dockerignore and --exclude
+    running    ENV, CMD, USER ...: the config and its history
+    sources    where COPY and ADD take files from: a folder, an archive, an image, a stage
+    copying    COPY and ADD become rules of the builder
+    build      all stages of one build, up to the image
+
+May import `builder`, `images`, `layers` and what lies below them; not `operations` or `verify`.
+"""

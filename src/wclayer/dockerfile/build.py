@@ -1,8 +1,8 @@
-"""Build what a Dockerfile says, as far as it needs no Windows: COPY, ADD, WORKDIR and all that is about running.
+"""Build a Dockerfile without Windows: COPY, ADD, WORKDIR and the instructions that set the config.
 
-A layer for each COPY, ADD and WORKDIR, as BuildKit makes them. Stages that nothing
-needs are not looked at. What an earlier stage has, or another image, is taken out of
-its layers; nothing of them is unpacked that is not wanted.
+Each COPY, ADD and WORKDIR makes a layer, as in BuildKit. Stages that the target does
+not need are skipped. Files of an earlier stage or of another image are read out of its
+layers; only the files that are asked for are unpacked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .stages import SCRATCH, Stage, find_stages
 
 __all__ = ["build_dockerfile"]
 
-# They may be given to every build, whether an ARG asks for them or not.
+# BuildKit accepts these for every build, even without an ARG.
 _PROXIES: Final = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"))
 _RUN_HINT: Final = (
     "do it elsewhere and take the result: COPY from the context, or COPY --from=NAME with --build-context NAME=FOLDER"
@@ -63,15 +63,16 @@ def build_dockerfile(
     progress: Progress | None = None,
     registries: Registries | None = None,
 ) -> BuiltImage:
-    """Make the image that the Dockerfile in `data` describes at the place `output`.
+    """Build the image that the Dockerfile in `data` describes, and write it to `output`.
 
-    source: the Dockerfile's path, for messages and for SOURCE.dockerignore. context: the folder that COPY takes from.
-    settings: what else an image has, as build_image takes it; of it `base` stands in for the image that the target's
-    first FROM names, `config` is put over the instructions, and `layers` does not matter. target: a stage, the last one
-    if None. arguments: build arguments. contexts: for COPY --from and FROM, a folder or place in place of the stage or
-    image of that name. time: of what stands in the Dockerfile itself, ns since 1970. The others are build_image's.
+    source: the Dockerfile's path, for messages and for SOURCE.dockerignore. context: the folder that COPY reads.
+    settings: the rest of the image, as build_image takes it: its `base` replaces the image of the target's first FROM,
+    its `config` overrides the instructions, its `layers` are ignored. target: the stage to build; None for the last.
+    arguments: build arguments. contexts: for COPY --from and FROM, a folder or image reference that replaces the stage
+    or image of that name. time: the time of files that the Dockerfile itself contains, in ns since 1970. The others
+    are build_image's.
 
-    Raises SpecError for an instruction that needs a Windows and for what is no Dockerfile, with its line, and what
+    Raises SpecError, with the line, for an instruction that needs Windows and for an invalid Dockerfile, and what
     build_image raises.
     """
     settings = settings or Recipe(layers=())
@@ -110,7 +111,7 @@ def build_dockerfile(
 
 @dataclass(slots=True)
 class _State:
-    """A stage that was gone through: its base (None for scratch), what it says of running, its layers."""
+    """A stage that is evaluated: its base (None for scratch), its config so far, its layers."""
 
     image: Image | None
     running: Running
@@ -147,7 +148,7 @@ class _Build:
         architecture = settings.architecture or "amd64"
         self._platform = f"windows/{architecture}"
         kinds = {"PLATFORM": self._platform, "OS": "windows", "ARCH": architecture, "VARIANT": ""}
-        # What builds has no influence on what is built; so BUILD... is the same.
+        # The building machine must not change the result, so BUILDPLATFORM and the others equal the target's.
         predefined = {f"{prefix}{key}": value for prefix in ("TARGET", "BUILD") for key, value in kinds.items()}
         self._stages = find_stages(dockerfile, given, predefined)
         self._target = self._stages.stages[-1]
@@ -168,7 +169,7 @@ class _Build:
         self._stack.close()
 
     def target(self, name: str | None) -> Stage:
-        """The stage that is wanted; it, and all that it needs, has been gone through."""
+        """Evaluate the target stage and all stages that it needs; the target stage."""
         self._target = self._stages.target(name)
         for stage in self._needed(self._target):
             self.state(stage)
@@ -178,7 +179,7 @@ class _Build:
         return self._target
 
     def _needed(self, target: Stage) -> list[Stage]:
-        """All stages that one needs, and itself, each after those that it needs."""
+        """The stages that one stage needs, and itself, each after those that it needs itself."""
         found: dict[int, Stage] = {}
         waiting = [target]
         while waiting:
@@ -198,7 +199,7 @@ class _Build:
             self.warnings.append(warning)
 
     def recipe(self, stage: Stage) -> Recipe:
-        """What `build_on` makes of a stage."""
+        """The recipe of a stage, for `build_on`."""
         state = self.state(stage)
         settings, running = self._settings, state.running
         config = settings.config
@@ -217,21 +218,21 @@ class _Build:
         )
 
     def _architecture(self, stage: Stage) -> str | None:
-        """The one that --platform of the FROM of scratch names; an image has its own."""
+        """The platform that `FROM --platform=... scratch` names; an image brings its own."""
         root = self._chain(stage)[-1]
         return self._choice(root.platform).architecture if root.base == SCRATCH and root.platform else None
 
     # --- stages -----------------------------------------------------------------
 
     def _chain(self, stage: Stage) -> list[Stage]:
-        """The stage, and those that it is built on, down to one on an image or scratch."""
+        """The stage and the stages that it is built on, down to one on an image or scratch."""
         chain = [stage]
         while isinstance(base := chain[-1].base, Stage) and base.name not in self._contexts:
             chain.append(base)
         return chain
 
     def state(self, stage: Stage) -> _State:
-        """What there is after a stage; all that it needs is gone through."""
+        """Evaluate one stage; the stages that it needs are evaluated already."""
         below: _State | None = None
         for one in reversed(self._chain(stage)):
             found = self._states.get(one.number)
@@ -317,7 +318,7 @@ class _Build:
         return self._copying.rules(instruction, state.running, self._source(stage, instruction, name, patterns))
 
     def _source(self, stage: Stage, instruction: Instruction, name: str, patterns: Sequence[str]) -> FileSource:
-        """Where `COPY --from=name` takes from."""
+        """The source of `COPY --from=name`."""
         place = self._contexts.get(name.lower())
         if place is not None and os.path.isdir(place):
             if name not in self._sources:
@@ -348,7 +349,7 @@ class _Build:
         return TakenFolder.take(patterns, taken)
 
     def _near(self, image: Image) -> list[ImageLayer]:
-        """The layers of an image, to be read twice: what is in a registry is put aside when it is first read."""
+        """The layers of an image, to be read twice: a registry's layer is stored locally when it is first read."""
         if image.place.transport != "docker":
             return list(image.layers)
         near = self._nearer.get(image.manifest.digest)
@@ -358,7 +359,7 @@ class _Build:
         return [replace(layer, blobs=near) for layer in image.layers]
 
     def _layers_of(self, stage: Stage) -> list[ImageLayer]:
-        """The layers of an earlier stage: those of its base, and its own, which are made for that."""
+        """The layers of an earlier stage: those of its base, and its own, which are made for this COPY."""
         state = self.state(stage)
         below = [] if state.image is None else self._near(state.image)
         if not state.layers:
@@ -395,10 +396,10 @@ class _Build:
         return ImageSelector(os_version=os_version, host=host, architecture=architecture)
 
     def _open(self, name: str, platform: str, *, is_place: bool = False, is_root: bool = False) -> Image:
-        """The image of that name, in a registry if it is no place of another kind.
+        """The image of that name: an image reference of any transport, else a name in a registry.
 
-        is_root: it is what the target is built on, and so must have the os.version that is wanted; others that are no
-        index may have another.
+        is_root: the target is built on this image, so it must have the requested os.version; other images that are
+        not indexes may have another.
         """
         context = self._contexts.get(name.lower())
         if context is not None and not is_place:

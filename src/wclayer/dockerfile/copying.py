@@ -1,4 +1,4 @@
-"""COPY and ADD: words become rules of what goes where ([buildkit] dispatchCopy)."""
+"""COPY and ADD: the words of an instruction become rules of the builder ([buildkit] dispatchCopy)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NOT_HERE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """The rules of one instruction, and what the history says of it."""
+    """The rules of one instruction, and its text in the history."""
 
     rules: tuple[FilesRule, ...]
     said: str
@@ -44,8 +44,8 @@ class Copied:
 class Copying:
     """COPY and ADD of one build.
 
-    temporary: a folder that lives as long as the build. time: of what stands in the Dockerfile itself, ns since 1970.
-    warn: is told of what may not be meant.
+    temp_dir: a folder that lives as long as the build. time: the time of files that the Dockerfile itself contains, in
+    ns since 1970. warn: called with a warning about what is probably a mistake.
     """
 
     def __init__(self, dockerfile: Dockerfile, temp_dir: str, time: int, warn: Callable[[str], None]) -> None:
@@ -55,7 +55,7 @@ class Copying:
         self._warn = warn
 
     def words(self, instruction: Instruction, running: Running) -> tuple[list[str], str]:
-        """The sources that are no heredocs, and the destination, with variables put in. Raises SpecError."""
+        """The sources that are not heredocs, and the destination, with variables replaced. Raises SpecError."""
         args = list(instruction.args)
         if len(args) < 2:
             raise self._dockerfile.error(instruction, f"a {instruction.name}", expected="sources and a destination")
@@ -72,7 +72,7 @@ class Copying:
             return [relative_to_root(word) for word in self.words(instruction, running)[0]]
 
     def rules(self, instruction: Instruction, running: Running, source: FileSource) -> Copied:
-        """What the instruction brings out of `source`. Raises SpecError and what looking there raises."""
+        """The rules for what the instruction copies out of `source`. Raises SpecError and what reading it raises."""
         self._check_flags(instruction)
         sources, destination = self.words(instruction, running)
         security = self._security(instruction, running)
@@ -137,14 +137,14 @@ class Copying:
         return [replace(rule, name=name)]
 
     def _flag(self, instruction: Instruction, name: str, default: bool) -> bool:
-        """A flag that is true or false."""
+        """The value of a boolean flag."""
         text = instruction.flags.get(name, (str(default),))[-1].lower()
         if text not in ("true", "false"):
             raise self._dockerfile.error(instruction, f"--{name}", expected="true or false", got=text)
         return text == "true"
 
     def _inline(self, instruction: Instruction, running: Running, number: int) -> FilesRule:
-        """A file that stands in the Dockerfile."""
+        """A rule for a heredoc, a file whose content is in the Dockerfile."""
         heredoc = instruction.heredocs[number]
         content = self._dockerfile.heredoc(instruction, heredoc, running.env)
         path = os.path.join(tempfile.mkdtemp(dir=self._temporary), "inline")

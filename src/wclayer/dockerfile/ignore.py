@@ -19,7 +19,7 @@ _MAX_SIZE: Final = 1 << 20  # bytes
 
 
 class DockerIgnore:
-    """Patterns of what to leave out (see `recipe.Ignoring`); `source` names them in errors. Raises UsageError."""
+    """Patterns of files to leave out (see `recipe.Ignoring`); `source` names them in errors. Raises UsageError."""
 
     def __init__(self, patterns: Sequence[str], *, source: str) -> None:
         try:
@@ -37,7 +37,7 @@ class DockerIgnore:
 
 
 class Part:
-    """The patterns of a folder for a part of it, at `place`; hidden: a place in it that is none of its files."""
+    """The patterns of a folder for its subfolder `place`; hidden: a path in it that is not one of its files."""
 
     def __init__(self, ignore: DockerIgnore, place: bytes, hidden: bytes | None = None) -> None:
         self._ignore = ignore
@@ -61,7 +61,7 @@ def _text(path: bytes) -> str:
 
 
 def read_dockerignore(context: str, dockerfile: str | None = None) -> DockerIgnore:
-    """The patterns for a context: those of DOCKERFILE.dockerignore, else of .dockerignore in the context; or none."""
+    """The patterns for a context: from DOCKERFILE.dockerignore, else from .dockerignore in the context, else none."""
     names = [] if dockerfile is None else [dockerfile + _NAME]
     for path in (*names, os.path.join(context, _NAME)):
         with host_errors(path):

@@ -1,4 +1,4 @@
-"""A Dockerfile taken apart into instructions, each with its line; and words with their variables put in.
+"""Parse a Dockerfile into instructions, each with its line, and replace the variables in words.
 
 The grammar is BuildKit's (frontend/dockerfile/parser, shell), by e2b-dockerfile-utils.
 """
@@ -24,7 +24,7 @@ from ..errors import SpecError, WclayerError, printable
 __all__ = ["MAX_SIZE", "Dockerfile", "Environment", "Heredoc", "Instruction", "parse_dockerfile"]
 
 MAX_SIZE: Final = 1 << 20  # bytes, also of what variables make of a word
-# Variables with a pattern, which the lexer matches by trying everything.
+# Variables with a pattern: the lexer tries every way to match one, so patterns with many stars are refused.
 _PATTERN: Final = re.compile(r"\$\{\w+[/#%][^}]*\}?")
 _MAX_STARS: Final = 3
 _BARE_FLAGS: Final = frozenset(("link", "parents", "unpack", "keep-git-dir"))
@@ -34,7 +34,7 @@ T = TypeVar("T", str, list[str])
 
 @dataclass(frozen=True, slots=True)
 class Heredoc:
-    """A file that stands in the Dockerfile itself; expand: with variables put in."""
+    """A heredoc, a file in the Dockerfile itself; expand: variables in it are replaced."""
 
     name: str
     content: str
@@ -43,8 +43,11 @@ class Heredoc:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """An instruction. text: all of it, continuations joined. args: as BuildKit's parser gives them; json: they stood in
-    brackets. flags: `--name=value`, those of several values among them."""
+    """An instruction.
+
+    text: all of it, with continuation lines joined. args: as BuildKit's parser gives them. json: they were a JSON
+    array. flags: `--name=value`, repeated ones included.
+    """
 
     name: str
     line: int
@@ -77,7 +80,7 @@ class Dockerfile:
 
     @contextmanager
     def at(self, instruction: Instruction) -> Iterator[None]:
-        """Say of errors below which line they are about."""
+        """Add the line of the instruction to errors of the block."""
         try:
             yield
         except WclayerError as error:
@@ -87,11 +90,11 @@ class Dockerfile:
             raise
 
     def word(self, instruction: Instruction, text: str, env: Environment) -> str:
-        """One word with quotes and escapes taken away and variables put in. Raises SpecError."""
+        """One word without quotes and escapes, its variables replaced. Raises SpecError."""
         return self._expanded(instruction, text, lambda: self._lex(env).process_word(text))
 
     def words(self, instruction: Instruction, text: str, env: Environment) -> list[str]:
-        """The words of a text in which a variable may become several. Raises SpecError."""
+        """The words of a text; a variable may expand to several words. Raises SpecError."""
         return self._expanded(instruction, text, lambda: self._lex(env).process_words(text))
 
     def _lex(self, env: Environment) -> ShellLex:
@@ -109,7 +112,7 @@ class Dockerfile:
         return result
 
     def heredoc(self, instruction: Instruction, heredoc: Heredoc, env: Environment) -> str:
-        """The content of a heredoc, with variables put in where it wants that. Raises SpecError."""
+        """The content of a heredoc, its variables replaced unless its delimiter was quoted. Raises SpecError."""
         if not heredoc.expand:
             return heredoc.content
         lex = ShellLex("\\", env=env, skip_unset_env=False, skip_process_quotes=True)
@@ -117,7 +120,7 @@ class Dockerfile:
 
 
 class Environment(dict[str, str]):
-    """Variables: found as they are spelled, else in any case, as Windows has them."""
+    """Variables: looked up as spelled, else in any case, as on Windows."""
 
     def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
         found = super().get(key)
@@ -127,7 +130,7 @@ class Environment(dict[str, str]):
         return found
 
     def put(self, key: str, value: str) -> None:
-        """Set a variable, in place of one that is spelled otherwise."""
+        """Set a variable; it replaces one whose name differs only in case."""
         for name in [name for name in self if name.upper() == key.upper()]:
             del self[name]
         self[key] = value

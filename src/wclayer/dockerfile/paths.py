@@ -1,4 +1,4 @@
-"""Paths in Dockerfiles for Windows, as BuildKit reads them (util/system): both slashes, drive C: or none."""
+"""Paths in Dockerfiles for Windows, as BuildKit reads them (util/system): both slashes, drive C: or no drive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DRIVE: Final = re.compile(r"([A-Za-z]):(.*)", re.DOTALL)
 
 
 def _without_drive(path: str) -> str:
-    """With `/`, and without a drive. Raises UsageError for another drive than C:, and for a network path."""
+    """The path with `/` and without a drive. Raises UsageError for a drive other than C: and for a network path."""
     if len(path) == 2 and path[1] == ":":
         raise UsageError("a drive without a path", expected="C:\\", got=path)
     text = path.replace("\\", "/")
@@ -29,12 +29,12 @@ def _without_drive(path: str) -> str:
 
 
 def drive_relative(path: str) -> bool:
-    """Is it one such as `C:app`, which begins at the working directory? Mostly `\\` was lost there."""
+    """Is the path relative to the drive's working directory, as `C:app`? Usually an unescaped `\\` was lost."""
     return bool(re.match(r"[A-Za-z]:[^\\/]", path))
 
 
 def lost_backslash(source: str, line: int, word: str) -> str:
-    """The warning about such a path."""
+    """The warning about a drive-relative path."""
     return (
         f"{source}, line {line}: {word} is relative to the working directory; "
         "write C:/ or begin the Dockerfile with `# escape=` and a backtick"
@@ -53,7 +53,7 @@ def absolute(current: str, path: str) -> tuple[str, bool]:
 
 
 def relative_to_root(path: str) -> str:
-    """A source: what lies below the root of a context or image, without leading `/`. Raises UsageError."""
+    """A source as a path below the root of a context or image, without a leading `/`. Raises UsageError."""
     return posixpath.normpath("/" + _without_drive(path).lstrip("/")).lstrip("/")
 
 

@@ -1,4 +1,4 @@
-"""What the instructions say of running a container: the config's own `config`, and the history ([buildkit] dispatch).
+"""Instructions that set how a container runs: the config's own `config`, and the history ([buildkit] dispatch).
 
 Keys, order and history texts are BuildKit's, but for its mark `# buildkit`.
 """
@@ -36,7 +36,7 @@ def _is_map(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
 
 
-# What the instructions put something to, or take something of.
+# Keys whose old value an instruction adds to or removes from.
 _TYPES: Final[dict[str, tuple[str, Callable[[object], bool]]]] = {
     "Env": ("a list of text", _is_texts),
     "Shell": ("a list of text", _is_texts),
@@ -48,9 +48,10 @@ _TYPES: Final[dict[str, tuple[str, Callable[[object], bool]]]] = {
 
 
 class Running:
-    """The state of a stage. config: the `config` so far. env: the variables that words may have. history: new entries.
+    """The state of a stage.
 
-    used: the build arguments that an ARG asks for.
+    config: the `config` so far. env: the variables that words may use. history: the new entries. used: the build
+    arguments that an ARG declares.
     """
 
     def __init__(
@@ -60,8 +61,8 @@ class Running:
         given: Mapping[str, str],
         arguments: Mapping[str, str],
     ) -> None:
-        """config: that of the base; None for `scratch`. given: build arguments. arguments: what stands before the first
-        FROM, for an ARG without a default.
+        """config: the base's; None for `scratch`. given: build arguments. arguments: ARGs before the first FROM, for an
+        ARG without a default.
 
         Raises ImageError.
         """
@@ -85,7 +86,7 @@ class Running:
         self._cmd_is_ours = False
 
     def copy(self) -> Running:
-        """The same, for a stage that begins here."""
+        """A copy of this state, for a stage that is built on this one."""
         result = Running(self._dockerfile, self.config, self._given, self._arguments)
         result.env = Environment(self.env)
         result.author = self.author
@@ -99,7 +100,7 @@ class Running:
 
     @property
     def knows(self) -> Mapping[str, Callable[[Instruction], None]]:
-        """The instructions that are about running alone."""
+        """The names of the instructions that this class handles."""
         return {
             "ARG": self._arg,
             "CMD": self._cmd,
@@ -116,11 +117,11 @@ class Running:
         }
 
     def step(self, text: str, *, layer: bool = False) -> None:
-        """Put an entry into the history."""
+        """Add an entry to the history."""
         self.history.append(Step(created_by=text, layer=layer))
 
     def change_directory(self, instruction: Instruction) -> tuple[str, str]:
-        """WORKDIR: the new working directory, absolute and with `/`; and what was said."""
+        """WORKDIR: the new working directory, absolute and with `/`, and the path as it was written."""
         path = self._word(instruction, self._one(instruction))
         self.config["WorkingDir"] = workdir(self.directory, path)
         return self.directory.replace("\\", "/"), path
@@ -256,13 +257,13 @@ class Running:
     # --- parts ------------------------------------------------------------------
 
     def _command(self, instruction: Instruction) -> list[str]:
-        """The arguments; a line for a shell gets the shell put before it."""
+        """The arguments; in shell form the shell comes first."""
         if instruction.json:
             return list(instruction.args)
         return [*(self.config.get("Shell") or _SHELL), " ".join(instruction.args)]
 
     def _pairs(self, instruction: Instruction) -> list[tuple[str, str]]:
-        """Of ENV and LABEL. All see the variables as they were before the instruction."""
+        """The pairs of ENV and LABEL. Every value sees the variables as they were before the instruction."""
         args = instruction.args
         pairs = [
             (self._word(instruction, args[at]), self._word(instruction, args[at + 1])) for at in range(0, len(args), 3)
@@ -282,7 +283,7 @@ class Running:
         return self._dockerfile.word(instruction, text, self.env)
 
     def _duration(self, instruction: Instruction, flag: str, text: str) -> int:
-        """Nanoseconds of a duration as Go writes it."""
+        """The nanoseconds of a duration in Go's notation, `1m30s`."""
         if not _DURATION.fullmatch(text):
             raise self._dockerfile.error(instruction, f"--{flag}", expected="a duration such as 30s or 1m30s", got=text)
         parts = re.findall(r"([0-9.]+)([a-zµ]+)", text)
@@ -293,7 +294,7 @@ class Running:
 
 
 def _go_duration(ns: int) -> str:
-    """As Go's time.Duration shows itself."""
+    """A duration as Go's time.Duration prints it."""
     if ns < 10**9:
         unit = next((unit for unit in ("ms", "µs", "ns") if ns >= _UNITS[unit]), "s")
         return f"{ns / _UNITS[unit]:.9f}".rstrip("0").rstrip(".") + unit
@@ -304,5 +305,5 @@ def _go_duration(ns: int) -> str:
 
 
 def _quoted(args: list[str]) -> str:
-    """As Go's %q has a list of text."""
+    """A list of strings as Go's %q prints it."""
     return f"[{' '.join(json.dumps(arg, ensure_ascii=False) for arg in args)}]"

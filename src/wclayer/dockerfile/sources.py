@@ -1,4 +1,4 @@
-"""Where COPY and ADD take files from: a folder of the host, an archive in it, an image or an earlier stage."""
+"""The sources of COPY and ADD: a folder of the host, an archive in it, an image, or an earlier stage."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BZIP2: Final = b"BZh"
 _XZ: Final = b"\xfd7zXZ\0"
 _HEAD: Final = 512
 _MOST_LINKS: Final = 40
-# They are not in Python 3.11.0 to 3.11.3, which cannot unpack safely at all.
+# tarfile's filters came with Python 3.11.4; without them an archive cannot be unpacked safely.
 _OUTSIDE: Final[tuple[type[Exception], ...]] = tuple(
     getattr(tarfile, name)
     for name in ("OutsideDestinationError", "LinkOutsideDestinationError", "AbsoluteLinkError")
@@ -38,22 +38,22 @@ _OUTSIDE: Final[tuple[type[Exception], ...]] = tuple(
 
 
 class FileSource(Protocol):
-    """A tree that COPY takes files from."""
+    """A tree that COPY reads."""
 
     def find(self, pattern: str) -> list[str]:
-        """The paths that fit; one without wildcards fits itself, if it is there. Raises NotFoundError."""
+        """The paths that match; a path without wildcards must exist. Raises NotFoundError."""
 
     def is_directory(self, path: str) -> bool: ...
 
     def rule(self, path: str) -> FilesRule:
-        """A rule that brings what is at `path`, to be given a target."""
+        """A rule that copies `path`; the caller adds the target."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostFolder:
-    """The folder `path` of the host, less what `ignore` leaves out; its paths are compared as the host does.
+    """The folder `path` of the host without what `ignore` leaves out; names are compared as the host does.
 
-    temporary: a folder of our own, which is none of its files wherever it lies.
+    temp_dir: our own temporary folder; it never counts as one of the source's files, wherever it lies.
     """
 
     path: str
@@ -118,14 +118,14 @@ class HostFolder:
 
 @dataclass(frozen=True, slots=True)
 class TakenFolder:
-    """Files out of an image. behind: of the links that are named themselves, what they lead to."""
+    """Files out of an image. behind: the targets of links that a source names directly."""
 
     files: TakenFiles
     behind: Mapping[str, tuple[TakenFiles, str]]
 
     @classmethod
     def take(cls, patterns: Sequence[str], take: Callable[[Sequence[str], bool], TakenFiles]) -> Self:
-        """What fits the patterns. take: takes paths, which may be no patterns but literal, out of the image."""
+        """The files that match the patterns. take: reads paths, patterns or literal, out of the image."""
         files = take(patterns, False)
         behind = {path: (files, path) for pattern in patterns for path in files.find(pattern)}
         for _ in range(_MOST_LINKS):
@@ -149,7 +149,7 @@ class TakenFolder:
 
 
 def _target(files: TakenFiles, path: str) -> str | None:
-    """The path of drive C: that the link at `path` leads to; None for what is none."""
+    """The path on drive C: that the link at `path` leads to; None where `path` is not a link."""
     target = files.link(path)
     if target is None:
         return None
@@ -160,11 +160,11 @@ def _target(files: TakenFiles, path: str) -> str | None:
 
 
 def unpack(path: str, folder: str) -> bool:
-    """If the file is a tar, plain or packed with gzip, bzip2, xz or zstd, unpack it into the empty `folder`.
+    """Unpack a tar (plain, gzip, bzip2, xz or zstd) into the empty `folder`; False where the file is not a tar.
 
-    Folders that it does not list have the time of the archive. False for what is none. Raises FormatError for one that
-    is cut off or corrupt, ConfinementError for a member that would lie outside, UnsupportedError where Python is too
-    old to unpack safely.
+    Folders that the tar does not list get the time of the archive. Raises FormatError for a truncated or corrupt
+    archive, ConfinementError for a member that would lie outside, UnsupportedError where Python is too old to unpack
+    safely.
     """
     with host_errors(path):
         time = os.stat(path).st_mtime_ns
@@ -179,7 +179,7 @@ def unpack(path: str, folder: str) -> bool:
     spelled: dict[str, str] = {}
 
     def member(found: tarfile.TarInfo, place: str) -> tarfile.TarInfo:
-        """As Python's `data` filter has it, but every folder can be read again whatever its mode."""
+        """Python's `data` filter, but every folder stays readable, whatever its mode in the archive."""
         if os.name == "nt":
             _check_names(found.name, spelled, path)
         found = tarfile.data_filter(found, place)
@@ -209,9 +209,9 @@ def unpack(path: str, folder: str) -> bool:
 
 
 def _check_names(name: str, spelled: dict[str, str], archive: str) -> None:
-    """Raise what reading the folder would raise elsewhere, for names that Windows would not make as they are.
+    """Raise on every host what Windows would refuse: names that it cannot hold, and two names that are one to it.
 
-    spelled: paths in upper case -> how the archive has them.
+    spelled: paths in upper case -> the archive's spelling.
     """
     at = ""
     for part in name.split("/"):
@@ -236,7 +236,7 @@ def _is_tar(file: BinaryIO) -> bool:
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose broken header is an error wherever it stands; tarfile takes it for the end of the archive."""
+    """A member that reports a broken header as an error anywhere; tarfile takes it for the end of the archive."""
 
     @classmethod
     def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
@@ -253,7 +253,7 @@ def _open_tar(stream: BinaryIO) -> tarfile.TarFile:
 
 
 def _plain(file: BinaryIO) -> BinaryIO:
-    """The bytes of the archive, unpacked."""
+    """The archive's decompressed bytes."""
     head = file.read(len(_XZ))
     file.seek(0)
     if head.startswith(_BZIP2):
@@ -264,7 +264,7 @@ def _plain(file: BinaryIO) -> BinaryIO:
 
 
 class _Whole:
-    """A stream whose read(n) gives n bytes wherever there are so many, as tarfile wants it."""
+    """A stream whose read(n) returns n bytes unless it ends before, as tarfile expects."""
 
     def __init__(self, stream: Decompressed) -> None:
         self._stream = stream

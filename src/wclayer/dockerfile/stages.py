@@ -1,4 +1,4 @@
-"""Stages: what stands between one FROM and the next, and which of them are needed."""
+"""Stages: the instructions between one FROM and the next, and which stages are needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DIGITS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage. base: an earlier stage, the name of an image, or `scratch`. platform: as --platform says, "" if not."""
+    """A stage. base: an earlier stage, the name of an image, or `scratch`. platform: --platform's value, else ""."""
 
     number: int
     name: str | None
@@ -33,7 +33,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """All stages, and the variables that stand before the first FROM."""
+    """All stages, and the variables that are set before the first FROM."""
 
     dockerfile: Dockerfile
     stages: tuple[Stage, ...]
@@ -41,7 +41,7 @@ class Stages:
     used: frozenset[str]  # build arguments that the first lines ask for
 
     def target(self, name: str | None) -> Stage:
-        """The stage of that name or number; the last one for None. Raises SpecError."""
+        """The stage with that name or number; the last one for None. Raises SpecError."""
         if name is None:
             return self.stages[-1]
         found = self.find(name, len(self.stages))
@@ -51,7 +51,7 @@ class Stages:
         return found
 
     def find(self, name: str, before: int) -> Stage | None:
-        """The stage of that name, or number, among the first `before`; None if there is none."""
+        """The stage with that name or number among the first `before`; None if there is none."""
         if name.isascii() and name.isdecimal():
             digits = name.lstrip("0") or "0"
             number = int(digits) if len(digits) < _DIGITS else before
@@ -60,9 +60,9 @@ class Stages:
 
 
 def find_stages(dockerfile: Dockerfile, given: Mapping[str, str], predefined: Mapping[str, str]) -> Stages:
-    """Take the instructions apart into stages.
+    """Group the instructions into stages.
 
-    given: build arguments. predefined: variables that are there without an ARG, TARGETPLATFORM and its kin.
+    given: build arguments. predefined: variables that exist without an ARG: TARGETPLATFORM, BUILDOS and so on.
     Raises SpecError.
     """
     arguments = Environment(predefined)
