@@ -1,4 +1,4 @@
-"""What a registry says when it says no ([distribution-spec] "Error Codes"), as one of our errors."""
+"""A registry's error responses ([distribution-spec] "Error Codes") as errors of our own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HINTS: Final[dict[int, str]] = {
 
 
 def codes_and_text(response: Response) -> tuple[frozenset[str], str]:
-    """The error codes of an answer, and all that it says for people, safe to show. Closes the response."""
+    """The error codes of a response, and its text for people, escaped for display. Closes the response."""
     data = b""
     try:
         while len(data) < _MAX_TEXT and (chunk := response.read(_MAX_TEXT)):
@@ -55,16 +55,16 @@ def codes_and_text(response: Response) -> tuple[frozenset[str], str]:
 
 
 def error_of(response: Response, what: str, where: str) -> RemoteError:
-    """The error for an answer that is none of those wanted. Closes the response.
+    """The error for an unexpected response. Closes the response.
 
-    what: what was asked for, as in "it does not give the manifest". where: the image or repository.
+    what: what failed, as in "it does not give the manifest". where: the image or repository.
     """
     codes, text = codes_and_text(response)
     return error_from(response.status, codes, text, what, where)
 
 
 def error_from(status: int, codes: frozenset[str], text: str, what: str, where: str) -> RemoteError:
-    """The same for an answer that has been read already."""
+    """The same for a response that has been read already."""
     try:
         phrase = f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -1,4 +1,4 @@
-"""How often to try again, and how long to wait in between. The clock and chance are given from outside."""
+"""How often to try again, and how long to wait in between. The clock and random numbers are arguments."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from ..errors import RemoteError, UnreachableError
 
 __all__ = ["TRANSIENT", "Backoff", "Tries", "retry_after"]
 
-# Statuses that may be others in a moment.
+# Statuses that another try may change.
 TRANSIENT: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
 _ENOUGH: Final = 1 << 20  # bytes that got through: enough for the count of tries to begin anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """tries: of one piece of work, the first among them. first, most: seconds to wait; it doubles from the one to the
-    other. patience: the longest wait that a registry may ask for. pause: waits so many seconds (None just sleeps);
-    False means that it is no use to go on. chance: a number from 0 to 1.
+    """When to try again.
+
+    tries: attempts of one operation, the first included. first, most: seconds to wait; the wait doubles from `first` up
+    to `most`. patience: the longest wait, in seconds, that a registry may ask for. pause: waits a number of seconds
+    (None: sleep); it returns False to give up. chance: returns a random number from 0 to 1.
     """
 
     tries: int = 8
@@ -33,12 +35,12 @@ class Backoff:
     chance: Callable[[], float] = random.random
 
     def start(self, tries: int | None = None) -> Tries:
-        """Begin to count; at most `tries`, if given."""
+        """Start counting; at most `tries`, if given."""
         return Tries(self, min(self.tries, tries or self.tries))
 
 
 class Tries:
-    """The tries of one piece of work."""
+    """The attempts of one operation."""
 
     def __init__(self, backoff: Backoff, most: int) -> None:
         self._backoff = backoff
@@ -46,9 +48,9 @@ class Tries:
         self._failed = 0
 
     def again(self, error: RemoteError, *, wait: float | None = None, progress: int = 0) -> None:
-        """Wait before another try; or raise `error`, if there have been enough.
+        """Wait before the next try, or raise `error` after the last one.
 
-        wait: seconds that the registry asks for. progress: bytes that got through since the last failure.
+        wait: seconds that the registry asks for. progress: bytes transferred since the last failure.
         """
         backoff = self._backoff
         if isinstance(error, UnreachableError) and error.given_up:
@@ -74,7 +76,7 @@ class Tries:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After asks to wait; a date is taken against the answer's own Date, not our clock."""
+    """The seconds of a Retry-After header; a date counts from the response's own Date, not from our clock."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdecimal():
         return float(text[:9])

@@ -1,4 +1,4 @@
-"""WWW-Authenticate: what a registry wants to see before it answers (RFC 9110, section 11.6.1)."""
+"""WWW-Authenticate: the authorization that a registry requires (RFC 9110, section 11.6.1)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Challenge:
 
 
 def parse_challenges(text: str) -> list[Challenge]:
-    """The challenges in a WWW-Authenticate header, as far as it can be understood."""
+    """The challenges in a WWW-Authenticate header; malformed parts are skipped."""
     found: list[Challenge] = []
     at = 0
     while at < len(text):

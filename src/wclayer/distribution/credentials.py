@@ -1,7 +1,7 @@
-"""Who we are to a registry: Docker's config.json, podman's auth.json, and the credential helpers that they name.
+"""Credentials for registries: Docker's config.json, podman's auth.json, and the credential helpers that they name.
 
-[docker] cli/config/configfile and docker-credential-helpers; containers-auth.json(5).
-A secret is in no repr and in no message.
+Sources: [docker] cli/config/configfile and docker-credential-helpers; containers-auth.json(5).
+No repr and no message contains a secret.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HUB: Final = "https://index.docker.io/v1/"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user and a password; `identity`: the secret is a token to be exchanged, and the user is nobody."""
+    """A user and a password; `identity`: the secret is an identity token to exchange, without a user."""
 
     username: str
     secret: str = field(repr=False)
@@ -40,19 +40,19 @@ class Credential:
 
 
 class Credentials(Protocol):
-    """Where credentials are found."""
+    """A source of credentials."""
 
     def find(self, host: str, repository: str, /) -> Credential | None:
-        """Those for a repository; None to go without."""
+        """The credentials for a repository; None for anonymous access."""
 
 
 class AuthFiles:
-    """The files at `paths`, the first one that knows a host first; those that are not there are passed over.
+    """The files at `paths`; the first one with an entry for a host is used, missing files are skipped.
 
-    needed: a file that must be there. Of several entries in one file the longest that fits counts, as podman has it:
+    needed: a file that must exist. In one file the longest matching entry is used, as podman does:
     `HOST/NAMESPACE/REPOSITORY`, `HOST/NAMESPACE`, `HOST`.
 
-    find() raises FormatError for a file that cannot be right, RemoteError for a helper that fails.
+    find() raises FormatError for a malformed file, RemoteError for a helper that fails.
     """
 
     def __init__(self, paths: Sequence[str], *, needed: str | None = None) -> None:
@@ -75,7 +75,7 @@ class AuthFiles:
             with host_errors(path), open(path, "rb") as file:
                 data = file.read(_MAX_FILE + 1)
             value = json.loads(data) if len(data) <= _MAX_FILE else None
-        except (NotFoundError, AccessError, ConfinementError):  # the last for a folder on the way that is none
+        except (NotFoundError, AccessError, ConfinementError):  # NotADirectoryError: a component of the path is a file
             if path == self._needed:
                 raise
         except (ValueError, RecursionError):
@@ -111,13 +111,13 @@ def _table(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _names(host: str, repository: str) -> list[str]:
-    """The keys to look for, the narrowest first."""
+    """The keys to look up, the most specific first."""
     parts = repository.split("/")
     return [*("/".join([host, *parts[:number]]) for number in range(len(parts), 0, -1)), host]
 
 
 def _normal(key: str) -> str:
-    """`https://HOST/v1/` and `index.docker.io` as we call them."""
+    """Normalize the spellings of a host in these files: `https://HOST/v1/`, `index.docker.io`."""
     name = key.removeprefix("https://").removeprefix("http://").rstrip("/")
     host, _, rest = name.partition("/")
     host = usual_host(host)
@@ -127,7 +127,7 @@ def _normal(key: str) -> str:
 
 
 def _server(name: str) -> str:
-    """What a helper calls it."""
+    """The name by which helpers know a host."""
     return _HUB if name == "docker.io" else name
 
 
@@ -149,7 +149,7 @@ def _decode(entry: Mapping[str, Any], where: str) -> Credential | None:
 
 
 def _found(program: str) -> str:
-    """The program as it is to be started: on Windows, which looks in the current folder first, from the PATH alone."""
+    """The path of the helper, from PATH only: Windows would look in the current folder first."""
     if os.name != "nt":
         return program
     folders = [folder for folder in os.get_exec_path() if os.path.isabs(folder)]
@@ -160,7 +160,7 @@ def _found(program: str) -> str:
 
 
 def _ask(helper: str, server: str, path: str) -> Credential | None:
-    """What `docker-credential-HELPER get` knows. Raises RemoteError if it fails otherwise than by knowing nothing."""
+    """The answer of `docker-credential-HELPER get`; None if it has none. Raises RemoteError for any other failure."""
     if not _HELPER.fullmatch(helper):
         raise FormatError("the name of a credential helper", path=path, expected="letters, digits, . _ -", got=helper)
     program = f"docker-credential-{helper}"

@@ -1,4 +1,4 @@
-"""A blob on its way here: a stream that goes on where it broke off ([distribution-spec] "Pulling blobs")."""
+"""Download a blob: a stream that continues where a connection broke off ([distribution-spec] "Pulling blobs")."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Ask = Callable[..., Response]
 
 
 class Download:
-    """The bytes of the blob `digest` of `size` bytes, from `offset` on; the last one is followed by b"".
+    """The bytes of the blob `digest` of `size` bytes from `offset` on, then b"".
 
-    ask: asks the repository. urls: where else it may be. name: what it is called in errors.
+    ask: sends a request to the repository. urls: other places of the blob. name: its name in errors.
 
     Raises RemoteError; DigestMismatchError for another size.
     """
@@ -43,10 +43,10 @@ class Download:
         self._size = size
         self._position = offset
         self._urls = urls
-        self._url: str | None = None  # where it was found, if not in the registry
+        self._url: str | None = None  # the one of `urls` that has the blob, if the registry has not
         self._name = name
         self._tries = registry.backoff.start()
-        self._mark = offset  # where it was at the last failure
+        self._mark = offset  # the offset at the last failure
         self._response: Response | None = None
         self._begin()
 
@@ -69,11 +69,11 @@ class Download:
                 self.close()
                 self._response = None
                 if self._position >= self._size:
-                    return b""  # it broke off after the last byte
+                    return b""  # the connection broke after the last byte
                 self._failed(error)
 
     def _begin(self) -> Response:
-        """The response that is being read; a new one, where the last one broke off."""
+        """The response that is being read, or a new one after a failure."""
         while self._response is None:
             try:
                 self._response = self._open()
@@ -124,7 +124,7 @@ class Download:
         raise error
 
     def _at_position(self, response: Response) -> Response:
-        """The response, read up to where we are."""
+        """A new response, positioned at the current offset."""
         start = 0
         if response.status == 206:
             found = _RANGE.fullmatch(response.headers.get("content-range", "").strip())
@@ -146,7 +146,7 @@ class Download:
                 hint="fetch the image again",
                 rule=Code.BLOB_SIZE,
             )
-        while start < self._position:  # a server that knows no ranges
+        while start < self._position:  # the server ignores Range
             data = response.read(min(_SKIP, self._position - start))
             if not data:
                 raise UnreachableError("the blob ends too early", expected=f"{self._size:,} bytes", got=f"{start:,}")

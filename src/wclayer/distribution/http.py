@@ -1,4 +1,4 @@
-"""The transport of real life, on httpx2: connections that are kept, TLS by the system's own certificates, a proxy."""
+"""The transport on httpx2: pooled connections, TLS with the system's own certificates, a proxy."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _CERTIFICATE_HINT: Final = "if the registry has a CA of its own, name its certif
 class HttpTransport:
     """HTTP/1.1 over TCP and TLS. Closed by close().
 
-    ca_file: certificates in PEM to trust in place of the system's. https_proxy: the URL of a proxy. no_proxy: hosts to
-    ask without it, as in the variable of that name; loopback is never asked through it.
+    ca_file: PEM certificates to trust in place of the system's. https_proxy: the URL of a proxy. no_proxy: hosts that
+    bypass it, in the syntax of the variable of that name; loopback always does.
 
-    Raises NotFoundError for a ca_file that is not there, AccessError for one that cannot be read as one.
+    Raises NotFoundError for a ca_file that does not exist, AccessError for one that is not usable.
     """
 
     def __init__(self, *, ca_file: str | None = None, https_proxy: str | None = None, no_proxy: str = "") -> None:
@@ -46,22 +46,22 @@ class HttpTransport:
                 self._proxied = httpx2.Client(
                     verify=verify, trust_env=False, follow_redirects=False, proxy=httpx2.Proxy(https_proxy)
                 )
-            except (ValueError, ImportError, httpx2.InvalidURL):  # ImportError: socks:// wants another package
+            except (ValueError, ImportError, httpx2.InvalidURL):  # ImportError: socks:// needs another package
                 raise RemoteError("the URL of the proxy", expected="http://HOST:PORT", hint="see HTTPS_PROXY") from None
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close all connections."""
         self._direct.close()
         if self._proxied is not None:
             self._proxied.close()
 
     def abort(self) -> None:
-        """Break all connections off, so that whoever waits for one does not wait any longer."""
+        """Shut all connections down, so that threads that wait for one get an error at once."""
         with self._lock:
             sockets = list(self._sockets)
         for one in sockets:
             with suppress(OSError, ValueError):
-                # Not SSLSocket's own, which lets go of TLS first: what is sent meanwhile would go out plain.
+                # Not SSLSocket's own shutdown, which drops TLS first: another thread's data would go out unencrypted.
                 socket.socket.shutdown(one, socket.SHUT_RDWR)
 
     def send(self, request: Request, /) -> _Response:
@@ -80,7 +80,7 @@ class HttpTransport:
                 extensions={"trace": self._trace},
             )
             return _Response(client.send(made, stream=True))
-        except UnicodeError as error:  # of the name's encoding, as in a label of over 63 characters
+        except UnicodeError as error:  # the host name cannot be encoded: a label of over 63 characters
             raise RemoteError(f"no address of this name: {error}", path=url.address) from None
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
             raise _translated(error, request, url.address) from error
@@ -123,7 +123,7 @@ class _Response:
         return data
 
     def close(self) -> None:
-        # What little is left is read, so that the connection can be used again.
+        # A short rest is read, so that the connection can be used again.
         length = self.headers.get("content-length", "")
         with suppress(httpx2.TransportError, RemoteError):
             if length.isdecimal() and len(length) <= _LITTLE and not self._response.is_closed:
@@ -138,7 +138,7 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file)
     except FileNotFoundError:
         raise NotFoundError("no such file of certificates", path=ca_file, hint="see SSL_CERT_FILE") from None
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # ssl.SSLError is a subclass
         raise AccessError(f"no file of certificates in PEM: {error}", path=ca_file, hint="see SSL_CERT_FILE") from None
 
 

@@ -27,7 +27,7 @@ _MAX_NAME: Final = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """An image in a registry. `host` has the port, if one was given; of tag and digest the digest counts."""
+    """An image in a registry. `host` includes the port, if given; a digest takes precedence over a tag."""
 
     host: str
     repository: str
@@ -36,7 +36,7 @@ class Reference:
 
     @property
     def name(self) -> str:
-        """What the registry is asked for: the digest, the tag, or `latest`."""
+        """What to request: the digest, else the tag, else `latest`."""
         return self.digest or self.tag or DEFAULT_TAG
 
     def __str__(self) -> str:
@@ -44,9 +44,9 @@ class Reference:
 
 
 def parse_reference(text: str, *, shown: str | None = None) -> Reference:
-    """The reference in `text`; without a host it is one of Docker Hub, as everywhere. Raises UsageError.
+    """Parse a reference; without a host it means Docker Hub, as in all clients. Raises UsageError.
 
-    shown: how errors name it.
+    shown: its spelling in errors.
     """
     shown = shown or f"docker://{text}"
     rest, _, digest = text.partition("@")
@@ -73,17 +73,17 @@ def parse_reference(text: str, *, shown: str | None = None) -> Reference:
 
 
 def is_digest(text: str) -> bool:
-    """Is it `sha256:` and 64 digits?"""
+    """Is the text `sha256:` and 64 hexadecimal digits?"""
     return _DIGEST.fullmatch(text) is not None
 
 
 def usual_host(host: str) -> str:
-    """`docker.io` for each of the names that Docker Hub has."""
+    """`docker.io` for each name of Docker Hub; other hosts unchanged."""
     return _HUB if host in ("index.docker.io", "registry-1.docker.io") else host
 
 
 def _is_address(host: str) -> bool:
-    """Is what stands in brackets, if anything does, an address of IPv6?"""
+    """Is the part in brackets, if there is one, an IPv6 address?"""
     try:
         return not host.startswith("[") or bool(ipaddress.IPv6Address(host[1:].partition("]")[0]))
     except ValueError:
@@ -96,8 +96,8 @@ def _port(host: str) -> int:
 
 
 def is_loopback(host: str) -> bool:
-    """Is it this machine? `host` may have a port. Names other than `localhost` are not looked up."""
-    host = host.rpartition("@")[2]  # not to take a user's name for it
+    """Is `host`, with or without a port, this machine? Only `localhost` and addresses count; no name is resolved."""
+    host = host.rpartition("@")[2]  # the part before the colon could be a user name
     name = host
     if host.startswith("["):
         name = host[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""All registries of one piece of work, with what they share: connections, credentials, patience."""
+"""All registries of one operation, and what they share: connections, credentials, retry limits."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Registries"]
 
 
 class Registries:
-    """Registries, each made when it is first asked for. Closed by close(), or as a context manager.
+    """Registries, each created on first use. Closed by close(), or as a context manager.
 
-    credentials: None to go everywhere without. plain_http: registries may be without TLS (loopback may anyway).
+    credentials: None for anonymous access. plain_http: allow registries without TLS (loopback is always allowed).
     transport: how to reach them; by default TCP with TLS by the system's certificates, or those in `ca_file`, and
-    https_proxy and no_proxy as in the variables of these names. jobs: how many blobs go at a time.
+    https_proxy and no_proxy as in the variables of these names. jobs: the number of blobs transferred at once.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Registries:
         self._stopped = threading.Event()
         backoff = backoff or Backoff()
         if backoff.pause is None:
-            # A wait that abort() ends.
+            # A wait that abort() can end.
             backoff = replace(backoff, pause=lambda seconds: not self._stopped.wait(seconds))
         self._backoff = backoff
         self._lock = threading.Lock()
@@ -76,17 +76,17 @@ class Registries:
         return self._transport
 
     def abort(self) -> None:
-        """Break off whatever goes on in other threads; they end with an error soon."""
+        """Abort all transfers in other threads; they soon end with an error."""
         self._stopped.set()
         if (abort := getattr(self._transport, "abort", None)) is not None:
             abort()
 
     def resume(self) -> None:
-        """After abort(), once those threads have ended: go on as before."""
+        """Allow requests again after abort(), once those threads have ended."""
         self._stopped.clear()
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close all connections."""
         if self._own and (close := getattr(self._transport, "close", None)) is not None:
             close()
 

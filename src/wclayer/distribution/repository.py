@@ -20,7 +20,7 @@ __all__ = ["Manifest", "Repository"]
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The bytes of a manifest or index, their media type as the registry says, and their digest."""
+    """The bytes of a manifest or index, the media type that the registry sent, and their digest."""
 
     data: bytes
     media_type: str
@@ -28,12 +28,12 @@ class Manifest:
 
 
 class Repository:
-    """The repository of `reference`, to read from, or if `push`, to write to.
+    """The repository of `reference`, for reading, or with `push` for writing.
 
-    accept: the media types of manifests to ask for. most: the size of the largest manifest that is taken. mount_from:
-    other repositories of the same registry that blobs may be taken over from.
+    accept: the media types of manifests to request. most: the size limit of a manifest, in bytes. mount_from: other
+    repositories of the same registry from which blobs may be mounted.
 
-    All raise RemoteError and its kin.
+    All methods raise RemoteError and its subclasses.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Repository:
         )
 
     def ask(self, method: str, url: str, what: str, **more: object) -> Response:
-        """An answer from this repository; `url` is absolute, or what follows `/v2/NAME/`. See `Registry.send`."""
+        """The response of this repository; `url` is absolute, or the part after `/v2/NAME/`. See `Registry.send`."""
         target = url if "://" in url else f"/v2/{self.name}/{url}"
         return self.registry.send(
             method,
@@ -74,7 +74,7 @@ class Repository:
     # --- manifests ----------------------------------------------------------------
 
     def manifest(self, name: str) -> Manifest:
-        """The manifest or index of a tag or digest. Raises DigestMismatchError if it is not what its digest says."""
+        """The manifest or index of a tag or digest. Raises DigestMismatchError if its bytes have another digest."""
         tries = self.registry.backoff.start()
         while True:
             response = self.ask("GET", f"manifests/{name}", "no manifest", headers={"Accept": self._accept})
@@ -101,7 +101,7 @@ class Repository:
         return Manifest(data, media_type, digest)
 
     def find_manifest(self, name: str) -> str | None:
-        """The digest of what a tag leads to; None if there is nothing."""
+        """The digest of the manifest with a tag; None if there is none."""
         headers = {"Accept": self._accept}
         response = self.ask("HEAD", f"manifests/{name}", "no manifest", headers=headers, wanted=(200, 404))
         response.close()
@@ -111,7 +111,7 @@ class Repository:
         return digest if is_digest(digest) else self.manifest(name).digest
 
     def put_manifest(self, name: str, data: bytes, media_type: str) -> None:
-        """Store a manifest or index under a tag or its digest. All that it leads to must be there."""
+        """Store a manifest or index under a tag or its digest. Everything that it refers to must exist already."""
         digest = _digest_of(data)
         response = self.ask(
             "PUT",
@@ -143,7 +143,7 @@ class Repository:
     # --- blobs --------------------------------------------------------------------
 
     def has_blob(self, digest: str, size: int) -> bool:
-        """Has the registry this blob, and of this size?"""
+        """Has the registry this blob, with this size?"""
         response = self.ask("HEAD", f"blobs/{digest}", "no blob", wanted=(200, 404))
         response.close()
         return response.status == 200 and response.headers.get("content-length", str(size)) == str(size)
@@ -151,9 +151,9 @@ class Repository:
     def open_blob(
         self, digest: str, size: int, offset: int = 0, *, urls: Sequence[str] = (), name: str | None = None
     ) -> BinaryIO:
-        """The bytes of a blob from `offset` on, unchecked; what breaks off is gone on with where it broke off.
+        """The bytes of a blob from `offset` on, unverified; continued after a failure.
 
-        urls: where it is if the registry has not got it, asked without credentials. name: what it is in errors.
+        urls: other places of the blob, requested without credentials. name: its name in errors.
         """
         return cast("BinaryIO", Download(self.ask, self.registry, digest, size, offset, urls, name or self.where))
 
@@ -166,10 +166,10 @@ class Repository:
         *,
         mount: bool = True,
     ) -> str:
-        """Send a blob, unless, if it may, it can be taken over from another repository: `mounted` or `copied`.
+        """Upload a blob, or mount it from another repository where that is allowed: `mounted` or `copied`.
 
-        source: gives its bytes; it is read once more from where the registry has got to after a failure. progress: is
-        told of bytes that have gone out, and with a number below 0 of those that have to go out once more.
+        source: its bytes; after a failure they are read again from the offset that the registry has. progress: called
+        with the number of bytes sent, and with a negative number for bytes that must be sent again.
         """
         upload = Upload(self.ask, self.registry, self.name, self.scopes, self.where, digest, size, progress)
         for other in self._mount_from if mount else ():

@@ -1,7 +1,8 @@
-"""One registry: where it is, and how a request gets an answer there, by redirects, tokens and further tries.
+"""One registry: its scheme, and requests to it with redirects, tokens and retries.
 
-Credentials go to the registry itself and to the token server that it names, to no
-third host, whatever redirects or upload locations say; and never from TLS to plain.
+Credentials are sent to the registry itself and to the token server that it names, never
+to another host, whatever redirects or upload locations say, and never from TLS to
+plain HTTP.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ __all__ = ["Registry"]
 
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
-_FIRST_TRIES: Final = 3  # for a host that has not answered yet: it may be the wrong one
+_FIRST_TRIES: Final = 3  # for a host that has not answered yet: its name may be wrong
 _API_HOSTS: Final = {"docker.io": "registry-1.docker.io"}
 
 
 class Registry:
-    """The registry at `host` (with its port, if it has one). Used from several threads.
+    """The registry at `host` (with its port, if it has one). Safe to use from several threads.
 
-    plain_http: it may be spoken to without TLS; loopback may anyway. TLS is tried first, and a certificate that is not
-    trusted is an error for all of them.
+    plain_http: allow plain HTTP; for loopback it is always allowed. TLS is tried first, and an untrusted certificate is
+    an error in every case.
     """
 
     def __init__(
@@ -79,10 +80,10 @@ class Registry:
         body: bytes | None = None,
         timeout: float = TIMEOUT,
     ) -> Response:
-        """An answer with one of the statuses that are `wanted`, after as many tries as it takes.
+        """Send a request until a response has one of the `wanted` statuses, or the tries are used up.
 
-        url: absolute, or a path. what: what it means if there is none, for errors; where: the image, for errors.
-        scopes: what a token must allow. GET and HEAD follow redirects.
+        url: absolute, or a path. what: what failed, and where: the image, both for errors. scopes: what a token must
+        allow. GET and HEAD follow redirects.
 
         Raises RemoteError.
         """
@@ -131,9 +132,9 @@ class Registry:
         body: Iterable[bytes],
         timeout: float = TIMEOUT,
     ) -> Response:
-        """One try of a request whose body is a stream; whatever the answer is.
+        """Send a request whose body is a stream, once; any response is returned.
 
-        An answer 401 has been taken note of: another try has another token. Raises RemoteError.
+        A response 401 is remembered, so that the next try gets a new token. Raises RemoteError.
         """
         sent = self._authorization(url, repository, scopes, where)
         more = {} if sent is None else {"Authorization": sent}
@@ -145,12 +146,12 @@ class Registry:
         return response
 
     def location(self, response: Response, url: str, where: str) -> str:
-        """The URL that an answer to `url` leads to. Raises RemoteError if there is none, or one that is not safe."""
+        """The URL in the Location of a response to `url`. Raises RemoteError if it is missing or not safe."""
         text = response.headers.get("location", "")
         target = parse_url(text, url) if text else None
         if target is None:
             raise RemoteError("the registry leads nowhere", path=where, expected="a Location")
-        # From TLS nobody is led to what this machine alone can reach, either.
+        # A redirect from TLS must not reach services of this machine, either.
         if not self.is_safe(target) or (url.startswith("https:") and target.scheme == "http" and not self._plain_http):
             raise RemoteError(
                 "the registry leads away from TLS",
@@ -161,15 +162,15 @@ class Registry:
         return target.text
 
     def may_be_plain(self, host: str) -> bool:
-        """May this host be spoken to without TLS?"""
+        """Is plain HTTP allowed for this host?"""
         return self._plain_http or is_loopback(host)
 
     def does_without(self, where: str) -> bool:
-        """May what this registry names do without TLS, because it does itself, or because that is meant?"""
+        """Is plain HTTP allowed for URLs that this registry names: is it plain itself, or was plain HTTP asked for?"""
         return self._plain_http or self.url("/", where).startswith("http:")
 
     def is_safe(self, url: Url) -> bool:
-        """Is it one of TLS, or may it do without?"""
+        """Is the URL https, or may it be plain?"""
         return url.scheme == "https" or self.may_be_plain(url.authority)
 
     # --- parts --------------------------------------------------------------------
@@ -177,8 +178,8 @@ class Registry:
     def _follow(
         self, request: Request, repository: str, scopes: Sequence[str], where: str
     ) -> tuple[Response, str | None, bool]:
-        """The answer behind all redirects, the Authorization that the registry itself was sent last, and whether it is
-        the registry that answers: nobody else is believed on what he wants to see.
+        """The response after all redirects, the Authorization last sent to the registry, and whether it comes from the
+        registry itself: challenges of other hosts are ignored.
         """
         sent: str | None = None
         seen: set[str] = set()
@@ -234,7 +235,7 @@ class Registry:
         return None if self._credentials is None else self._credentials.find(self.host, repository)
 
     def _ask(self, request: Request, /) -> Response:
-        """A request to a token server."""
+        """Send a request to a token server."""
         tries = self.backoff.start()
         where = shown_url(request.url)
         while True:
@@ -249,7 +250,7 @@ class Registry:
             tries.again(error_of(response, "no token", where), wait=wait)
 
     def _find_base(self, where: str) -> str:
-        """`https://HOST`, or where that may be and must be, `http://HOST`."""
+        """`https://HOST`, or `http://HOST` where TLS fails and plain HTTP is allowed."""
         host = _API_HOSTS.get(self.host, self.host)
         if not self.may_be_plain(host):
             return f"https://{host}"

@@ -1,7 +1,7 @@
-"""Authorization: what to send with a request, once a registry has said what it wants (Docker's token API, RFC 7617).
+"""Authorization headers, once a registry has sent its challenge (Docker's token API, RFC 7617).
 
-The times in a token are another clock's, so only how long it lasts is believed,
-counted from its arrival; and a registry that refuses it earlier is given a new one.
+The times in a token come from another clock, so only its lifetime is used, counted from
+its arrival. A registry that refuses it earlier gets a new one.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ from .urls import parse_url
 
 __all__ = ["Tokens"]
 
-_MAX_TOKEN: Final = 1 << 20  # bytes of an answer
-_LIFE: Final = 60  # seconds, where nothing says how long a token lasts; none lasts less
+_MAX_TOKEN: Final = 1 << 20  # bytes of a response
+_LIFE: Final = 60  # seconds: a token's lifetime where the response has none, and the shortest that is believed
 _MARGIN: Final = 10
 _CLIENT: Final = "wclayer"
 
 
 class Ask(Protocol):
-    """Sends a request to a token server, with tries, without credentials of its own."""
+    """Sends a request to a token server, with retries, and adds no credentials."""
 
     def __call__(self, request: Request, /) -> Response: ...
 
 
 class Tokens:
-    """What authorizes us at one registry. credential: asked for once, when it is needed.
+    """The authorization at one registry.
 
-    may_be_plain: may a token server at that host be spoken to without TLS? clock: seconds that only grow.
+    credential: called once, when credentials are first needed. may_be_plain: is plain HTTP allowed for a token server
+    at that host? clock: monotonic seconds.
     """
 
     def __init__(
@@ -62,9 +63,9 @@ class Tokens:
         self._tokens: dict[tuple[str, ...], tuple[str, float]] = {}
 
     def header(self, scopes: Sequence[str]) -> str | None:
-        """The Authorization header for a request of these scopes; None to go without one.
+        """The Authorization header for a request with these scopes; None for none.
 
-        Raises RemoteError if a token is needed and not to be had.
+        Raises RemoteError if a token is needed and cannot be had.
         """
         with self._lock:
             if self._challenge is None:
@@ -77,12 +78,12 @@ class Tokens:
             return f"Bearer {token}"
 
     def challenged(self, headers: Mapping[str, str], scopes: Sequence[str], sent: str | None) -> bool:
-        """A request was refused with these headers, and `sent` was its Authorization: may another try help?"""
+        """Can another try help after a 401 with these headers? sent: the Authorization of the refused request."""
         with self._lock:
             found = {one.scheme: one for one in reversed(parse_challenges(headers.get("www-authenticate", "")))}
             if "bearer" in found:
                 token, _ = self._tokens.get(tuple(scopes), ("", 0.0))
-                if sent is None or sent == f"Bearer {token}":  # else another thread has a newer one already
+                if sent is None or sent == f"Bearer {token}":  # otherwise another thread has a newer token already
                     self._tokens.pop(tuple(scopes), None)
                 self._challenge = found["bearer"]
                 return True

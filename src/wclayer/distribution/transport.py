@@ -1,4 +1,4 @@
-"""The one method through which the client speaks: a request goes out, a response comes back, its body a stream."""
+"""The interface to the network: one method, which sends a request and returns a response with a streamed body."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..errors import UnreachableError
 __all__ = ["COMMIT_TIMEOUT", "TIMEOUT", "NotTlsError", "Request", "Response", "Transport", "read_up_to"]
 
 TIMEOUT: Final = 60.0  # seconds without a byte
-COMMIT_TIMEOUT: Final = 600.0  # seconds: a registry may read all of a blob once more before it answers
+COMMIT_TIMEOUT: Final = 600.0  # seconds: a registry may read the whole blob again before it answers
 
 
 @dataclass(slots=True, kw_only=True)
 class Request:
-    """A request; `url` is absolute. body: bytes, or chunks of them, for which a Content-Length must be among `headers`.
+    """A request; `url` is absolute. body: bytes, or chunks, which need a Content-Length in `headers`.
 
-    timeout: seconds that nothing may happen for.
+    timeout: the longest time without any data, in seconds.
     """
 
     method: str
@@ -29,23 +29,26 @@ class Request:
 
 
 class Response(Protocol):
-    """A response whose headers have arrived; their names are in lower case."""
+    """A response with its headers, whose names are in lower case; the body is still to be read."""
 
     status: int
     headers: Mapping[str, str]
 
     def read(self, n: int = -1, /) -> bytes:
-        """1 to `n` bytes of the body as it was sent, b"" at its end; all that is left, if n is negative.
+        """1 to `n` bytes of the body as sent, b"" at its end; the whole rest, if n is negative.
 
-        Raises UnreachableError where it breaks off.
+        Raises UnreachableError where the connection breaks.
         """
 
     def close(self) -> None:
-        """Done with it; what has not been read is lost."""
+        """Close the response; the unread rest is discarded."""
 
 
 def read_up_to(response: Response, most: int) -> bytes:
-    """The body, if it has at most `most` bytes; else one byte more. Raises UnreachableError where it breaks off."""
+    """The body, at most `most` + 1 bytes of it, so that the caller sees one that is too long.
+
+    Raises UnreachableError where the connection breaks.
+    """
     data = b""
     while len(data) <= most and (chunk := response.read(most + 1 - len(data))):
         data += chunk
@@ -53,15 +56,15 @@ def read_up_to(response: Response, most: int) -> bytes:
 
 
 class Transport(Protocol):
-    """How requests get to where they go. It follows no redirect and knows no credentials. Used from several threads."""
+    """Sends requests. It follows no redirects and adds no credentials. Safe to use from several threads."""
 
     def send(self, request: Request, /) -> Response:
-        """Send a request. What its body raises goes through.
+        """Send a request. Exceptions of its body pass through.
 
-        Raises UnreachableError where nothing, or nothing whole, comes back; NotTlsError; RemoteError for what another
-        try will not mend, a certificate that nobody vouches for.
+        Raises UnreachableError where no complete response comes back; NotTlsError; RemoteError where another try
+        cannot help, as with an untrusted certificate.
         """
 
 
 class NotTlsError(UnreachableError):
-    """What answers does not speak TLS."""
+    """The server does not speak TLS."""

@@ -1,9 +1,9 @@
-"""A blob on its way out: mounted, in one piece, or going on where it broke off ([distribution-spec] "Pushing blobs").
+"""Upload a blob: mounted, in one request, or continued after a failure ([distribution-spec] "Pushing blobs").
 
-A large blob is one PATCH with all of it, as Docker pushes, then a PUT with its
-digest. After a failure the registry is asked how far it has got; where it does not
-know, all begins anew. One without PATCH gets all in the PUT, as containerd pushes. A
-proxy that finds the body too large gets chunks.
+A large blob goes in one PATCH, as Docker pushes, then a PUT with its digest. After a
+failure the registry is asked for its offset; if it has none, the upload starts again.
+A registry without PATCH gets the whole blob in the PUT, as containerd pushes. A proxy
+that finds the body too large gets chunks.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from .transport import COMMIT_TIMEOUT, TIMEOUT, Response
 
 __all__ = ["PushSource", "Upload"]
 
-_PIECE: Final = 1 << 20  # bytes given to the connection at a time
-_SMALL: Final = 4 << 20  # a blob that is not worth a PATCH of its own
-_CHUNK: Final = 16 << 20  # bytes a PATCH, where a proxy takes no more
-_FAREWELL: Final = 5.0  # seconds: nothing depends on it
+_PIECE: Final = 1 << 20  # bytes written to the connection at a time
+_SMALL: Final = 4 << 20  # bytes: smaller blobs go in the PUT, without a PATCH
+_CHUNK: Final = 16 << 20  # bytes of a PATCH, where a proxy accepts no more
+_FAREWELL: Final = 5.0  # seconds: cancelling an upload is only a courtesy
 _NO_PATCH: Final = frozenset((404, 405, 501))
 _UNKNOWN: Final = frozenset(("BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN"))
-_LOST: Final = frozenset((400, 404, 405, 410, 416))  # answers to how far an upload has got: nowhere
+_LOST: Final = frozenset((400, 404, 405, 410, 416))  # statuses that mean the registry has lost the upload
 _RANGE: Final = re.compile(r"(?:bytes=)?0-([0-9]{1,19})", re.ASCII)
 
 
 class PushSource(Protocol):
-    """The bytes of a blob, in which one can go back. Reading raises where they turn out to be others."""
+    """The bytes of a blob, seekable. Reading raises where their digest turns out to be wrong."""
 
     def read(self, n: int, /) -> bytes: ...
 
@@ -44,7 +44,7 @@ class PushSource(Protocol):
 
 
 class RestartUpload(Exception):  # noqa: N818 # no error but a turn of events
-    """The upload has to be tried again; anew, if `lost`; in another way, and so at once, if `otherwise`."""
+    """The upload must be tried again: from the start, if `lost`; at once and in another way, if `otherwise`."""
 
     def __init__(
         self, error: RemoteError, *, wait: float | None = None, lost: bool = False, otherwise: bool = False
@@ -57,7 +57,7 @@ class RestartUpload(Exception):  # noqa: N818 # no error but a turn of events
 
 
 class _SourceError(Exception):
-    """What reading the source raised: none of the registry's failures."""
+    """An exception of the source, as opposed to a failure of the registry."""
 
     def __init__(self, error: RemoteError) -> None:
         super().__init__(str(error))
@@ -65,9 +65,9 @@ class _SourceError(Exception):
 
 
 class Upload:
-    """One blob on its way into a repository. ask: asks that repository; scopes: those of `Repository`.
+    """The upload of one blob. ask: sends a request to the repository; scopes: those of `Repository`.
 
-    Raises RemoteError; DigestMismatchError if the registry finds that the bytes are others.
+    Raises RemoteError; DigestMismatchError if the registry computes another digest.
     """
 
     def __init__(
@@ -92,12 +92,12 @@ class Upload:
         self._location: str | None = None
         self._whole = size <= _SMALL  # all in the PUT
         self._chunk = size
-        self._sent = 0  # bytes that the registry has
-        self._told = 0  # bytes that `progress` knows of
+        self._sent = 0  # bytes that the registry has stored
+        self._told = 0  # bytes that `progress` was called with
 
     def mount(self, other: str) -> bool:
-        """Take the blob over from the repository `other`. False where that cannot be."""
-        self._cancel()  # what another such try has begun
+        """Mount the blob from the repository `other`. False where the registry does not."""
+        self._cancel()  # an upload that an earlier attempt to mount has opened
         query = urlencode({"mount": self._digest, "from": other}, quote_via=quote)
         wanted = (201, 202, 400, 401, 403, 404, 405)
         response = self._ask("POST", f"blobs/uploads/?{query}", "no upload", wanted=wanted)
@@ -109,10 +109,10 @@ class Upload:
         return response.status == 201
 
     def run(self, source: PushSource) -> None:
-        """Send the blob, however often it takes."""
+        """Send the blob, with retries."""
         tries = self._registry.backoff.start()
         failed = False
-        furthest = 0  # bytes that the registry said it had
+        furthest = 0  # bytes that the registry reported
         try:
             while True:
                 try:
@@ -140,7 +140,7 @@ class Upload:
             self._cancel()
             raise wrapped.error from None
         except UnreachableError:
-            raise  # there is nobody to tell that it is over
+            raise  # without a connection the upload cannot be cancelled
         except Exception:  # also where another blob has failed
             self._cancel()
             raise
@@ -151,7 +151,7 @@ class Upload:
         return self._registry.url(f"/v2/{self._repository}/blobs/uploads/", self._where)
 
     def _is_there(self) -> bool:
-        """Has the registry the blob after all, though its answer was lost?"""
+        """Has the registry the blob after all, although its response was lost?"""
         response = self._ask("HEAD", f"blobs/{self._digest}", "no blob", wanted=(200, 404))
         response.close()
         if response.status == 200:
@@ -211,7 +211,7 @@ class Upload:
         )
 
     def _body(self, source: PushSource, end: int) -> Iterator[bytes]:
-        """The bytes up to `end`; the last of the blob only once they are known to be right."""
+        """The bytes up to `end`; the blob's last ones only after its digest has been checked."""
         while (at := source.tell()) < end:
             try:
                 data = source.read(min(_PIECE, end - at))
@@ -224,7 +224,7 @@ class Upload:
             self._tell(source.tell())
 
     def _refused(self, response: Response, *, patch: bool) -> None:
-        """Find out what an answer means that is none of those wanted. Always raises."""
+        """Classify an unexpected response. Always raises."""
         status, wait = response.status, retry_after(response.headers)
         codes, text = codes_and_text(response)
         if "DIGEST_INVALID" in codes:
@@ -250,19 +250,19 @@ class Upload:
         raise error
 
     def _next(self, response: Response, url: str) -> str:
-        """Where the upload goes on."""
+        """The URL at which the upload continues."""
         if not response.headers.get("location") and response.status != 202:
             return url
         return self._registry.location(response, url, self._where)
 
     def _resume(self, source: PushSource) -> None:
-        """Ask how far the upload has got."""
+        """Ask the registry for the upload's offset."""
         location = self._location or ""
         response = self._ask("GET", location, "no upload", wanted=(200, 202, 204, *_LOST))
         response.close()
         found = _RANGE.fullmatch(response.headers.get("range", ""))
         self._sent = 0
-        # Of one byte and none, Docker's registry says the same.
+        # Docker's registry sends the same Range for one byte and for none.
         if response.status in _LOST or found is None or not 1 < int(found[1]) + 1 <= source.tell():
             self._location = None
             return
@@ -270,7 +270,7 @@ class Upload:
         self._location = self._next(response, location) if response.headers.get("location") else location
 
     def _cancel(self) -> None:
-        """Tell the registry that it may forget the upload; if it does not hear, it forgets by itself."""
+        """Cancel the upload; a registry that does not get the request drops it after a while."""
         location, self._location = self._location, None
         if location is None:
             return

@@ -1,4 +1,4 @@
-"""URLs that registries, manifests and users name: taken apart once, and shown without what is nobody's business."""
+"""URLs from registries, manifests and users: parsed once, and shown without secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """An absolute URL of http or https, `text`; host: in lower case. A user in it is in none of the others."""
+    """An absolute http or https URL, `text`; host: in lower case. Only `text` contains user info."""
 
     text: str
     scheme: str
@@ -25,28 +25,28 @@ class Url:
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """Who answers there: credentials for one origin are for no other."""
+        """Scheme, host and port: credentials for one origin are never sent to another."""
         return self.scheme, self.host, self.port
 
     @property
     def authority(self) -> str:
-        """`HOST`, or `HOST:PORT` where that is not the usual one."""
+        """`HOST`, or `HOST:PORT` where the port is not the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def address(self) -> str:
-        """`https://HOST:PORT`, safe to show."""
+        """`https://HOST:PORT`, without secrets."""
         return printable(f"{self.scheme}://{self.authority}")
 
     @property
     def shown(self) -> str:
-        """Without what follows `?`, which may be a signature, and safe to show."""
+        """The URL without its query, which may be a signature, and without user info."""
         return self.address + printable(self.path)
 
 
 def parse_url(text: str, base: str = "") -> Url | None:
-    """The URL in `text`, which may be relative to `base`; None for what is none."""
+    """The URL in `text`, which may be relative to `base`; None where it is malformed."""
     try:
         joined = urljoin(base, text)
         parts = urlsplit(joined)
@@ -60,6 +60,6 @@ def parse_url(text: str, base: str = "") -> Url | None:
 
 
 def shown_url(text: str) -> str:
-    """A URL, or what should be one, as messages show it."""
+    """A URL, even a malformed one, as messages show it."""
     url = parse_url(text)
     return "no URL" if url is None else url.shown
