@@ -379,7 +379,7 @@ def _hive_differences(old: Side, new: Side, hive: ConfigHive, *, times: bool) ->
         return [] if old.registry.readable and new.registry.readable else None
     alone = all(side.alone and not side.base for side in (old, new))  # what a layer changes, as it says it
     one, other = (
-        (side.registry.own(hive) if alone else side.registry.view(hive)) if is_there else None
+        (side.registry.own(hive, 0) if alone else side.registry.view(hive)) if is_there else None
         for side, is_there in zip((old, new), there, strict=True)
         if side.registry is not None
     )
@@ -429,5 +429,5 @@ def _notes(old: Side, new: Side) -> list[str]:
     notes: list[str] = []
     for name, side in zip(_SIDES, (old, new), strict=True):
         if side.registry is not None:
-            notes += (f"{name}: {note}" for note in (*side.registry.notes, *side.registry.warnings))
+            notes += (f"{name}: {note}" for note in (*side.faults, *side.registry.warnings))
     return notes

@@ -21,7 +21,7 @@ from ...union.naming import in_layer, not_there_error
 from ...union.rules import HIVES
 from ...union.view import UnionView, ViewEntry, within
 from ...win32.names import upcase
-from ..hives.lenient import LenientHiveStack
+from ..hives.merge import HiveStack
 from .hashing import Digest, Hasher
 
 __all__ = ["Content", "Ea", "Name", "Object", "Side", "read_side"]
@@ -98,12 +98,14 @@ class Side:
     """What is seen at and below a path of some layers: by paths from there, in upper case, "" for the path itself.
 
     base: is the lowest layer a base layer? alone: is it one layer, and so its whiteouts are among what is seen?
+    faults: what cannot be read of the registry, and why.
     """
 
     names: dict[str, Name]
     base: bool
     alone: bool
-    registry: LenientHiveStack | None
+    registry: HiveStack | None
+    faults: list[str] = field(default_factory=list)
 
 
 def read_side(
@@ -130,7 +132,11 @@ def read_side(
     """
     kept = {} if kept is None else kept
     reader = _Reader(layers, inside, names, kept, Hasher() if hasher is None else hasher, progress)
-    seen = LenientHiveStack(count=len(layers), base=base, temp_dir=temp_dir) if registry and not inside else None
+    alone = len(layers) == 1
+    faults: list[str] = []
+    seen = None
+    if registry and not inside:
+        seen = HiveStack(base=base, guess=alone, temp_dir=temp_dir, on_fault=faults.append)
     try:
         found = reader.read(seen)
         if seen is not None:
@@ -140,7 +146,7 @@ def read_side(
         if seen is not None:
             seen.close()
         raise
-    return Side(found, base, len(layers) == 1, seen)
+    return Side(found, base, alone, seen, faults)
 
 
 class _Reader:
@@ -162,7 +168,7 @@ class _Reader:
         self._progress = progress
         self._objects: dict[tuple[int, str], Object] = {}
 
-    def read(self, registry: LenientHiveStack | None) -> dict[str, Name]:
+    def read(self, registry: HiveStack | None) -> dict[str, Name]:
         sight = UnionView(self._layers)
         visible: list[tuple[int, str, str]] = []
         summary = Summary()
@@ -174,7 +180,7 @@ class _Reader:
         return self._named(sight, visible)
 
     def _see(
-        self, seen: ViewEntry, registry: LenientHiveStack | None, visible: list[tuple[int, str, str]], summary: Summary
+        self, seen: ViewEntry, registry: HiveStack | None, visible: list[tuple[int, str, str]], summary: Summary
     ) -> None:
         entry, objects, alone = seen.entry, self._objects, len(self._layers) == 1
         body = None if seen.body is None else _Hashed(seen.body, self._hasher)

@@ -20,7 +20,7 @@ from ...union.rules import HIVES, UTILITY_VM_FILES
 from ...union.view import within
 from ...win32.names import upcase
 from ..hives.config_hives import CONFIG_HIVES
-from ..hives.lenient import LenientHiveStack
+from ..hives.merge import HiveStack
 from .contents import Contents, Tally
 from .framing import Framing, FramingMarks
 from .windows import KEYS, Windows, windows_of
@@ -97,7 +97,10 @@ def inspect_sources(
     summary = Summary()
     found: list[tuple[str, bool, bool, Tally, Source, FramingMarks | None]] = []
     within_hives = {_SOFTWARE.name: KEYS}
-    with LenientHiveStack(count=len(layers), base=base, temp_dir=temp_dir, within=within_hives) as registry:
+    faults: list[str] = []
+    with HiveStack(
+        base=base, guess=not several, temp_dir=temp_dir, within=within_hives, on_fault=faults.append
+    ) as registry:
         for number, (name, source) in enumerate(layers):
             tally = Tally(top) if several else everything
             marks = FramingMarks() if isinstance(source, TarSource) else None
@@ -128,7 +131,7 @@ def inspect_sources(
             raise not_there_error(inside)
         registry.finish([source for _, source in layers])
         windows, by_layer = (None, {}) if key else _windows(registry, len(layers))
-        notes = (*registry.notes, *registry.warnings)
+        notes = (*faults, *registry.warnings)
     if not registry.base and base and not several and windows is not None:
         notes += ("a layer without those below it: of the registry, what it changes",)
     return Inspection(
@@ -150,12 +153,12 @@ def inspect_sources(
     )
 
 
-def _windows(registry: LenientHiveStack, count: int) -> tuple[Windows | None, dict[int, Windows]]:
+def _windows(registry: HiveStack, count: int) -> tuple[Windows | None, dict[int, Windows]]:
     """What all layers together are, and what each that changes anything of it makes of those below."""
     last: Windows | None = None
     result: dict[int, Windows] = {}
     for number in range(count):
-        if not registry.changed_in(_SOFTWARE, number):
+        if not registry.has(_SOFTWARE, number):
             continue
         hive = registry.view(_SOFTWARE, number + 1)
         if hive is None:

@@ -144,7 +144,7 @@ def test_a_hive_that_is_a_hard_link() -> None:
         {other: BASE, SYSTEM.config: BASE}, [HardLink(SOFTWARE.config, other), HardLink(SAM.config, SYSTEM.config)]
     )
     upper = Listed(
-        *directories("Hives"), HardLink(SOFTWARE.delta, "Hives/x"), (File("Hives/x", size=len(LOWER)), LOWER)
+        *directories("Hives"), (File("Hives/x", size=len(LOWER)), LOWER), HardLink(SOFTWARE.delta, "Hives/x")
     )
     chain = layer({other: BASE}, [HardLink("Files/l", other), HardLink(SOFTWARE.config, "Files/l")])
     for layers, wanted in (([base, upper], {"a": 1, "b": 2}), ([chain], {"a": 1, "b": 1})):
@@ -389,7 +389,7 @@ def test_a_symlink_is_no_hive() -> None:
         layer({}, [*directories(CONFIG), File(SOFTWARE.config, **link)]),
         layer({}, [*directories(CONFIG), File("Files/x", **link), HardLink(SOFTWARE.config, "Files/x")]),
     ):
-        with pytest.raises(LayerError, match=r"config/SOFTWARE: a link, where a registry hive is to be; got SYMLINK"):
+        with pytest.raises(LayerError, match=r"config/SOFTWARE: a link, where a registry hive must be; got SYMLINK"):
             collect_hives([base])
     # Compressed by Windows, it is.
     wof = File(SOFTWARE.config, size=len(BASE), file_attributes=0x420, reparse_data=bytes.fromhex("1700008000000000"))

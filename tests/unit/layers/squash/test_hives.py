@@ -392,7 +392,7 @@ def test_what_can_be_no_hive_is_refused(layers: list[Listed], words: str) -> Non
 def test_a_symlink_is_no_hive() -> None:
     link = File(SAM.config, file_attributes=0x420, reparse_data=build_link("C:\\x", False), data_stream=False)
     base = Listed(*directories(CONFIG), link)
-    with pytest.raises(LayerError, match=f"{SAM.config}: in layer 0: a link, where a registry hive is to be"):
+    with pytest.raises(LayerError, match=f"{SAM.config}: in layer 0: a link, where a registry hive must be"):
         squash(base)
     assert squash(base, Listed(), first=1) == {}
 
