@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import io
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tars import END, header, pax_header
 from wclayer.errors import InexpressibleError, TarError
 from wclayer.layertar.pax import MAX_RECORDS, decode_base64, encode_base64, format_records, parse_records
+from wclayer.layertar.reader import TarSource
 
 # Keys that the reader looks into or refuses have tests of their own.
 OWN_MEANING = (b"path", b"linkpath", b"uname", b"gname", b"GNU.sparse.offset", b"GNU.sparse.numbytes")
@@ -53,6 +56,27 @@ def test_a_key_twice_and_too_much() -> None:
     with pytest.raises(InexpressibleError, match="too large"):
         format_records([(b"a", bytes(MAX_RECORDS))], "f")
     assert parse_records(b"6 a=1\n6 a=2\n", 0) == {b"a": b"2"}
+
+
+@pytest.mark.parametrize("typeflag", [b"x", b"g"])
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (b"x a=b\n", "without a length"),
+        (b"6 a=bc\n", "length is wrong"),
+        (b"7 =bcd\n", "without a key"),
+        (b"12 path=a\0b\n", "NUL"),
+        (b"27 GNU.sparse.numbytes=512\n", "out of order"),
+    ],
+)
+def test_an_error_gives_the_offset_of_its_record(typeflag: bytes, record: bytes, message: str) -> None:
+    """The byte of the tar: behind a file of one block, the block of the header, and the record before it."""
+    before = header(b"before", b"00000000001") + b"1".ljust(512, b"\0")
+    tar = before + pax_header(b"15 comment=abc\n" + record, typeflag) + header(b"f") + END
+    assert tar.index(record) == 1024 + 512 + 15
+    with pytest.raises(TarError, match=message) as caught:
+        list(TarSource(io.BytesIO(tar)).entries())
+    assert caught.value.offset == tar.index(record)
 
 
 @pytest.mark.parametrize(

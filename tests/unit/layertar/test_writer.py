@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import tarfile
 
 import pytest
 
-from tests.strategies import tar_of
+from tests.strategies import items_of, tar_of
 from wclayer.body import BytesBody
 from wclayer.entry import AlternateStream, Directory, Entry, ExtendedAttribute, File, HardLink, Whiteout
 from wclayer.errors import InexpressibleError, LayerError, StorageError
@@ -102,6 +103,20 @@ def test_what_only_we_restore_is_counted() -> None:
         "WCLAYER.reparse": 1,
         "WCLAYER.stream": 2,
     }
+
+
+@pytest.mark.parametrize("mount_point", [False, True])
+def test_a_nul_in_a_print_name(mount_point: bool) -> None:
+    """No link target of a tar can hold it (C programs end the name there), so only our own record has the buffer."""
+    link = File("l", 0x420, reparse_data=build_link("a\0b", mount_point), data_stream=False)
+    tar = tar_of([(link, None, None)])
+    with tarfile.open(fileobj=io.BytesIO(tar)) as found:
+        [member] = found
+    assert member.isreg()
+    assert base64.b64decode(member.pax_headers["WCLAYER.reparse"]) == link.reparse_data
+    [(entry, _, _)] = items_of(tar)
+    assert isinstance(entry, File)
+    assert entry.reparse_data == link.reparse_data
 
 
 @pytest.mark.parametrize("body", [b"", b"12", b"1234"])

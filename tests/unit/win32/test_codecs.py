@@ -103,6 +103,16 @@ class TestNames:
             with pytest.raises(InvalidNameError):
                 names.check_length(name)
 
+    @pytest.mark.parametrize("part", ["x", "\ud800", "\U0001f600"])
+    def test_the_longest_path(self, part: str) -> None:
+        """Counted in UTF-16 code units, of which a character beyond the BMP takes two."""
+        units = len(part.encode("utf-16-le", "surrogatepass")) // 2
+        longest = (part * 32_760)[: 32_760 // units]
+        names.check_path_length(longest)
+        with pytest.raises(InvalidNameError) as caught:
+            names.check_path_length(longest + "y")
+        assert caught.value.got == "32,761"
+
     @pytest.mark.parametrize(
         "name", ["aux", "NUL.txt", "com1", "COM\xb9", "a.", "a ", "a?", "\x1f", "lpt9 .x", "CONOUT$"]
     )

@@ -270,6 +270,27 @@ class TestBytesThatAreNoCondition:
             assert shown.value.offset == offset
 
     @pytest.mark.parametrize(
+        ("inside", "expected", "got"),
+        [
+            ("04 0100000000000000 03", "11 bytes", "10"),
+            ("04", "11 bytes", "1"),
+            ("10 020000", "5 bytes", "4"),
+            ("18", "5 bytes", "1"),
+            ("10 02000000 61", "at most 1 bytes", "2"),
+            ("18 01000000", "at most 0 bytes", "1"),
+            ("51 0c000000 010100000000000100", "at most 9 bytes", "12"),
+        ],
+    )
+    def test_a_value_ends_inside_its_composite(self, inside: str, expected: str, got: str) -> None:
+        """What follows the composite would complete the value; a value before the one that is cut off is well."""
+        composite = bytes.fromhex("0405000000000000000302" + inside)
+        data = b"artx\x50" + len(composite).to_bytes(4, "little") + composite + b"\2\0\0\0" * 4 + b"\x80"
+        with pytest.raises(SecurityDescriptorError, match="cut off") as caught:
+            decode_condition(data)
+        assert caught.value.offset == 9 + 11
+        assert (caught.value.expected, str(caught.value.got)) == (expected, got)
+
+    @pytest.mark.parametrize(
         "made",
         [
             (),

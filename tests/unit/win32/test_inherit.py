@@ -8,7 +8,7 @@ from wclayer.errors import SecurityDescriptorError
 from wclayer.stores.folder.defaults import DIRECTORY_DESCRIPTOR
 from wclayer.win32.inherit import inherit
 from wclayer.win32.sddl import format_sddl, parse_sddl
-from wclayer.win32.security import SE_DACL_PRESENT
+from wclayer.win32.security import SE_DACL_PRESENT, SE_SACL_PRESENT
 
 
 def child(sddl: str, *, directory: bool) -> str:
@@ -112,8 +112,16 @@ def test_no_dacl(sddl: str) -> None:
         inherit(parse_sddl(sddl), directory=False)
 
 
-def test_a_dacl_that_is_not_said_to_be_present() -> None:
+def test_a_dacl_without_se_dacl_present() -> None:
     data = bytearray(parse_sddl("O:BAG:SYD:(A;OICI;FA;;;BA)"))
     data[2] &= ~SE_DACL_PRESENT
     with pytest.raises(SecurityDescriptorError, match="nothing to inherit"):
         inherit(bytes(data), directory=False)
+
+
+def test_a_sacl_without_se_sacl_present() -> None:
+    """[MS-DTYP] 2.4.6: without the bit there is no SACL, whatever OffsetSacl leads to; nothing of it is inherited."""
+    data = bytearray(parse_sddl("O:BAG:SYD:(A;OICI;FA;;;BA)S:(AU;OICISAFA;FA;;;WD)"))
+    assert data[12:16] != bytes(4)  # OffsetSacl
+    data[2] &= ~SE_SACL_PRESENT
+    assert format_sddl(inherit(bytes(data), directory=False)) == "O:BAG:SYD:AI(A;ID;FA;;;BA)"
