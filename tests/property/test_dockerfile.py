@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.images import layout
 from tests.tars import M, build, directory
 from wclayer.body import BytesBody
-from wclayer.builder.copy_from import TakenFiles, take
+from wclayer.builder.copy_from import ImageTree
 from wclayer.dockerfile.build import build_dockerfile
 from wclayer.dockerfile.parse import parse_dockerfile
 from wclayer.dockerfile.sources import unpack
@@ -102,7 +102,7 @@ class Layer:
                 yield (Directory if kind == "directory" else Whiteout)(f"Files/{path}"), None
 
 
-def walked(taken: TakenFiles, path: str) -> dict[str, str | None]:
+def walked(taken: ImageTree, path: str) -> dict[str, str | None]:
     host = path.encode()
     if not taken.is_directory(path):
         return {path.upper(): taken.read(host, taken.look(host)).decode()}
@@ -126,9 +126,9 @@ def test_taking_is_what_the_model_sees(drawn: list[dict[str, str]], wanted: str)
     layers = [Layer(items) for items in stack]
     if wanted and wanted.upper() not in expected:
         with pytest.raises(NotFoundError):
-            take(layers, [wanted], name="image")
+            ImageTree.of_layers(layers, [wanted], name="image")
         return
-    with closing(take(layers, [wanted], name="image")) as taken:
+    with closing(ImageTree.of_layers(layers, [wanted], name="image")) as taken:
         [place] = taken.find(wanted)
         assert place.upper() == wanted.upper()
         found = walked(taken, place)

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final, Self
 
 from ..builder.build import BuiltImage, Progress, build_on
-from ..builder.copy_from import TakenFiles, take
+from ..builder.copy_from import ImageTree
 from ..builder.recipe import DirectoryRule, LayerRecipe, Recipe
 from ..distribution.registries import Registries
 from ..errors import ImageError, NotFoundError, RemoteError, UsageError
@@ -341,9 +341,9 @@ class _Build:
         else:
             layers = self._near(self._open(name, ""))
 
-        def taken(paths: Sequence[str], literal: bool) -> TakenFiles:
+        def taken(paths: Sequence[str], literal: bool) -> ImageTree:
             sources = [layer.source() for layer in layers]
-            files = take(sources, paths, name=name, literal=literal, temp_dir=self._temporary)
+            files = ImageTree.of_layers(sources, paths, name=name, literal=literal, temp_dir=self._temporary)
             return self._stack.enter_context(closing(files))
 
         return TakenFolder.take(patterns, taken)

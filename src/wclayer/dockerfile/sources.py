@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol, Self, cast
 
-from ..builder.copy_from import TakenFiles
+from ..builder.copy_from import ImageTree
 from ..builder.recipe import FilesRule
 from ..builder.source_tree import check_name
 from ..builder.symlinks import steps
@@ -120,11 +120,11 @@ class HostFolder:
 class TakenFolder:
     """Files out of an image. behind: the targets of links that a source names directly."""
 
-    files: TakenFiles
-    behind: Mapping[str, tuple[TakenFiles, str]]
+    files: ImageTree
+    behind: Mapping[str, tuple[ImageTree, str]]
 
     @classmethod
-    def take(cls, patterns: Sequence[str], take: Callable[[Sequence[str], bool], TakenFiles]) -> Self:
+    def take(cls, patterns: Sequence[str], take: Callable[[Sequence[str], bool], ImageTree]) -> Self:
         """The files that match the patterns. take: reads paths, patterns or literal, out of the image."""
         files = take(patterns, False)
         behind = {path: (files, path) for pattern in patterns for path in files.find(pattern)}
@@ -148,7 +148,7 @@ class TakenFolder:
         return FilesRule(source=place, folder=files)
 
 
-def _target(files: TakenFiles, path: str) -> str | None:
+def _target(files: ImageTree, path: str) -> str | None:
     """The path on drive C: that the link at `path` leads to; None where `path` is not a link."""
     target = files.link(path)
     if target is None:

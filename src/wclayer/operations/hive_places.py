@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ..body import read_up_to
-from ..builder.copy_from import take
+from ..builder.copy_from import ImageTree
 from ..distribution.registries import Registries
 from ..errors import HiveError, LayerError, NotFoundError, UsageError, printable
 from ..host.errors import host_errors
@@ -173,7 +173,9 @@ class HivePlaces:
         with (
             self._layers.open(LayerReference(place.text, place.place), alone=True) as found,
             closing(
-                take(found.sources, [path], name=place.place.text, literal=True, root=root, temp_dir=self._temporary)
+                ImageTree.of_layers(
+                    found.sources, [path], name=place.place.text, literal=True, root=root, temp_dir=self._temporary
+                )
             ) as taken,
         ):
             host = encode_wtf8(taken.spelled(path))

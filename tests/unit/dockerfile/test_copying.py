@@ -16,7 +16,7 @@ from tests.unit.dockerfile.test_build import NOON, Made, Yard, sddl
 from tests.unit.dockerfile.test_sources import PACKERS, archive, member, posix
 from wclayer.builder.acl import parse_account
 from wclayer.builder.build import build_on
-from wclayer.builder.copy_from import TakenFiles, take
+from wclayer.builder.copy_from import ImageTree
 from wclayer.builder.recipe import Recipe
 from wclayer.entry import AlternateStream, Directory, File, HardLink
 from wclayer.errors import (
@@ -667,11 +667,13 @@ def test_many_links_are_followed_together(yard: Yard, monkeypatch: pytest.Monkey
     )
     calls: list[int] = []
 
-    def counting(*args: Any, **more: Any) -> TakenFiles:
-        calls.append(len(args[1]))
-        return take(*args, **more)
+    of_layers = ImageTree.of_layers
 
-    monkeypatch.setattr("wclayer.dockerfile.build.take", counting)
+    def counting(*args: Any, **more: Any) -> ImageTree:
+        calls.append(len(args[1]))
+        return of_layers(*args, **more)
+
+    monkeypatch.setattr(ImageTree, "of_layers", counting)
     place = yard.base()
     made = yard.build("FROM base\nCOPY --from=src /d/* /x/\n", contexts={"base": place, "src": source})
     assert made.files() == {f"x/{name}": b"real" for name in names}
