@@ -15,9 +15,11 @@ from ..entry import AlternateStream, Body, Directory, Entry, File, Summary, Whit
 from ..errors import FormatError, UsageError, WclayerError
 from .ahead import ReadAhead
 from .compression import Decompressed
+from .entries import entry_of
 from .framing import FramingWriter, PieceKind
 from .members import Member, MemberReader
-from .metadata import entry_of, extents_of, layer_path
+from .metadata import extents_of
+from .paths import layer_path
 from .stream import Input
 
 __all__ = ["TarSource"]

@@ -18,8 +18,10 @@ from ..win32.filetime import UNIX_EPOCH
 from ..win32.names import check_component, encode_wtf8
 from .block import BLOCK, ascii_field, padding, ustar_block
 from .framing import Piece
-from .metadata import OWN, WHITEOUT, link_of, records_of, stream_records
+from .metadata_writing import link_of, records_of, stream_records
+from .paths import WHITEOUT_PREFIX
 from .pax import format_records
+from .records import OWN
 from .stream import Output, Writes
 
 __all__ = ["TarWriter", "headers"]
@@ -201,7 +203,7 @@ class TarWriter:
     def _whiteout(self, entry: Whiteout) -> None:
         _check_name(entry.path, live=False)
         directory, slash, base = entry.path.rpartition("/")
-        name = encode_wtf8(f"{directory}{slash}{WHITEOUT}{base}")
+        name = encode_wtf8(f"{directory}{slash}{WHITEOUT_PREFIX}{base}")
         if len(name) <= 100 and name.isascii():
             self._out.write(ustar_block(name=name, typeflag=b"0"))
             return
@@ -280,9 +282,9 @@ def _check_name(path: str, *, stream: bool = False, live: bool = True) -> None:
             check_component(name)
     except InvalidNameError as error:
         raise InexpressibleError(f"a name that no layer tar can hold: {error}", path=path) from None
-    if live and not stream and names[-1].startswith(WHITEOUT):
+    if live and not stream and names[-1].startswith(WHITEOUT_PREFIX):
         raise InexpressibleError(
             "a live file with this name would be read back as the deletion of another",
             path=path,
-            hint=f"rename it, or leave it out: names beginning with {WHITEOUT} mark deletions",
+            hint=f"rename it, or leave it out: names beginning with {WHITEOUT_PREFIX} mark deletions",
         )

@@ -14,7 +14,8 @@ from ..codes import Code
 from ..entry import AlternateStream, Directory, Entry, ExtendedAttribute, File, Whiteout
 from ..errors import ExtendedAttributeError, MetadataError, ReparseError, WclayerError
 from ..layertar.members import Member
-from ..layertar.metadata import OWN, link_of, records_of
+from ..layertar.metadata_writing import link_of, records_of
+from ..layertar.records import OWN
 from ..regf.check_descriptor import check_descriptor
 from ..regf.findings import Findings, Severity
 from ..win32.attributes import FILE_ATTRIBUTE_DIRECTORY

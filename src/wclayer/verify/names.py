@@ -15,7 +15,7 @@ from ..codes import Code
 from ..entry import AlternateStream, Directory, Entry, File, HardLink, Whiteout
 from ..errors import FormatError, WclayerError
 from ..layertar.members import Member
-from ..layertar.metadata import layer_path
+from ..layertar.paths import layer_path
 from ..union.lookup import is_real_directory, seen
 from ..union.rules import (
     FILES,

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ...layertar.members import Member
-from ...layertar.metadata import OWN
+from ...layertar.records import OWN
 
 __all__ = ["Framing", "FramingMarks"]
 
