@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wclayer.body import BytesBody, HoledBody
-from wclayer.layers.diff.hashing import Hasher
+from wclayer.layers.hashing import Hasher
 
 BLOCK = 1 << 16
 

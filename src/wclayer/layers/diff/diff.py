@@ -24,9 +24,9 @@ from ...regf.compare import Difference, compare
 from ...regf.model import Hive, Key
 from ...union.naming import in_layer
 from ...win32.names import upcase
+from ..hashing import Hasher
 from ..hives.config_hives import CONFIG_HIVES, ConfigHive, root_path
 from .fields import HIVE, FieldChange, left_out, object_changes
-from .hashing import Hasher
 from .side import Content, Name, Object, Side, read_side
 
 __all__ = [

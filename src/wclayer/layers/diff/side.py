@@ -21,8 +21,8 @@ from ...union.naming import in_layer, not_there_error
 from ...union.rules import HIVES
 from ...union.view import UnionView, ViewEntry, within
 from ...win32.names import upcase
+from ..hashing import Digest, Hasher
 from ..hives.merge import HiveStack
-from .hashing import Digest, Hasher
 
 __all__ = ["Content", "Ea", "Name", "Object", "Side", "read_side"]
 

@@ -10,7 +10,7 @@ from ...entry import AlternateStream, Directory, File, HardLink, Source, Whiteou
 from ...errors import LayerError
 from ...union.links import is_link
 from ...union.view import ViewEntry
-from ..diff.hashing import Hasher
+from ..hashing import Hasher
 from .request import Match, PathQuery
 from .search import At, Search
 

@@ -17,9 +17,9 @@ from wclayer.entry import AlternateStream, Directory, ExtendedAttribute, File, H
 from wclayer.errors import LayerError, NotFoundError, TarError
 from wclayer.layers.diff.diff import LayerDiff, compare_sides, diff_sources
 from wclayer.layers.diff.fields import FieldChange
-from wclayer.layers.diff.hashing import Hasher
 from wclayer.layers.diff.security import SecurityChange, security_change
 from wclayer.layers.diff.side import Content, Name, read_side
+from wclayer.layers.hashing import Hasher
 from wclayer.layertar.reader import TarSource
 from wclayer.regf.compare import What
 from wclayer.regf.model import Hive, Key, sz

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from wclayer.body import BytesBody, HoledBody
-from wclayer.layers.diff.hashing import Digest, Hasher
+from wclayer.layers.hashing import Digest, Hasher
 
 BLOCK = 1 << 16
 

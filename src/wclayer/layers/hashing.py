@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final, NamedTuple
 
-from ...entry import Body
+from ..entry import Body
 
 __all__ = ["Digest", "Hasher", "Hashing"]
 
