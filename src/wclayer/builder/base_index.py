@@ -19,9 +19,10 @@ from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whi
 from ..errors import NotFoundError, RecordError, WclayerError
 from ..host.errors import host_errors, shown
 from ..stores.record.reader import RecordReader
-from ..stores.record.writer import Kind, RecordWriter
+from ..stores.record.writer import Flag, Kind, RecordWriter, Row
 from ..union.lookup import seen
-from ..union.rules import check_entry, name_taken_error, no_directory_yet_error, two_whiteouts_error
+from ..union.namespace import Namespace, NodeKind, kind_of
+from ..union.rules import check_entry
 from ..win32.names import upcase
 
 __all__ = ["LayerIndex", "LowerView", "index_layer"]
@@ -165,36 +166,62 @@ def _write(path: str, entries: Iterable[Entry]) -> None:
             writer.close()
 
 
+class _RecordNames:
+    """The names in the database as a NameIndex: of directories their rows."""
+
+    root = 0
+
+    def __init__(self, writer: RecordWriter) -> None:
+        self._writer = writer
+        self.has_whiteout = writer.has_whiteout
+        self.add_whiteout = writer.add_whiteout
+
+    def find(self, directory: int, name: str, /) -> Row | None:
+        return self._writer.find(directory, name)
+
+    def kind(self, row: Row, /) -> NodeKind:
+        if row.kind != Kind.DIRECTORY:
+            return NodeKind.FILE
+        return NodeKind.STAND_IN if row.flags & Flag.SURROGATE else NodeKind.DIRECTORY
+
+    def name(self, row: Row, /) -> str:
+        return row.name
+
+    def enter(self, _directory: int, row: Row, /) -> int:
+        return row.id
+
+    def missing(self, directory: int, name: str, /) -> int:
+        raise NotImplementedError("an index stops at the first fault")
+
+
 class _Layer:
     """Entries on their way into a database, each after its directory."""
 
     def __init__(self, writer: RecordWriter) -> None:
         self._writer = writer
-        self._parent = lru_cache(_DIRECTORIES)(self._find)
+        # A base layer's rules are narrower; which of them hold is for the import to say.
+        self._names = Namespace(_RecordNames(writer), base=False)
 
     def add(self, entry: Entry) -> None:
         if isinstance(entry, AlternateStream):
             return
-        # A base layer's rules are narrower; which of them hold is for the import to say.
         check_entry(entry, base=False)
         if isinstance(entry, Whiteout):
-            if not self._writer.add_whiteout(entry.path):
-                raise two_whiteouts_error(entry.path)
+            self._names.whiteout(entry.path, lambda _: True)  # what lies below is not known here
             return
-        above, _, name = entry.path.rpartition("/")
-        parent = self._parent(upcase(above)) if above else 0
-        if parent is None:
-            raise no_directory_yet_error(entry.path, above)
-        if (taken := self._writer.find(parent, name)) is not None:
-            raise name_taken_error(entry.path, taken.name)
-        kind = Kind.DIRECTORY if isinstance(entry, Directory) else Kind.FILE
-        self._writer.add(parent, name, kind, entry=_kept(entry), size=entry.size if isinstance(entry, File) else None)
-
-    def _find(self, path: str) -> int | None:
-        above, _, name = path.rpartition("/")
-        parent = self._parent(above) if above else 0
-        row = None if parent is None else self._writer.find(parent, name)
-        return None if row is None or row.kind != Kind.DIRECTORY else row.id
+        parent, name = self._names.place(entry.path)
+        kind = kind_of(entry)
+        flags = Flag.SURROGATE if kind is NodeKind.STAND_IN else 0
+        number = self._writer.add(
+            parent,
+            name,
+            Kind.FILE if kind is NodeKind.FILE else Kind.DIRECTORY,
+            entry=_kept(entry),
+            flags=flags,
+            size=entry.size if isinstance(entry, File) else None,
+        )
+        if kind is NodeKind.DIRECTORY:
+            self._names.remember(entry.path, number)
 
 
 def _kept(entry: Directory | File | HardLink) -> Directory | File:

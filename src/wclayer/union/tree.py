@@ -22,30 +22,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
 from ..host.spool import EMPTY, Spool, Spooled
 from ..win32.names import encode_wtf8, upcase
-from .lookup import is_real_directory
+from .namespace import Namespace, NodeKind, kind_of
 from .rules import (
-    UTILITY_VM_FILES,
-    behind_link_error,
-    beside_whiteout_error,
     check_entry,
-    in_no_directory_error,
-    name_taken_error,
-    no_directory_yet_error,
-    no_link_target_error,
-    stream_astray_error,
-    stream_twice_error,
-    two_whiteouts_error,
-    whiteout_of_nothing_error,
 )
 
 __all__ = ["Folder", "LayerNames", "MergedTree", "TreeNode"]
-
-_MAX_CACHE: Final = 4096  # directories
 
 
 class TreeNode:
@@ -155,6 +141,40 @@ class MergedTree:
                 stack.append((f"{path}/", iter(name.sorted())))
 
 
+class _TreeNames:
+    """The names of a layer as a NameIndex."""
+
+    def __init__(self, root: Folder, whiteouts: dict[str, str]) -> None:
+        self.root = root
+        self._whiteouts = whiteouts
+
+    def find(self, directory: Folder, name: str, /) -> TreeNode | None:
+        return directory.children.get(upcase(name))
+
+    def kind(self, node: TreeNode, /) -> NodeKind:
+        if node.file is not None:
+            return NodeKind.FILE
+        return NodeKind.DIRECTORY if isinstance(node, Folder) else NodeKind.STAND_IN
+
+    def name(self, node: TreeNode, /) -> str:
+        return node.name
+
+    def enter(self, _directory: Folder, node: TreeNode, /) -> Folder:
+        assert isinstance(node, Folder)  # noqa: S101 # as kind() says
+        return node
+
+    def missing(self, directory: Folder, name: str, /) -> Folder:
+        raise NotImplementedError("a layer that is squashed has no fault")
+
+    def has_whiteout(self, path: str, /) -> bool:
+        return bool(self._whiteouts) and upcase(path) in self._whiteouts
+
+    def add_whiteout(self, path: str, /) -> bool:
+        before = len(self._whiteouts)
+        self._whiteouts.setdefault(upcase(path), path)
+        return len(self._whiteouts) > before
+
+
 class LayerNames:
     """The names of layer `number`, which is to go on `below`, from its entries in their order.
 
@@ -170,9 +190,8 @@ class LayerNames:
         self._below = below.root
         self._spool = spool
         self._descriptors = descriptors
-        self._folders: dict[str, Folder] = {}
-        self._owner: tuple[str, TreeNode] | None = None  # of streams
-        self._streams: set[str] = set()  # of that owner, in upper case
+        self._names = Namespace(_TreeNames(self.root, self.whiteouts), base=number == 0)
+        self._owner: TreeNode | None = None  # of streams
 
     def add(self, entry: Entry, body: Body | None) -> None:
         """The next entry. Raises LayerError and its kin for what has no place in the layer."""
@@ -181,11 +200,12 @@ class LayerNames:
         if isinstance(entry, AlternateStream):
             self._stream(entry, body)
             return
+        self._names.owner(entry.path if isinstance(entry, Directory | File) else None)
         self._owner = None
         if isinstance(entry, Whiteout):
-            self._whiteout(entry.path)
+            self._names.whiteout(entry.path, lambda path: self._below.find(path) is not None)
             return
-        folder, name = self._place(entry.path)
+        folder, name = self._names.place(entry.path)
         if isinstance(entry, HardLink):
             new = self._link(entry, name, number)
         else:
@@ -193,12 +213,13 @@ class LayerNames:
                 new = TreeNode(name, self._layer, number)
                 new.file = new
             else:
-                kind = Folder if is_real_directory(entry) else TreeNode
+                kind = Folder if kind_of(entry) is NodeKind.DIRECTORY else TreeNode
                 new = kind(name, self._layer, number, self._kept(entry))
             new.short = entry.short_name
-            self._owner = entry.path, new
-            self._streams = set()
+            self._owner = new
         folder.children[upcase(name)] = new
+        if isinstance(new, Folder):
+            self._names.remember(entry.path, new)
 
     def _kept(self, entry: Directory) -> Directory:
         descriptor = entry.security_descriptor
@@ -206,63 +227,22 @@ class LayerNames:
             descriptor = self._descriptors.setdefault(descriptor, descriptor)
         return replace(entry, path="", security_descriptor=descriptor, short_name=None)
 
-    def _place(self, path: str) -> tuple[Folder, str]:
-        """The directory that `path` goes into, and its name there."""
-        directory, _, name = path.rpartition("/")
-        folder = self._folder(directory, path) if directory else self.root
-        taken = folder.children.get(upcase(name))
-        if taken is not None:
-            raise name_taken_error(path, taken.name)
-        if self.whiteouts and upcase(path) in self.whiteouts:
-            raise beside_whiteout_error(path)
-        return folder, name
-
-    def _folder(self, directory: str, path: str) -> Folder:
-        found = self._folders.get(directory)
-        if found is None:
-            found = self.root
-            for part in upcase(directory).split("/"):
-                name = found.children.get(part)
-                if name is None:
-                    raise no_directory_yet_error(path, directory)
-                if name.file is not None:
-                    raise in_no_directory_error(path, directory)
-                if not isinstance(name, Folder):
-                    raise behind_link_error(path, directory)
-                found = name
-            if len(self._folders) >= _MAX_CACHE:
-                self._folders.clear()
-            self._folders[directory] = found
-        return found
-
-    def _whiteout(self, path: str) -> None:
-        if self.root.find(path) is not None:
-            raise beside_whiteout_error(path)
-        if path.startswith(UTILITY_VM_FILES + "/") and self._below.find(path) is None:
-            raise whiteout_of_nothing_error(path)
-        key = upcase(path)
-        if key in self.whiteouts:
-            raise two_whiteouts_error(path)
-        self.whiteouts[key] = path
-
     def _link(self, entry: HardLink, name: str, number: int) -> TreeNode:
-        own = self.root.find(entry.target)
+        own = self._names.link(entry)
         found = own or self._below.find(entry.target)
-        if found is None or found.file is None:
-            raise no_link_target_error(entry.path, entry.target, found=found is not None, base=self._layer == 0)
+        if own is None:
+            is_file = found is not None and found.file is not None
+            self._names.check_lower(entry, found=found is not None, is_file=is_file)
+        assert found is not None  # noqa: S101 # it was just checked
         # Of the files that the layer has itself, nobody asks for a target.
         new = TreeNode(name, self._layer, number, replace(entry, path="", target=entry.target if own is None else ""))
         new.file = found.file
         return new
 
     def _stream(self, entry: AlternateStream, body: Body | None) -> None:
-        if self._owner is None or self._owner[0] != entry.path:
-            raise stream_astray_error(entry.path, entry.name)
-        key = upcase(entry.name)
-        if key in self._streams:
-            raise stream_twice_error(entry.path, entry.name)
-        self._streams.add(key)
-        owner = self._owner[1]
+        self._names.stream(entry)
+        owner = self._owner
+        assert owner is not None  # noqa: S101 # the stream follows it
         if owner.file is None:
             if owner.streams is None:
                 owner.streams = []

@@ -18,14 +18,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final, NamedTuple, TypeAlias, cast
 
-from ..entry import AlternateStream, Body, Entry, File, HardLink, Source, Whiteout
+from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
 from ..errors import LayerError
 from ..layertar.reader import TarSource
 from ..win32.names import upcase
-from .lookup import is_real_directory
+from .namespace import NodeKind, kind_of
 from .rules import beside_whiteout_error, name_taken_error
 
 __all__ = [
@@ -40,15 +39,6 @@ __all__ = [
 ]
 
 _MOST_LINKS: Final = 1024  # hard links to hard links of layers below, as many as NTFS lets a file have
-
-
-class NodeKind(Enum):
-    """What a layer has at a path, beside hard links."""
-
-    DIRECTORY = auto()  # a real one: it lets what is in it of the layers below be seen
-    STAND_IN = auto()  # a directory that stands for something else: a junction, a symlink
-    FILE = auto()
-    WHITEOUT = auto()
 
 
 class Link(NamedTuple):
@@ -240,9 +230,7 @@ def within(path: str, key: str) -> bool:
     return path == key or (path.startswith(key) and path[len(key)] == "/")
 
 
-def _kind(entry: Entry, names: dict[str, Kind]) -> Kind:
-    if isinstance(entry, File):
-        return NodeKind.FILE
+def _kind(entry: Directory | File | HardLink | Whiteout, names: dict[str, Kind]) -> Kind:
     if isinstance(entry, Whiteout):
         return NodeKind.WHITEOUT
     if isinstance(entry, HardLink):
@@ -251,7 +239,7 @@ def _kind(entry: Entry, names: dict[str, Kind]) -> Kind:
         if isinstance(found, Link):
             return found  # of whose target the same is true
         return Link(target, found is not None and found is not NodeKind.WHITEOUT)
-    return NodeKind.DIRECTORY if is_real_directory(entry) else NodeKind.STAND_IN
+    return kind_of(entry)
 
 
 def _twice(entry: Entry, before: Kind, key: str) -> LayerError:

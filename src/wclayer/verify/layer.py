@@ -11,7 +11,7 @@ from ..errors import FormatError, WclayerError
 from ..layertar.reader import TarSource
 from ..win32.attributes import FILE_ATTRIBUTE_SPARSE_FILE
 from .metadata import MetadataCheck
-from .names import LayerNames, NameCheck
+from .names import CheckedNames, NameCheck
 from .notes import Notes
 from .registry import RegistryCheck
 
@@ -21,12 +21,12 @@ __all__ = ["check_layer"]
 def check_layer(
     source: Source,
     notes: Notes,
-    below: Sequence[LayerNames],
+    below: Sequence[CheckedNames],
     registry: RegistryCheck,
     *,
     base: bool,
     known: bool = True,
-) -> tuple[LayerNames, WclayerError | None]:
+) -> tuple[CheckedNames, WclayerError | None]:
     """Read a layer, and say what is wrong with it; its names, and the error at which it had to stop, if it had.
 
     below: the names of the layers that it lies on, nearest first; known: are they all there, and read to their ends?

@@ -8,7 +8,6 @@ number.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import Final
 
 from ..codes import Code
@@ -16,28 +15,19 @@ from ..entry import AlternateStream, Directory, Entry, File, HardLink, Whiteout
 from ..errors import FormatError, WclayerError
 from ..layertar.members import Member
 from ..layertar.paths import layer_path
-from ..union.lookup import is_real_directory, seen
+from ..union.lookup import seen
+from ..union.namespace import Namespace, NodeKind, kind_of
 from ..union.rules import (
     FILES,
     UTILITY_VM,
     UTILITY_VM_FILES,
-    behind_link_error,
-    beside_whiteout_error,
     check_entry,
-    in_no_directory_error,
-    name_taken_error,
-    no_directory_yet_error,
     no_files_error,
-    no_link_target_error,
-    stream_astray_error,
-    stream_twice_error,
-    two_whiteouts_error,
-    whiteout_of_nothing_error,
 )
 from ..win32.names import to_utf16, upcase, win32_problem
 from .notes import Notes
 
-__all__ = ["LayerNames", "NameCheck"]
+__all__ = ["CheckedNames", "NameCheck"]
 
 MAX_PATH: Final = 260  # with the NUL
 MAX_LINKS: Final = 1_024
@@ -45,17 +35,16 @@ _UTILITY_VM_FILES: Final = upcase(UTILITY_VM_FILES)
 _OPAQUE: Final = ".wh..opq"  # what `.wh..wh..opq` deletes
 
 
-class _Kind(IntEnum):
-    DIRECTORY = 0
-    SURROGATE = 1  # a directory that stands for another one
-    FILE = 2
+class CheckedNames:
+    """The names of one layer, by NTFS's case rules (see `lookup.OneLayer`), also as a NameIndex.
 
+    A directory is known by its path in upper case.
+    """
 
-class LayerNames:
-    """The names of one layer, by NTFS's case rules (see `merged.OneLayer`)."""
+    root = ""
 
     def __init__(self) -> None:
-        self.entries: dict[str, tuple[str, _Kind]] = {}  # by path in upper case: the path, and what is there
+        self.entries: dict[str, tuple[str, NodeKind]] = {}  # by path in upper case: the path, and what is there
         self.below: dict[str, str] = {}  # hard links into layers below, by path in upper case: their targets
         self.whiteouts: dict[str, str] = {}
         self._first: dict[str, str] = {}  # of hard links: the first name of the file, both in upper case
@@ -69,14 +58,34 @@ class LayerNames:
             return None
         if (target := self.below.get(key)) is not None:
             return HardLink(found[0], target)
-        if found[1] is _Kind.FILE:
+        if found[1] is NodeKind.FILE:
             return File(found[0])
         # A tag that stands for another directory, of a buffer without data.
-        link = b"\x03\0\0\xa0\0\0\0\0" if found[1] is _Kind.SURROGATE else None
+        link = b"\x03\0\0\xa0\0\0\0\0" if found[1] is NodeKind.STAND_IN else None
         return Directory(found[0], reparse_data=link)
 
     def has_whiteout(self, path: str, /) -> bool:
         return upcase(path) in self.whiteouts
+
+    def add_whiteout(self, path: str, /) -> bool:
+        before = len(self.whiteouts)
+        self.whiteouts.setdefault(upcase(path), path)
+        return len(self.whiteouts) > before
+
+    def find(self, directory: str, name: str, /) -> tuple[str, NodeKind] | None:
+        return self.entries.get(f"{directory}{upcase(name)}")
+
+    def kind(self, node: tuple[str, NodeKind], /) -> NodeKind:
+        return node[1]
+
+    def name(self, node: tuple[str, NodeKind], /) -> str:
+        return node[0].rpartition("/")[2]
+
+    def enter(self, directory: str, node: tuple[str, NodeKind], /) -> str:
+        return self.missing(directory, self.name(node))
+
+    def missing(self, directory: str, name: str, /) -> str:
+        return f"{directory}{upcase(name)}/"
 
     def count_link(self, target: str, path: str | None = None) -> int:
         """How many names the file `target` has, with the one that is added now: `path`, or one in a layer above."""
@@ -90,46 +99,40 @@ class LayerNames:
 class NameCheck:
     """The check of one layer's names. below: the layers that it lies on, nearest first; base: is it a base layer?"""
 
-    def __init__(self, notes: Notes, below: Sequence[LayerNames], *, base: bool) -> None:
-        self.names = LayerNames()
+    def __init__(self, notes: Notes, below: Sequence[CheckedNames], *, base: bool) -> None:
+        self.names = CheckedNames()
         self._notes = notes
         self._below = below
         self._base = base
-        self._owner: str | None = None
-        self._streams: set[str] = set()
-        self._blamed: set[str] = set()  # directories that are none, in upper case: said once
+        self._rules = Namespace(self.names, base=base, on_error=self._fault)
+        self._at: tuple[str, int | None] = "", None  # the entry that is checked: its path and offset
 
     def see(self, entry: Entry, member: Member | None, offset: int | None) -> None:
         """The next entry; member: what it is in the tar, offset: where."""
+        self._at = entry.path, offset
         try:
             check_entry(entry, base=self._base)
         except WclayerError as error:
-            self._refuse(error, entry.path, offset)
+            self._fault(error)
             if error.rule not in (Code.ATTRIBUTES_OF_OTHER_KIND, None):
-                self._owner = entry.path
+                self._rules.owner(entry.path)  # its streams are not to blame
                 return
         if isinstance(entry, AlternateStream):
-            self._stream(entry, offset)
+            self._rules.stream(entry)
             return
-        self._owner = entry.path if isinstance(entry, Directory | File) else None
-        self._streams = set()
+        self._rules.owner(entry.path if isinstance(entry, Directory | File) else None)
         if isinstance(entry, Whiteout):
             self._whiteout(entry.path, offset)
             return
         key = upcase(entry.path)
-        self._place(entry.path, key, offset)
+        self._rules.place(entry.path)
         if key == _UTILITY_VM_FILES:
             self._utility_vm(entry.path, offset)
         if isinstance(entry, HardLink):
             self._link(entry, offset)
-            kind = _Kind.FILE
-        elif isinstance(entry, File):
-            kind = _Kind.FILE
-        else:
-            kind = _Kind.DIRECTORY if is_real_directory(entry) else _Kind.SURROGATE
-            if member is not None:
-                self._slash(entry.path, member.name, offset)
-        self._keep(entry.path, key, kind)
+        elif isinstance(entry, Directory) and member is not None:
+            self._slash(entry.path, member.name, offset)
+        self._keep(entry.path, key, kind_of(entry))
         self._lengths(entry.path, offset)
 
     def refused(self, member: Member, error: WclayerError) -> None:
@@ -139,9 +142,9 @@ class NameCheck:
             path = layer_path(member.name, "an entry", member.offset)
         except FormatError:
             return
-        self._owner = path
+        self._rules.owner(path)
         if path and ":" not in path.rpartition("/")[2]:
-            self._keep(path, upcase(path), _Kind.DIRECTORY if member.typeflag == b"5" else _Kind.FILE)
+            self._keep(path, upcase(path), NodeKind.DIRECTORY if member.typeflag == b"5" else NodeKind.FILE)
 
     def end(self) -> None:
         """After the last entry, of a layer that was read to its end."""
@@ -150,70 +153,37 @@ class NameCheck:
 
     # --- parts --------------------------------------------------------------------
 
-    def _refuse(self, error: WclayerError, path: str, offset: int | None) -> None:
-        error.at(path, offset)
+    def _fault(self, error: WclayerError) -> None:
+        """A fault of the entry that is checked."""
+        error.at(*self._at)
         self._notes.error(error)
 
-    def _keep(self, path: str, key: str, kind: _Kind) -> None:
+    def _keep(self, path: str, key: str, kind: NodeKind) -> None:
         self.names.entries.setdefault(key, (path, kind))
 
-    def _place(self, path: str, key: str, offset: int | None) -> None:
-        """key: the path in upper case."""
-        directory, above = path.rpartition("/")[0], key.rpartition("/")[0]
-        if directory and above not in self._blamed:
-            found = self.names.entries.get(above)
-            if found is None:
-                self._refuse(no_directory_yet_error(path, directory), path, offset)
-            elif found[1] is _Kind.FILE:
-                self._refuse(in_no_directory_error(path, directory), path, offset)
-            elif found[1] is _Kind.SURROGATE:
-                self._refuse(behind_link_error(path, directory), path, offset)
-            if found is None or found[1] is not _Kind.DIRECTORY:
-                self._blamed.add(above)
-        if (taken := self.names.entries.get(key)) is not None:
-            self._refuse(name_taken_error(path, taken[0].rpartition("/")[2]), path, offset)
-        elif key in self.names.whiteouts:
-            self._refuse(beside_whiteout_error(path), path, offset)
-
-    def _stream(self, entry: AlternateStream, offset: int | None) -> None:
-        key = upcase(entry.name)
-        if self._owner != entry.path:
-            self._refuse(stream_astray_error(entry.path, entry.name), entry.path, offset)
-        elif key in self._streams:
-            self._refuse(stream_twice_error(entry.path, entry.name), entry.path, offset)
-        self._streams.add(key)
-
     def _whiteout(self, path: str, offset: int | None) -> None:
-        key = upcase(path)
-        known = self.names.whiteouts
-        if key in self.names.entries:
-            self._refuse(beside_whiteout_error(path), path, offset)
-        if key in known:
-            self._refuse(two_whiteouts_error(path), path, offset)
-        elif path.rpartition("/")[2] == _OPAQUE:
+        opaque = path.rpartition("/")[2] == _OPAQUE
+        below = opaque or seen(self._below, path) is not None
+        if not self._rules.whiteout(path, lambda _: below):
+            return
+        if opaque:
             self._notes.note(Code.WHITEOUT_OPAQUE, "an opaque whiteout, as Linux has it", path=path, offset=offset)
-        elif seen(self._below, path) is None:
-            if path.startswith(f"{UTILITY_VM_FILES}/"):
-                self._refuse(whiteout_of_nothing_error(path), path, offset)
-            else:
-                self._notes.note(
-                    Code.WHITEOUT_OF_NOTHING, "a whiteout of what no layer below has", path=path, offset=offset
-                )
-        known.setdefault(key, path)
+        elif not below and not path.startswith(f"{UTILITY_VM_FILES}/"):
+            self._notes.note(
+                Code.WHITEOUT_OF_NOTHING, "a whiteout of what no layer below has", path=path, offset=offset
+            )
 
     def _link(self, entry: HardLink, offset: int | None) -> None:
-        own = self.names.entries.get(upcase(entry.target))
+        own = self._rules.link(entry)
         if own is not None:
-            if own[1] is not _Kind.FILE:
-                error = no_link_target_error(entry.path, entry.target, found=True, base=self._base)
-                self._refuse(error, entry.path, offset)
-            elif not self._base and own[0] != entry.target and own[0].startswith(f"{FILES}/"):
+            spelled, kind = own
+            if kind is NodeKind.FILE and not self._base and spelled != entry.target and spelled.startswith(f"{FILES}/"):
                 self._notes.note(
                     Code.LINK_TARGET_CASE,
                     "a hard link that spells its target in another case",
                     path=entry.path,
                     offset=offset,
-                    expected=own[0],
+                    expected=spelled,
                     got=entry.target,
                 )
             self._count(entry, self.names.count_link(entry.target, entry.path), offset)
@@ -221,10 +191,9 @@ class NameCheck:
                 self.names.below[upcase(entry.path)] = target
             return
         found = seen(self._below, entry.target)
-        if found is None or not isinstance(found[1], File):
-            error = no_link_target_error(entry.path, entry.target, found=found is not None, base=self._base)
-            self._refuse(error, entry.path, offset)
-        else:
+        is_file = found is not None and isinstance(found[1], File)
+        self._rules.check_lower(entry, found=found is not None, is_file=is_file)
+        if found is not None and is_file:
             self.names.below[upcase(entry.path)] = entry.target
             self._count(entry, found[0].count_link(found[1].path), offset)
 

@@ -17,7 +17,7 @@ from ..operations.layer_places import LayerPlaces, LayerReference, OpenLayers, p
 from .findings import Report
 from .image import read_image
 from .layer import check_layer
-from .names import LayerNames
+from .names import CheckedNames
 from .notes import Notes
 from .registry import RegistryCheck
 from .rules import Target
@@ -140,7 +140,7 @@ class _Stack:
     def __init__(self, report: Report, registry: RegistryCheck) -> None:
         self._report = report
         self._registry = registry
-        self._below: list[LayerNames] = []  # nearest first
+        self._below: list[CheckedNames] = []  # nearest first
         self._known = True  # is all that lies below known?
 
     def put(self, name: str, source: Source, *, base: bool, complete: bool = True, silent: bool = False) -> None:

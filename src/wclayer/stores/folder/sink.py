@@ -19,25 +19,15 @@ from ...body import CHUNK
 from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink, Lower, Summary, Whiteout
 from ...errors import StorageError
 from ...host.errors import host_errors
+from ...union.namespace import Namespace, NodeKind, kind_of
 from ...union.rules import (
     BOOT_FILES,
     FILES,
     UTILITY_VM_FILES,
-    behind_link_error,
-    beside_whiteout_error,
     check_entry,
-    in_no_directory_error,
-    name_taken_error,
-    no_directory_yet_error,
     no_files_error,
-    no_link_target_error,
-    stream_astray_error,
-    stream_twice_error,
-    two_whiteouts_error,
-    whiteout_of_nothing_error,
 )
 from ...win32.names import encode_wtf8, upcase
-from ...win32.reparse import is_name_surrogate, reparse_tag
 from ..atomic import PartialFolder
 from ..record.writer import LAYER_DB, Flag, Kind, RecordWriter, Row, link_extra, times_of
 from ..root.open_root import open_root
@@ -71,17 +61,62 @@ class StreamOwner:
 
 
 class OpenDirectory:
-    """A directory that entries can be put into: its id, its path on the host, and whether it is a link."""
+    """A directory that entries can be put into: its id, and its path on the host."""
 
-    __slots__ = ("host", "id", "link")
+    __slots__ = ("host", "id")
 
-    def __init__(self, number: int, host: bytes, link: bool) -> None:
+    def __init__(self, number: int, host: bytes) -> None:
         self.id = number
         self.host = host
-        self.link = link
 
 
-_ROOT = OpenDirectory(0, b"", False)
+class RecordNames:
+    """The names in a record as a NameIndex: directories with their paths on the host."""
+
+    def __init__(self, record: RecordWriter) -> None:
+        self.root = OpenDirectory(0, b"")
+        self._record = record
+        self._hosts: dict[int, bytes] = {}  # where directories lie, by id
+        self.has_whiteout = record.has_whiteout
+        self.add_whiteout = record.add_whiteout
+
+    def find(self, directory: OpenDirectory, name: str, /) -> Row | None:
+        return self._record.find(directory.id, name)
+
+    def kind(self, row: Row, /) -> NodeKind:
+        if row.kind != Kind.DIRECTORY:
+            return NodeKind.FILE
+        return NodeKind.STAND_IN if row.flags & Flag.SURROGATE else NodeKind.DIRECTORY
+
+    def name(self, row: Row, /) -> str:
+        return row.name
+
+    def enter(self, _parent: OpenDirectory, row: Row, /) -> OpenDirectory:
+        return self.made(row.id, self.host_path(row))
+
+    def missing(self, directory: OpenDirectory, name: str, /) -> OpenDirectory:
+        raise NotImplementedError("a sink stops at the first fault")
+
+    def made(self, number: int, host: bytes) -> OpenDirectory:
+        """The directory with that id, which lies at `host`."""
+        if len(self._hosts) >= _MAX_CACHE:
+            self._hosts.clear()
+        self._hosts[number] = host
+        return OpenDirectory(number, host)
+
+    def host_path(self, row: Row) -> bytes:
+        """Where an entry lies on the host."""
+        names = [self._own_name(row)]
+        while row.parent:
+            if (above := self._hosts.get(row.parent)) is not None:
+                names.append(above)
+                break
+            row = self._record.get(row.parent)
+            names.append(self._own_name(row))
+        return b"/".join(reversed(names))
+
+    def _own_name(self, row: Row) -> bytes:
+        return (self._record.host_name(row.id) if row.flags & Flag.EXTRA else None) or encode_wtf8(row.name)
 
 
 class FolderSink(ABC):
@@ -109,8 +144,6 @@ class FolderSink(ABC):
         self._base = parents is None
         self._done = False
         self._summary = Summary()
-        self._directories: dict[str, OpenDirectory] = {}
-        self._hosts: dict[int, bytes] = {}  # where directories lie, by id
         self._owner: StreamOwner | None = None
         self._partial = self._partial_folder(target, force=force)
         with ExitStack() as undo, host_errors(os.fspath(target)):
@@ -119,6 +152,8 @@ class FolderSink(ABC):
             undo.callback(self._root.close)
             self._record = RecordWriter(self._record_place())
             undo.callback(self._record.close)
+            self._index = RecordNames(self._record)
+            self._names = Namespace(self._index, base=self._base)
             self._begin()
             undo.pop_all()
 
@@ -141,6 +176,7 @@ class FolderSink(ABC):
     def add(self, entry: Entry, body: Body | None = None, /) -> None:
         if not isinstance(entry, AlternateStream):
             self._finish_owner()
+            self._names.owner(entry.path if isinstance(entry, Directory | File) else None)
         with host_errors(entry.path):
             check_entry(entry, base=self._base)
             if isinstance(entry, File):
@@ -182,7 +218,7 @@ class FolderSink(ABC):
             # Children first, after everything else, as adding an entry changes its directory's times.
             for row in self._record.directories():
                 if not row.flags & Flag.SYMLINK:
-                    self._finish_directory(self._host_path(row), row)
+                    self._finish_directory(self._index.host_path(row), row)
             self._record.commit(
                 {
                     "store": self.store,
@@ -198,82 +234,23 @@ class FolderSink(ABC):
             self._done = True
         return self._summary
 
-    # --- finding the place ----------------------------------------------------
-
-    def _place(self, path: str) -> tuple[OpenDirectory, str]:
-        """The directory that `path` goes into, and its name there. Raises LayerError if the name is taken."""
-        directory, _, name = path.rpartition("/")
-        parent = self._directory_of(directory, path) if directory else _ROOT
-        taken = self._record.find(parent.id, name)
-        if taken is not None:
-            raise name_taken_error(path, taken.name)
-        if not self._base and self._record.has_whiteout(path):
-            raise beside_whiteout_error(path)
-        return parent, name
-
-    def _directory_of(self, directory: str, path: str) -> OpenDirectory:
-        found = self._directories.get(directory)
-        if found is None:
-            above, _, name = directory.rpartition("/")
-            row = self._record.find((self._directory_of(above, path) if above else _ROOT).id, name)
-            if row is None:
-                raise no_directory_yet_error(path, directory)
-            if row.kind != Kind.DIRECTORY:
-                raise in_no_directory_error(path, directory)
-            found = self._remember(directory, row.id, self._host_path(row), row.flags & Flag.SURROGATE != 0)
-        if found.link:
-            raise behind_link_error(path, directory)
-        return found
-
-    def _remember(self, directory: str, number: int, host: bytes, link: bool) -> OpenDirectory:
-        if len(self._directories) >= _MAX_CACHE:
-            self._directories.clear()
-            self._hosts.clear()
-        self._hosts[number] = host
-        found = self._directories[directory] = OpenDirectory(number, host, link)
-        return found
-
-    def _host_path(self, row: Row) -> bytes:
-        """Where an entry lies on the host."""
-        names = [self._own_name(row)]
-        while row.parent:
-            if (above := self._hosts.get(row.parent)) is not None:
-                names.append(above)
-                break
-            row = self._record.get(row.parent)
-            names.append(self._own_name(row))
-        return b"/".join(reversed(names))
-
-    def _own_name(self, row: Row) -> bytes:
-        return (self._record.host_name(row.id) if row.flags & Flag.EXTRA else None) or encode_wtf8(row.name)
-
-    def _resolve(self, path: str) -> Row | None:
-        """The row of `path`, by NTFS's case rules, streams left out."""
-        directory, _, name = path.rpartition("/")
-        known = self._directories.get(directory)  # most links lead to where entries have just come
-        if known is not None:
-            return self._record.find(known.id, name)
-        row: Row | None = None
-        for part in path.split("/"):
-            row = self._record.find(row.id if row else 0, part)
-            if row is None:
-                return None
-        return row
-
     # --- the kinds of entry ---------------------------------------------------
 
     def _directory(self, entry: Directory) -> None:
-        parent, name = self._place(entry.path)
+        parent, name = self._names.place(entry.path)
         host, extra = self._host_name(parent, name)
         flags = self._make_directory(entry, host)
-        if entry.reparse_data is not None and is_name_surrogate(reparse_tag(entry.reparse_data)):
+        real = kind_of(entry) is NodeKind.DIRECTORY
+        if not real:
             flags |= Flag.SURROGATE
         number = self._record.add(parent.id, name, Kind.DIRECTORY, entry=entry, flags=flags, extra=extra)
-        self._remember(entry.path, number, host, flags & Flag.SURROGATE != 0)
+        directory = self._index.made(number, host)
+        if real:
+            self._names.remember(entry.path, directory)
         self._owner = StreamOwner(entry, number, host)
 
     def _file(self, entry: File, body: Body | None) -> None:
-        parent, name = self._place(entry.path)
+        parent, name = self._names.place(entry.path)
         host, extra = self._host_name(parent, name)
         number = self._add_file(parent, name, host, extra, entry, body, Kind.FILE)
         self._owner = StreamOwner(entry, number, host)
@@ -349,12 +326,10 @@ class FolderSink(ABC):
         return digest.digest()
 
     def _stream(self, entry: AlternateStream, body: Body | None) -> None:
+        self._names.stream(entry)
         owner = self._owner
-        if owner is None or owner.entry.path != entry.path:
-            raise stream_astray_error(entry.path, entry.name)
+        assert owner is not None  # noqa: S101 # the stream follows it
         name = f":{entry.name}"
-        if self._record.find(owner.id, name) is not None:
-            raise stream_twice_error(entry.path, entry.name)
         if not owner.streams:
             self._record.set_flag(owner.id, Flag.STREAMS)
             self._owner = replace(owner, streams=True)
@@ -365,8 +340,8 @@ class FolderSink(ABC):
         )
 
     def _hard_link(self, entry: HardLink) -> None:
-        parent, name = self._place(entry.path)
-        row = self._resolve(entry.target)
+        parent, name = self._names.place(entry.path)
+        row = self._names.link(entry)
         if row is not None and row.kind == Kind.LINK and isinstance(row.target, int):
             row = self._record.get(row.target)
         if row is None:
@@ -376,10 +351,8 @@ class FolderSink(ABC):
             # A link to a link into a parent: the same file below.
             self._link_to_lower_layer(replace(entry, target=str(row.target)), parent, name)
             return
-        if row.kind != Kind.FILE:
-            raise no_link_target_error(entry.path, entry.target, found=True, base=self._base)
         host, extra = self._host_name(parent, name)
-        source = self._host_path(row)
+        source = self._index.host_path(row)
         self._make_hard_link(row, source, host)
         if not row.flags & Flag.LINKED:
             self._record.set_flag(row.id, Flag.LINKED)
@@ -411,18 +384,14 @@ class FolderSink(ABC):
 
     def _link_to_lower_layer(self, entry: HardLink, parent: OpenDirectory, name: str) -> None:
         found = None if self._parents is None else self._parents.lookup(entry.target)
-        if self._parents is None or not isinstance(found, File):
-            raise no_link_target_error(entry.path, entry.target, found=found is not None, base=self._base)
+        self._names.check_lower(entry, found=found is not None, is_file=isinstance(found, File))
+        assert self._parents is not None  # noqa: S101 # it has the file
+        assert isinstance(found, File)  # noqa: S101
         self._make_parent_link(entry, replace(found, path=entry.path), self._parents, parent, name)
 
     def _whiteout(self, entry: Whiteout) -> None:
-        path = entry.path
-        if self._resolve(path) is not None:
-            raise beside_whiteout_error(path)
-        if path.startswith(UTILITY_VM_FILES + "/") and (self._parents is None or self._parents.lookup(path) is None):
-            raise whiteout_of_nothing_error(path)
-        if not self._record.add_whiteout(path):
-            raise two_whiteouts_error(path)
+        parents = self._parents
+        self._names.whiteout(entry.path, lambda path: parents is not None and parents.lookup(path) is not None)
 
     # --- what a store does ------------------------------------------------------
 
