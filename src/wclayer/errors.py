@@ -1,7 +1,7 @@
 """Every error that wclayer raises on purpose, in one tree.
 
     WclayerError                          exit code
-    +-- UsageError (ValueError)                   2  arguments that do not go together
+    +-- UsageError (ValueError)                   2  wrong arguments
     +-- FormatError (ValueError)                 10  bad input
     |   +-- CompressionError                         a gzip or zstd stream
     |   +-- TarError                                 tar headers, PAX records, framing
@@ -14,38 +14,41 @@
     |   |   +-- ExtendedAttributeError
     |   |   +-- BackupStreamError
     |   |   +-- InvalidNameError                     a name that NTFS cannot hold
-    |   +-- LayerError                               entries that make no valid layer
+    |   +-- LayerError                               entries that are not a valid layer together
     |   |   +-- ConfinementError                     a path or link that leaves the layer
     |   +-- RecordError                              layer.db
     |   +-- HiveError                                a registry hive
     |   +-- ImageError                               an OCI image: JSON, blobs, archives
     |   +-- DiskError                                a disk image: its partitions, its NTFS volume
     |   +-- SpecError                                an image.toml, a Dockerfile, a .reg file
-    +-- DigestMismatchError (ValueError)         11  the bytes are not the ones asked for
+    +-- DigestMismatchError (ValueError)         11  other bytes than the digest names
     +-- NotFoundError (FileNotFoundError)        12
     +-- AlreadyExistsError (FileExistsError)     13
     +-- AccessError (PermissionError)            14
     +-- StorageError (OSError)                   15  no space, I/O
     +-- RemoteError (OSError)                    16  network, registry
     |   +-- UnreachableError                         no answer, or one that broke off
-    |   +-- RemoteImageError (ImageError)            the registry has something that is no valid image
+    |   +-- RemoteImageError (ImageError)            the registry has an invalid image
     |   +-- RemoteNotFoundError (NotFoundError)      the registry does not have it
     +-- UnsupportedError (NotImplementedError)   17  needs Windows, ntfs-3g ...
     +-- InexpressibleError (ValueError)          18  the target cannot hold it
 
-What is not in this tree is a bug of wclayer, and exits with 70.
+Any other exception is a bug of wclayer, and exits with 70.
 
-Each error knows the entry it is about (`path`), the byte offset in the input
-(`offset`), what was `expected`, what was found (`got`), what to do (`hint`), and which
-rule of a layer is broken (`rule`, docs/rules.md); each is None where it makes no sense.
-`str(error)` is one line with all of them.
-Control characters and unpaired surrogates in names are shown escaped, so a
-hostile name cannot write to a terminal.
+Each error has these fields, None where they do not apply: the entry it is about (`path`),
+the layer that the entry is in (`layer`), where the user asked for it (`requested_by`), the
+byte offset in the input (`offset`), what was `expected` and found (`got`), what to do
+(`hint`), and the broken rule (`rule`, docs/rules.md). `str(error)` is one line with all of
+them. Code that knows the place where an error came up adds it by `with_context`.
+
+Control characters and unpaired surrogates in names are shown escaped, so that a hostile
+name cannot write to a terminal.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from types import TracebackType
+from typing import Any, ClassVar, Final
 
 from .codes import Code
 
@@ -85,9 +88,10 @@ __all__ = [
     "described",
     "escaped",
     "printable",
+    "with_context",
 ]
 
-_SHOWN = 200
+_SHOWN: Final = 200
 
 
 def printable(text: str | bytes) -> str:
@@ -140,10 +144,14 @@ class WclayerError(Exception):
         got: object = None,
         hint: str | None = None,
         rule: Code | None = None,
+        layer: str | None = None,
+        requested_by: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.path = path
+        self.layer = layer
+        self.requested_by = requested_by
         self.offset = offset
         self.expected = None if expected is None else str(expected)
         self.got = None if got is None else str(got)
@@ -152,37 +160,46 @@ class WclayerError(Exception):
 
     @property
     def broken_rule(self) -> Code | None:
-        """The rule of a layer that is broken where this is said of one; None where no rule says more."""
+        """The rule of a layer that this error breaks; None if no rule fits."""
         return self.rule or self.default_rule
 
-    def at(self, path: str | None = None, offset: int | None = None) -> None:
-        """Fill in the place where it was not known below."""
+    def at(self, path: str | None = None, offset: int | None = None, *, layer: str | None = None) -> None:
+        """Fill in the fields that are not known yet."""
         if self.path is None:
             self.path = path
         if self.offset is None:
             self.offset = offset
+        if self.layer is None:
+            self.layer = layer
 
     def within(self, offset: int) -> None:
-        """Say where the malformed value lies; its own offset, inside the value, goes into the message."""
+        """Set the offset of the malformed value; the offset inside the value goes into the message."""
         if self.offset is not None:
             self.message += f" (at {self.offset} in it)"
         self.offset = offset
 
     def __str__(self) -> str:
-        text = described(self.message, self.path, self.expected, self.got)
+        text = described(self._placed_message(), self.path, self.expected, self.got)
         if self.offset is not None:
             text += f" (at byte {self.offset:,} of the input)"
         if self.hint is not None:
             text += f" -- {escaped(self.hint)}"
         return text if self.rule is None else f"{text} [{self.rule}]"
 
+    def _placed_message(self) -> str:
+        """The message after what asked for it and the layer; a layer that is the path already is not repeated."""
+        layer = None if self.layer is None or self.layer == self.path else f"in {self.layer}"
+        return ": ".join(part for part in (self.requested_by, layer, self.message) if part is not None)
+
     def as_dict(self) -> dict[str, Any]:
-        """The error as `--json` shows it: code, class, message, path, offset, expected, got, hint, rule."""
+        """The error as `--json` prints it."""
         return {
             "code": self.exit_code,
             "class": type(self).__name__,
             "message": escaped(self.message),
             "path": None if self.path is None else printable(self.path),
+            "layer": None if self.layer is None else printable(self.layer),
+            "requested_by": None if self.requested_by is None else printable(self.requested_by),
             "offset": self.offset,
             "expected": self.expected,
             "got": self.got,
@@ -200,8 +217,41 @@ def _rebuild(cls: type[WclayerError], message: str, state: dict[str, Any]) -> Wc
     return error
 
 
+class with_context:  # noqa: N801 # a context manager, named like contextlib's
+    """Add to errors of the block where they came up; fields that an error has already stay.
+
+    layer: the layer, as messages name it. path: the entry or file. offset: the byte offset in the input. only: the
+    classes of errors to add it to.
+    """
+
+    # Not a generator with @contextmanager, which takes several times as long: this is entered for each entry.
+    __slots__ = ("_layer", "_offset", "_only", "_path")
+
+    def __init__(
+        self,
+        *,
+        layer: str | None = None,
+        path: str | None = None,
+        offset: int | None = None,
+        only: type[WclayerError] | tuple[type[WclayerError], ...] = WclayerError,
+    ) -> None:
+        self._layer = layer
+        self._path = path
+        self._offset = offset
+        self._only = only
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, WclayerError) and isinstance(error, self._only):
+            error.at(self._path, self._offset, layer=self._layer)
+
+
 class UsageError(WclayerError, ValueError):
-    """Arguments that do not go together, or that name something impossible."""
+    """Arguments of a wrong type, that exclude each other, or that name something impossible."""
 
     exit_code = 2
 
@@ -230,13 +280,13 @@ class MetadataError(FormatError):
 
 
 class FileTimeError(MetadataError):
-    """A time that is no decimal number, or that no FILETIME can hold."""
+    """A time that is not a decimal number, or that a FILETIME cannot hold."""
 
     default_rule = Code.TIME_MALFORMED
 
 
 class AttributesError(MetadataError):
-    """File attributes that are no strict decimal uint32."""
+    """File attributes that are not a strict decimal uint32."""
 
     default_rule = Code.ATTRIBUTES_MALFORMED
 
@@ -278,7 +328,7 @@ class InvalidNameError(MetadataError):
 
 
 class LayerError(FormatError):
-    """Entries, each well-formed, that together make no valid layer."""
+    """Well-formed entries that are not a valid layer together."""
 
     default_rule = Code.LAYER_INVALID
 
@@ -314,25 +364,25 @@ class DiskError(FormatError):
 
 
 class SpecError(FormatError):
-    """An image.toml, a Dockerfile or a .reg file that does not say what is to be made."""
+    """An image.toml, a Dockerfile or a .reg file with a mistake in it."""
 
     default_rule = None
 
 
 class DigestMismatchError(WclayerError, ValueError):
-    """The bytes are not the ones that the given digest names."""
+    """Other bytes than those of the given digest."""
 
     exit_code = 11
 
 
 class NotFoundError(WclayerError, FileNotFoundError):
-    """A file, folder, layer or entry that is not there."""
+    """A file, folder, layer or entry that does not exist."""
 
     exit_code = 12
 
 
 class AlreadyExistsError(WclayerError, FileExistsError):
-    """A target that is there already."""
+    """A target that exists already."""
 
     exit_code = 13
 
@@ -350,15 +400,15 @@ class StorageError(WclayerError, OSError):
 
 
 class RemoteError(WclayerError, OSError):
-    """The network, or what a registry answers."""
+    """An error of the network, or an answer of a registry."""
 
     exit_code = 16
 
 
 class UnreachableError(RemoteError):
-    """A host that does not answer, or breaks off in the middle, however often it is asked.
+    """A host that does not answer, or breaks off in the middle, after several attempts.
 
-    given_up: it has been asked often enough by now.
+    given_up: all attempts are used up.
     """
 
     given_up = False
@@ -369,7 +419,7 @@ class RemoteImageError(RemoteError, ImageError):
 
 
 class RemoteNotFoundError(RemoteError, NotFoundError):
-    """An image, blob or repository that the registry does not have, or does not show."""
+    """An image, blob or repository that the registry does not have, or hides."""
 
 
 class UnsupportedError(WclayerError, NotImplementedError):

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Self, TypeAlias
 
 from ..entry import Directory, Entry, Summary
-from ..errors import ImageError
+from ..errors import ImageError, with_context
 from ..images.reading import Image, ImageLayer
 from ..images.writing import ImageWriter
 from ..union.rules import FILES
@@ -101,8 +101,5 @@ def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: Pr
                 if progress is not None:
                     progress(entry, source.so_far)
 
-    try:
+    with with_context(path=f"layer {layer.number} of the base", only=ImageError):
         return index_layer(key, entries, cache)
-    except ImageError as error:
-        error.at(f"layer {layer.number} of the base")
-        raise

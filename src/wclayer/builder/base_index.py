@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final, Self
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
-from ..errors import NotFoundError, RecordError, WclayerError
+from ..errors import NotFoundError, RecordError, with_context
 from ..host.errors import host_errors, shown
 from ..stores.record.reader import RecordReader
 from ..stores.record.writer import Flag, Kind, RecordWriter, Row
@@ -156,11 +156,8 @@ def _write(path: str, entries: Iterable[Entry]) -> None:
         try:
             layer = _Layer(writer)
             for entry in entries:
-                try:
+                with with_context(path=entry.path):
                     layer.add(entry)
-                except WclayerError as error:
-                    error.at(entry.path)
-                    raise
             writer.commit({"known": _FORMAT})
         finally:
             writer.close()

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ..distribution.registries import Registries
 from ..entry import Entry, Summary
-from ..errors import UsageError, WclayerError
+from ..errors import UsageError, with_context
 from ..images.choosing import ImageSelector
 from ..images.places.parse import ImageReference, parse_place
 from ..images.reading import Image, open_image
@@ -206,11 +206,8 @@ class _Build:
             rules = (*layer.directories, *layer.symlinks, *layer.junctions)
             named = [(rule.path, rule.security) for rule in rules]
             for path, security in (*((files.target, files.security) for files in layer.files), *named):
-                try:
+                with with_context(path=path):
                     access.changed(security)
-                except WclayerError as error:
-                    error.at(path)
-                    raise
 
     # --- writing ----------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Self, TypeAlias
 
-from ..errors import FormatError, InexpressibleError, InvalidNameError, LayerError, UsageError
+from ..errors import FormatError, InexpressibleError, InvalidNameError, LayerError, UsageError, with_context
 from ..win32.names import check_component, check_length, decode_wtf8, encode_wtf8, upcase, win32_problem
 from .recipe import DirectoryRule, FilesRule, Folder, Ignoring, JunctionRule, LayerRecipe, RemoveRule, SymlinkRule
 from .source_folder import SourceFolder, find_source, read_ignore
@@ -311,23 +311,17 @@ def _is_excluded(rule: FilesRule, host: bytes, found: os.stat_result) -> bool:
 
 
 def _name(name: bytes, shown: str) -> str:
-    try:
+    with with_context(path=shown, only=FormatError):
         text = decode_wtf8(name)
-    except FormatError as error:
-        error.at(shown)
-        raise
     check_name(text, shown)
     return text
 
 
 def check_name(name: str, path: str) -> None:
     """Raise InvalidNameError for a name that Windows' programs could not open, InexpressibleError for a whiteout's."""
-    try:
+    with with_context(path=path, only=InvalidNameError):
         check_component(name)
         check_length(name)
-    except InvalidNameError as error:
-        error.at(path)
-        raise
     if (problem := win32_problem(name)) is not None:
         raise InvalidNameError(
             f"a name that Windows cannot open: {problem}", path=path, got=repr(name), hint="rename it, or leave it out"

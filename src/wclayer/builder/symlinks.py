@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..entry import Directory, File, Lower
-from ..errors import FormatError, InexpressibleError, InvalidNameError
+from ..errors import FormatError, InexpressibleError, InvalidNameError, with_context
 from ..win32.names import check_component, decode_wtf8, win32_problem
 from ..win32.reparse import link_target
 from .recipe import JunctionRule, SymlinkRule
@@ -31,11 +31,8 @@ def posix_target(node: Node, target: bytes) -> str:
     Raises InexpressibleError for a target that leads out of drive C:, InvalidNameError for one that Windows could not
     follow.
     """
-    try:
+    with with_context(path=node.shown, only=FormatError):
         text = decode_wtf8(target)
-    except FormatError as error:
-        error.at(node.shown)
-        raise
     if _DRIVE.match(text):  # somebody made it for Windows
         return windows_target(node.path, text)
     parts = [part for part in text.split("/") if part not in ("", ".")]

@@ -59,7 +59,7 @@ def layer_folders(
         try:
             yield lambda text: paths.get(text, text)
         except WclayerError as error:
-            for field in ("message", "path", "expected", "got", "hint"):
+            for field in ("message", "path", "layer", "expected", "got", "hint"):
                 text = getattr(error, field)
                 setattr(error, field, None if text is None else named(text))
             raise

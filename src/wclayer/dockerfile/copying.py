@@ -13,7 +13,7 @@ from e2b_dockerfile_utils import parse_heredoc
 
 from ..builder.acl import parse_account
 from ..builder.recipe import FilesRule, Ignoring, Security
-from ..errors import UsageError, WclayerError
+from ..errors import UsageError, WclayerError, with_context
 from ..win32.names import decode_wtf8, encode_wtf8
 from .ignore import DockerIgnore
 from .parse import Dockerfile, Instruction
@@ -129,11 +129,8 @@ class Copying:
                 if unpack(rule.source, folder):
                     return [replace(rule, source=folder, ignore=())]
                 os.rmdir(folder)
-            try:
+            with with_context(path=rule.source):
                 name = decode_wtf8(host)
-            except WclayerError as error:
-                error.at(rule.source)
-                raise
         return [replace(rule, name=name)]
 
     def _flag(self, instruction: Instruction, name: str, default: bool) -> bool:

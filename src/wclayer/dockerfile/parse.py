@@ -80,13 +80,12 @@ class Dockerfile:
 
     @contextmanager
     def at(self, instruction: Instruction) -> Iterator[None]:
-        """Add the line of the instruction to errors of the block."""
+        """Name the instruction in errors of the block, unless they are about the Dockerfile itself."""
         try:
             yield
         except WclayerError as error:
-            said = error.path == self.source or error.message.startswith(f"{self.source}, line ")
-            if not said:
-                error.message = f"{self.source}, line {instruction.line}: {error.message}"
+            if error.requested_by is None and error.path != self.source:
+                error.requested_by = f"{self.source}, line {instruction.line}"
             raise
 
     def word(self, instruction: Instruction, text: str, env: Environment) -> str:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 from ..entry import Entry, Summary
-from ..errors import DigestMismatchError, UsageError, WclayerError
+from ..errors import DigestMismatchError, UsageError, with_context
 from ..layertar.reader import TarSource
 from ..stores.folder.sink import FolderSink
 from ..stores.folders import new_folder, on_windows
@@ -82,11 +82,8 @@ def import_layer_from_tar(
 
         with sink:
             for entry, body in source.entries():
-                try:
+                with with_context(path=entry.path, offset=source.offset):
                     sink.add(entry, body)
-                except WclayerError as error:
-                    error.at(entry.path, source.offset)
-                    raise
                 if progress is not None:
                     progress(entry, source.so_far)
             summary = source.summary()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import BinaryIO
 
 from ..entry import AlternateStream, Body, Directory, Entry, File, Summary, Whiteout
-from ..errors import FormatError, UsageError, WclayerError
+from ..errors import FormatError, UsageError, WclayerError, with_context
 from .ahead import ReadAhead
 from .compression import Decompressed
 from .entries import entry_of
@@ -103,11 +103,8 @@ class TarSource:
                 if framing is not None:
                     framing.begin(_piece_kind(entry))
                 if isinstance(entry, File | AlternateStream):
-                    try:
+                    with with_context(path=entry.path, offset=member.offset, only=FormatError):
                         body = reader.body(member, extents_of(member), entry.path)
-                    except FormatError as error:
-                        error.at(entry.path, member.offset)
-                        raise
             except WclayerError as error:
                 if self.refused is None:
                     raise

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from ..body import exactly
 from ..entry import AlternateStream, Body, Directory, Entry, File, HardLink, Summary, Whiteout
-from ..errors import InexpressibleError, InvalidNameError, LayerError, StorageError, WclayerError
+from ..errors import InexpressibleError, InvalidNameError, LayerError, StorageError, with_context
 from ..win32.filetime import UNIX_EPOCH
 from ..win32.names import check_component, encode_wtf8
 from .block import BLOCK, ascii_field, padding, ustar_block
@@ -61,11 +61,8 @@ class TarWriter:
         """Nothing to undo: what was written is the caller's to throw away."""
 
     def add(self, entry: Entry, body: Body | None = None, /) -> None:
-        try:
+        with with_context(path=entry.path):
             self._add(entry, body)
-        except WclayerError as error:
-            error.at(entry.path)
-            raise
         self.so_far.count(entry)
 
     def _add(self, entry: Entry, body: Body | None) -> None:

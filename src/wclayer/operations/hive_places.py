@@ -19,11 +19,20 @@ from typing import Final, Protocol
 from ..body import read_up_to
 from ..builder.copy_from import ImageTree
 from ..distribution.registries import Registries
-from ..errors import HiveError, LayerError, NotFoundError, UsageError, printable
+from ..errors import HiveError, LayerError, NotFoundError, UsageError
 from ..host.errors import host_errors
 from ..images.choosing import ImageSelector
 from ..images.places.parse import ImageReference
-from ..layers.hives.config_hives import CONFIG_HIVES, MAX_HIVE, ConfigHive, check_size, control_set, locate, root_path
+from ..layers.hives.config_hives import (
+    CONFIG_HIVES,
+    MAX_HIVE,
+    ConfigHive,
+    check_size,
+    control_set,
+    hive_context,
+    locate,
+    root_path,
+)
 from ..layers.hives.merge import HiveStack, collect_hives
 from ..regf.model import Hive, Key
 from ..regf.reader import read_hive
@@ -193,13 +202,8 @@ class HivePlaces:
 
     def parsed(self, data: bytes, place: HivePlace) -> Hive:
         """The hive in bytes that are from a place. Raises HiveError."""
-        try:
+        with hive_context(place.text, only=HiveError):
             return read_hive(data, accept_dirty=self._accept_dirty)
-        except HiveError as error:
-            if error.path is not None:
-                error.message += f", in the key {printable(error.path)}"
-            error.path = place.text
-            raise
 
     def _file(self, path: str) -> bytes:
         if self._parents:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ...errors import HiveError, UsageError, escaped, printable
+from ...errors import HiveError, UsageError, escaped, printable, with_context
 from ...operations.hive_places import parse_hive_place
 from ...regf.check import check_hive
 from ...regf.log import recover_hive
@@ -52,11 +52,8 @@ def recover(
         raise UsageError("more than two logs", expected="HIVE.LOG1 and HIVE.LOG2", got=", ".join(logs))
     with hive_places(**options) as places:
         data, *content = (places.data(parse_hive_place(one)) for one in (place, *logs))
-    try:
+    with with_context(path=place, only=HiveError):
         recovered = recover_hive(data, content)
-    except HiveError as error:
-        error.at(place)
-        raise
     reason = check_hive(recovered.data).reason
     with open_output(target, force=force, what="a hive") as out:
         out.write(recovered.data)

@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ...entry import Entry, Source, Summary
+from ...errors import with_context
 from ...layertar.reader import TarSource
 from ...regf.compare import Difference, compare
 from ...regf.model import Hive, Key
-from ...union.naming import in_layer
 from ...win32.names import upcase
 from ..hashing import Hasher
 from ..hives.config_hives import CONFIG_HIVES, ConfigHive, root_path
@@ -193,7 +193,7 @@ def diff_sources(
             source.without_digests()
     try:
         for letter, layers, called, base, path in zip(_SIDES, (old, new), names, bases, inside, strict=True):
-            with in_layer(letter):
+            with with_context(layer=letter):
                 sides.append(
                     read_side(
                         layers,

@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 
 from ...body import CHUNK
 from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Summary, Whiteout
-from ...errors import LayerError
-from ...union.naming import in_layer, not_there_error
+from ...errors import LayerError, with_context
+from ...union.naming import not_there_error
 from ...union.rules import HIVES
 from ...union.view import UnionView, ViewEntry, within
 from ...win32.names import upcase
@@ -174,7 +174,7 @@ class _Reader:
         summary = Summary()
         for number in sight.numbers:
             name = self._layer_names[number] if self._layer_names else None
-            with in_layer(name), closing(sight.read(number)) as found:
+            with with_context(layer=name), closing(sight.read(number)) as found:
                 for seen in found:
                     self._see(seen, registry, visible, summary)
         return self._named(sight, visible)

@@ -13,12 +13,13 @@ user, or a view of these.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from ...errors import HiveError, NotFoundError, UsageError
+from ...errors import HiveError, NotFoundError, UsageError, WclayerError, printable
 from ...regf.edits import KeyEdits
 from ...regf.links import Links
 from ...regf.model import Key, RegType, Value
@@ -35,6 +36,7 @@ __all__ = [
     "below_root",
     "check_size",
     "control_set",
+    "hive_context",
     "links_of",
     "locate",
     "root_path",
@@ -52,6 +54,21 @@ class ConfigHive:
     config: str
     delta: str
     root: tuple[str, ...]
+
+
+@contextmanager
+def hive_context(path: str, *, only: type[WclayerError] = WclayerError) -> Iterator[None]:
+    """Name the hive at `path` in errors of the block; the key that such an error is about goes into its message.
+
+    only: the class of errors to do that with.
+    """
+    try:
+        yield
+    except only as error:
+        where = "" if error.path is None else f", in the key {printable(error.path)}"
+        error.message = f"{error.message}{where}"
+        error.path = path
+        raise
 
 
 def _hive(name: str, delta: str, *root: str) -> ConfigHive:

@@ -12,12 +12,11 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, Self, TypeVar
 
 from ...entry import Body, Entry, Source
-from ...errors import HiveError, UsageError, WclayerError, printable
+from ...errors import HiveError, UsageError, WclayerError, with_context
 from ...regf.delta import MergeReport, changes_nothing, merge_delta, merge_deltas
 from ...regf.layout import MINOR_XP
 from ...regf.log import recover_hive
@@ -26,7 +25,7 @@ from ...regf.reader import read_hive
 from ...regf.writer import write_hive
 from ...win32.names import upcase
 from .collect import WANTED, HiveFiles, StoredHive
-from .config_hives import CONFIG, CONFIG_HIVES, ConfigHive
+from .config_hives import CONFIG, CONFIG_HIVES, ConfigHive, hive_context
 
 __all__ = ["HiveStack", "collect_hives"]
 
@@ -141,7 +140,7 @@ class HiveStack:
         return recovered.data
 
     def _read(self, put: StoredHive) -> Hive:
-        with _named(put.path, f" (layer {put.layer})"):
+        with with_context(layer=f"layer {put.layer}"), hive_context(put.path):
             data = self._clean(put)
             if self._files.is_base(put):
                 self._guids[put.path] = _guids(data)
@@ -261,7 +260,7 @@ class HiveStack:
                 return None
             view = self._below(files[0])
         self._merged[hive.name] = self._guids.get(files[0].path, set())
-        with _named(hive.config):
+        with hive_context(hive.config):
             return write_hive(replace(view, minor=MINOR_XP))
 
     def combined(self, hive: ConfigHive, first: int) -> bytes | None:
@@ -283,7 +282,7 @@ class HiveStack:
             else:
                 result = merged = merge_deltas(result, delta, report)
             self._note(put, report)
-        with _named(hive.delta):
+        with hive_context(hive.delta):
             return self._clean(only) if merged is None else write_hive(merged)
 
     def stale(self, path: str) -> bool:
@@ -304,18 +303,6 @@ class HiveStack:
 def _guids(data: bytes) -> set[str]:
     """The GUIDs in a base block, in the form that file names use."""
     return {f"{{{uuid.UUID(bytes_le=data[a:b])}}}".upper() for a, b in _GUIDS if len(data) >= b}
-
-
-@contextmanager
-def _named(path: str, note: str = "") -> Iterator[None]:
-    """Errors of the block name the hive as their path, and the key in their message."""
-    try:
-        yield
-    except WclayerError as error:
-        where = "" if error.path is None else f", in the key {printable(error.path)}"
-        error.message = f"{error.message}{where}{note}"
-        error.path = path
-        raise
 
 
 def collect_hives(

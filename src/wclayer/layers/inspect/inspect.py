@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...entry import AlternateStream, Entry, File, Source, Summary, Whiteout
+from ...errors import with_context
 from ...layertar.reader import TarSource
 from ...stores.folder.source import LayerFolder
-from ...union.naming import in_layer, not_there_error
+from ...union.naming import not_there_error
 from ...union.rules import HIVES, UTILITY_VM_FILES
 from ...union.view import within
 from ...win32.names import upcase
@@ -105,7 +106,7 @@ def inspect_sources(
             tally = Tally(top) if several else everything
             marks = FramingMarks() if isinstance(source, TarSource) else None
             utility_vm, above = False, not base if number == 0 else True
-            with in_layer(name if several else None):
+            with with_context(layer=name if several else None):
                 for entry, body in source.entries():
                     if marks is not None and isinstance(source, TarSource) and source.member is not None:
                         marks.see(source.member)

@@ -23,7 +23,7 @@ from typing import Final
 from ...entry import AlternateStream, Directory, File, HardLink, Source, Whiteout
 from ...errors import FormatError, LayerError, NotFoundError, UsageError
 from ...union.links import MOST_LINKS, is_link, link_of, link_place
-from ...union.naming import in_named_layer
+from ...union.naming import layer_context
 from ...union.view import Link, NodeKind, UnionView, ViewEntry, offset_in, paths_above
 from ...win32.names import upcase
 from ...win32.reparse import ReparseLink
@@ -111,7 +111,7 @@ class Search(ABC):
     def no_file(self, claims: list[Match]) -> None:
         """Hard links that lead to no file of these layers. Raises LayerError."""
         link = claims[0].link
-        with in_named_layer(self.layers, claims[0].number):
+        with layer_context(self.layers, claims[0].number):
             raise LayerError(
                 "a hard link to nothing",
                 path=claims[0].path,
@@ -197,7 +197,7 @@ class Search(ABC):
 
     def _read(self, number: int) -> bool:
         """Read a layer, as far as anything of it is needed. Was it read to its end?"""
-        with in_named_layer(self.layers, number), closing(self.sight.read(number)) as entries:
+        with layer_context(self.layers, number), closing(self.sight.read(number)) as entries:
             for seen in entries:
                 try:
                     self._take(seen)

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, TypeAlias
 
 from ...entry import Entry, Source, Summary
-from ...errors import UsageError, WclayerError
+from ...errors import UsageError, with_context
 from ...host.errors import host_errors
 from ...layertar.compression import Compressed, Compression
 from ...layertar.writer import TarWriter
@@ -103,11 +103,8 @@ def squash_to_folder(
         so_far = Summary()
         with new_folder(path, force=force) as sink:
             for entry, body in squashed.entries():
-                try:
+                with with_context(path=entry.path):
                     sink.add(entry, body)
-                except WclayerError as error:
-                    error.at(entry.path)
-                    raise
                 so_far.count(entry)
                 so_far.bytes += 0 if body is None else body.size
                 if progress is not None:

@@ -21,8 +21,8 @@ from functools import partial
 from typing import TypeAlias
 
 from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
-from ...errors import LayerError, StorageError, UsageError, WclayerError
-from ...host.errors import translate
+from ...errors import LayerError, StorageError, UsageError, with_context
+from ...host.errors import host_errors
 from ...host.spool import Spool
 from ...layertar.reader import TarSource
 from ...stores.folder.source import LayerFolder
@@ -259,17 +259,10 @@ def _changed(layer: int, path: str | None) -> StorageError:
 
 @contextmanager
 def _in_layer(number: int, path: str | None = None) -> Iterator[None]:
-    """An error says in which layer; also one of the host, about the entry `path`."""
-    try:
+    """Name the layer in errors of the block; an error of the host is about the entry `path`."""
+    name = f"layer {number}"
+    with with_context(layer=name), host_errors(path or name):
         yield
-    except WclayerError as error:
-        where = f"in layer {number}: "
-        error.message = where + error.message.removeprefix(where)
-        raise
-    except OSError as error:
-        found = translate(error, path or f"layer {number}")
-        found.message = f"in layer {number}: {found.message}"
-        raise found from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink, Whiteout
-from ...errors import FormatError, LayerError, RecordError
+from ...errors import FormatError, LayerError, RecordError, with_context
 from ...host.errors import host_errors
 from ...layertar.framing import Piece, PieceKind, read_framing
 from ...union.rules import top_level_directories
@@ -258,11 +258,8 @@ class LayerFolder(FolderTree):
         return place
 
     def _name(self, record: RecordReader, row: Row, parent: _Place) -> tuple[str, bytes]:
-        try:
+        with with_context(path=f"{parent.path}/{row.name}", only=FormatError):
             check_component(row.name)
-        except FormatError as error:
-            error.at(f"{parent.path}/{row.name}")
-            raise
         own = record.more(row).get("host_name") or encode_wtf8(row.name)
         if not parent.path:
             return row.name, own

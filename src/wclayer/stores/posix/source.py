@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink
-from ...errors import FormatError, InexpressibleError, NotFoundError, RecordError
+from ...errors import FormatError, InexpressibleError, NotFoundError, RecordError, with_context
 from ...host.errors import shown
 from ...win32.filetime import from_unix_ns
 from ..folder.body import FolderBody
@@ -164,8 +164,5 @@ class PosixLayer(LayerFolder):
 
 
 def _mtime(node: Node) -> int:
-    try:
+    with with_context(path=node.path, only=FormatError):
         return from_unix_ns(node.found.st_mtime_ns)
-    except FormatError as error:
-        error.at(node.path)
-        raise

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...errors import ConfinementError, FormatError
+from ...errors import ConfinementError, FormatError, with_context
 from ...host.errors import shown
 from ...native import files
 from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_REPARSE_POINT
@@ -185,11 +185,8 @@ class WindowsRoot(Root):
     def readlink(self, path: bytes) -> bytes:
         with self.handle(path, files.READ_ATTRIBUTES) as handle:
             data = files.get_reparse_point(handle)
-        try:
+        with with_context(path=shown(path), only=FormatError):
             found = link_target(data)
-        except FormatError as error:
-            error.at(shown(path))
-            raise
         if found is None:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         target, mount_point = found

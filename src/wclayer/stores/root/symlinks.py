@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...errors import FormatError, InexpressibleError
+from ...errors import FormatError, InexpressibleError, with_context
 from ...win32.names import decode_wtf8, encode_wtf8
 from ...win32.reparse import IO_REPARSE_TAG_SYMLINK, build_link, link_target, reparse_tag
 
@@ -58,11 +58,8 @@ def windows_link(path: str, target: bytes) -> bytes:
 
     Raises InexpressibleError for a target outside the volume, or none that Windows could follow.
     """
-    try:
+    with with_context(path=path, only=FormatError):
         text = decode_wtf8(target)
-    except FormatError as error:
-        error.at(path)
-        raise
     parts = [part for part in text.split("/") if part != "."]
     while parts and not parts[-1]:
         parts.pop()

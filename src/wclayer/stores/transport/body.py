@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final, cast
 
 from ...entry import AlternateStream, Body, Directory, Entry, File
-from ...errors import BackupStreamError, FormatError
+from ...errors import BackupStreamError, FormatError, with_context
 from ...host.errors import host_errors
 from ..folder.body import FolderBody
 from ..ntfs.backup import Times, entries_from_backup
@@ -35,7 +35,7 @@ class StoredFile:
         self._file.close()
 
     def _parts(self, times: Times) -> Iterator[tuple[Entry, Body | None]]:
-        try:
+        with with_context(path=self._path, only=FormatError):
             self._file.seek(0)
             data = self._file.read(ATTRIBUTES.size)
             if len(data) < ATTRIBUTES.size:
@@ -46,9 +46,6 @@ class StoredFile:
                 )
             (attributes,) = ATTRIBUTES.unpack(data)
             yield from entries_from_backup(self._path, attributes, times, self._file, start=ATTRIBUTES.size)
-        except FormatError as error:
-            error.at(self._path)
-            raise
 
     def entry(self, times: Times = _UNKNOWN) -> tuple[Directory | File, Body | None]:
         """The entry, with `times`, and its data. Raises BackupStreamError and its kin."""

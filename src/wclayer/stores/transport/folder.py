@@ -20,7 +20,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from ...errors import FormatError, LayerError, WclayerError
+from ...errors import FormatError, LayerError, WclayerError, with_context
 from ...host.errors import shown
 from ...union.rules import FILES, HIVES
 from ...win32.names import check_component, decode_wtf8, encode_wtf8, upcase
@@ -139,11 +139,8 @@ def _whiteout(line: bytes, place: str) -> str:
     """The path of a whiteout, of a line without its end."""
     if not line.startswith(b"\\"):
         raise LayerError("no path of a whiteout", path=place, expected="\\PATH, below Files", got=repr(line[:40]))
-    try:
+    with with_context(path=place, only=FormatError):
         parts = [decode_wtf8(part) for part in line[1:].split(b"\\")]
         for part in parts:
             check_component(part)
-    except FormatError as error:
-        error.at(place)
-        raise
     return "/".join((FILES, *parts))

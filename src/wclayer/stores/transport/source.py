@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ...entry import Body, Directory, Entry, File
-from ...errors import ConfinementError, FormatError, InexpressibleError, LayerError, RecordError
+from ...errors import ConfinementError, FormatError, InexpressibleError, LayerError, RecordError, with_context
 from ...host.errors import host_errors, shown
 from ...union.rules import FILES, HIVES, UTILITY_VM, behind_link_error
 from ...win32.attributes import FILE_ATTRIBUTE_ARCHIVE
@@ -337,11 +337,8 @@ class TransportLayer(TransportLayerBase):
 
 
 def _write_time(path: str, found: os.stat_result) -> int:
-    try:
+    with with_context(path=path, only=FormatError):
         return from_unix_ns(found.st_mtime_ns)
-    except FormatError as error:
-        error.at(path)
-        raise
 
 
 def _named(times: Times) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def test_logs_make_a_hive_whole_that_is_dirty() -> None:
     broken.put("I", 4, 7)
     with (
         stack(bytes(broken)) as files,
-        pytest.raises(HiveError, match=r"SOFTWARE: .*not wholly written.*\(layer 0\)"),
+        pytest.raises(HiveError, match=r"SOFTWARE: in layer 0: .*not wholly written"),
     ):
         files.view(SOFTWARE)
     before, after = hive(Key("Acme", (dword("a", 1),))), hive(Key("Acme", (dword("a", 2),)))
@@ -247,7 +247,7 @@ def test_logs_make_a_hive_whole_of_which_little_is_left(left: int) -> None:
     """Its GUIDs too, by which the other logs that belong to it are known."""
     old, base = hive(Key("Acme", (dword("a", 1),))), hive(Key("Acme", (dword("a", 2),)))
     broken = layer({SOFTWARE.config: old[:left], f"{SOFTWARE.config}.LOG1": b"x"})
-    with collect_hives([broken]) as files, pytest.raises(HiveError, match=r"SOFTWARE: .*\(layer 0\)"):
+    with collect_hives([broken]) as files, pytest.raises(HiveError, match=r"SOFTWARE: in layer 0: "):
         files.view(SOFTWARE)
     block = bytearray(old)
     block[112:128] = bytes.fromhex("1b1f6c6ad459ea1194389402e6abd998")
@@ -277,7 +277,7 @@ def test_a_broken_hive_is_named() -> None:
         stack(BASE, bytes(broken)) as files,
         pytest.raises(
             HiveError,
-            match=r"Hives/Software_Delta: a security descriptor in no cell of its own, in the key Acme \(layer 1\)",
+            match=r"Hives/Software_Delta: in layer 1: a security descriptor in no cell of its own, in the key Acme;",
         ),
     ):
         files.merged(SOFTWARE)

@@ -499,7 +499,9 @@ def test_an_error_of_the_host_is_about_the_layer(path: str, reading: int, tmp_pa
 
     with pytest.raises(StorageError) as caught:
         squash_layers(io.BytesIO(), [Listed(FILES), Failing(FILES, f("Files/f"))], temp_dir=tmp_path)
-    assert str(caught.value) == f"{path}: in layer 1: Input/output error"
+    where = "layer 1" if path == "layer 1" else f"{path}: in layer 1"
+    assert str(caught.value) == f"{where}: Input/output error"
+    assert caught.value.layer == "layer 1"
 
 
 @pytest.mark.parametrize(
