@@ -85,7 +85,7 @@ def ls(
 
 def _is_whole(listed: Listed, recursive: bool) -> bool:
     """Is it listed with its path, as it does not lie in the one directory that is?"""
-    return recursive or listed.claim.depth == 0
+    return recursive or listed.match.depth == 0
 
 
 def _print_json(found: list[Listed]) -> None:

@@ -102,7 +102,7 @@ def list_places(
     result: list[Listed] = []
 
     def found(listed: Listed) -> None:
-        depth = listed.claim.depth
+        depth = listed.match.depth
         is_top = wanted.is_pattern or type_of(listed.entry) != "d"  # a directory is what is in it
         if is_top if depth == 0 else recursive or (depth == 1 and not wanted.is_pattern):
             result.append(listed)

@@ -1,4 +1,4 @@
-"""The bytes of files in layers, seen as one: `wclayer cat`."""
+"""The content of files in a stack of layers: `wclayer cat`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ...body import CHUNK
-from ...entry import AlternateStream, Body, Directory, File, Source
+from ...entry import AlternateStream, Body, Directory, File, Source, Whiteout
 from ...errors import NotFoundError, UsageError
 from ...host.spool import EMPTY, Spool, Spooled
 from ...union.view import ViewEntry
 from ...win32.names import upcase
 from ...win32.reparse import is_name_surrogate, reparse_tag, tag_name
+from .handler import EntryHandler, EntryKey
 from .request import Match, PathQuery
-from .search import At, Search
+from .search import Search
 
 __all__ = ["stream_of", "write_contents"]
 
@@ -21,7 +22,10 @@ _DATA = ":$DATA"
 
 
 def stream_of(path: str) -> tuple[str, str]:
-    """A path, and the stream that it names after a colon (`f:s`, `f:s:$DATA`); "" for none. No file's name has one."""
+    """A path, and the alternate stream that it names after a colon (`f:s`, `f:s:$DATA`); "" for the unnamed stream.
+
+    No file name of NTFS has a colon.
+    """
     above, slash, name = path.rpartition("/")
     name, _, stream = name.partition(":")
     if upcase(stream).endswith(_DATA):
@@ -39,80 +43,78 @@ def write_contents(
     temp_dir: str | os.PathLike[str] | None = None,
     seen: Callable[[ViewEntry], None] | None = None,
 ) -> None:
-    """Write the bytes of what is `wanted` of `layers`, base first, one after the other.
+    """Write the bytes of the `wanted` files of `layers`, base first, one after the other in the order of `wanted`.
 
-    What comes before its turn is put aside in a temporary file in the folder `temp_dir`. The layers are read as
-    `Search` says. Raises NotFoundError for a file or stream that is not there, UsageError for a directory, LayerError.
+    Content that is read before its turn waits in a temporary file in the folder `temp_dir`. seen: called with each
+    entry that is read. Raises NotFoundError for a file or stream that is not there, UsageError for a directory or a
+    reparse point that is not followed, and what `Search.run` raises.
     """
+    queries = list(wanted)
     with Spool(temp_dir) as spool:
-        _Contents(layers, wanted, write, spool, seen).run()
+        Search(layers, queries, _ContentWriter(queries, write, spool), seen=seen).run()
 
 
-class _Contents(Search):
-    into_directories = False
+class _ContentWriter(EntryHandler):
+    enters_directories = False
 
-    def __init__(
-        self,
-        layers: Sequence[Source],
-        wanted: Iterable[PathQuery],
-        write: Callable[[bytes], object],
-        spool: Spool,
-        seen: Callable[[ViewEntry], None] | None,
-    ) -> None:
-        super().__init__(layers, wanted, seen=seen)
+    def __init__(self, queries: Sequence[PathQuery], write: Callable[[bytes], object], spool: Spool) -> None:
         self._write = write
         self._spool = spool
-        self._waiting: dict[int, Spooled] = {}
-        self._numbers = {id(one): number for number, one in enumerate(self.wanted)}
-        self._left = set(self._numbers)  # whose bytes have not come
+        self._waiting: dict[int, Spooled] = {}  # content that was read before its turn
+        self._numbers = {id(query): number for number, query in enumerate(queries)}
+        self._missing = set(self._numbers)  # the queries whose content has not been read
         self._turn = 0
 
-    def file(self, seen: ViewEntry, claims: list[Match]) -> bool:
-        self._refuse_links(seen, claims)
-        self._put(seen.body, [claim for claim in claims if not claim.wanted.stream])
-        return self._lacks(claims)
+    def file(self, entry: File, seen: ViewEntry, matches: list[Match]) -> bool:
+        self._refuse_reparse_points(entry, matches)
+        self._put(seen.body, [match for match in matches if not match.query.stream])
+        return self._is_incomplete(matches)
 
-    def directory(self, seen: ViewEntry, claims: list[Match]) -> bool:
-        for claim in claims:
-            if not claim.wanted.stream:
-                self._refuse_links(seen, claims)
-                raise UsageError("a directory, where a file must be", path=claim.wanted.text)
+    def directory(self, entry: Directory, seen: ViewEntry, matches: list[Match]) -> bool:  # noqa: ARG002
+        for match in matches:
+            if not match.query.stream:
+                self._refuse_reparse_points(entry, matches)
+                raise UsageError("a directory, where a file must be", path=match.query.text)
         return True
 
-    def _refuse_links(self, seen: ViewEntry, claims: list[Match]) -> None:
-        entry = seen.entry
-        reparse = entry.reparse_data if isinstance(entry, File | Directory) else None
-        if reparse is not None and is_name_surrogate(reparse_tag(reparse)):
+    def stream(self, entry: AlternateStream, seen: ViewEntry, matches: list[Match]) -> bool:
+        name = upcase(entry.name)
+        self._put(seen.body, [match for match in matches if upcase(match.query.stream) == name])
+        return self._is_incomplete(matches)
+
+    def streams_ended(self, matches: list[Match]) -> None:
+        for match in matches:
+            if id(match.query) in self._missing:
+                raise NotFoundError("the file has no such stream", path=match.query.text, got=match.query.stream)
+
+    def hard_link(self, matches: list[Match], file: EntryKey) -> bool:  # noqa: ARG002
+        return True  # the content was not kept, as nobody had asked for it then
+
+    def whiteout(self, entry: Whiteout, seen: ViewEntry, matches: list[Match]) -> None:  # noqa: ARG002
+        raise NotFoundError("a whiteout", path=matches[0].query.text, got=seen.path)
+
+    def unresolved(self, match: Match) -> bool:  # noqa: ARG002
+        return False
+
+    def _refuse_reparse_points(self, entry: File | Directory, matches: list[Match]) -> None:
+        """Raise UsageError for a name surrogate that is neither a symlink nor a junction: it has no content."""
+        reparse_data = entry.reparse_data
+        if reparse_data is not None and is_name_surrogate(reparse_tag(reparse_data)):
             raise UsageError(
-                "it stands for something else, and is not followed",
-                path=claims[0].wanted.text,
-                got=f"a reparse point {tag_name(reparse_tag(reparse))}",
+                "a reparse point that stands for another file and is not followed",
+                path=matches[0].query.text,
+                got=tag_name(reparse_tag(reparse_data)),
             )
 
-    def stream(self, seen: ViewEntry, claims: list[Match]) -> bool:
-        if isinstance(seen.entry, AlternateStream):
-            name = upcase(seen.entry.name)
-            self._put(seen.body, [claim for claim in claims if upcase(claim.wanted.stream) == name])
-        return self._lacks(claims)
+    def _is_incomplete(self, matches: list[Match]) -> bool:
+        return any(id(match.query) in self._missing for match in matches)
 
-    def _lacks(self, claims: list[Match]) -> bool:
-        return any(id(claim.wanted) in self._left for claim in claims)
-
-    def owner_ended(self, claims: list[Match]) -> None:
-        super().owner_ended(claims)
-        for claim in claims:
-            if id(claim.wanted) in self._left:
-                raise NotFoundError("the file has no such stream", path=claim.wanted.text, got=claim.wanted.stream)
-
-    def hard_link(self, seen: ViewEntry, claims: list[Match], at: At) -> None:  # noqa: ARG002
-        self.need(at, claims)
-
-    def _put(self, body: Body | None, claims: list[Match]) -> None:
-        """Write a body, or put it aside until it is its turn."""
-        if not claims:
+    def _put(self, body: Body | None, matches: list[Match]) -> None:
+        """Write a body, or keep it until its turn comes; then write what has waited for that."""
+        if not matches:
             return
-        numbers = sorted(self._numbers[id(claim.wanted)] for claim in claims)
-        self._left.difference_update(id(claim.wanted) for claim in claims)
+        numbers = sorted(self._numbers[id(match.query)] for match in matches)
+        self._missing.difference_update(id(match.query) for match in matches)
         if numbers == [self._turn]:
             for data in _pieces(body):
                 self._write(data)

@@ -1,4 +1,4 @@
-"""What is asked for in layers: paths, patterns of paths, and why an entry is among it."""
+"""What is asked for in layers (paths and patterns of paths), and the matches: why an entry is wanted."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ __all__ = ["Match", "PathQuery", "SubtreeQuery"]
 
 
 class PathQuery:
-    """A path in the layers that is asked for.
+    """A path in the layers that is asked for, perhaps with a pattern at its end.
 
-    path: with `/`; "" is the root. From its first component with `*`, `?` or `[...]` on it is a pattern, `rest`, unless
-    it is to be taken literally; what is before that is `prefix`. text: the path as messages name it. stream: the name
-    of an alternate stream, "" for the unnamed one. Raises UsageError for a path with `..`.
+    path: with `/`; "" is the root. The components before the first with `*`, `?` or `[...]` are the `prefix`; that one
+    and those after it are the pattern, `rest`. literal: wildcards are ordinary characters, and all of the path is the
+    prefix. text: the path as messages name it. stream: the name of an alternate stream, "" for the unnamed one.
+
+    Raises UsageError for a path with `..`.
     """
 
     def __init__(self, path: str, *, text: str | None = None, literal: bool = False, stream: str = "") -> None:
@@ -32,7 +34,7 @@ class PathQuery:
         self.prefix: Final = tuple(parts[:wild])
         self.rest: Final = tuple(parts[wild:])
         self.stream = stream
-        self.found = False
+        self.found = False  # did anything match?
 
     @property
     def is_pattern(self) -> bool:
@@ -41,47 +43,52 @@ class PathQuery:
 
 @dataclass(slots=True)
 class Match:
-    """Why an entry is wanted, and as what.
+    """Why an entry is wanted, and under which name.
 
-    path: as the layers show it. name: from the last component of a literal path on, or from the first that is a
-    pattern; "" for the root. number: of the layer that shows it. depth: 0 for what was asked for, 1 for what is in that
-    directory, and so on. link: the hard link, where the entry itself is the file behind it. trail, been: the links that
-    were followed, and the paths that they led away from.
+    path: as the layers show it. name: the path from the last component of a literal query on, or from the first
+    component with wildcards; "" for the root. number: the layer that shows it, counted from 0 at the base. depth: 0 for
+    what was asked for, 1 for an entry in that directory, and so on. link: the hard link, where the entry itself is the
+    file behind it. link_chain: the symlinks and junctions that were followed, as messages print them. visited: the
+    paths, in upper case, that they led away from.
     """
 
-    wanted: PathQuery
+    query: PathQuery
     path: str
     name: str
     number: int
     depth: int = 0
     link: HardLink | None = None
-    trail: Sequence[str] = ()
-    been: Collection[str] = ()
+    link_chain: Sequence[str] = ()
+    visited: Collection[str] = ()
 
 
 class SubtreeQuery:
-    """A directory, all that is in it or what fits a pattern there, and what is in that."""
+    """A directory with everything below it; for a pattern, what matches it there, and everything below that.
 
-    def __init__(self, wanted: PathQuery, key: str, name: str) -> None:
-        self.wanted = wanted
+    key: the directory's path in upper case, "" for the root. name: what its `Match` is called.
+    """
+
+    def __init__(self, query: PathQuery, key: str, name: str) -> None:
+        self.query = query
         self.key = key
         self._prefix = f"{key}/" if key else ""
         self._depth = len(key.split("/")) if key else 0
         self._name = name
-        self._fits = [component(upcase(mask)) for mask in wanted.rest]
+        self._tests = [component(upcase(mask)) for mask in query.rest]
 
-    def claim(self, seen: ViewEntry) -> Match | None:
+    def match(self, seen: ViewEntry) -> Match | None:
+        """The match of an entry; None for an entry that was not asked for."""
         if not seen.key.startswith(self._prefix):
-            if seen.key != self.key or self._fits:
+            if seen.key != self.key or self._tests:
                 return None
-            return Match(self.wanted, seen.path, self._name, seen.number)
+            return Match(self.query, seen.path, self._name, seen.number)
         parts = seen.path.split("/")[self._depth :]
-        if not self._fits:
+        if not self._tests:
             name = "/".join((self._name, *parts) if self._name else parts)
-            return Match(self.wanted, seen.path, name, seen.number, len(parts))
-        if len(parts) < len(self._fits):
+            return Match(self.query, seen.path, name, seen.number, len(parts))
+        if len(parts) < len(self._tests):
             return None
         keys = seen.key.split("/")[self._depth :]
-        if not all(fits(key) for fits, key in zip(self._fits, keys, strict=False)):
+        if not all(matches(key) for matches, key in zip(self._tests, keys, strict=False)):
             return None
-        return Match(self.wanted, seen.path, "/".join(parts), seen.number, len(parts) - len(self._fits))
+        return Match(self.query, seen.path, "/".join(parts), seen.number, len(parts) - len(self._tests))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
-from collections.abc import Callable, Iterator
-from types import FrameType
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.layers.lookup.tracing import lines_run
 from tests.unit.layers.sources import Listed as Source
 from tests.unit.layers.sources import layer
 from wclayer.body import BytesBody, HoledBody
@@ -78,7 +76,7 @@ def test_links_at_the_end() -> None:
     found: list[Listed] = []
     again = Source(*BASE._entries)
     list_layers([again], [PathQuery("Files/j")], found.append)
-    assert [(one.path, one.claim.name, one.claim.depth) for one in found] == [
+    assert [(one.path, one.match.name, one.match.depth) for one in found] == [
         ("Files/d", "j", 0),
         ("Files/d/f", "j/f", 1),
     ]
@@ -195,24 +193,14 @@ def test_what_is_long_is_not_kept() -> None:
 
 
 def lines_for(links: int) -> int:
-    """How many lines of search.py it takes to find hard links to one file of a layer below."""
+    """How many lines of the search it takes to find hard links to one file of a layer below."""
     base = layer({"Files/f": b"abc"})
     top = Source(Directory("Files"), *(HardLink(f"Files/{number}", "Files/f") for number in range(links)))
-    lines = 0
-    before = sys.gettrace()
-
-    def trace(frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
-        nonlocal lines
-        if not frame.f_code.co_filename.endswith("search.py"):
-            return None
-        lines += event == "line"
-        return trace
-
-    sys.settrace(trace)
-    try:
-        assert len(listed([base, top], "Files")) == links + 2
-    finally:
-        sys.settrace(before)
+    found: list[Listed] = []
+    lines = lines_run(
+        lambda: found.extend(listed([base, top], "Files")), "search.py", "path_walker.py", "pending_links.py"
+    )
+    assert len(found) == links + 2
     return lines
 
 
