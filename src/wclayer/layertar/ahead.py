@@ -12,20 +12,20 @@ from .stream import Reads
 
 __all__ = ["ReadAhead"]
 
-_CHUNK: Final = 1 << 19  # bytes; what is read at once is decompressed without the interpreter's lock
+_CHUNK: Final = 1 << 19  # bytes; decompressing a large piece releases the interpreter's lock for longer
 _CHUNKS: Final = 8  # in the queue at most: 4 MiB
-_TICK: Final = 1.0  # seconds between looks at whether anybody still waits for us
+_TICK: Final = 1.0  # seconds between checks whether close() was called
 
 
 class ReadAhead:
-    """The bytes of `stream`, read by a thread that is started at the first read and ended by close().
+    """Read `stream` in a thread, which the first read() starts and close() ends.
 
-    What the stream raises is raised by read(). Once read() has given b"", or close() has returned, nothing touches the
-    stream any more; but a read that blocks for longer than a second (a pipe that nobody fills) is left to itself.
+    read() raises what the stream raises. After read() has returned b"", or after close(), the thread does not touch
+    the stream any more, except where a read blocks for longer than a second (a pipe that nobody fills).
     """
 
     def __init__(self, stream: Reads, *, digest: bool = True) -> None:
-        """digest: will anybody ask for digest()?"""
+        """digest: compute the SHA-256 that digest() returns."""
         self._stream = stream
         self._chunks: queue.Queue[bytes | BaseException] = queue.Queue(_CHUNKS)
         self._hash = hashlib.sha256() if digest else None
@@ -43,7 +43,7 @@ class ReadAhead:
                 self._put(chunk)
                 if not chunk:
                     return
-        except BaseException as error:  # read() raises it
+        except BaseException as error:  # the caller of read() gets it
             self._put(error)
 
     def _put(self, item: bytes | BaseException) -> None:
@@ -55,14 +55,14 @@ class ReadAhead:
             return
 
     def read(self, n: int, /) -> bytes:  # noqa: ARG002 # as many as there are
-        """The next bytes, b"" at the end."""
+        """Return the next bytes, b"" at the end."""
         if self._ended:
             return b""
         if self._thread.ident is None:
             self._thread.start()
         while True:
             try:
-                item = self._chunks.get(timeout=_TICK)  # without it, no signal would wake us on Windows
+                item = self._chunks.get(timeout=_TICK)  # without a timeout, Ctrl+C cannot interrupt it on Windows
             except queue.Empty:
                 continue
             break
@@ -75,14 +75,14 @@ class ReadAhead:
         return item
 
     def digest(self) -> str | None:
-        """`sha256:HEX` of all bytes, once read() has given b""; None where nobody was to ask for it."""
+        """Return `sha256:HEX` of all bytes, once read() has returned b""; None without `digest`."""
         return None if self._hash is None else f"sha256:{self._hash.hexdigest()}"
 
     def close(self) -> None:
         """Stop the thread."""
         self._stop.set()
         self._ended = True
-        while True:  # it may wait for room
+        while True:  # the thread may be waiting for room in the queue
             try:
                 self._chunks.get_nowait()
             except queue.Empty:

@@ -19,7 +19,7 @@ BLOCK: Final = 512
 ZERO_BLOCK: Final = bytes(BLOCK)
 
 _OCTAL = frozenset(b"01234567")
-_BLANK_SUM = 8 * 0x20  # the checksum field counts as blanks
+_BLANK_SUM = 8 * 0x20  # the checksum field itself counts as eight blanks
 _MAX_INT64 = (1 << 63) - 1
 
 
@@ -39,7 +39,7 @@ class Block:
 
 
 def padding(size: int) -> int:
-    """The number of bytes from `size` to the next multiple of 512."""
+    """Return the number of bytes from `size` to the next multiple of 512."""
     return -size % BLOCK
 
 
@@ -51,7 +51,7 @@ def _c_string(field: bytes) -> bytes:
 def _number(field: bytes, what: str, offset: int) -> int:
     first = field[0]
     if first & 0x80:
-        # Base-256, two's complement over all but the marker bit (GNU).
+        # GNU's base-256, for sizes from 8 GiB and times before 1970: two's complement below the marker bit.
         value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
         if first & 0x40:
             value -= 1 << (8 * len(field) - 1)
@@ -66,7 +66,7 @@ def _number(field: bytes, what: str, offset: int) -> int:
 
 @lru_cache(256)
 def _octal(field: bytes) -> int | None:
-    """The number in a field, 0 for none; None for what is no number. Of most fields, a layer has a few values."""
+    """Decode an octal field: 0 if it is blank, None if it is malformed. Most fields have few different values."""
     digits = _c_string(field.strip(b" \0"))
     if not digits:
         return 0
@@ -74,13 +74,14 @@ def _octal(field: bytes) -> int | None:
 
 
 def parse_block(data: bytes, offset: int) -> Block:
-    """Decode the 512 bytes `data`, which stand at `offset` of the tar.
+    """Decode the 512 bytes `data`, which are at `offset` of the tar.
 
-    Raises TarError for a wrong checksum or a field that is no number.
+    Raises TarError for a wrong checksum or a malformed number.
     """
     unsigned = sum(data) - sum(data[148:156]) + _BLANK_SUM
     stored = _number(data[148:156], "checksum", offset + 148)
     if stored != unsigned:
+        # Some old tar programs (Sun, NeXT) sum signed bytes.
         signed = unsigned - 256 * sum(b >> 7 for b in data) + 256 * sum(b >> 7 for b in data[148:156])
         if stored != signed:
             raise TarError(
@@ -88,7 +89,7 @@ def parse_block(data: bytes, offset: int) -> Block:
                 offset=offset,
                 expected=f"{unsigned:o} (octal)",
                 got=f"{stored:o}",
-                hint="the tar is corrupt, or no tar",
+                hint="the tar is corrupt, or not a tar",
             )
     block = Block(
         name=_c_string(data[:100]),
@@ -120,7 +121,7 @@ def parse_block(data: bytes, offset: int) -> Block:
 
 
 def ascii_field(value: bytes, size: int) -> bytes:
-    """`value` as Go's writer fits it into a field beside a PAX record: ASCII alone, cut, never ending in a cut `/`."""
+    """Shorten `value` for a field whose full value is in a PAX record, as Go does: ASCII only, without a cut `/`."""
     short = bytes(b for b in value if 0 < b < 0x80)
     if len(short) > size:
         short = short[:size]
@@ -140,7 +141,7 @@ def ustar_block(
     prefix: bytes = b"",
     devices: bytes = b"0000000\0",
 ) -> bytes:
-    """The block that Go's archive/tar writes for these fields, which must fit already (uid and gid are 0)."""
+    """Build the block that Go's archive/tar writes for these fields, which must fit (uid and gid are 0)."""
     block = bytearray(BLOCK)
     block[0 : len(name)] = name
     block[100:124] = b"%07o\0000000000\0000000000\0" % mode

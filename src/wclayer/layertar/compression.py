@@ -1,11 +1,12 @@
 """gzip and zstd around a layer tar, told apart by their first bytes (RFC 1952, RFC 8878).
 
-Reading: any number of concatenated members or frames, then nothing but zeros.
-isal decompresses gzip: it is the fastest, and its output cannot differ.
-Writing: zlib-ng for gzip, in blocks on all processors (`deflate`), with a header of
-our own that holds neither name nor time nor system; zstd always with workers, since only their number is without
-influence on the bytes. The same bytes in and the same compressor version give
-the same bytes out, whatever the machine.
+Reading: any number of members or frames, one after the other, then only zeros.
+gzip is decompressed by isal, the fastest library; any would give the same bytes.
+
+Writing: gzip by zlib-ng, in blocks on all processors (`deflate`), with a fixed header:
+no name, no time, no system. zstd always with workers: their number has no influence
+on the bytes, but zstd without workers writes others. So the same input and version
+of a compressor give the same output on every machine.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ DEFAULT_LEVELS: Final[dict[Compression, int]] = {"gzip": 5, "zstd": 3, "none": 0
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # deflate, no flags, no time, unknown system
-# isal's stubs do not say that its error is an exception.
+# In isal's stubs its error is not an exception, so mypy needs the cast.
 _ERRORS: Final[tuple[type[Exception], ...]] = (cast("type[Exception]", igzip_lib.IsalError), zstd.ZstdError)
-_MAX_ZSTD_WORKERS: Final = 4  # each wants tens of megabytes
+_MAX_ZSTD_WORKERS: Final = 4  # each takes tens of megabytes
 
 
 class _Decoder(Protocol):
-    """What both libraries have for one member or frame."""
+    """The methods that both libraries have for one member or frame."""
 
     @property
     def needs_input(self) -> bool: ...
@@ -60,17 +61,17 @@ class _Decoder(Protocol):
 
 
 class Decompressed:
-    """The plain bytes of `stream`, compressed or not; `compression` is known after the first read."""
+    """Read `stream`, decompressed if it is compressed; `compression` is known after the first read."""
 
     def __init__(self, stream: BinaryIO, *, digest: bool = True) -> None:
-        """digest: will anybody ask for digest()?"""
+        """digest: compute the SHA-256 that digest() returns."""
         self._stream = stream
         self._hash = hashlib.sha256() if digest else None
         self._input = b""
         self._decoder: _Decoder | None = None
         self._begun = False
         self.compression: Compression = "none"
-        self.size = 0  # bytes of the stream as it is
+        self.size = 0  # bytes of the stream as it is stored
 
     def _more(self) -> bytes:
         data = self._stream.read(CHUNK)
@@ -89,7 +90,7 @@ class Decompressed:
             self.compression = "zstd"
 
     def read(self, n: int = CHUNK, /) -> bytes:
-        """1 to `n` bytes, b"" at the end. Raises CompressionError."""
+        """Return 1 to `n` bytes, b"" at the end. Raises CompressionError."""
         if not self._begun:
             self._begin()
         if self.compression == "none":
@@ -113,7 +114,7 @@ class Decompressed:
                 return data
 
     def _next(self) -> bool:
-        """Begin the next member or frame, if there is one."""
+        """Begin the next member or frame; False at the end of the stream."""
         magic = 2 if self.compression == "gzip" else 4
         while len(self._input) < magic and (data := self._more()):
             self._input += data
@@ -151,31 +152,33 @@ class Decompressed:
         return data
 
     def finish(self) -> None:
-        """Read what is left, so that the digest covers the whole stream."""
+        """Read the rest, so that the digest is of the whole stream."""
         while self.read():
             pass
 
     def digest(self) -> str | None:
-        """`sha256:HEX` of the stream as it is; None if it is not compressed, as the reader hashes it anyway."""
+        """Return `sha256:HEX` of the compressed stream; None if it is not compressed: that is the tar's own digest."""
         return None if self._hash is None or self.compression == "none" else f"sha256:{self._hash.hexdigest()}"
 
 
 def _skippable(data: bytes) -> bool:
+    """Return True for the magic number of a skippable frame (RFC 8878 3.1.2): zstd's tools put them anywhere."""
     return len(data) >= 4 and data[1:4] == b"\x2a\x4d\x18" and 0x50 <= data[0] <= 0x5F
 
 
 class Compressed:
-    """Write plain bytes, and `stream` gets them compressed; close() ends the compressed stream, not `stream`.
+    """Compress what is written into `stream`; close() ends the compressed stream, and does not close `stream`.
 
-    As a context manager it is closed at the end, and aborted after an error.
+    As a context manager it calls close() at the end, and abort() after an error.
     """
 
     def __init__(
         self, stream: Writes, compression: Compression, level: int | None = None, workers: int | None = None
     ) -> None:
-        """workers: threads to compress in, as many as processors if None; they have no influence on the bytes.
+        """compression: "gzip", "zstd" or "none". level: as in LEVELS; the default one if None. workers: threads, one a
+        processor if None; they have no influence on the bytes.
 
-        Raises UsageError for a level that the compression does not have.
+        Raises UsageError for an unknown compression, or a level that it does not have.
         """
         if compression not in LEVELS:
             raise UsageError("unknown compression", expected=", ".join(LEVELS), got=compression)
@@ -205,11 +208,11 @@ class Compressed:
             }
             self._zstd = zstd.ZstdCompressor(options=options)
             with processors.use_all_cpus():
-                self._zstd.compress(b"")  # it starts its threads
+                self._zstd.compress(b"")  # here zstd starts its threads
 
     @property
     def compressor(self) -> str | None:
-        """Name and version of the library whose output this is."""
+        """Name and version of the library that compresses; None without compression."""
         if self.compression == "gzip":
             return f"zlib-ng {zlib_ng.ZLIBNG_RUNTIME_VERSION} (python zlib-ng {version('zlib-ng')})"
         return f"zstd {zstd.zstd_version}" if self.compression == "zstd" else None
@@ -237,7 +240,7 @@ class Compressed:
             self._out.write(self._zstd.flush())
 
     def abort(self) -> None:
-        """Give up: end the threads, and leave the stream as it is."""
+        """End the threads, and leave the stream unfinished."""
         if self._gzip is not None:
             self._gzip.close()
 
@@ -253,7 +256,7 @@ class Compressed:
             self.abort()
 
     def describe(self, summary: Summary) -> None:
-        """Say in the summary of a tar what became of it here."""
+        """Enter compression, size and digest into the summary of the tar that was written here."""
         summary.compression, summary.compressor = self.compression, self.compressor
         summary.blob_size = summary.tar_size if self.size is None else self.size
         summary.digest = self.digest() or summary.diff_id
@@ -263,5 +266,5 @@ class Compressed:
         return None if self._out is None else self._out.size
 
     def digest(self) -> str | None:
-        """`sha256:HEX` of the compressed bytes; None where there is no compression."""
+        """Return `sha256:HEX` of the compressed bytes; None without compression."""
         return None if self._out is None else self._out.digest()

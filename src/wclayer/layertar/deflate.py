@@ -1,9 +1,9 @@
 """Raw deflate (RFC 1951) in blocks, on all processors.
 
-Each block of 1 MiB is compressed by itself, with the 32 KiB before it as its
-dictionary, and ends on a byte boundary; one after the other they are a single
-stream. Where blocks begin depends on the bytes alone, so the number of
-processors has no influence on the result.
+Each block of 1 MiB is compressed on its own, with the 32 KiB before it as its
+dictionary, and ends on a byte boundary; joined, the blocks are one stream. Where
+a block begins depends only on the bytes, so the result is the same with any
+number of processors.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ..processors import count, spread
 __all__ = ["BLOCK", "BlockDeflate"]
 
 BLOCK: Final = 1 << 20
-_WINDOW: Final = 1 << 15
+_WINDOW: Final = 1 << 15  # the farthest back that deflate refers
 _MAX_WORKERS: Final = 16  # each holds two blocks
-_RAW: Final = -15
+_RAW: Final = -15  # zlib's wbits for a window of 32 KiB, without header and checksum
 
 
 class BlockDeflate:
-    """A compressor like zlib's object; what compress() and flush() give comes in the stream's order."""
+    """A compressor with zlib's methods; workers: threads, one a processor if None."""
 
     def __init__(self, level: int, workers: int | None = None) -> None:
         self._level = level
@@ -37,7 +37,7 @@ class BlockDeflate:
         self._window = b""
 
     def compress(self, data: bytes) -> bytes:
-        """Take `data`; give what has become ready."""
+        """Take `data`, and return what is ready of the stream."""
         held = self._held
         held += data
         while len(held) >= BLOCK:
@@ -46,7 +46,7 @@ class BlockDeflate:
         return b"".join(self._ready(2 * self._workers))
 
     def flush(self) -> bytes:
-        """The end of the stream."""
+        """Return the rest of the stream."""
         self._submit(bytes(self._held), last=True)
         self._held.clear()
         rest = b"".join(self._ready(0))
@@ -54,7 +54,7 @@ class BlockDeflate:
         return rest
 
     def close(self) -> None:
-        """Give up what has not been compressed yet."""
+        """End the threads; what was not compressed yet is dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _submit(self, block: bytes, *, last: bool) -> None:
@@ -62,7 +62,7 @@ class BlockDeflate:
         self._window = block[-_WINDOW:]
 
     def _ready(self, most: int) -> Iterator[bytes]:
-        """The blocks at the head of the queue that are done, and as many more as leave `most` in it."""
+        """Yield the compressed blocks in order, and wait for those that are more than `most` in the queue."""
         waiting = self._waiting
         while waiting and (len(waiting) > most or waiting[0].done()):
             yield waiting.popleft().result()

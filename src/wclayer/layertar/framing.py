@@ -1,20 +1,20 @@
-"""The framing of a tar: all of its bytes that are not the content of a file.
+"""The framing of a tar: all its bytes that are not the content of a file.
 
-With the entries, it gives the very tar back: order, headers of whatever tool, `./`,
-padding, what follows the end. It is written while the tar is read, as a stream of
-tokens, compressed in chunks that each stand alone:
+A layer folder keeps the framing in layer.db, so that export can rebuild the very tar
+that was imported: order, headers of any tool, `./`, padding, bytes behind the end. It
+is written while the tar is read, as tokens in compressed chunks:
 
-    piece     0x01                  what follows belongs to the next entry that a layer folder keeps a row of
+    piece     0x01                  what follows belongs to the next entry that has a row in layer.db
               0x02                  ... to the next whiteout
-              0x03                  ... to none: global headers, `./`
-              0x04                  ... to none: the end of the archive, and what follows it
+              0x03                  ... to no entry: global headers, `./`
+              0x04                  ... to no entry: the end of the archive, and what follows it
     literal   0x10 length bytes     at most 64 KiB
-    body      0x20 length           the whole content of the entry, holes as zeros
-              0x21 length           of a sparse entry, what is allocated, one range after the other
+    body      0x20 length           the entry's content, holes as zeros
+              0x21 length           the allocated ranges of a sparse entry, one after the other
 
-Lengths are unsigned LEB128. A chunk is a zstd frame of at most 1 MiB of tokens and
-ends between two of them. Nothing in it is trusted: inflation is bounded, and every
-token must make sense.
+Lengths are unsigned LEB128. A chunk is a zstd frame of at most 1 MiB of tokens, and
+ends between two tokens. layer.db may come from a stranger, so decompression is
+bounded and every token is checked.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class PieceKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class BodyRange:
-    """The content of the piece's entry: `length` bytes, the whole or only what is `allocated`."""
+    """The content of the piece's entry: `length` bytes, all of it or only what is `allocated`."""
 
     length: int
     allocated: bool
@@ -64,13 +64,14 @@ Part = bytes | BodyRange
 
 @dataclass(slots=True)
 class Piece:
-    """The tar's bytes for one entry, in order: literal ones, and where its content goes."""
+    """The bytes of the tar for one entry, in order: literal bytes, and the place of its content."""
 
     kind: PieceKind
     parts: list[Part] = field(default_factory=list)
 
 
 def _number(value: int) -> bytes:
+    """Encode unsigned LEB128."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -80,37 +81,39 @@ def _number(value: int) -> bytes:
 
 
 class FramingWriter:
-    """Takes the tar's bytes in order, and gives `store` compressed chunks."""
+    """Take the bytes of a tar in order, and pass compressed chunks to `store`."""
 
     def __init__(self, store: Callable[[bytes], None]) -> None:
         self._store = store
         self._tokens = bytearray()
-        self._held: list[bytes] | None = []  # literals of a piece whose kind is not known yet
+        self._held: (
+            list[bytes] | None
+        ) = []  # literals of a piece of yet unknown kind: the headers come before the entry is known
 
     def literal(self, data: bytes) -> None:
-        """Bytes of the piece that is begun, or of the next one where end() came before."""
+        """Add bytes to the current piece, or after end() to the next one."""
         if self._held is None:
             self._write(data)
         else:
             self._held.append(data)
 
     def begin(self, kind: PieceKind) -> None:
-        """What was read since end(), and what follows, belongs to a new piece."""
+        """Begin a piece, which gets what came since end() and what follows."""
         held, self._held = self._held or (), None
         self._tokens.append(kind)
         self._write(b"".join(held))
 
     def body(self, length: int, *, allocated: bool) -> None:
-        """Here goes the content of the piece's entry."""
+        """Note that here comes the content of the piece's entry, `length` bytes."""
         if length:
             self._tokens += bytes((_T_ALLOCATED if allocated else _T_WHOLE,)) + _number(length)
 
     def end(self) -> None:
-        """What follows belongs to another piece."""
+        """End the piece: what follows belongs to another one."""
         self._held = []
 
     def finish(self) -> None:
-        """Store what is left; what no piece has got is the end of the archive."""
+        """Store the rest; bytes that belong to no piece are the end of the archive."""
         if self._held is not None:
             self.begin(PieceKind.END)
         self._pack()
@@ -130,7 +133,7 @@ class FramingWriter:
 
 
 def _broken(what: str) -> RecordError:
-    return RecordError(f"layer.db: broken framing: {what}", hint="export with --framing canonical")
+    return RecordError(f"layer.db: malformed framing: {what}", hint="export with --framing canonical")
 
 
 def _inflate(chunk: bytes) -> bytes:
@@ -140,12 +143,12 @@ def _inflate(chunk: bytes) -> bytes:
     except zstd.ZstdError as error:
         raise _broken(str(error)) from None
     if len(data) > _CHUNK or not inflater.eof or inflater.unused_data:
-        raise _broken("a chunk that is no single frame of at most 1 MiB")
+        raise _broken("a chunk that is not one frame of at most 1 MiB")
     return data
 
 
 def _tokens(chunks: Iterable[bytes]) -> Iterator[tuple[int, int, bytes]]:
-    """Code, length and bytes of each token."""
+    """Yield code, length and bytes of each token."""
     for chunk in chunks:
         data = _inflate(chunk)
         position = 0
@@ -175,7 +178,7 @@ def _tokens(chunks: Iterable[bytes]) -> Iterator[tuple[int, int, bytes]]:
 
 
 def read_framing(chunks: Iterable[bytes]) -> Iterator[Piece]:
-    """The pieces of a tar, in its order, one at a time; a large one that is no entry's comes as several.
+    """Yield the pieces of a tar in its order; a large one that belongs to no entry comes as several.
 
     Raises RecordError.
     """
@@ -202,7 +205,7 @@ def read_framing(chunks: Iterable[bytes]) -> Iterator[Piece]:
                 piece, held = Piece(piece.kind), length
             piece.parts.append(data)
         elif piece.kind != PieceKind.ROW or any(isinstance(part, BodyRange) for part in piece.parts):
-            raise _broken("content where there is none")
+            raise _broken("content in a piece that cannot have it, or has it already")
         else:
             piece.parts.append(BodyRange(length, code == _T_ALLOCATED))
     if piece is not None:

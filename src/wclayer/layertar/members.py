@@ -1,8 +1,8 @@
-"""A tar as a tar: its members, each with its header, PAX records and body.
+"""The members of a tar, each with its header, PAX records and body; nothing about Windows.
 
-Knows USTAR, V7, STAR and GNU headers, GNU long names, PAX headers (global ones
-too), GNU sparse files and the end of the archive; knows nothing of Windows.
-Nothing that a header says makes it allocate more than 1 MiB.
+Understood are USTAR, V7, STAR and GNU headers, GNU long names, PAX headers (also
+global ones), GNU sparse files and the end of the archive. Whatever a header
+announces, at most 1 MiB is allocated for it.
 """
 
 from __future__ import annotations
@@ -23,44 +23,43 @@ from .stream import Input, truncated
 __all__ = ["Member", "MemberReader"]
 
 _MAX_AFTER_END: Final = 1 << 20
-_HEADERS_ALONE = frozenset(
-    (b"1", b"2", b"3", b"4", b"5", b"6")
-)  # whatever their size field says; as Go and Python read them
+# Types that have no body, whatever their size field has: as Go and Python read them.
+_WITHOUT_BODY: Final = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
 
 
 @dataclass(slots=True)
 class Member:
-    """One member of a tar. `records` are the PAX records in force for it, global ones included; times are seconds."""
+    """One member of a tar. `records` are its PAX records, with the global ones; times are seconds since 1970."""
 
     name: bytes
     linkname: bytes
-    typeflag: bytes  # b"0" file, b"1" hard link, b"2" symlink, b"5" directory; others may be nothing for a layer
+    typeflag: bytes  # b"0" file, b"1" hard link, b"2" symlink, b"5" directory, or any other
     size: int
     mode: int
     mtime: int
     atime: int | None
     ctime: int | None
     records: dict[bytes, bytes]
-    offset: int  # of the first of its headers in the tar
+    offset: int  # in the tar, of its first header
     magic: bytes = b""  # of its header, with the version
-    extended: bytes | None = None  # the name in its PAX header, which tells who wrote it; None without one
+    extended: bytes | None = None  # the name of its PAX header, from which `inspect` tells the tool; None without one
 
 
 class MemberReader:
-    """Iterate the members of the tar in `stream`, then read on to the end of the input.
+    """Iterate over the members of the tar in `stream`, and read what follows the last one to the end of the input.
 
-    `body` belongs to the member given last, until the next. After the last member, `stream.offset` is the tar's
-    size. Raises TarError.
+    body() is for the current member, until the next. After the last member, `stream.offset` is the size of the tar.
+    framing: gets all bytes that are not the body of an entry. Raises TarError.
     """
 
     def __init__(self, stream: Input, framing: FramingWriter | None = None) -> None:
         self.stream = stream
         self._framing = framing
         self.extents: tuple[tuple[int, int], ...] | None = None
-        self.global_header: int | None = None  # where the first one is in the tar
-        self.after_end: int | None = None  # where something other than zeros follows the end of the archive
+        self.global_header: int | None = None  # offset of the first one
+        self.after_end: int | None = None  # offset of the first byte other than zero behind the end of the archive
         self._left = 0  # bytes of the current body
-        self._elsewhere = False  # is the current body kept in a file?
+        self._elsewhere = False  # True: the body is stored as a file, so it is not part of the framing
         self._pad = 0
 
     def _take(self, n: int) -> bytes:
@@ -72,7 +71,7 @@ class MemberReader:
         return part
 
     def _pass_over(self) -> None:
-        """What nobody has read of the current body."""
+        """Skip what was not read of the current body."""
         while self._left:
             if self._framing is not None and not self._elsewhere:
                 self._take(CHUNK)
@@ -85,7 +84,11 @@ class MemberReader:
     def body(
         self, member: Member, extents: tuple[tuple[int, int], ...] | None = None, path: str | None = None
     ) -> StreamBody | HoledBody:
-        """The body of the current member, for its entry; `extents` where other records say what is allocated."""
+        """Return the body of the current member.
+
+        extents: the allocated ranges that WCLAYER.sparse lists, for a body that has its holes in full in the tar.
+        path: for errors.
+        """
         self._elsewhere = True
         if self._framing is not None:
             self._framing.body(self._left, allocated=self.extents is not None)
@@ -136,7 +139,7 @@ class MemberReader:
                     common = {**common, **parse_records(payload, offset + BLOCK)}
                     if self.global_header is None:
                         self.global_header = offset
-                    if framing is not None and not pending:  # it outlives the entry after it
+                    if framing is not None and not pending:  # it is for all entries that follow
                         framing.begin(PieceKind.OTHER)
                 elif typeflag == b"L":
                     long_name = payload.partition(b"\0")[0]
@@ -174,12 +177,12 @@ class MemberReader:
         name = records.get(b"path") or (block.name if long_name is None else long_name)
         linkname = records.get(b"linkpath") or (block.linkname if long_link is None else long_link)
         typeflag = block.typeflag
-        if typeflag == b"\0":  # V7: a trailing slash is all that makes a directory
+        if typeflag == b"\0":  # V7 has no type for directories: a trailing slash makes one
             typeflag = b"5" if name.endswith(b"/") else b"0"
         size = block.size
         if text := records.get(b"size"):
             size = _size(text, start)
-        if typeflag in _HEADERS_ALONE:
+        if typeflag in _WITHOUT_BODY:
             size = 0
         self._left, self._pad = size, padding(size)
         self.extents = None
@@ -191,9 +194,9 @@ class MemberReader:
         return Member(name, linkname, typeflag, size, block.mode, block.mtime, block.atime, block.ctime, records, start)
 
     def _end(self, marker: bool) -> None:
-        """The end of the archive: a second zero block, then whatever else there is, which counts for the diff_id."""
+        """Read the second zero block, and what follows it: also that is part of the diff_id."""
         stream = self.stream
-        if not marker:  # an archive that just ends is accepted, as Go does
+        if not marker:  # Go too accepts a tar without its two zero blocks
             return
         second = stream.up_to(BLOCK)
         if len(second) not in (0, BLOCK):
@@ -218,7 +221,7 @@ class MemberReader:
                     "data long after the end of the archive",
                     offset=stream.offset - len(part.lstrip(b"\0")),
                     expected=f"zeros, or at most {_MAX_AFTER_END:,} bytes",
-                    hint="two archives in one file? give them one by one",
+                    hint="does the file hold two archives? pass them one by one",
                     rule=Code.DATA_AFTER_END,
                 )
 

@@ -1,8 +1,8 @@
-"""PAX extended headers (POSIX.1-2001 pax, "pax Extended Header"): records of bytes.
+"""The records of PAX extended headers (POSIX.1-2001 pax, "pax Extended Header"), and base64 as Go reads it.
 
-A record is `LEN SP key=value LF`, LEN in decimal, counting itself. Keys and
-values are bytes here: names may be WTF-8, and the names of Windows' extended
-attributes need not be any encoding. Bodies over 1 MiB are refused, as Go does.
+A record is `LEN SP key=value LF`; LEN is decimal and counts itself. Keys and values
+are bytes: names may be WTF-8, and names of Windows' extended attributes need not be
+in any encoding. A header with over 1 MiB of records is an error, as in Go.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ __all__ = ["MAX_RECORDS", "decode_base64", "encode_base64", "format_records", "p
 
 MAX_RECORDS: Final = 1 << 20  # bytes of one header's records
 
-# Keys whose values are names, in which a NUL would end the name for a C program.
+# Keys whose values are names: C programs end a name at a NUL, and Go refuses one (validPAXRecord).
 _NAME_KEYS = frozenset((b"path", b"linkpath", b"uname", b"gname"))
 
 
 def parse_records(data: bytes, offset: int) -> dict[bytes, bytes]:
-    """The records in `data`, the body (at `offset` of the tar) of an `x` or `g` header.
+    """Parse `data`, the body of an `x` or `g` header at `offset` of the tar.
 
-    A key that comes twice counts with its last value; the pairs of GNU.sparse.offset and GNU.sparse.numbytes,
-    which come many times, are gathered into GNU.sparse.map. Raises TarError.
+    Of a key that occurs twice, the last value counts. The pairs of GNU.sparse.offset and GNU.sparse.numbytes, which
+    occur once for each range (format 0.0), become one GNU.sparse.map (format 0.1), as in Go. Raises TarError with the
+    offset of the record.
     """
     records: dict[bytes, bytes] = {}
     sparse: list[bytes] = []
@@ -78,23 +79,23 @@ def parse_records(data: bytes, offset: int) -> dict[bytes, bytes]:
 def _record(key: bytes, value: bytes) -> bytes:
     body = b" %b=%b\n" % (key, value)
     length = len(body) + len(str(len(body)))
-    if len(str(length)) + len(body) != length:  # the length's own digits made it one digit longer
+    if len(str(length)) + len(body) != length:  # its own digits made the length one digit longer
         length = len(body) + len(str(length))
     return b"%d%b" % (length, body)
 
 
 def format_records(records: Iterable[tuple[bytes, bytes]], path: str) -> bytes:
-    """The body of an `x` header for the entry `path`: the records, sorted by key.
+    """Build the body of an `x` header: the records, sorted by key as Go does; `path` is for errors.
 
-    Raises InexpressibleError where PAX cannot say it: a key that is empty, comes twice, or has `=` or NUL; NUL in
-    a name; more than 1 MiB in all.
+    Raises InexpressibleError for a key that is empty, occurs twice, or has `=` or NUL; for a NUL in a name; and for
+    more than 1 MiB in all.
     """
     lines: list[bytes] = []
     last = b""
     for key, value in sorted(records):
         if not key or b"=" in key or b"\0" in key or key == last:
             raise InexpressibleError(
-                "a PAX record cannot have this key",
+                "PAX cannot hold a record with this key",
                 path=path,
                 expected="no `=`, no NUL, no key twice",
                 got=repr(key)[2:-1],
@@ -116,9 +117,9 @@ def format_records(records: Iterable[tuple[bytes, bytes]], path: str) -> bytes:
 
 
 def decode_base64(value: bytes, what: str, offset: int) -> bytes:
-    """Standard base64 as Go's StdEncoding reads it: padding required, CR and LF anywhere ignored.
+    """Decode base64 as Go's StdEncoding does: with padding, and CR and LF ignored wherever they are.
 
-    Raises TarError naming `what`.
+    Raises TarError, which names `what`, with `offset`.
     """
     if b"\n" in value or b"\r" in value:
         value = value.replace(b"\n", b"").replace(b"\r", b"")
@@ -138,5 +139,5 @@ def decode_base64(value: bytes, what: str, offset: int) -> bytes:
 
 
 def encode_base64(data: bytes) -> bytes:
-    """Padded standard base64 on one line."""
+    """Encode as padded standard base64 on one line."""
     return binascii.b2a_base64(data, newline=False)

@@ -1,9 +1,9 @@
 """A layer tar as a source of entries.
 
-Streaming: a body is valid until the next entry, and nothing holds the layer in
-memory. What cannot be right ends in an error of FormatError that names the entry
-and the byte offset in the (uncompressed) tar. Whether the entries make a valid
-layer together is for the store that takes them to say.
+Streaming: a body is valid until the next entry, and the layer is never in memory as a
+whole. A malformed member raises an error of FormatError, with the entry and the byte
+offset in the uncompressed tar. Whether the entries together are a valid layer is
+checked by the sink that takes them (`union/namespace`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ __all__ = ["TarSource"]
 class TarSource:
     """The entries of the layer tar (plain, gzip or zstd) in the binary file object `stream`.
 
-    After exhaustion `summary()` has the digests. The stream is read to its end, and not closed. With `reopen`, which
-    gives the same bytes anew, the source is restartable. `framing` gets the chunks of the tar's framing as it is read.
-    `refused` may be set to what is told of members that are no entries, with the reason: then they are passed over;
-    else the first one is the end.
+    The stream is read to its end, and not closed; then summary() has the digests. reopen: opens the same bytes again,
+    which makes the source restartable. framing: gets the chunks of the tar's framing while the tar is read.
+
+    The attribute `refused` may be set to a function: it gets each malformed member and its error, and the member is
+    skipped. Without it the first error is raised.
     """
 
     def __init__(
@@ -47,14 +48,14 @@ class TarSource:
         self._reopen = reopen
         self._summary: Summary | None = None
         self._digests = True
-        self.so_far = Summary()  # counts of what has been given
-        self.offset = 0  # in the tar, of the entry given last
-        self.member: Member | None = None  # what that is in the tar
-        self.global_header: int | None = None  # where the first global PAX header is
-        self.after_end: int | None = None  # where something other than zeros follows the end of the archive
+        self.so_far = Summary()  # counts of the entries so far
+        self.offset = 0  # in the tar, of the current entry
+        self.member: Member | None = None  # the member of the current entry
+        self.global_header: int | None = None  # offset of the first global PAX header
+        self.after_end: int | None = None  # offset of the first byte other than zero behind the end of the archive
 
     def without_digests(self) -> None:
-        """Nobody will ask for them: they are computed no more, and None in the summary."""
+        """Compute no digests, which takes time; they are None in the summary."""
         self._digests = False
 
     @property
@@ -62,7 +63,7 @@ class TarSource:
         return self._reopen is not None
 
     def summary(self) -> Summary:
-        """Counts, sizes and digests of the tar. Raises UsageError before the source was read to its end."""
+        """Return counts, sizes and digests of the tar. Raises UsageError before the end of the tar was read."""
         if self._summary is None:
             raise UsageError("the tar has not been read to its end")
         return self._summary
@@ -131,7 +132,7 @@ class TarSource:
 
 
 def _name(member: Member) -> str | None:
-    """The path of a member, whose streams may follow; None for what is no path."""
+    """Return the path of a refused member, whose streams may follow; None if the path is malformed."""
     try:
         return layer_path(member.name, "an entry", member.offset)
     except FormatError:

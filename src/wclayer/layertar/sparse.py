@@ -1,6 +1,7 @@
 """GNU tar's sparse files in PAX headers, formats 0.0, 0.1 and 1.0 (GNU tar manual, "Sparse Formats").
 
-The old format (type `S`) is refused elsewhere, as a type that hcsshim loses.
+GNU tar writes one of these for sparse files with `--format=pax`. The older format, a
+type `S` of its own, is refused (`entries`): hcsshim loses such files.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from .stream import Input
 
 __all__ = ["SparseMap", "sparse_map"]
 
-_MAX_MAP: Final = 1 << 20  # bytes of a map in a body (format 1.0); the others stand in records, limited alike
+_MAX_MAP: Final = (
+    1 << 20
+)  # bytes of a map in a body (format 1.0); the other formats are in records, which have the same limit
 _MAX_SIZE: Final = (1 << 63) - 1
 
 SparseMap = tuple[tuple[int, int], ...]
@@ -35,10 +38,10 @@ def _decimal(text: bytes, offset: int) -> int:
 def sparse_map(
     records: dict[bytes, bytes], stream: Input, stored: int, offset: int
 ) -> tuple[SparseMap, int, int] | None:
-    """The (offset, length) list, the real size and the bytes of data that follow; None for no sparse file.
+    """Return the map of a sparse file as (offset, length) pairs, its real size, and the size of the data that follow.
 
-    `stored` is the size of the member's body, at whose first byte `stream` stands; a format 1.0 map is read from it.
-    Raises TarError.
+    records: of the member. stream: at the first byte of its body, from which a map of format 1.0 is read. stored: the
+    size of the body. Returns None for a file that is not sparse. Raises TarError with `offset`.
     """
     major, minor = records.get(b"GNU.sparse.major"), records.get(b"GNU.sparse.minor")
     if (major, minor) == (b"1", b"0"):
@@ -49,7 +52,7 @@ def sparse_map(
         flat = [_decimal(part, offset) for part in text.split(b",")] if text else []
     elif major is not None or minor is not None:
         raise TarError(
-            "GNU sparse format of an unknown version",
+            "unknown version of GNU's sparse format",
             offset=offset,
             expected="0.0, 0.1 or 1.0",
             rule=Code.SPARSE_MAP_MALFORMED,
@@ -68,7 +71,7 @@ def sparse_map(
     pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
     if sum(length for _, length in pairs) != stored:
         raise TarError(
-            "GNU sparse map that does not fit its data",
+            "GNU sparse map that does not match its data",
             offset=offset,
             expected=f"{stored:,} bytes of data",
             rule=Code.SPARSE_MAP_MALFORMED,
@@ -77,7 +80,10 @@ def sparse_map(
 
 
 def _map_in_body(stream: Input, stored: int, offset: int) -> tuple[list[int], int]:
-    """Format 1.0: decimal lines in whole blocks before the data: the count, then offset and length in turn."""
+    """Read a map of format 1.0, lines of decimal numbers padded to whole blocks: count, then offset and length of each.
+
+    Returns the numbers and the bytes that they take.
+    """
     text = b""
     numbers: list[bytes] = []
     wanted = 1

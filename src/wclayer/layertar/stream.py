@@ -1,4 +1,4 @@
-"""A tar's bytes on their way in and out: counted, hashed, in bounded pieces."""
+"""The input and output of a tar: buffered, counted and hashed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Input", "Output", "Reads", "Writes"]
 
 
 class Reads(Protocol):
-    """What a reader needs of its input: read(n) gives 1 to n bytes, or b"" at the end."""
+    """What a reader needs of its input: read(n) returns 1 to n bytes, or b"" at the end."""
 
     def read(self, n: int, /) -> bytes: ...
 
@@ -26,9 +26,9 @@ class Writes(Protocol):
 
 
 class Input:
-    """Buffered and counted reading; `offset` is the place in the tar of the next byte.
+    """Read with a buffer; `offset` is the place in the tar of the next byte.
 
-    framing: told of every byte that `read` and its kin give; those of `content` it is spared.
+    framing: gets every byte that read(), up_to(), exactly() and skip() pass, and none of content() and pass_over().
     """
 
     __slots__ = ("_buffer", "_framing", "_position", "_read", "offset")
@@ -41,14 +41,14 @@ class Input:
         self.offset = 0
 
     def read(self, n: int) -> bytes:
-        """1 to `n` bytes; b"" at the end of the input, or if n is 0."""
+        """Return 1 to `n` bytes; b"" at the end of the input, or if n is 0."""
         part = self.content(n)
         if self._framing is not None and part:
             self._framing.literal(part)
         return part
 
     def content(self, n: int) -> bytes:
-        """As read(), for what is kept elsewhere."""
+        """As read(), for content that is stored as a file."""
         left = len(self._buffer) - self._position
         if left == 0 and n > 0:
             self._buffer = self._read(CHUNK)
@@ -62,7 +62,7 @@ class Input:
         return part
 
     def pass_over(self, n: int) -> int:
-        """Leave up to `n` bytes out, which are kept elsewhere; how many, 0 at the end of the input."""
+        """Skip up to `n` bytes of such content, and return how many; 0 at the end of the input."""
         if self._position == len(self._buffer) and n > 0:
             self._buffer = self._read(CHUNK)
             self._position = 0
@@ -72,16 +72,16 @@ class Input:
         return n
 
     def exactly(self, n: int, what: str) -> bytes:
-        """`n` bytes. Raises TarError if the input ends before."""
+        """Return `n` bytes. Raises TarError, which names `what`, if the input ends before."""
         part = self.up_to(n)
         if len(part) != n:
             raise truncated(what, self.offset, n, len(part))
         return part
 
     def up_to(self, n: int) -> bytes:
-        """`n` bytes, or fewer where the input ends."""
+        """Return `n` bytes, or fewer at the end of the input."""
         position = self._position
-        if self._framing is None and position + n <= len(self._buffer):  # as nearly always
+        if self._framing is None and position + n <= len(self._buffer):  # the usual case, without a copy of parts
             self._position = position + n
             self.offset += n
             return self._buffer[position : position + n]
@@ -92,6 +92,7 @@ class Input:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def skip(self, n: int, what: str) -> None:
+        """Skip `n` bytes. Raises TarError, which names `what`, if the input ends before."""
         while n:
             done = self.pass_over(n) if self._framing is None else len(self.read(n))
             if not done:
@@ -100,6 +101,7 @@ class Input:
 
 
 def truncated(what: str, offset: int, expected: int, got: int) -> TarError:
+    """Return the error for a tar that ends at `offset`, inside `what`, with `got` of `expected` bytes."""
     return TarError(
         f"the tar ends inside {what}",
         offset=offset,
@@ -111,7 +113,7 @@ def truncated(what: str, offset: int, expected: int, got: int) -> TarError:
 
 
 class Output:
-    """Counted and hashed writing."""
+    """Write to a stream, and keep the size and SHA-256 of what was written."""
 
     __slots__ = ("_hash", "_write", "size")
 
@@ -124,9 +126,10 @@ class Output:
         self._hash.update(data)
         self.size += len(data)
         written = self._write(data)
-        while isinstance(written, int) and written < len(data):  # an unbuffered file may take less
+        while isinstance(written, int) and written < len(data):  # an unbuffered file may take less than all
             data = data[written:]
             written = self._write(data)
 
     def digest(self) -> str:
+        """Return `sha256:HEX` of all that was written."""
         return f"sha256:{self._hash.hexdigest()}"

@@ -1,8 +1,8 @@
 """The canonical layer tar: byte for byte what hcsshim's export writes for the same entries.
 
-That is Go's archive/tar under go-winio's backuptar: every live entry one PAX
-header and one USTAR block; whiteouts plain USTAR. Records of our own are added
-only where those of hcsshim would lose something (see `metadata`).
+That is what Go's archive/tar makes of go-winio's headers: a PAX header and a USTAR
+block for each entry, plain USTAR for a whiteout. Records of wclayer are added only
+where hcsshim's would lose something (`records`).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _ROOTS = frozenset(("Files", "UtilityVM", "UtilityVM/Files"))
 class TarWriter:
     """A sink that writes the canonical tar to `stream`, which it neither flushes nor closes.
 
-    modes: add 0644 and 0755 to the mode, as in Microsoft's own tars, `Files`, `UtilityVM` and `UtilityVM/Files` left
-        out (go-winio#184); off by default, as hcsshim writes none.
+    modes: add 0644 and 0755 to the mode, except for `Files`, `UtilityVM` and `UtilityVM/Files`, as in Microsoft's own
+        tars (go-winio#184); off by default, as hcsshim writes none.
 
-    add() raises InexpressibleError where a tar cannot hold what it is given, LayerError for a stream that does not
-    follow its owner, StorageError for a body that is shorter or longer than its entry says.
+    add() raises InexpressibleError for what a tar cannot hold, LayerError for a stream that does not follow its owner,
+    StorageError for a body of another size than its entry's.
     """
 
     def __init__(self, stream: Writes, *, modes: bool = False) -> None:
@@ -58,9 +58,10 @@ class TarWriter:
         self.abort()
 
     def abort(self) -> None:
-        """Nothing to undo: what was written is the caller's to throw away."""
+        """Do nothing: the caller deletes what was written."""
 
     def add(self, entry: Entry, body: Body | None = None, /) -> None:
+        """Write an entry with its body. Raises the errors that the class names, with the entry's path."""
         with with_context(path=entry.path):
             self._add(entry, body)
         self.so_far.count(entry)
@@ -79,7 +80,7 @@ class TarWriter:
             self._object(entry, body)
 
     def add_framed(self, piece: Piece, entry: Entry | None, body: Body | None = None) -> None:
-        """Write `entry` with another tar's own bytes for it, or such bytes alone. Raises StorageError as add() does."""
+        """Write a piece of another tar's framing with its entry, if it has one. Raises StorageError as add()."""
         for part in piece.parts:
             if isinstance(part, bytes):
                 for name in _OWN_NAME.findall(part) if OWN in part else ():
@@ -103,7 +104,7 @@ class TarWriter:
             left -= len(chunk)
         if left:
             raise StorageError(
-                "the data are not as long as the tar had them",
+                "the file has another size than in the tar that was imported",
                 path=path,
                 expected=f"{length:,} bytes",
                 got=f"{length - left:,}",
@@ -112,7 +113,7 @@ class TarWriter:
         self.so_far.bytes += length
 
     def commit(self, *, end: bool = True) -> Summary:
-        """Write the end of the archive, if `end`; the summary has the tar's size and diff_id."""
+        """Write the end of the archive, if `end`, and return the summary with the tar's size and diff_id."""
         if end:
             self._out.write(_ZEROS)
         summary = self.so_far
@@ -153,7 +154,7 @@ class TarWriter:
         return mode
 
     def _counted(self, records: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """`records`, those of our own counted by name: every other importer passes over them."""
+        """Return `records`, and count wclayer's own by name for the summary: other importers ignore them."""
         counts = self.so_far.own_records
         for key, _ in records:
             if key.startswith(OWN):
@@ -204,7 +205,8 @@ class TarWriter:
         if len(name) <= 100 and name.isascii():
             self._out.write(ustar_block(name=name, typeflag=b"0"))
             return
-        cut = name.rfind(b"/", 0, 156)  # Go's splitUSTARPath: the last slash that leaves at most 155 bytes before it
+        # Go's splitUSTARPath: the last slash with at most 155 bytes before it splits prefix and name.
+        cut = name.rfind(b"/", 0, 156)
         if name.isascii() and cut > 0 and 0 < len(name) - cut - 1 <= 100:
             self._out.write(ustar_block(name=name[cut + 1 :], typeflag=b"0", prefix=name[:cut]))
             return
@@ -231,10 +233,10 @@ def headers(
     mtime: int | None = None,
     linkname: bytes = b"",
 ) -> bytes:
-    """The header blocks of one member as Go's archive/tar writes them: the PAX header, if any record is due, and USTAR.
+    """Build the header blocks of one member as Go's archive/tar does: a PAX header, if there are records, and USTAR.
 
-    `records` must have those of the times already; path, linkpath and size are added where USTAR cannot hold them.
-    `mtime` is a FILETIME. Raises InexpressibleError.
+    records: with those of the times; path, linkpath and size are added where USTAR cannot hold them. mtime: a
+    FILETIME, of which the header gets the whole seconds. Raises InexpressibleError.
     """
     for key, value in ((b"path", name), (b"linkpath", linkname)):
         if len(value) > 100 or not value.isascii() or b"\0" in value:
@@ -264,7 +266,7 @@ def headers(
 
 
 def _holes(size: int, body: Body | None) -> tuple[tuple[int, int], ...] | None:
-    """The extents of a body that has holes, None for one that has none."""
+    """Return the extents of a body with holes, None for one without."""
     if body is None or size == 0:
         return None
     extents = tuple(body.extents())
@@ -272,16 +274,16 @@ def _holes(size: int, body: Body | None) -> tuple[tuple[int, int], ...] | None:
 
 
 def _check_name(path: str, *, stream: bool = False, live: bool = True) -> None:
-    """Raise InexpressibleError for a path, or the name of a stream, that would not be read back as what it is."""
+    """Raise InexpressibleError for a path, or the name of a stream, that a reader of the tar would misunderstand."""
     names = [path] if stream else path.split("/")
     try:
         for name in names:
             check_component(name)
     except InvalidNameError as error:
-        raise InexpressibleError(f"a name that no layer tar can hold: {error}", path=path) from None
+        raise InexpressibleError(f"name that a layer tar cannot hold: {error}", path=path) from None
     if live and not stream and names[-1].startswith(WHITEOUT_PREFIX):
         raise InexpressibleError(
-            "a live file with this name would be read back as the deletion of another",
+            "file whose name marks a deletion in a layer tar",
             path=path,
-            hint=f"rename it, or leave it out: names beginning with {WHITEOUT_PREFIX} mark deletions",
+            hint=f"rename it, or leave it out: {WHITEOUT_PREFIX}NAME deletes NAME",
         )

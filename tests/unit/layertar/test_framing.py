@@ -115,7 +115,7 @@ def test_tokens_and_back(script: list[tuple[PieceKind, list[bytes], tuple[int, b
     ],
 )
 def test_broken_framing(chunk: bytes) -> None:
-    with pytest.raises(RecordError, match="broken framing"):
+    with pytest.raises(RecordError, match="malformed framing"):
         list(read_framing([chunk]))
 
 
