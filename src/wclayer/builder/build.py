@@ -95,8 +95,10 @@ def build_image(
     with ExitStack() as stack:
         base = None
         if recipe.base is not None:
-            choice = ImageSelector(os_version=recipe.os_version, architecture=recipe.architecture)
-            base = stack.enter_context(open_image(recipe.base, choice=choice, temp_dir=temp_dir, registries=registries))
+            selector = ImageSelector(os_version=recipe.os_version, architecture=recipe.architecture)
+            base = stack.enter_context(
+                open_image(recipe.base, selector=selector, temp_dir=temp_dir, registries=registries)
+            )
         return build_on(
             base,
             recipe,

@@ -107,11 +107,11 @@ def open_input(path: str | None, what: str = "tar", how: str = "give it with -i"
 
 @contextlib.contextmanager
 def open_layer_input(
-    place: ImageReference, choice: ImageSelector | None, registries: Registries
+    place: ImageReference, selector: ImageSelector | None, registries: Registries
 ) -> Iterator[tuple[Counted, ImageLayer]]:
     """The blob of the layer at `PLACE#N`, which is checked when it has been read, and the layer itself."""
     with (
-        open_image(place, choice=choice, temp_dir=temporary_folder(), registries=registries) as image,
+        open_image(place, selector=selector, temp_dir=temporary_folder(), registries=registries) as image,
         contextlib.closing((layer := layer_of(image, place.layer)).open()) as blob,
     ):
         yield Counted(cast("BinaryIO", blob), layer.descriptor.size or None), layer
@@ -160,7 +160,7 @@ def choice_of(os_version: str | None, platform: str | None) -> ImageSelector | N
     """What --os-version and --platform say; None if nothing."""
     if os_version is None and platform is None:
         return None
-    return ImageSelector(os_version=os_version, host=None if platform is None else parse_platform(platform))
+    return ImageSelector(os_version=os_version, platform=None if platform is None else parse_platform(platform))
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ def copy(
         copied = copy_image(
             source,
             destination,
-            choice=choice_of(os_version, platform),
+            selector=choice_of(os_version, platform),
             everything=everything,
             oci=form == "oci",
             compression=compression,

@@ -117,9 +117,9 @@ def export(
         if source.is_image:
             if parents or verify_content:
                 raise UsageError("-l and --verify-content are for a layer folder", got=folder)
-            choice = choice_of(os_version, platform)
+            selector = choice_of(os_version, platform)
             image = stack.enter_context(
-                open_image(source, choice=choice, temp_dir=temporary_folder(), registries=registries)
+                open_image(source, selector=selector, temp_dir=temporary_folder(), registries=registries)
             )
             layer = layer_of(image, source.layer)
             base, runs_on = layer.number == 0, image.platform

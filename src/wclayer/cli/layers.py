@@ -45,10 +45,10 @@ def layers(
       wclayer layers --json oci:out:hello
       wclayer layers --os-version 10.0.20348 oci:out:all
     """
-    choice = choice_of(os_version, platform)
+    selector = choice_of(os_version, platform)
     with (
         registries_of(**network) as registries,
-        open_image(place, choice=choice, temp_dir=temporary_folder(), registries=registries) as image,
+        open_image(place, selector=selector, temp_dir=temporary_folder(), registries=registries) as image,
     ):
         if as_json:
             click.echo(json.dumps(_as_json(image)))

@@ -75,7 +75,7 @@ def layer_places(
     with registries_of(plain_http=plain_http, authfile=authfile) as registries:
         yield LayerPlaces(
             parents=parents,
-            choice=choice_of(os_version, platform),
+            selector=choice_of(os_version, platform),
             temp_dir=temporary_folder(),
             registries=registries,
             stdin=cast("BinaryIO", _Stdin()),

@@ -200,18 +200,18 @@ class _Run:
         stack: ExitStack,
         at: Callable[[str], str],
         registries: Registries,
-        choice: ImageSelector | None,
+        selector: ImageSelector | None,
         options: dict[str, Any],
     ) -> None:
         self._stack = stack
         self._at = at
         self._registries = registries
-        self._choice = choice
+        self._choice = selector
         self.options = options
         self.warnings: list[str] = []
 
     def image(self, source: ImageReference, target: ImageReference, **more: Any) -> SquashedImage:
-        return squash_image(source, target, choice=self._choice, registries=self._registries, **more, **self.options)
+        return squash_image(source, target, selector=self._choice, registries=self._registries, **more, **self.options)
 
     def new_image(
         self, sources: list[ImageReference], target: ImageReference, *, first: int, os_version: str | None, **more: Any
@@ -252,13 +252,13 @@ class _Run:
                 self.warnings += foreign_warnings([layer])
             layers.append(self._stack.enter_context(near_layers(image, 0, None, temporary_folder()))[layer.number])
             runs_on = runs_on or image.platform
-        if runs_on is None and self._choice is not None and self._choice.host is not None:
+        if runs_on is None and self._choice is not None and self._choice.platform is not None:
             raise UsageError("--platform is for an index", hint="--os-version says what a new image runs on")
         return layers, runs_on or Platform(os_version=check_os_version(os_version))
 
     def _open(self, place: ImageReference) -> Image:
         return self._stack.enter_context(
-            open_image(place, choice=self._choice, temp_dir=temporary_folder(), registries=self._registries)
+            open_image(place, selector=self._choice, temp_dir=temporary_folder(), registries=self._registries)
         )
 
 

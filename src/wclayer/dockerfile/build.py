@@ -393,7 +393,7 @@ class _Build:
             found = parse_platform(platform)
             architecture = found.architecture
             host = found if found.os_version else None
-        return ImageSelector(os_version=os_version, host=host, architecture=architecture)
+        return ImageSelector(os_version=os_version, platform=host, architecture=architecture)
 
     def _open(self, name: str, platform: str, *, is_place: bool = False, is_root: bool = False) -> Image:
         """The image of that name: an image reference of any transport, else a name in a registry.
@@ -415,10 +415,10 @@ class _Build:
             opened = partial(open_image, place, temp_dir=self._temporary, registries=self._registries)
             wanted = self._settings.os_version
             try:
-                image = opened(choice=self._choice(platform, wanted))
+                image = opened(selector=self._choice(platform, wanted))
             except NotFoundError as error:
                 if is_root or wanted is None or isinstance(error, RemoteError):
                     raise
-                image = opened(choice=self._choice(platform))
+                image = opened(selector=self._choice(platform))
             self._images[key] = self._stack.enter_context(image)
         return image

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ..arguments import check_fields
 from ..codes import Code
 from ..errors import ImageError, NotFoundError, UsageError
 from .places.blobs import Blobs, read_small
@@ -65,32 +66,35 @@ def oldest_build(host: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ImageSelector:
-    """Which image of an index; what is None is not said.
+    """Which image of an index; None does not restrict it.
 
-    os_version: its os.version, all of it or the front in whole parts. host: the platform that is to run it; of those
-    that it takes the one with the latest os.version is chosen. architecture: the processor.
+    os_version: its os.version, complete or its first parts (`10.0.20348`). platform: the host that will run it; of the
+    images that this host runs, the one with the latest os.version. architecture: the processor, such as amd64.
     """
 
     os_version: str | None = None
-    host: Platform | None = None
+    platform: Platform | None = None
     architecture: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def fits(self, platform: Platform | None) -> bool:
         """Is it one that is meant? None is an image of which the index does not say its platform."""
         if platform is None:
-            return self.os_version is None and self.host is None and self.architecture is None
+            return self.os_version is None and self.platform is None and self.architecture is None
         if self.architecture is not None and platform.architecture != self.architecture:
             return False
         if self.os_version is not None:
             wanted = self.os_version.rstrip(".")
             if not f"{platform.os_version}.".startswith(f"{wanted}."):
                 return False
-        return self.host is None or runs_on(platform, self.host)
+        return self.platform is None or runs_on(platform, self.platform)
 
     def select(self, images: Sequence[Descriptor], place: ImageReference) -> Descriptor:
         """The one of the images at `place`. Raises NotFoundError, UsageError if several could be meant."""
         found = [one for one in images if self.fits(one.platform)]
-        if len(found) > 1 and self.host is not None:
+        if len(found) > 1 and self.platform is not None:
             return max(found, key=lambda one: _version(one.platform.os_version if one.platform else None))
         if len(found) == 1:
             return found[0]
@@ -113,10 +117,10 @@ class ImageSelector:
             raise NotFoundError(f"the image has another {what}", path=place.text, expected=self, got=got)
 
     def __str__(self) -> str:
-        return ", ".join(str(part) for part in (self.host, self.architecture, self.os_version) if part is not None)
+        return ", ".join(str(part) for part in (self.platform, self.architecture, self.os_version) if part is not None)
 
     def _what(self) -> str:
-        return "os.version" if self.host is None and self.architecture is None else "platform"
+        return "os.version" if self.platform is None and self.architecture is None else "platform"
 
 
 def read_index(blobs: Blobs, root: Descriptor) -> tuple[bytes, dict[str, Any], list[Descriptor]]:

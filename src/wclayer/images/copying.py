@@ -66,7 +66,7 @@ def copy_image(
     source: ImageReference | str,
     destination: ImageReference | str,
     *,
-    choice: ImageSelector | None = None,
+    selector: ImageSelector | None = None,
     everything: bool = False,
     oci: bool = False,
     compression: Compression | None = None,
@@ -78,7 +78,7 @@ def copy_image(
 ) -> CopiedImage:
     """Copy the image at `source` to `destination`.
 
-    choice: which image of an index. everything: the whole index, also what is for other systems than Windows. oci:
+    selector: which image of an index. everything: the whole index, also what is for other systems than Windows. oci:
     write OCI's media types for Docker's. compression: that of all layers; those that have another one are compressed
     anew. Both make another manifest, hence another digest. force: replace the image that is at the destination.
     temporary: a folder for what has to be put aside. registries: how to reach those that are in registries, without
@@ -93,7 +93,7 @@ def copy_image(
     for place in (source, destination):
         if place.layer is not None:
             raise UsageError("a single layer, where an image is copied", path=place.text, hint="see import and export")
-    if everything and (choice is not None or oci or compression is not None):
+    if everything and (selector is not None or oci or compression is not None):
         raise UsageError("all of an index is copied as it is", expected="no choice and no conversion")
     if everything and destination.transport == "docker-archive":
         raise InexpressibleError("a docker-archive has no image index", path=destination.text, hint="oci-archive: has")
@@ -113,7 +113,7 @@ def copy_image(
             with reading(source):
                 image = Image(source, blobs, blobs.root)
             return copy.image(image, create)
-        image = stack.enter_context(open_image(source, choice=choice, temp_dir=temp_dir, registries=registries))
+        image = stack.enter_context(open_image(source, selector=selector, temp_dir=temp_dir, registries=registries))
         if oci or compression is not None:
             return copy.converted(image, create, compression, level)
         return copy.image(image, create)

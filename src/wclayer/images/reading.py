@@ -161,29 +161,29 @@ def open_image(
     place: ImageReference | str,
     *,
     os_version: str | None = None,
-    choice: ImageSelector | None = None,
+    selector: ImageSelector | None = None,
     temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> Image:
     """The Windows image at a place; a layer's number there does not matter.
 
     os_version: which image of an index, all of it or the front of it in whole parts (`10.0.20348`); a single image must
-    have it too. choice: the same, and more ways to choose. temporary: a folder for what cannot be read from where it
+    have it too. selector: the same, and more ways to choose. temporary: a folder for what cannot be read from where it
     is. registries: how to reach one that is in a registry; without credentials if None.
 
     Raises NotFoundError, ImageError and ConfinementError for what is no valid Windows image, DigestMismatchError,
     UsageError where more than one image could be meant, RemoteError.
     """
     place = place if isinstance(place, ImageReference) else parse_place(place)
-    choice = choice or ImageSelector(os_version=os_version)
+    selector = selector or ImageSelector(os_version=os_version)
     blobs = open_blobs(place, temp_dir, registries)
     try:
         with reading(place):
             images = _manifests(blobs, blobs.root)
             if images is not None:
-                return Image(place, blobs, choice.select(images, place))
+                return Image(place, blobs, selector.select(images, place))
             image = Image(place, blobs, blobs.root)
-        choice.check(image.platform, place)
+        selector.check(image.platform, place)
     except BaseException:
         blobs.close()
         raise

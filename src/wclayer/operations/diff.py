@@ -35,7 +35,7 @@ def diff_layers(
 ) -> LayerDiff:
     """What differs between two layers, two images or two paths in them, as their containers see them.
 
-    places: how to find them; without parents, choice and credentials if None. times: compare these too. registry:
+    places: how to find them; without parents, selector and credentials if None. times: compare these too. registry:
     compare hives by keys and values, not as files. temporary: the folder for hives that are put aside.
 
     Raises NotFoundError, UsageError, and what reading images and layers raises.

@@ -235,7 +235,7 @@ def _places(
 ) -> LayerPlaces:
     return LayerPlaces(
         parents=parents,
-        choice=None if os_version is None else ImageSelector(os_version=os_version),
+        selector=None if os_version is None else ImageSelector(os_version=os_version),
         temp_dir=None if temp_dir is None else os.fspath(temp_dir),
         registries=registries,
     )

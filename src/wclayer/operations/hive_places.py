@@ -139,7 +139,7 @@ class Seen:
 class HivePlaces:
     """Hives, from wherever they are. `warnings` takes what was met on the way that people may want to know.
 
-    parents: layer folders or tars below one that is named, nearest first. choice: which image of an index.
+    parents: layer folders or tars below one that is named, nearest first. selector: which image of an index.
     accept_dirty: a hive that was not wholly written is read as it is. temporary: the folder for what is taken out of
     layers. registries: how to reach images that are in one. stdin: what `-` stands for.
     """
@@ -148,14 +148,14 @@ class HivePlaces:
         self,
         *,
         parents: Sequence[str] = (),
-        choice: ImageSelector | None = None,
+        selector: ImageSelector | None = None,
         accept_dirty: bool = False,
         temp_dir: str | None = None,
         registries: Registries | None = None,
         stdin: Readable | None = None,
     ) -> None:
         self._parents = parents
-        self._layers = LayerPlaces(parents=parents, choice=choice, temp_dir=temp_dir, registries=registries)
+        self._layers = LayerPlaces(parents=parents, selector=selector, temp_dir=temp_dir, registries=registries)
         self._accept_dirty = accept_dirty
         self._temporary = temp_dir
         self._stdin = stdin

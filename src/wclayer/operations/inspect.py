@@ -49,7 +49,7 @@ def inspect_layers(
 ) -> Inspected:
     """Look into the layer, or all layers of the image, at a place, or what is below a path there.
 
-    places: how to find it; without parents, choice and credentials if None. top: how many of the largest files and
+    places: how to find it; without parents, selector and credentials if None. top: how many of the largest files and
     folders, and of the most common descriptors, are told. temporary: the folder for hives that are put aside.
 
     Raises NotFoundError, UsageError, and what reading images and layers raises: a tar that is broken is not passed

@@ -116,7 +116,7 @@ class OpenLayers:
 class LayerPlaces:
     """Layers, from wherever they are.
 
-    parents: layer folders or tars below one that is named, nearest first. choice: which image of an index. temporary:
+    parents: layer folders or tars below one that is named, nearest first. selector: which image of an index. temporary:
     the folder for what cannot be read from where it is. registries: how to reach images that are in one. stdin: what
     `-` stands for.
     """
@@ -125,13 +125,13 @@ class LayerPlaces:
         self,
         *,
         parents: Sequence[str] = (),
-        choice: ImageSelector | None = None,
+        selector: ImageSelector | None = None,
         temp_dir: str | None = None,
         registries: Registries | None = None,
         stdin: BinaryIO | None = None,
     ) -> None:
         self.parents = parents
-        self.choice = choice
+        self.selector = selector
         self._temporary = temp_dir
         self.registries = registries
         self._stdin = stdin
@@ -161,7 +161,7 @@ class LayerPlaces:
         if self.parents:
             raise UsageError("-l is for a layer folder or tar", got=place.text)
         image = stack.enter_context(
-            open_image(place, choice=self.choice, temp_dir=self._temporary, registries=self.registries)
+            open_image(place, selector=self.selector, temp_dir=self._temporary, registries=self.registries)
         )
         layers = image.layers
         if place.layer is not None:

@@ -58,7 +58,7 @@ def squash_image(
     drop_utility_vm: bool = False,
     compression: Compression | None = None,
     level: int | None = None,
-    choice: ImageSelector | None = None,
+    selector: ImageSelector | None = None,
     force: bool = False,
     temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
@@ -71,7 +71,7 @@ def squash_image(
     but for those that name a base where no layer of it is left.
 
     first, drop_utility_vm, level, progress, reading: as squash_layers has them. compression: gzip if None; a
-    docker-archive can have none. choice: which image of an index. force: replace what is at `output`. temporary: a
+    docker-archive can have none. selector: which image of an index. force: replace what is at `output`. temporary: a
     folder for what has to be put aside. registries: how to reach places that are in one; without credentials if None.
 
     Raises what squash_layers and reading and writing images raise; then `output` has what it had before.
@@ -82,7 +82,7 @@ def squash_image(
         raise UsageError("a single layer, where an image is squashed", path=source.text)
     compression = layer_compression(output, compression)
     with ExitStack() as stack:
-        image = stack.enter_context(open_image(source, choice=choice, temp_dir=temp_dir, registries=registries))
+        image = stack.enter_context(open_image(source, selector=selector, temp_dir=temp_dir, registries=registries))
         count = len(image.layers)
         check_range(count, first, drop_utility_vm=drop_utility_vm)
         writer = stack.enter_context(

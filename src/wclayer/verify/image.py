@@ -67,14 +67,14 @@ def read_image(
     notes_of: Callable[[str], Notes],
     *,
     targets: frozenset[Target] = frozenset(Target),
-    choice: ImageSelector | None = None,
+    selector: ImageSelector | None = None,
     temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> Iterator[tuple[FoundImage, ...]]:
     """The image at a place, or all Windows images of an index there; what is wrong with them goes to `notes_of`.
 
     notes_of: where findings go, by the name of the image or layer that they are about. targets: where it is to run.
-    choice: which image of an index. temporary, registries: as for `open_image`. A layer's number at `place` does not
+    selector: which image of an index. temporary, registries: as for `open_image`. A layer's number at `place` does not
     matter, but that there must be one image then.
 
     Raises NotFoundError for a place where nothing is, and for one without an image that is meant, UsageError where it
@@ -82,7 +82,7 @@ def read_image(
     """
     name = place.text if place.layer is None else place.text.rpartition("#")[0]
     with ExitStack() as stack:
-        reading = _Reading(place, name, notes_of, targets, choice or ImageSelector(), stack)
+        reading = _Reading(place, name, notes_of, targets, selector or ImageSelector(), stack)
         found: tuple[FoundImage, ...] = ()
         with _noting(reading.notes):
             if place.transport == "docker-archive":
@@ -118,14 +118,14 @@ class _Reading:
         name: str,
         notes_of: Callable[[str], Notes],
         targets: frozenset[Target],
-        choice: ImageSelector,
+        selector: ImageSelector,
         stack: ExitStack,
     ) -> None:
         self._place = place
         self._name = name
         self._notes_of = notes_of
         self._targets = targets
-        self._choice = choice
+        self._choice = selector
         self._stack = stack
         self.notes = notes_of(name)
 

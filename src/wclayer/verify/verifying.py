@@ -43,7 +43,7 @@ def verify_layer(
     *,
     targets: Iterable[Target] = Target,
     ignored: Iterable[Code] = (),
-    choice: ImageSelector | None = None,
+    selector: ImageSelector | None = None,
     temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
 ) -> Report:
@@ -51,15 +51,15 @@ def verify_layer(
 
     src: a layer tar or folder, an image (`oci:DIR:TAG`, `docker://...`), or `PLACE#N`. parents: the layer folders or
     tars below one that is a tar or folder, nearest first. targets: where it is to run. ignored: rules that do not
-    count. choice: which image of an index. temporary: the folder for what has to be put aside. registries: how to reach
-    images that are in one; without credentials if None.
+    count. selector: which image of an index. temp_dir: the folder for temporary files. registries: how to reach images
+    that are in one; without credentials if None.
 
     What is wrong with the layers is in the report. Raises UsageError, NotFoundError for a place where nothing is, and
     errors of the host and the network.
     """
     places = LayerPlaces(
         parents=[os.fspath(parent) for parent in parents],
-        choice=choice,
+        selector=selector,
         temp_dir=None if temp_dir is None else os.fspath(temp_dir),
         registries=registries,
     )
@@ -110,7 +110,7 @@ def _image(places: LayerPlaces, place: ImageReference, report: Report, temp_dir:
         place,
         partial(Notes, report),
         targets=report.targets,
-        choice=places.choice,
+        selector=places.selector,
         temp_dir=temp_dir,
         registries=places.registries,
     ) as images:

@@ -115,9 +115,9 @@ def test_no_platform(text: str) -> None:
 # --- the best -------------------------------------------------------------------
 
 
-def chosen(choice: ImageSelector, *versions: str | None) -> str | None:
+def chosen(selector: ImageSelector, *versions: str | None) -> str | None:
     images = [image(windows(version), number) for number, version in enumerate(versions)]
-    found = choice.select(images, PLACE)
+    found = selector.select(images, PLACE)
     assert found.platform is not None
     return found.platform.os_version
 
@@ -138,20 +138,20 @@ def chosen(choice: ImageSelector, *versions: str | None) -> str | None:
 def test_the_latest_that_the_host_runs(
     host: str | None, versions: tuple[str | None, ...], expected: str | None
 ) -> None:
-    assert chosen(ImageSelector(host=windows(host)), *versions) == expected
-    assert chosen(ImageSelector(host=windows(host)), *versions[::-1]) == expected
+    assert chosen(ImageSelector(platform=windows(host)), *versions) == expected
+    assert chosen(ImageSelector(platform=windows(host)), *versions[::-1]) == expected
 
 
 def test_the_first_of_several_that_are_the_same() -> None:
     images = [image(windows("10.0.20348.1"), number) for number in range(3)]
-    assert ImageSelector(host=windows("10.0.20348.1")).select(images, PLACE) is images[0]
+    assert ImageSelector(platform=windows("10.0.20348.1")).select(images, PLACE) is images[0]
 
 
 def test_by_os_version() -> None:
     versions = ("10.0.17763.1", "10.0.20348.1", "10.0.20348.2")
     assert chosen(ImageSelector(os_version="10.0.17763"), *versions) == "10.0.17763.1"
     assert chosen(ImageSelector(os_version="10.0.20348.2"), *versions) == "10.0.20348.2"
-    assert chosen(ImageSelector(os_version="10.0.20348", host=windows("10.0.26100.1")), *versions) == "10.0.20348.2"
+    assert chosen(ImageSelector(os_version="10.0.20348", platform=windows("10.0.26100.1")), *versions) == "10.0.20348.2"
     for front in ("10.0.2034", "10.0.20348.22", "0.20348"):
         with pytest.raises(NotFoundError, match=r"no image of this os.version"):
             chosen(ImageSelector(os_version=front), *versions)
@@ -174,26 +174,26 @@ def test_no_image_that_the_host_runs() -> None:
     with pytest.raises(
         NotFoundError, match=r"no image of this platform; expected windows/amd64:10.0.17763.1; got windows"
     ):
-        chosen(ImageSelector(host=windows("10.0.20348.1")), "10.0.17763.1")
+        chosen(ImageSelector(platform=windows("10.0.20348.1")), "10.0.17763.1")
 
 
 def test_an_image_of_which_the_index_says_nothing() -> None:
     one = image(None)
     assert ImageSelector().select([one], PLACE) is one
-    for choice in (
+    for selector in (
         ImageSelector(os_version="10.0.1.1"),
-        ImageSelector(host=windows(None)),
+        ImageSelector(platform=windows(None)),
         ImageSelector(architecture="amd64"),
     ):
         with pytest.raises(NotFoundError):
-            choice.select([one], PLACE)
+            selector.select([one], PLACE)
 
 
 def test_the_only_image_is_looked_at_too() -> None:
-    ImageSelector(host=windows("10.0.20348.1")).check(windows("10.0.20348.5"), PLACE)
+    ImageSelector(platform=windows("10.0.20348.1")).check(windows("10.0.20348.5"), PLACE)
     ImageSelector().check(windows("10.0.20348.5"), PLACE)
     with pytest.raises(NotFoundError, match="the image has another platform"):
-        ImageSelector(host=windows("10.0.20348.1")).check(windows("10.0.17763.5"), PLACE)
+        ImageSelector(platform=windows("10.0.20348.1")).check(windows("10.0.17763.5"), PLACE)
     with pytest.raises(NotFoundError, match=r"the image has another os.version; expected 10.0.20348; got 10.0.17763.5"):
         ImageSelector(os_version="10.0.20348").check(windows("10.0.17763.5"), PLACE)
 

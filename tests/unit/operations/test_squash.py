@@ -172,7 +172,7 @@ def test_of_an_index(tmp_path: Path) -> None:
     found = [made.image(STACK[: n + 1], os_version=f"10.0.{v}.1") for n, v in enumerate((17763, 20348, 26100))]
     made.tag(made.index(found))
     place = f"oci:{made.write()}"
-    squashed = squash_image(place, f"oci:{tmp_path / 'out'}", choice=ImageSelector(os_version="10.0.26100"))
+    squashed = squash_image(place, f"oci:{tmp_path / 'out'}", selector=ImageSelector(os_version="10.0.26100"))
     assert (squashed.squashed, squashed.platform.os_version) == (3, "10.0.26100.1")
     with pytest.raises(UsageError, match=r"10\.0\.17763"):
         squash_image(place, f"oci:{tmp_path / 'other'}")

@@ -42,9 +42,9 @@ FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 NOT_THERE = digest(b"not there")
 
 
-def verify(place: str, *targets: Target, choice: ImageSelector | None = None) -> Report:
+def verify(place: str, *targets: Target, selector: ImageSelector | None = None) -> Report:
     return verify_layers(
-        LayerPlaces(choice=choice), parse_layer_place(place), targets=frozenset(targets) or frozenset(Target)
+        LayerPlaces(selector=selector), parse_layer_place(place), targets=frozenset(targets) or frozenset(Target)
     )
 
 
@@ -400,10 +400,10 @@ def test_all_windows_images_of_an_index_or_the_one_that_is_chosen(tmp_path: Path
     assert report.read == named
     wrong = [one for one in report.findings if one.rule.code is Code.INDEX_PLATFORM]
     assert [one.layer for one in wrong] == [f"{place} (windows/amd64:10.0.20348.7)"]
-    assert image_codes(verify(place, choice=ImageSelector(os_version="10.0.17763"))) == []
-    assert verify(place, choice=ImageSelector(os_version="10.0.17763")).read == [f"{place}#0"]
+    assert image_codes(verify(place, selector=ImageSelector(os_version="10.0.17763"))) == []
+    assert verify(place, selector=ImageSelector(os_version="10.0.17763")).read == [f"{place}#0"]
     with pytest.raises(NotFoundError, match="no image of this"):
-        verify(place, choice=ImageSelector(os_version="10.0.26100"))
+        verify(place, selector=ImageSelector(os_version="10.0.26100"))
     with pytest.raises(UsageError, match="which image of the index"):
         verify(f"{place}#0")
 

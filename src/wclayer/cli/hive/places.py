@@ -102,7 +102,7 @@ def hive_places(
     with registries_of(plain_http=plain_http, authfile=authfile) as registries:
         yield HivePlaces(
             parents=parents,
-            choice=choice_of(os_version, platform),
+            selector=choice_of(os_version, platform),
             accept_dirty=accept_dirty,
             temp_dir=temporary_folder(),
             registries=registries,

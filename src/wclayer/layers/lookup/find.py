@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from ...arguments import check_fields
 from ...entry import Directory, File, HardLink, Source, Whiteout
 from ...errors import FormatError
 from ...union.view import ViewEntry
@@ -52,6 +53,9 @@ class Criteria:
     types: frozenset[str] = frozenset()
     attributes: int = 0
     without: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def may_have(self, entry: File | Directory) -> bool:
         """Does all hold of a file, by whatever name, that is cheaper to know than what its content is?"""

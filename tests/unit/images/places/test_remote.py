@@ -400,8 +400,8 @@ def test_one_of_an_index(tmp_path: Path, host: str, version: str) -> None:
     _, root = many(tmp_path / "d")
     model = Model()
     put_layout(model, "b", members(tmp_path / "d"), root, "t")
-    choice = ImageSelector(host=Platform(os_version=host))
-    copied = copy_image(f"docker://{HOST}/b:t", PLACE, choice=choice, registries=reach(model))
+    selector = ImageSelector(platform=Platform(os_version=host))
+    copied = copy_image(f"docker://{HOST}/b:t", PLACE, selector=selector, registries=reach(model))
     with open_image(PLACE, registries=reach(model)) as image:
         assert image.platform.os_version == version
         assert image.manifest.digest == copied.digest
