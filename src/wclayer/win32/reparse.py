@@ -78,7 +78,7 @@ _MICROSOFT: Final = 0x80000000
 _NAME_SURROGATE: Final = 0x20000000
 _GUID_SIZE: Final = 16
 _RELATIVE: Final = 1  # SYMLINK_FLAG_RELATIVE
-_MAX_LINK: Final = 0xFFFF - 8
+_MAX_DATA: Final = 0xFFFF  # ReparseDataLength is a uint16, which go-winio lets wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def build_link(target: str, mount_point: bool) -> bytes:
     names = first + b"\0\0" + second + b"\0\0"
     flags = b"" if mount_point else (_RELATIVE if relative else 0).to_bytes(4, "little")
     length = _OFFSETS.size + len(flags) + len(names)
-    if length > _MAX_LINK:
+    if length > _MAX_DATA:
         raise InexpressibleError("link target too long for a reparse point", expected="at most 64 KiB", got=length)
     return (
         _HEADER.pack(IO_REPARSE_TAG_MOUNT_POINT if mount_point else IO_REPARSE_TAG_SYMLINK, length, 0)
