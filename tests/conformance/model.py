@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import struct
 import tarfile
 from dataclasses import dataclass, field
@@ -35,13 +36,14 @@ def parse_backup(stream: bytes) -> Model:
         if len(stream) < position + 20:
             raise MalformedError("header")
         number, attributes, size, name_size = struct.unpack_from("<IIQI", stream, position)
-        name = stream[position + 20 : position + 20 + name_size].decode("utf-16-le", "surrogatepass")
-        position += 20 + name_size
-        if position > len(stream):
+        raw_name = stream[position + 20 : position + 20 + name_size]
+        if len(raw_name) != name_size or name_size % 2:
             raise MalformedError("name")
+        name = raw_name.decode("utf-16-le", "surrogatepass")
+        position += 20 + name_size
         body = stream[position : position + size]
         position += size
-        if len(body) != size or not 1 <= number <= 10 or name_size % 2 or "\0" in name:
+        if len(body) != size or not 1 <= number <= 10 or "\0" in name:
             raise MalformedError(number)
         if number == 9:
             if sparse is None or size < 8:
@@ -97,6 +99,20 @@ def link_lies_outside(buffer: bytes) -> bool:
         return True
     a, b, c, d = struct.unpack_from("<HHHH", buffer, 8)
     return bool(max(start + a + b // 2 * 2, start + c + d // 2 * 2) > len(buffer))
+
+
+def link_data_size(target: str, mount_point: bool) -> int:
+    """ReparseDataLength ([MS-FSCC] 2.1.2.4, 2.1.2.5) of go-winio's buffer for a target: 16 bits, which Go lets wrap."""
+    substitute = target
+    for start, instead in (("\\\\?\\", "\\??\\"), ("\\\\", "\\??\\UNC\\")):
+        if target.startswith(start):
+            substitute = instead + target[len(start) :]
+            break
+    else:
+        if re.match(r"[A-Za-z]:", target):
+            substitute = "\\??\\" + target
+    names = [len(name.encode("utf-16-le", "surrogatepass")) + 2 for name in (substitute, target)]
+    return (8 if mount_point else 12) + sum(names)
 
 
 def exact_time(filetime: int) -> Fraction:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.test_vectors import Vector, bad_name, cases, file_name, malformed
-from tests.conformance.vectors import unzb64
+from tests.conformance.rules import bad_name, file_name, malformed
+from tests.conformance.vectors import Vector, cases, unzb64
 from tests.strategies import Item, items_of, tar_of
 from wclayer import TransportFolder, export_layer_to_tar, import_layer_from_tar
 from wclayer.entry import AlternateStream, Directory, Entry, File, HardLink, Whiteout

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from tests.conformance import model as m
-from tests.conformance.test_vectors import Vector, cases, malformed, must_refuse, vector_bytes, vector_eas
-from tests.conformance.vectors import unzb64
+from tests.conformance.rules import malformed, must_refuse
+from tests.conformance.test_codecs import vector_eas
+from tests.conformance.vectors import Vector, cases, unzb64, vector_bytes
 from tests.tars import END, header, pax_header
 from wclayer.codes import Code
 from wclayer.operations.layer_places import LayerPlaces, parse_layer_place
