@@ -31,12 +31,16 @@ def _tools() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left(tmp_path: Path) -> Iterator[None]:
-    yield
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder that commands make their mount points in, which nobody else uses; nothing may be left there."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield folder
     assert left_over(tmp_path) == []
 
 
-def left_over(folder: Path) -> list[str]:
+def left_over(folder: str | Path) -> list[str]:
     """Loop devices, mounts and drivers that have to do with a folder, in whatever namespace."""
     found = [line for line in run("losetup", "--all", "--list", "--noheadings").splitlines() if str(folder) in line]
     for process in Path("/proc").iterdir():
@@ -51,7 +55,7 @@ def left_over(folder: Path) -> list[str]:
                     for line in text.splitlines()
                     if str(folder) in line and ("ntfs-3g" in line or " - fuse" in line)
                 ]
-    return found + [str(path) for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("wclayer-*")]  # noqa: S108
+    return found + [str(path) for path in Path(folder, "temporary").glob("wclayer-*")]
 
 
 def run(*command: str | Path) -> str:
@@ -322,11 +326,11 @@ def same_namespace(one: int, other: int) -> bool:
 def wait_until_nothing_is_left_but_folders(folder: Path) -> None:
     """Of killed helpers an empty folder stays, which was the mount point."""
     end = time.monotonic() + 30
-    places = os.path.join(os.environ.get("TMPDIR", "/tmp"), "wclayer-")  # noqa: S108
+    places = str(folder / "temporary" / "wclayer-")
     while [line for line in left_over(folder) if not line.startswith(places)]:
         assert time.monotonic() < end, left_over(folder)
         time.sleep(0.02)
-    for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("wclayer-*"):  # noqa: S108
+    for path in (folder / "temporary").glob("wclayer-*"):
         path.rmdir()
 
 
@@ -406,7 +410,7 @@ def test_places_on_a_disk(disk: Path) -> None:
     ):
         said = fails("import", place, code=code, stdin=TAR)
         assert what in said
-        assert "/tmp/wclayer-" not in said  # noqa: S108 # where it was mounted
+        assert "/wclayer-" not in said  # where it was mounted
 
 
 def test_a_link_on_the_volume_leads_nowhere(tmp_path: Path) -> None:
@@ -522,7 +526,7 @@ def test_bad_arguments(tmp_path: Path) -> None:
     assert "already" in fails("disk", "create", "--size", "64M", image, code=13)
     ok("disk", "create", "--force", "--size", "32M", image)
     assert image.stat().st_size == 32 << 20
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.img"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.img", "temporary"]
 
 
 def test_hives_on_a_disk(disk: Path, tmp_path: Path) -> None:

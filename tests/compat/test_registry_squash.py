@@ -7,12 +7,12 @@ import io
 import json
 import os
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from tests.command import wclayer as run
 from tests.compat.tools import missing, tool
 from tests.tars import M, build, directory
 from tests.unit.regf.samples import TIME
@@ -53,8 +53,7 @@ REG = """Windows Registry Editor Version 5.00
 
 
 def wclayer(folder: Path, *arguments: str) -> bytes:
-    command = [sys.executable, "-m", "wclayer", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, check=True).stdout
+    return run(*arguments, cwd=folder, check=True).stdout
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.command import wclayer
+
+__all__ = ["REPOSITORY", "REQUIRED", "SHARED", "missing", "shared", "tool", "wclayer"]
 
 REPOSITORY = Path(__file__).parents[2]
 SHARED = REPOSITORY.parent / "shared"
@@ -29,12 +30,6 @@ def tool(name: str) -> str:
     if found is None:
         missing(name)
     return found or name
-
-
-def wclayer(*arguments: str | Path, stdin: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
-    """Run the command line; options: of subprocess.run."""
-    command = [sys.executable, "-m", "wclayer", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False, **options)
 
 
 def shared(name: str) -> Path:

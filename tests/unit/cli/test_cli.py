@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import wclayer
 from tests.hosts import WINDOWS, posix_only
 from tests.tars import BASE, M, build
 from wclayer import __version__, errors
@@ -23,11 +24,6 @@ from wclayer.cli.common import size_text
 
 TAR = build([*BASE, M("Files/f", b"hello" * 500)])
 DIFF_ID = f"sha256:{hashlib.sha256(TAR).hexdigest()}"
-
-
-def wclayer(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "wclayer", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, check=False)
 
 
 @pytest.fixture

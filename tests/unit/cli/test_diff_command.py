@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.command import wclayer
 from tests.images import layout
 from tests.tars import BASE, M, build, directory
 from wclayer.win32.sddl import parse_sddl
@@ -22,11 +21,6 @@ NEW = build([*BASE, M("Files/f", b"changed"), M("Files/new", b"22"), M("Files/di
 
 def short(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
-
-
-def wclayer(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "wclayer", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False)
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.command import wclayer
 from tests.hosts import posix_only
 from tests.images import Layout
 from tests.tars import M, build, directory
-from tests.unit.cli.test_cli import wclayer
 from wclayer.win32.sddl import parse_sddl
 
 SD = base64.b64encode(parse_sddl("O:SYG:SYD:(A;;FA;;;WD)")).decode()

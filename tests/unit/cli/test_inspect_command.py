@@ -6,21 +6,15 @@ import gzip
 import hashlib
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from tests.command import wclayer
 from tests.images import Layout, layout
 from tests.tars import BASE, M, build
 
 TAR = build([*BASE, M("Files/f", b"hello" * 500), M("Files/dir/g", type="1", link="Files/f")])
-
-
-def wclayer(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "wclayer", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False)
 
 
 def inspected(*arguments: str | Path, stdin: bytes = b"") -> dict[str, Any]:

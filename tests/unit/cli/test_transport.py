@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import wclayer
 from tests.hosts import posix_only
 from tests.tars import BASE, M, build
-from tests.unit.cli.test_cli import wclayer
 from wclayer import TransportFolder, export_layer_to_tar
 from wclayer.cli.folders import folder_of, layer_folders
 from wclayer.errors import AlreadyExistsError, InexpressibleError, UsageError

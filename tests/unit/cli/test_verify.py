@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.command import wclayer as run
 from tests.images import layout
 from tests.tars import BASE, M, build, directory
-from tests.unit.cli.test_cli import wclayer as run
 from wclayer.layers.base import convert_to_base_layer
 from wclayer.layers.exporting import export_layer_to_tar
 from wclayer.layers.importing import import_layer_from_tar
