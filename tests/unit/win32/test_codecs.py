@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
+
 import pytest
 
 from wclayer.entry import ExtendedAttribute
@@ -47,6 +50,13 @@ class TestFileTime:
         with pytest.raises(FileTimeError):
             filetime.parse_pax_time(text)
 
+    def test_the_longest_text(self) -> None:
+        """128 digits on both sides of the point, of which Go too reads only the first nine behind it."""
+        ones = b"0" * 127 + b"1." + b"1" * 128
+        assert filetime.parse_pax_time(ones) == filetime.UNIX_EPOCH + 11_111_111
+        with pytest.raises(FileTimeError):
+            filetime.parse_pax_time(ones + b"1")
+
     def test_unix_nanoseconds(self) -> None:
         assert filetime.from_unix_ns(-199) == filetime.UNIX_EPOCH - 1
         assert filetime.to_unix_ns(filetime.UNIX_EPOCH + 7) == 700
@@ -84,6 +94,11 @@ class TestNames:
             assert len(upper) == 1
             assert names.upcase(upper) == upper or unit in range(0x10D0, 0x1100)
 
+    def test_the_whole_table_is_that_of_a_fresh_volume(self) -> None:
+        """The SHA-256 of $UpCase (65,536 little-endian units) as mkntfs 2022.10.3 writes it."""
+        table = b"".join(names.upcase(chr(unit)).encode("utf-16-le", "surrogatepass") for unit in range(0x10000))
+        assert hashlib.sha256(table).hexdigest() == "41c26bc7a12bdaeb26025c93118697c7e3ef81ee048b00fe5cce2a472e0e0742"
+
     def test_wtf8(self) -> None:
         assert names.decode_wtf8(b"a\xed\xa0\x80b") == "a\ud800b"
         assert names.decode_wtf8(b"\xed\xa0\xbd\xed\xb8\x80") == "\U0001f600"
@@ -114,7 +129,22 @@ class TestNames:
         assert caught.value.got == "32,761"
 
     @pytest.mark.parametrize(
-        "name", ["aux", "NUL.txt", "com1", "COM\xb9", "a.", "a ", "a?", "\x1f", "lpt9 .x", "CONOUT$"]
+        "name",
+        [
+            "aux",
+            "NUL.txt",
+            "com1",
+            "COM\xb9",
+            "lpt\xb2",
+            "LPT\xb3",
+            "com0",
+            "a.",
+            "a ",
+            "a?",
+            "\x1f",
+            "lpt9 .x",
+            "CONOUT$",
+        ],
     )
     def test_what_win32_cannot_open(self, name: str) -> None:
         assert names.win32_problem(name)
@@ -162,6 +192,11 @@ class TestReparse:
         with pytest.raises(ReparseError):
             reparse.link_text(third_party)
 
+    @pytest.mark.parametrize("unit", [0xD800, 0xDBFF, 0xDC00, 0xDFFF])
+    def test_unpaired_surrogates_in_the_text_of_a_link(self, unit: int) -> None:
+        """As Go's utf16.Decode."""
+        assert reparse.link_text(reparse.build_link(f"a{chr(unit)}b", False)) == "a\ufffdb"
+
     def test_names_in_either_order(self) -> None:
         buffer = reparse.build_link("C:\\x", False)
         link = reparse.decode(buffer)
@@ -200,6 +235,28 @@ class TestBackupStream:
     def test_headers_that_cannot_be(self, fixed: bytes) -> None:
         with pytest.raises(BackupStreamError):
             parse_header(fixed)
+
+    def test_the_largest_size(self) -> None:
+        """A LARGE_INTEGER, which has a sign."""
+        largest = (1 << 63) - 1
+        assert parse_header(struct.pack("<IIQI", 1, 0, largest, 0)).size == largest
+        with pytest.raises(BackupStreamError, match="negative"):
+            parse_header(struct.pack("<IIQI", 1, 0, largest + 1, 0))
+
+    def test_the_longest_name(self) -> None:
+        """255 units between two colons, and the type, of up to 30 more."""
+        assert parse_header(struct.pack("<IIQI", 4, 0, 0, 574)).name_size == 574
+        for size in (573, 576):
+            with pytest.raises(BackupStreamError, match="name"):
+                parse_header(struct.pack("<IIQI", 4, 0, 0, size))
+
+    def test_a_sparse_block_at_the_end_of_the_largest_file(self) -> None:
+        header = struct.pack("<IIQI", 9, 0, 8 + 10, 0)
+        last = (1 << 63) - 1 - 10
+        found = parse_header(header).complete(struct.pack("<Q", last))
+        assert (found.offset, found.size) == (last, 10)
+        with pytest.raises(BackupStreamError, match="beyond the end"):
+            parse_header(header).complete(struct.pack("<Q", last + 1))
 
 
 class TestSecurity:
@@ -262,6 +319,13 @@ class TestSecurity:
         data = FILE_SD[:place] + value + FILE_SD[place + len(value) :]
         with pytest.raises(SecurityDescriptorError):
             SecurityDescriptor.from_bytes(data)
+
+    @pytest.mark.parametrize("authority", [(1 << 32) - 1, 1 << 32])
+    def test_an_authority_of_more_than_32_bits_is_hexadecimal(self, authority: int) -> None:
+        """[MS-DTYP] 2.4.2.1: ten decimal digits at most, else twelve hexadecimal ones."""
+        text = "S-1-4294967295-7" if authority < 1 << 32 else "S-1-0x000100000000-7"
+        assert str(Sid(authority, (7,))) == text
+        assert Sid.from_string(text) == Sid(authority, (7,))
 
     def test_sids(self) -> None:
         for text in ("S-1-5-18", "S-1-0-0", "S-1-15-2-1", "S-1-0x100000000000-5"):

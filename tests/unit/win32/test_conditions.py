@@ -172,6 +172,38 @@ def test_every_operator() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "code"),
+    [  # the tables of [MS-DTYP] 2.4.4.17.6 and 2.4.4.17.7
+        ("(a == 1)", 0x80),
+        ("(a != 1)", 0x81),
+        ("(a < 1)", 0x82),
+        ("(a <= 1)", 0x83),
+        ("(a > 1)", 0x84),
+        ("(a >= 1)", 0x85),
+        ("(a Contains 1)", 0x86),
+        ("(Exists a)", 0x87),
+        ("(a Any_of 1)", 0x88),
+        ("(Member_of SID(BA))", 0x89),
+        ("(Device_Member_of SID(BA))", 0x8A),
+        ("(Member_of_Any SID(BA))", 0x8B),
+        ("(Device_Member_of_Any SID(BA))", 0x8C),
+        ("(Not_Exists a)", 0x8D),
+        ("(a Not_Contains 1)", 0x8E),
+        ("(a Not_Any_of 1)", 0x8F),
+        ("(Not_Member_of SID(BA))", 0x90),
+        ("(Not_Device_Member_of SID(BA))", 0x91),
+        ("(Not_Member_of_Any SID(BA))", 0x92),
+        ("(Not_Device_Member_of_Any SID(BA))", 0x93),
+        ("(a && b)", 0xA0),
+        ("(a || b)", 0xA1),
+        ("(!(a))", 0xA2),
+    ],
+)
+def test_the_code_of_each_operator(text: str, code: int) -> None:
+    assert condition(text).rstrip(b"\0")[-1] == code
+
+
+@pytest.mark.parametrize(
     ("text", "offset"),
     [
         ("()", 1),

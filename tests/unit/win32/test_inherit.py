@@ -100,6 +100,12 @@ def test_denials_audits_labels_and_conditions() -> None:
     )
 
 
+def test_a_label_s_mask_is_no_generic_right() -> None:
+    """Its bits are SYSTEM_MANDATORY_LABEL_* ([MS-DTYP] 2.4.4.13), and the others have no meaning."""
+    sddl = "O:BAG:SYD:(A;OICI;FA;;;SY)S:(ML;OICI;0x80000001;;;HI)"
+    assert child(sddl, directory=True) == "O:BAG:SYD:AI(A;OICIID;FA;;;SY)S:AI(ML;OICIID;0x80000001;;;HI)"
+
+
 def test_entries_for_classes_of_a_directory_service_are_not_for_files() -> None:
     guid = "bf967a86-0de6-11d0-a285-00aa003049e2"
     sddl = f"O:BAG:SYD:(OA;CI;FR;;{guid};BU)(OA;OICI;FR;{guid};;BU)(A;OICI;FA;;;SY)"

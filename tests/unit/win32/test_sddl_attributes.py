@@ -132,7 +132,26 @@ def test_too_large() -> None:
         attribute('("a",TS,0' + ',"b"' * 50_000 + ")")
 
 
+def test_the_first_byte_too_many() -> None:
+    """16 bytes of fields, 4 for the offset, 4 for the size: what fits the uint16 of an ACE's size fails only there."""
+    for size, message in ((65_511, "a list too large"), (65_512, "a resource attribute too large")):
+        with pytest.raises(SddlError, match=message):
+            attribute(f'("a",TX,0,{"00" * size})')
+
+
 HEAD = struct.Struct("<IHHII")
+
+
+def test_values_may_share_bytes_within_reason() -> None:
+    """All together, they may be as long as the attribute; a few bytes could be many long values else."""
+    for length, fits in ((13, True), (14, False)):
+        text = "x" * length
+        data = HEAD.pack(24, 3, 0, 0, 2) + struct.pack("<II", 28, 28) + f"a\0{text}\0".encode("utf-16-le")
+        if fits:
+            assert printed(data, strict=False) == f'("a",TS,0x0,"{text}","{text}")'
+        else:
+            with pytest.raises(SddlError, match="overlap"):
+                printed(data, strict=False)
 
 
 @pytest.mark.parametrize(

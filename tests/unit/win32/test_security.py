@@ -195,6 +195,7 @@ class TestAce:
             Ace(AceType.ACCESS_ALLOWED, sid=SYSTEM, object_flags=4),
             Ace(AceType.ACCESS_ALLOWED_OBJECT, sid=SYSTEM, object_type=ENROLL[:15]),
             Ace(AceType.ACCESS_ALLOWED_OBJECT, sid=SYSTEM, object_flags=1),
+            Ace(AceType.ACCESS_ALLOWED_OBJECT, sid=SYSTEM, object_flags=2),
             Ace(AceType.ACCESS_ALLOWED_CALLBACK, sid=SYSTEM, application_data=bytes(0xFFFF - 19)),
             Ace(0x77, raw=bytes(0xFFFF - 3)),
         ],
