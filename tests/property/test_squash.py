@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from tests.property.squash_model import Item, Stack, key_at, model, see, up
+from tests.property.union_model import Item, Stack, key_at, model, see, up
 from tests.unit.regf.samples import OTHER_SECURITY, THIRD_SECURITY, TIME
 from wclayer import import_layer_from_tar
 from wclayer.body import BytesBody

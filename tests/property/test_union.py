@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.property.squash_model import Item, Stack, model, see, up
+from tests.property.compare_users import disagreements
 from tests.property.test_squash import LINK, items_of, source, stacks
+from tests.property.union_model import Item, Stack, model, see, up
 from wclayer.entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Whiteout
 from wclayer.errors import UsageError
 from wclayer.layers.lookup.cat import write_contents
@@ -59,6 +60,13 @@ def sights(stack: Stack) -> Found:
         assert file is not None
         result[path] = "file", *files[file], streams.get(file, ()), meta(entry)
     return result
+
+
+@given(stacks())
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_everybody_sees_the_same(stack: Stack) -> None:
+    """`python -m tests.property.compare_users` does this with thousands of stacks."""
+    assert disagreements(stack) == []
 
 
 @given(stacks())
