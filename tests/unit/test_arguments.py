@@ -72,7 +72,7 @@ def test_arguments_of_the_right_types() -> None:
         {"any_of": "12"},
         {"level": "5"},
     ],
-    ids=str,
+    ids=lambda wrong: next(iter(wrong)),  # the same in each process
 )
 def test_arguments_of_wrong_types(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"a wrong type for {next(iter(wrong))}"):
