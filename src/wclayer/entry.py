@@ -20,10 +20,10 @@ stands as itself (WTF-8 in the tar).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 __all__ = [
     "AlternateStream",
@@ -34,6 +34,8 @@ __all__ = [
     "File",
     "HardLink",
     "Lower",
+    "Progress",
+    "ProgressCallback",
     "RandomSource",
     "Sink",
     "Source",
@@ -178,6 +180,20 @@ class Summary:
     def count(self, entry: Entry) -> None:
         kind = kind_of(entry)
         self.entries[kind] = self.entries.get(kind, 0) + 1
+
+
+class Progress(NamedTuple):
+    """How far an operation is: `done` bytes of `total`, which is None where it is not known.
+
+    entry: what has just been read or written, if this is about one.
+    """
+
+    done: int
+    total: int | None = None
+    entry: Entry | None = None
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 
 class Source(Protocol):

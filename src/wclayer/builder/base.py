@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from hashlib import sha256
-from typing import Self, TypeAlias
+from typing import Self
 
-from ..entry import Directory, Entry, Summary
+from ..entry import Directory, Entry, Progress, ProgressCallback
 from ..errors import ImageError, with_context
 from ..images.reading import Image, ImageLayer
 from ..images.writing import ImageWriter
@@ -18,9 +18,7 @@ from .base_index import LayerIndex, LowerView, index_layer
 from .recipe import LayerRecipe
 from .source_tree import Kind, SourceTree
 
-__all__ = ["BaseIndex", "Progress", "resolve_copy_targets"]
-
-Progress: TypeAlias = Callable[[Entry, Summary], None]
+__all__ = ["BaseIndex", "resolve_copy_targets"]
 
 
 class BaseIndex:
@@ -32,7 +30,7 @@ class BaseIndex:
     """
 
     def __init__(
-        self, base: Image | None, cache: str | os.PathLike[str] | None, progress: Progress | None = None
+        self, base: Image | None, cache: str | os.PathLike[str] | None, progress: ProgressCallback | None = None
     ) -> None:
         self._base = base
         self._cache = cache
@@ -83,7 +81,7 @@ def resolve_copy_targets(layer: LayerRecipe, trees: Sequence[SourceTree], base: 
     return replace(layer, files=tuple(rules))
 
 
-def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: Progress | None) -> LayerIndex:
+def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: ProgressCallback | None) -> LayerIndex:
     """What is known of a layer of the base.
 
     That a blob has the diff_id that the config gives it, only reading it shows. So the cache's key has both digests in
@@ -99,7 +97,7 @@ def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: Pr
             for entry, _ in found:
                 yield entry
                 if progress is not None:
-                    progress(entry, source.so_far)
+                    progress(Progress(source.so_far.bytes, None, entry))
 
     with with_context(path=f"layer {layer.number} of the base", only=ImageError):
         return index_layer(key, entries, cache)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ..distribution.registries import Registries
-from ..entry import Entry, Summary
+from ..entry import Entry, Progress, ProgressCallback, Summary
 from ..errors import UsageError, with_context
 from ..images.choosing import ImageSelector
 from ..images.places.parse import ImageReference, parse_place
@@ -32,7 +32,7 @@ from ..layertar.compression import Compressed
 from ..layertar.writer import TarWriter
 from ..win32.filetime import from_unix_ns
 from .access import Access
-from .base import BaseIndex, Progress, resolve_copy_targets
+from .base import BaseIndex, resolve_copy_targets
 from .base_index import LowerView, index_layer
 from .hives import BuildHives, with_registry
 from .new_layer import NewLayer, Times
@@ -41,7 +41,7 @@ from .source_folder import changed
 from .source_tree import SourceTree
 from .tree_snapshot import TreeSnapshot
 
-__all__ = ["BuiltImage", "Progress", "build_image", "build_on"]
+__all__ = ["BuiltImage", "build_image", "build_on"]
 
 MAX_LAYERS: Final = 127  # hcsshim's and containerd's bound
 _COMPRESSOR: Final = "wclayer.compressor"
@@ -75,7 +75,7 @@ def build_image(
     cache: str | os.PathLike[str] | None = None,
     temp_dir: str | os.PathLike[str] | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     registries: Registries | None = None,
 ) -> BuiltImage:
     """Make the image that `recipe` describes at the place `output`.
@@ -122,7 +122,7 @@ def build_on(
     cache: str | os.PathLike[str] | None = None,
     temp_dir: str | os.PathLike[str] | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     registries: Registries | None = None,
 ) -> BuiltImage:
     """As build_image, on a base that is open already; `recipe.base` does not matter.
@@ -153,7 +153,7 @@ class _Build:
         known: BaseIndex,
         trees: Sequence[SourceTree],
         workers: int | None,
-        progress: Progress | None,
+        progress: ProgressCallback | None,
         *,
         bare: bool,
         temp_dir: str | os.PathLike[str] | None,
@@ -251,7 +251,7 @@ class _Build:
                 tar.add(entry, body)
                 yield entry
                 if self._progress is not None:
-                    self._progress(entry, tar.so_far)
+                    self._progress(Progress(tar.so_far.bytes, None, entry))
             summary = tar.commit()
         packed.describe(summary)
         self._compressor = packed.compressor

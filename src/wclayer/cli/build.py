@@ -181,7 +181,7 @@ def build(
     cache = None if no_cache else os.path.join(platformdirs.user_cache_dir("wclayer", appauthor=False), "layers")
     with (
         registries_of(**network) as registries,
-        progress_bar("build", lambda summary: summary.bytes, None, quiet=quiet or as_json, verbose=verbose) as progress,
+        progress_bar("build", quiet=quiet or as_json, verbose=verbose) as progress,
     ):
         make = partial(build_image, recipe)
         if dockerfile is not None:

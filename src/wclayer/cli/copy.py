@@ -13,7 +13,7 @@ from ..images.copying import CopiedImage, copy_image
 from ..layertar.compression import Compression
 from .common import check_image_output, choice_of, choice_options, common_options, size_text, temporary_folder
 from .network import jobs_option, network_options, registries_of
-from .progress import byte_bar
+from .progress import progress_bar
 
 __all__ = ["copy"]
 
@@ -83,7 +83,10 @@ def copy(
     if level is not None and compression is None:
         raise UsageError("--level without --compress", hint="say which compression")
     to_stdout = check_image_output(destination, as_json=as_json, force=force)
-    with registries_of(**network) as registries, byte_bar("copy", quiet=quiet or as_json) as progress:
+    with (
+        registries_of(**network) as registries,
+        progress_bar("copy", quiet=quiet or as_json, verbose=False) as progress,
+    ):
         copied = copy_image(
             source,
             destination,

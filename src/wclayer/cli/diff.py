@@ -81,7 +81,7 @@ def diff(
         raise UsageError("--stat and --quiet", expected="one of them")
     with (
         layer_places(**options) as places,
-        progress_bar("comparing", lambda summary: summary.bytes, None, quiet=quiet, verbose=False) as progress,
+        progress_bar("comparing", quiet=quiet, verbose=False) as progress,
     ):
         found = diff_layers(
             parse_layer_place(a),

@@ -109,9 +109,7 @@ def export(
     compression = layer_compression(place, compression) if place.is_image else compression or "none"
     with ExitStack() as stack:
         registries = stack.enter_context(registries_of(**network))
-        progress = stack.enter_context(
-            progress_bar("export", lambda summary: summary.bytes, None, quiet=quiet or as_json, verbose=verbose)
-        )
+        progress = stack.enter_context(progress_bar("export", quiet=quiet or as_json, verbose=verbose))
         at = stack.enter_context(layer_folders(reading=(*parents, *(() if source.is_image else (folder,)))))
         write: Callable[[BinaryIO], Summary]
         if source.is_image:

@@ -79,9 +79,7 @@ def import_(
         else:
             stream = stack.enter_context(open_input(source))
         at = stack.enter_context(layer_folders(reading=parents, making=(folder,)))
-        progress = stack.enter_context(
-            progress_bar("import", lambda _: stream.done, stream.total, quiet=quiet or as_json, verbose=verbose)
-        )
+        progress = stack.enter_context(progress_bar("import", counted=stream, quiet=quiet or as_json, verbose=verbose))
         summary = import_layer_from_tar(
             cast("BinaryIO", stream),
             folder_of(at(folder)),

@@ -70,7 +70,7 @@ def inspect(
     """
     with (
         layer_places(**options) as places,
-        progress_bar("inspecting", lambda summary: summary.bytes, None, quiet=quiet, verbose=False) as progress,
+        progress_bar("inspecting", quiet=quiet, verbose=False) as progress,
     ):
         found = inspect_layers(
             parse_layer_place(src), places=places, top=top, temp_dir=temporary_folder(), progress=progress

@@ -9,28 +9,37 @@ from importlib import import_module
 
 import click
 
-from ..entry import Entry, Summary
+from ..entry import Progress, ProgressCallback
 from ..errors import printable
+from .common import Counted
 
 __all__ = ["byte_bar", "progress_bar"]
 
 
 @contextmanager
 def progress_bar(
-    what: str, position: Callable[[Summary], int], total: int | None, *, quiet: bool, verbose: bool
-) -> Iterator[Callable[[Entry, Summary], None] | None]:
-    """A callback that moves the bar to `position(summary)` bytes of `total`; None where there is nothing to show.
+    what: str, *, counted: Counted | None = None, quiet: bool, verbose: bool
+) -> Iterator[ProgressCallback | None]:
+    """A callback that moves the bar; None where there is nothing to show.
 
-    verbose: name each entry instead.
+    counted: the input whose bytes are shown in place of those that the operation reports. verbose: name each entry
+    instead.
     """
     if verbose:
-        yield lambda entry, _: click.echo(printable(entry.path), err=True)
+        yield _name
         return
-    with byte_bar(what, total, quiet=quiet) as update:
+    with byte_bar(what, None if counted is None else counted.total, quiet=quiet) as update:
         if update is None:
             yield None
-            return
-        yield lambda _, summary: update(position(summary), total)
+        elif counted is None:
+            yield lambda progress: update(progress.done, progress.total)
+        else:
+            yield lambda _: update(counted.done, counted.total)
+
+
+def _name(progress: Progress) -> None:
+    if progress.entry is not None:
+        click.echo(printable(progress.entry.path), err=True)
 
 
 @contextmanager

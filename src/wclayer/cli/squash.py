@@ -7,13 +7,12 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 import click
 
 from ..distribution.registries import Registries
-from ..entry import Entry, Summary
+from ..entry import Summary
 from ..errors import UsageError, printable
 from ..images.choosing import ImageSelector
 from ..images.one_layer import layer_of, put_layer
@@ -43,7 +42,7 @@ from .common import (
 )
 from .folders import folder_of, layer_folders
 from .network import jobs_option, network_options, registries_of
-from .progress import byte_bar
+from .progress import progress_bar
 
 __all__ = ["squash"]
 
@@ -139,7 +138,7 @@ def squash(
     with ExitStack() as stack:
         registries = stack.enter_context(registries_of(**network))
         at = stack.enter_context(layer_folders(reading=sources, making=(output,) if folder else ()))
-        bar = stack.enter_context(byte_bar("squash", quiet=quiet or as_json or verbose))
+        progress = stack.enter_context(progress_bar("squash", quiet=quiet or as_json, verbose=verbose))
         run = _Run(
             stack,
             at,
@@ -148,8 +147,7 @@ def squash(
             {
                 "drop_utility_vm": drop_utility_vm,
                 "temp_dir": temporary_folder(),
-                "progress": _name if verbose else None,
-                "reading": None if bar is None else partial(_move, bar),
+                "progress": progress,
             },
         )
         image = len(places) == 1 and places[0].is_image and places[0].layer is None
@@ -260,14 +258,6 @@ class _Run:
         return self._stack.enter_context(
             open_image(place, selector=self._choice, temp_dir=temporary_folder(), registries=self._registries)
         )
-
-
-def _name(entry: Entry, _: Summary) -> None:
-    click.echo(printable(entry.path), err=True)
-
-
-def _move(bar: Callable[[int, int | None], None], done: int) -> None:
-    bar(done, None)
 
 
 def _show(found: SquashedImage, output: str, began: float, *, as_json: bool, quiet: bool, err: bool) -> None:

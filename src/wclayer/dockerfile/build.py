@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Self
 
-from ..builder.build import BuiltImage, Progress, build_on
+from ..builder.build import BuiltImage, build_on
 from ..builder.copy_from import ImageTree
 from ..builder.recipe import DirectoryRule, LayerRecipe, Recipe
 from ..distribution.registries import Registries
+from ..entry import ProgressCallback
 from ..errors import ImageError, NotFoundError, RemoteError, UsageError
 from ..images.choosing import ImageSelector, parse_platform
 from ..images.places.parse import ImageReference, parse_place
@@ -60,7 +61,7 @@ def build_dockerfile(
     cache: str | os.PathLike[str] | None = None,
     temp_dir: str | os.PathLike[str] | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     registries: Registries | None = None,
 ) -> BuiltImage:
     """Build the image that the Dockerfile in `data` describes, and write it to `output`.
@@ -132,7 +133,7 @@ class _Build:
         time: int,
         temp_dir: str,
         registries: Registries,
-        progress: Progress | None,
+        progress: ProgressCallback | None,
         cache: str | os.PathLike[str] | None,
     ) -> None:
         self._dockerfile = dockerfile

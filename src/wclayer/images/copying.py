@@ -14,10 +14,11 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
-from typing import Any, BinaryIO, Final, TypeAlias, cast
+from typing import Any, BinaryIO, Final, cast
 
 from ..body import CHUNK
 from ..distribution.registries import Registries
+from ..entry import Progress, ProgressCallback
 from ..errors import DigestMismatchError, ImageError, InexpressibleError, UsageError
 from ..layertar.compression import Compressed, Compression, Decompressed
 from .choosing import ImageSelector, read_index, windows_images
@@ -44,7 +45,6 @@ __all__ = ["CopiedImage", "copy_image"]
 
 _KEYS: Final = ("schemaVersion", "mediaType", "config", "layers", "annotations", "subject", "artifactType")
 _NAMES: Final = (ANNOTATION_REF_NAME, "io.containerd.")
-Progress: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ def copy_image(
     force: bool = False,
     temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> CopiedImage:
     """Copy the image at `source` to `destination`.
 
@@ -82,7 +82,7 @@ def copy_image(
     write OCI's media types for Docker's. compression: that of all layers; those that have another one are compressed
     anew. Both make another manifest, hence another digest. force: replace the image that is at the destination.
     temporary: a folder for what has to be put aside. registries: how to reach those that are in registries, without
-    credentials if None. progress: called with the bytes that are through, and those there are in all.
+    credentials if None. progress: called with the bytes copied so far, and those of all blobs.
 
     Raises UsageError, InexpressibleError for an index into a docker-archive, NotFoundError, AlreadyExistsError,
     ImageError for what is no Windows image, DigestMismatchError, RemoteError, StorageError; then the destination has
@@ -120,7 +120,7 @@ def copy_image(
 
 
 class _Copy:
-    def __init__(self, stack: ExitStack, progress: Progress | None) -> None:
+    def __init__(self, stack: ExitStack, progress: ProgressCallback | None) -> None:
         self._stack = stack
         self._progress = progress
         self._through = 0
@@ -182,7 +182,7 @@ class _Copy:
     def _tell(self, count: int) -> None:
         self._through += count
         if self._progress is not None:
-            self._progress(self._through, max(self._through, self._result.size))
+            self._progress(Progress(self._through, max(self._through, self._result.size)))
 
     def _compressed(
         self, writer: ImageWriter, layer: ImageLayer, compression: Compression, level: int | None

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final, Literal, cast
 
 from ..body import CHUNK
 from ..distribution.registries import Registries
-from ..entry import Entry, Summary
+from ..entry import Progress, ProgressCallback, Summary
 from ..errors import AlreadyExistsError, DigestMismatchError, NotFoundError, UsageError
 from ..host.errors import host_errors
 from ..layertar.compression import Compressed, Compression, Decompressed
@@ -55,7 +55,7 @@ def copy_layer_tar(
     level: int | None = None,
     framing: Literal["original", "canonical"] | None = None,
     modes: bool = False,
-    progress: Callable[[Entry, Summary], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Summary:
     """Write the layer's tar to the binary file object `stream`: its own bytes, or in hcsshim's framing.
 
@@ -74,23 +74,21 @@ def copy_layer_tar(
     return summary
 
 
-def _anew(
-    layer: ImageLayer, packed: Compressed, modes: bool, progress: Callable[[Entry, Summary], None] | None
-) -> Summary:
+def _anew(layer: ImageLayer, packed: Compressed, modes: bool, progress: ProgressCallback | None) -> Summary:
     with TarWriter(packed, modes=modes) as tar:
         for entry, body in layer.source().entries():
             tar.add(entry, body)
             if progress is not None:
-                progress(entry, tar.so_far)
+                progress(Progress(tar.so_far.bytes, None, entry))
         return tar.commit()
 
 
-def _as_it_is(layer: ImageLayer, packed: Compressed, progress: Callable[[Entry, Summary], None] | None) -> Summary:
+def _as_it_is(layer: ImageLayer, packed: Compressed, progress: ProgressCallback | None) -> Summary:
     with closing(layer.open()) as blob:
         source = TarSource(cast("BinaryIO", _Tee(Decompressed(cast("BinaryIO", blob)), packed)))
         for entry, _ in source.entries():
             if progress is not None:
-                progress(entry, source.so_far)
+                progress(Progress(source.so_far.bytes, None, entry))
     summary = source.summary()
     if summary.diff_id != layer.diff_id:
         raise DigestMismatchError(

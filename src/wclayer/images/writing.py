@@ -24,7 +24,7 @@ from ..layertar.compression import Compression
 from .places.archive_writing import ArchiveTarget, DockerTarget
 from .places.blobs import Blobs, VerifiedBlob
 from .places.layout_writing import ExistingLayout, NewLayout, is_layout
-from .places.parallel import Progress, run_all
+from .places.parallel import Transferred, run_all
 from .places.parse import IMAGE_TRANSPORTS, ImageReference, parse_place
 from .places.remote import RegistryTarget
 from .places.staging import BlobWriter, NearBlobs, Staging
@@ -51,10 +51,10 @@ class Target(Protocol):
     def has(self, descriptor: Descriptor, /) -> bool:
         """Is this very blob there already?"""
 
-    def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Progress, /) -> str:
+    def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Transferred, /) -> str:
         """Add the blob that `source` reads: `copied`, or `mounted`."""
 
-    def commit(self, root: Descriptor, progress: Progress | None = None, /) -> None: ...
+    def commit(self, root: Descriptor, progress: Transferred | None = None, /) -> None: ...
 
     def abort(self) -> None: ...
 
@@ -83,7 +83,7 @@ class ImageWriter:
             digest, size = blob.close()
         return Descriptor(media_type=media_type, digest=digest, size=size, **more)
 
-    def copy(self, blobs: Sequence[Blob], progress: Progress | None = None) -> list[str]:
+    def copy(self, blobs: Sequence[Blob], progress: Transferred | None = None) -> list[str]:
         """Add blobs that are elsewhere, several at a time: of each whether it was `copied`, `mounted`, or is `there`;
         or `foreign`, if all that the source has is the address of a layer that may be kept elsewhere.
 
@@ -97,8 +97,8 @@ class ImageWriter:
         how = dict(zip(unique, done, strict=True))
         return [how[descriptor.digest] for descriptor, _ in blobs]
 
-    def _task(self, descriptor: Descriptor, opened: Callable[[], VerifiedBlob]) -> Callable[[Progress], str]:
-        def task(progress: Progress) -> str:
+    def _task(self, descriptor: Descriptor, opened: Callable[[], VerifiedBlob]) -> Callable[[Transferred], str]:
+        def task(progress: Transferred) -> str:
             if descriptor.digest in self._target.staging.blobs or self._target.has(descriptor):
                 progress(descriptor.size)
                 return "there"
@@ -131,7 +131,7 @@ class ImageWriter:
         self,
         root: Descriptor,
         annotations: Mapping[str, str] | None = None,
-        progress: Progress | None = None,
+        progress: Transferred | None = None,
     ) -> None:
         """Put the image in its place; root: its manifest or index, annotations: what the layout says of that.
 

@@ -7,11 +7,11 @@ hcsshim's `wclayer export` would write, byte for byte.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from typing import BinaryIO, Literal
 
-from ..entry import Entry, Summary
+from ..entry import Progress, ProgressCallback, Summary
 from ..errors import DigestMismatchError, UsageError, WclayerError
 from ..host.errors import host_errors
 from ..layertar.compression import Compressed, Compression
@@ -37,7 +37,7 @@ def export_layer_to_tar(
     modes: bool = False,
     verify_content: bool = False,
     processing: bool = True,
-    progress: Callable[[Entry, Summary], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Summary:
     """Write the layer in the layer folder `path` as a tar to the binary file object `stream`.
 
@@ -50,7 +50,7 @@ def export_layer_to_tar(
     verify_content: read every file to see whether it was edited, whatever its mtime.
     processing: on Windows, have the host compute service prepare the layer first, as hcsshim does.
     modes: add 0644 and 0755 to the modes, as Microsoft's own tars have them.
-    progress: called after each entry, with it and the counts so far.
+    progress: called after each entry; `done` counts the bytes of files.
 
     Returns the summary, digests included. Raises NotFoundError, RecordError, UsageError, DigestMismatchError where a
     folder that nobody edited does not give the tar that it came from, InexpressibleError for what
@@ -88,7 +88,7 @@ def export_layer_to_tar(
                         for step in steps:
                             _write(writer, step)
                             if progress is not None and step.entry is not None:
-                                progress(step.entry, writer.so_far)
+                                progress(Progress(writer.so_far.bytes, None, step.entry))
                     summary = writer.commit(end=not original)
                 if original and not layer.edited and summary.diff_id != layer.diff_id:
                     raise DigestMismatchError(

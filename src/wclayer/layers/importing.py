@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import BinaryIO
 
-from ..entry import Entry, Summary
+from ..entry import Progress, ProgressCallback, Summary
 from ..errors import DigestMismatchError, UsageError, with_context
 from ..layertar.reader import TarSource
 from ..stores.folder.sink import FolderSink
@@ -42,7 +42,7 @@ def import_layer_from_tar(
     force: bool = False,
     plain: bool = False,
     processing: bool = True,
-    progress: Callable[[Entry, Summary], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Summary:
     """Make the layer folder `path` from the layer tar (plain, gzip or zstd) in the binary file object `stream`.
 
@@ -52,7 +52,7 @@ def import_layer_from_tar(
     plain: a plain tree with all metadata in layer.db, whatever the file system could hold.
     processing: on Windows, unless `plain`, have the host compute service process the layer, as hcsshim does; a layer
         without that can be read, and processed later by process_layer(), but not run.
-    progress: called after each entry, with it and the counts so far.
+    progress: called after each entry; `done` counts the bytes of files.
 
     Returns the summary of the tar, digests included. Raises FormatError and its kin for what is no valid layer,
     DigestMismatchError, AlreadyExistsError, UsageError for parents in a wrong order, StorageError and its kin for
@@ -85,7 +85,7 @@ def import_layer_from_tar(
                 with with_context(path=entry.path, offset=source.offset):
                     sink.add(entry, body)
                 if progress is not None:
-                    progress(entry, source.so_far)
+                    progress(Progress(source.so_far.bytes, None, entry))
             summary = source.summary()
             if expected is not None and summary.diff_id != expected:
                 raise DigestMismatchError(

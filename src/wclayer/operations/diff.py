@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Final
 
-from ..entry import Entry, Summary
+from ..entry import ProgressCallback
 from ..errors import UsageError
 from ..images.reading import Image
 from ..layers.diff.diff import ConfigChange, LayerDiff, diff_sources
@@ -31,7 +31,7 @@ def diff_layers(
     times: bool = False,
     registry: bool = True,
     temp_dir: str | None = None,
-    progress: Callable[[Entry, Summary], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> LayerDiff:
     """What differs between two layers, two images or two paths in them, as their containers see them.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..entry import Entry, Summary
+from ..entry import ProgressCallback
 from ..images.reading import Image
 from ..images.spec.descriptors import Platform
 from ..layers.inspect.inspect import Inspection, inspect_sources
@@ -45,7 +45,7 @@ def inspect_layers(
     places: LayerPlaces | None = None,
     top: int = 10,
     temp_dir: str | None = None,
-    progress: Callable[[Entry, Summary], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Inspected:
     """Look into the layer, or all layers of the image, at a place, or what is below a path there.
 

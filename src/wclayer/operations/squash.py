@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Final, cast
 
 from ..distribution.registries import Registries
-from ..entry import Entry, Source, Summary
+from ..entry import ProgressCallback, Source, Summary
 from ..errors import UsageError
 from ..images.choosing import ImageSelector
 from ..images.places.blobs import Blobs
@@ -30,8 +30,6 @@ __all__ = ["CREATED_BY", "SquashedImage", "foreign_warnings", "near_layers", "sq
 CREATED_BY: Final = "wclayer squash"
 _COMPRESSOR: Final = "wclayer.compressor"
 _BASE: Final = "org.opencontainers.image.base."
-
-Progress = Callable[[Entry, Summary], None]
 
 
 @dataclass(slots=True)
@@ -62,15 +60,14 @@ def squash_image(
     force: bool = False,
     temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
-    progress: Progress | None = None,
-    reading: Callable[[int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> SquashedImage:
     """Make of the image at `source` one whose layers from number `first` on are one, at `output`.
 
     The layers below stay as they are. The config stays, but for diff_ids and history; so do the manifest's annotations,
     but for those that name a base where no layer of it is left.
 
-    first, drop_utility_vm, level, progress, reading: as squash_layers has them. compression: gzip if None; a
+    first, drop_utility_vm, level, progress: as squash_layers has them. compression: gzip if None; a
     docker-archive can have none. selector: which image of an index. force: replace what is at `output`. temporary: a
     folder for what has to be put aside. registries: how to reach places that are in one; without credentials if None.
 
@@ -103,7 +100,6 @@ def squash_image(
             level=level,
             temp_dir=temp_dir,
             progress=progress,
-            reading=reading,
         )
         config = _config(image.config, first, count, result.layer.diff_id or "")
         annotations = {
@@ -124,8 +120,7 @@ def squash_into_image(
     force: bool = False,
     temp_dir: str | os.PathLike[str] | None = None,
     registries: Registries | None = None,
-    progress: Progress | None = None,
-    reading: Callable[[int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> SquashedImage:
     """Make of all `layers`, base first, the only layer of a new image at `output`, which runs on `platform`.
 
@@ -146,7 +141,6 @@ def squash_into_image(
             level=level,
             temp_dir=temp_dir,
             progress=progress,
-            reading=reading,
         )
         config = {
             **result.platform.to_json(),

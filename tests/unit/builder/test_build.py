@@ -16,7 +16,7 @@ from tests.tars import M, build, directory
 from tests.unit.images.test_writing import snapshot
 from wclayer.builder.build import build_image
 from wclayer.builder.recipe import DirectoryRule, FilesRule, LayerRecipe, Recipe, RemoveRule, Security
-from wclayer.entry import Directory, Entry, File, Summary, Whiteout
+from wclayer.entry import Directory, Entry, File, Progress, Whiteout
 from wclayer.errors import (
     AlreadyExistsError,
     DigestMismatchError,
@@ -70,9 +70,10 @@ def base(folder: Path, **more: Any) -> str:
 def test_from_scratch(tmp_path: Path) -> None:
     seen: list[Entry] = []
 
-    def progress(entry: Entry, counts: Summary) -> None:
-        seen.append(entry)
-        assert sum(counts.entries.values()) == len(seen)
+    def progress(step: Progress) -> None:
+        assert step.entry is not None
+        seen.append(step.entry)
+        assert step.done == sum(entry.size for entry in seen if isinstance(entry, File))
 
     place = f"oci:{tmp_path / 'out'}:t"
     built = build_image(
@@ -399,8 +400,8 @@ def test_a_context_that_changes(tmp_path: Path, change: Callable[[Path], None]) 
     context = make(tmp_path / "c", **{"first/x": b"x", "z.bin": bytes(10)})
     done: list[int] = []
 
-    def progress(entry: Entry, _: Summary) -> None:
-        if entry.path == "Files/first/x" and not done:
+    def progress(step: Progress) -> None:
+        if step.entry is not None and step.entry.path == "Files/first/x" and not done:
             done.append(1)
             change(context)
 

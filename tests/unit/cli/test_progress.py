@@ -8,7 +8,7 @@ import time
 import pytest
 
 from wclayer.cli import progress
-from wclayer.entry import File, Summary
+from wclayer.entry import File, Progress
 
 
 class Clock:
@@ -25,28 +25,29 @@ def test_a_bar_after_a_second(
     clock = Clock()
     monkeypatch.setattr(time, "monotonic", clock)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    summary = Summary(bytes=500)
-    with progress.progress_bar("import", lambda s: s.bytes, total, quiet=False, verbose=False) as update:
+    step = Progress(500, total, File("f"))
+    with progress.progress_bar("import", quiet=False, verbose=False) as update:
         assert update is not None
-        update(File("f"), summary)
+        update(step)
         assert capsys.readouterr().err == ""
         clock.now = 1.5
-        update(File("f"), summary)
+        update(step)
         shown = capsys.readouterr().err
         assert "import" in shown
         assert ("0.5/1.0 kB" if total else "500") in shown
-        update(File("f"), summary)  # not before another tenth of a second
+        update(step)  # not before another tenth of a second
         assert capsys.readouterr().err == ""
 
 
 def test_names_and_silence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.progress_bar("import", lambda s: s.bytes, None, quiet=False, verbose=True) as update:
+    with progress.progress_bar("import", quiet=False, verbose=True) as update:
         assert update is not None
-        update(File("Files/\x1b[31m"), Summary())
+        update(Progress(0, None, File("Files/\x1b[31m")))
+        update(Progress(7))
     assert capsys.readouterr().err == "Files/\\x1b[31m\n"
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with progress.progress_bar("import", lambda s: s.bytes, None, quiet=True, verbose=False) as update:
+    with progress.progress_bar("import", quiet=True, verbose=False) as update:
         assert update is None
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
-    with progress.progress_bar("import", lambda s: s.bytes, None, quiet=False, verbose=False) as update:
+    with progress.progress_bar("import", quiet=False, verbose=False) as update:
         assert update is None

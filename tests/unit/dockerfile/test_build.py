@@ -325,7 +325,7 @@ def test_an_archive_as_output(yard: Yard) -> None:
 def test_progress_sees_all_that_is_written(yard: Yard) -> None:
     yard.put("c", a="1")
     seen: list[str] = []
-    made = yard.build("FROM scratch\nCOPY a /d/", progress=lambda entry, _: seen.append(entry.path))
+    made = yard.build("FROM scratch\nCOPY a /d/", progress=lambda step: seen.append(step.entry.path))
     assert seen == list(made.layers[0])
 
 

@@ -13,7 +13,7 @@ from tests.images import BASE_TAR, TOP_TAR, Layout, digest, layout, members
 from tests.registry_model import HOST, Model, put_layout, reach
 from tests.tars import BASE, M, build, directory
 from tests.unit.images.test_writing import reachable, snapshot
-from wclayer.entry import Entry
+from wclayer.entry import Entry, Progress
 from wclayer.errors import (
     AlreadyExistsError,
     DigestMismatchError,
@@ -181,9 +181,13 @@ def test_of_an_index(tmp_path: Path) -> None:
 def test_progress(source: str, tmp_path: Path) -> None:
     written: list[Entry] = []
     read: list[int] = []
-    squash_image(
-        source, f"oci:{tmp_path / 'out'}", progress=lambda entry, _: written.append(entry), reading=read.append
-    )
+
+    def progress(step: Progress) -> None:
+        read.append(step.done)
+        if step.entry is not None:
+            written.append(step.entry)
+
+    squash_image(source, f"oci:{tmp_path / 'out'}", progress=progress)
     assert [entry.path for entry in written] == paths(f"oci:{tmp_path / 'out'}")[0]
     assert read == sorted(read)
 

@@ -24,7 +24,7 @@ from ...stores.atomic import PartialFolder, check_file, partial_file
 from ..spec.descriptors import MANIFESTS, Descriptor
 from .layout import INDEX_JSON, OCI_LAYOUT
 from .layout_writing import index_json, oci_layout
-from .parallel import Progress
+from .parallel import Transferred
 from .staging import StagedTarget, Staging
 
 __all__ = ["ArchiveTarget", "DockerTarget"]
@@ -82,7 +82,7 @@ class ArchiveTarget(StagedTarget):
         self._stack = ExitStack()
         self.staging = Staging(self._stack.enter_context(_staging(path, force, temp_dir)))
 
-    def commit(self, root: Descriptor, _progress: Progress | None = None, /) -> None:
+    def commit(self, root: Descriptor, _progress: Transferred | None = None, /) -> None:
         with host_errors(self._path), _output(self._path, self._force) as stream:
             tar = _Tar(stream)
             self._write(tar, root)

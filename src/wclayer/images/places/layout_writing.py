@@ -17,7 +17,7 @@ from ..spec.descriptors import ANNOTATION_REF_NAME, INDEX, Descriptor
 from ..spec.documents import MAX_MANIFEST, json_bytes, read_bounded
 from .archive import FolderFiles
 from .layout import INDEX_JSON, LAYOUT_VERSION, OCI_LAYOUT, parse_index, parse_layout
-from .parallel import Progress
+from .parallel import Transferred
 from .staging import StagedTarget, Staging, digest_of
 
 if sys.platform != "win32":
@@ -92,7 +92,7 @@ class NewLayout(StagedTarget):
             os.makedirs(blobs)
         self.staging = Staging(blobs)
 
-    def commit(self, root: Descriptor, _progress: Progress | None = None, /) -> None:
+    def commit(self, root: Descriptor, _progress: Transferred | None = None, /) -> None:
         _write(os.path.join(self._folder, INDEX_JSON), index_json(root))
         _write(os.path.join(self._folder, OCI_LAYOUT), oci_layout())
         self._partial.commit()
@@ -142,7 +142,7 @@ class ExistingLayout(StagedTarget):
             self._sound.add(digest)
         return sound
 
-    def commit(self, root: Descriptor, _progress: Progress | None = None, /) -> None:
+    def commit(self, root: Descriptor, _progress: Transferred | None = None, /) -> None:
         added: list[str] = []
         try:
             with host_errors(self._path), _locked(self._path):

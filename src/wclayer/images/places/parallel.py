@@ -9,10 +9,10 @@ from typing import Final, TypeAlias, TypeVar
 
 from ...processors import spread
 
-__all__ = ["Progress", "run_all"]
+__all__ = ["Transferred", "run_all"]
 
 T = TypeVar("T")
-Progress: TypeAlias = Callable[[int], None]
+Transferred: TypeAlias = Callable[[int], None]
 _TICK: Final = 0.5  # seconds; without it, no signal would wake us on Windows
 
 
@@ -21,12 +21,12 @@ class _StoppedError(Exception):
 
 
 def run_all(
-    tasks: Sequence[Callable[[Progress], T]],
+    tasks: Sequence[Callable[[Transferred], T]],
     *,
     jobs: int,
     abort: Callable[[], None],
     resume: Callable[[], None] | None = None,
-    progress: Progress | None = None,
+    progress: Transferred | None = None,
 ) -> list[T]:
     """What each task gives, in their order; at most `jobs` run at a time.
 

@@ -18,7 +18,7 @@ from ...host.errors import host_errors
 from ..spec.descriptors import INDEX, INDEXES, MANIFEST, MANIFESTS, Descriptor
 from ..spec.documents import MAX_MANIFEST, parse_json
 from .blobs import VerifiedBlob
-from .parallel import Progress, run_all
+from .parallel import Transferred, run_all
 from .parse import ImageReference
 from .staging import Staging
 
@@ -139,12 +139,12 @@ class RegistryTarget:
             return descriptor.digest == self._before  # others go out after all that they lead to
         return self._repository.has_blob(descriptor.digest, descriptor.size)
 
-    def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Progress, /) -> str:
+    def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Transferred, /) -> str:
         if descriptor.media_type in MANIFESTS | INDEXES:
             return self.staging.copy(descriptor, source, progress)
         return self._repository.push_blob(descriptor.digest, descriptor.size, source, progress)
 
-    def commit(self, root: Descriptor, progress: Progress | None = None, /) -> None:
+    def commit(self, root: Descriptor, progress: Transferred | None = None, /) -> None:
         self._check(root.digest)
         staging = self.staging
         made = [one for one in staging.blobs.values() if one.media_type not in MANIFESTS | INDEXES]
@@ -163,7 +163,7 @@ class RegistryTarget:
             self._repository.put_manifest(self._reference.name, staging.read(root.digest), root.media_type)
         self.abort()
 
-    def _push(self, descriptor: Descriptor, progress: Progress) -> None:
+    def _push(self, descriptor: Descriptor, progress: Transferred) -> None:
         if self._repository.has_blob(descriptor.digest, descriptor.size):
             progress(descriptor.size)
             return

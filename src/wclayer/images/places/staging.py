@@ -13,7 +13,7 @@ from ...body import CHUNK
 from ...host.errors import host_errors
 from ..spec.descriptors import Descriptor
 from .blobs import Blobs, VerifiedBlob
-from .parallel import Progress
+from .parallel import Transferred
 
 __all__ = ["BlobWriter", "NearBlobs", "StagedTarget", "Staging", "digest_of"]
 
@@ -113,7 +113,7 @@ class Staging:
             os.replace(path, self.path(descriptor.digest))
         self.blobs[descriptor.digest] = descriptor
 
-    def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Progress) -> str:
+    def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Transferred) -> str:
         """Add the blob that `source` reads, which checks that it is the one of the descriptor: `copied`."""
         path = self.new()
         try:
@@ -161,6 +161,6 @@ class StagedTarget:
         """Is this very blob there already?"""
         return False
 
-    def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Progress, /) -> str:
+    def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Transferred, /) -> str:
         """Add the blob that `source` reads."""
         return self.staging.copy(descriptor, source, progress)

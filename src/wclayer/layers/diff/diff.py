@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ...entry import Entry, Source, Summary
+from ...entry import ProgressCallback, Source
 from ...errors import with_context
 from ...layertar.reader import TarSource
 from ...regf.compare import Difference, compare
@@ -171,7 +171,7 @@ def diff_sources(
     times: bool = False,
     registry: bool = True,
     temp_dir: str | os.PathLike[str] | None = None,
-    progress: Callable[[Entry, Summary], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> LayerDiff:
     """Compare what is seen of two stacks of layers, base first.
 

@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from ...body import CHUNK
-from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink, Source, Summary, Whiteout
+from ...entry import (
+    AlternateStream,
+    Body,
+    Directory,
+    File,
+    HardLink,
+    Progress,
+    ProgressCallback,
+    Source,
+    Whiteout,
+)
 from ...errors import LayerError, with_context
 from ...union.naming import not_there_error
 from ...union.rules import HIVES
@@ -118,14 +128,15 @@ def read_side(
     kept: dict[bytes, bytes] | None = None,
     hasher: Hasher | None = None,
     temp_dir: str | os.PathLike[str] | None = None,
-    progress: Callable[[Entry, Summary], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Side:
     """What is seen of `layers`, base first.
 
     base: is the lowest a base layer? inside: the path that is compared; no links on the way to it are followed. names:
     what errors call the layers. registry: put the hives aside, and of several layers leave out the differencing ones,
     which are no files to a container; the side's registry must be closed then. kept: descriptors and the like, each
-    once. hasher: of contents, best one for both sides. progress: called with each entry, and the bytes so far.
+    once. hasher: of contents, best one for both sides. progress: called after each entry, with the bytes of
+    files so far.
 
     Raises NotFoundError if there is nothing at `inside`, LayerError for names that a layer has twice, and what reading
     layers raises.
@@ -157,7 +168,7 @@ class _Reader:
         names: Sequence[str],
         kept: dict[bytes, bytes],
         hasher: Hasher,
-        progress: Callable[[Entry, Summary], None] | None,
+        progress: ProgressCallback | None,
     ) -> None:
         self._layers = layers
         self._inside = inside
@@ -166,22 +177,20 @@ class _Reader:
         self._kept = kept
         self._hasher = hasher
         self._progress = progress
+        self._done = 0  # bytes
         self._objects: dict[tuple[int, str], Object] = {}
 
     def read(self, registry: HiveStack | None) -> dict[str, Name]:
         sight = UnionView(self._layers)
         visible: list[tuple[int, str, str]] = []
-        summary = Summary()
         for number in sight.numbers:
             name = self._layer_names[number] if self._layer_names else None
             with with_context(layer=name), closing(sight.read(number)) as found:
                 for seen in found:
-                    self._see(seen, registry, visible, summary)
+                    self._see(seen, registry, visible)
         return self._named(sight, visible)
 
-    def _see(
-        self, seen: ViewEntry, registry: HiveStack | None, visible: list[tuple[int, str, str]], summary: Summary
-    ) -> None:
+    def _see(self, seen: ViewEntry, registry: HiveStack | None, visible: list[tuple[int, str, str]]) -> None:
         entry, objects, alone = seen.entry, self._objects, len(self._layers) == 1
         body = None if seen.body is None else _Hashed(seen.body, self._hasher)
         if registry is not None:
@@ -202,8 +211,8 @@ class _Reader:
                     objects[at] = Object("hard link", seen.path, target=entry.target)
         if self._progress is not None:
             if body is not None:
-                summary.bytes += body.size
-            self._progress(entry, summary)
+                self._done += body.size
+            self._progress(Progress(self._done, None, entry))
 
     def _named(self, sight: UnionView, visible: list[tuple[int, str, str]]) -> dict[str, Name]:
         """The names, in the order of their paths, with what is behind them."""

@@ -8,11 +8,11 @@ the registry's hives. Of the rest, see `inspect_contents`, `inspect_framing` and
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ...entry import AlternateStream, Entry, File, Source, Summary, Whiteout
+from ...entry import AlternateStream, File, Progress, ProgressCallback, Source, Whiteout
 from ...errors import with_context
 from ...layertar.reader import TarSource
 from ...stores.folder.source import LayerFolder
@@ -82,20 +82,21 @@ def inspect_sources(
     inside: str = "",
     top: int = 10,
     temp_dir: str | os.PathLike[str] | None = None,
-    progress: Callable[[Entry, Summary], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Inspection:
     """Look into layers, base first, each with its name.
 
     base: is the lowest a base layer? Of a single one, what is in it decides. inside: the path that is counted, with all
     below it; no links on the way to it are followed. top: how many of the largest, and of the most common, are told.
-    progress: called with each entry, and the bytes so far. Raises NotFoundError if no layer has anything at `inside`,
-    and what reading layers raises, of several with the layer's name in the message: a layer is read as far as it is
-    one.
+    progress: called after each entry, with the bytes of files so far.
+
+    Raises NotFoundError if no layer has anything at `inside`, and what reading layers raises; with several layers, the
+    error names the layer. A layer is read to its end.
     """
     several = len(layers) > 1
     everything = Tally(top)
     key = upcase(inside)
-    summary = Summary()
+    done = 0  # bytes
     found: list[tuple[str, bool, bool, Tally, Source, FramingMarks | None]] = []
     within_hives = {_SOFTWARE.name: KEYS}
     faults: list[str] = []
@@ -122,8 +123,8 @@ def inspect_sources(
                             everything.add(entry)
                     if progress is not None:
                         if isinstance(entry, File | AlternateStream):
-                            summary.bytes += entry.size
-                        progress(entry, summary)
+                            done += entry.size
+                        progress(Progress(done, None, entry))
             tally.end_layer(base=not above)
             if several:
                 everything.end_layer(base=not above)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, TypeAlias
 
-from ...entry import Entry, Source, Summary
+from ...entry import Entry, Progress, ProgressCallback, Source, Summary
 from ...errors import UsageError, with_context
 from ...host.errors import host_errors
 from ...layertar.compression import Compressed, Compression
@@ -20,7 +20,6 @@ from .layer import SquashedLayer
 __all__ = ["AnyLayer", "squash_layers", "squash_to_folder"]
 
 AnyLayer: TypeAlias = "str | os.PathLike[str] | Source"
-Progress: TypeAlias = Callable[[Entry, Summary], None]
 
 _DESCRIPTORS = 64  # of directories that are open at once, of all layers
 
@@ -35,8 +34,7 @@ def squash_layers(
     compression: Compression = "none",
     level: int | None = None,
     temp_dir: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
-    reading: Callable[[int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Summary:
     """Make one layer of several, and write it as a tar to the binary file object `stream`.
 
@@ -48,14 +46,14 @@ def squash_layers(
     drop_utility_vm: leave the utility VM out of a base layer.
     compression: `gzip`, `zstd` or `none`; level: 1 to 9 for gzip, 1 to 19 for zstd.
     temporary: a folder for what has to be put aside: registry hives, streams of directories.
-    progress: called after each entry that is written, with it and the counts so far; reading: with the number of bytes
-    of files that have been read so far.
+    progress: called with the bytes of files read so far, of both passes, and after each entry that is written.
 
     Returns the summary, digests and warnings included. Raises UsageError for layers in a wrong order, other parents and
     a pipe, LayerError and its kin for layers that could not be imported so, HiveError for registry hives that cannot be
     merged, what reading the layers raises, StorageError and its kin; what was written to `stream` until then is no
     layer.
     """
+    tracker = None if progress is None else _Tracker(progress)
     with _all_opened(layers) as sources:
         squashed = SquashedLayer(
             sources,
@@ -63,14 +61,14 @@ def squash_layers(
             parents=parents,
             drop_utility_vm=drop_utility_vm,
             temp_dir=temp_dir,
-            reading=reading,
+            reading=None if tracker is None else tracker.read,
         )
         with host_errors("the output"):
             with Compressed(stream, compression, level) as packed, TarWriter(packed) as tar:
                 for entry, body in squashed.entries():
                     tar.add(entry, body)
-                    if progress is not None:
-                        progress(entry, tar.so_far)
+                    if tracker is not None:
+                        tracker.wrote(entry)
                 summary = tar.commit()
             stream.flush()
     packed.describe(summary)
@@ -85,20 +83,20 @@ def squash_to_folder(
     drop_utility_vm: bool = False,
     force: bool = False,
     temp_dir: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
-    reading: Callable[[int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Summary:
     """Make a base layer of all `layers`, in the layer folder `path`; the rest is as squash_layers has it.
 
     force: replace a `path` that exists, once the new one is whole; otherwise it must be absent, or empty. On any error
     nothing is left at `path` that was not there before.
     """
+    tracker = None if progress is None else _Tracker(progress)
     with _all_opened(layers) as sources:
         squashed = SquashedLayer(
             sources,
             drop_utility_vm=drop_utility_vm,
             temp_dir=temp_dir,
-            reading=reading,
+            reading=None if tracker is None else tracker.read,
         )
         so_far = Summary()
         with new_folder(path, force=force) as sink:
@@ -107,11 +105,26 @@ def squash_to_folder(
                     sink.add(entry, body)
                 so_far.count(entry)
                 so_far.bytes += 0 if body is None else body.size
-                if progress is not None:
-                    progress(entry, so_far)
+                if tracker is not None:
+                    tracker.wrote(entry)
             summary = sink.commit()
     summary.warnings += squashed.warnings
     return summary
+
+
+class _Tracker:
+    """Reports the bytes that were read of all layers, in both passes, and the entries that were written."""
+
+    def __init__(self, progress: ProgressCallback) -> None:
+        self._progress = progress
+        self._done = 0
+
+    def read(self, done: int) -> None:
+        self._done = done
+        self._progress(Progress(done))
+
+    def wrote(self, entry: Entry) -> None:
+        self._progress(Progress(self._done, None, entry))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from wclayer.images.places.parallel import Progress, run_all
+from wclayer.images.places.parallel import Transferred, run_all
 
 WAIT = 20.0  # seconds that no test takes
 
@@ -17,7 +17,7 @@ def never() -> None:
     raise AssertionError("nothing has failed")
 
 
-def giving(value: int, progress: Progress) -> int:
+def giving(value: int, progress: Transferred) -> int:
     progress(value)
     return value
 
@@ -25,7 +25,7 @@ def giving(value: int, progress: Progress) -> int:
 @pytest.mark.parametrize("jobs", [1, 2, 3, 100])
 def test_results_in_their_order(jobs: int) -> None:
     told: list[int] = []
-    tasks: list[Callable[[Progress], int]] = [partial(giving, number) for number in range(20)]
+    tasks: list[Callable[[Transferred], int]] = [partial(giving, number) for number in range(20)]
     assert run_all(tasks, jobs=jobs, abort=never, progress=told.append) == list(range(20))
     assert sorted(told) == list(range(20))
 
@@ -39,7 +39,7 @@ def test_at_most_so_many_at_a_time() -> None:
     running, most = 0, 0
     gate = threading.Barrier(3)
 
-    def task(_: Progress) -> None:
+    def task(_: Transferred) -> None:
         nonlocal running, most
         with lock:
             running += 1
@@ -56,7 +56,7 @@ def test_at_most_so_many_at_a_time() -> None:
 def test_one_at_a_time_needs_no_thread(jobs: int, count: int) -> None:
     seen: list[threading.Thread] = []
 
-    def task(_: Progress) -> None:
+    def task(_: Transferred) -> None:
         seen.append(threading.current_thread())
 
     run_all([task] * count, jobs=jobs, abort=never)
@@ -73,7 +73,7 @@ def test_progress_is_never_told_by_two_threads_at_once() -> None:
         total += count
         inside.release()
 
-    def task(tell: Progress) -> None:
+    def task(tell: Transferred) -> None:
         for _ in range(500):
             tell(1)
 
@@ -85,11 +85,11 @@ def test_the_failure_of_one_ends_the_others() -> None:
     aborted: list[bool] = []
     begun, stopped = threading.Event(), threading.Event()
 
-    def fails(_: Progress) -> None:
+    def fails(_: Transferred) -> None:
         assert begun.wait(WAIT)
         raise OSError("first")
 
-    def goes_on(tell: Progress) -> None:
+    def goes_on(tell: Transferred) -> None:
         begun.set()
         try:
             for _ in range(10**9):
@@ -97,7 +97,7 @@ def test_the_failure_of_one_ends_the_others() -> None:
         finally:
             stopped.set()
 
-    def later(_: Progress) -> None:
+    def later(_: Transferred) -> None:
         raise AssertionError("it has not begun")
 
     def abort() -> None:
@@ -112,11 +112,11 @@ def test_the_failure_of_one_ends_the_others() -> None:
 def test_abort_wakes_who_waits() -> None:
     woken = threading.Event()
 
-    def waits(_: Progress) -> None:
+    def waits(_: Transferred) -> None:
         assert woken.wait(WAIT)
         raise ValueError("second, and of no interest")
 
-    def fails(_: Progress) -> None:
+    def fails(_: Transferred) -> None:
         raise OSError("first")
 
     with pytest.raises(OSError, match="first"):
@@ -126,10 +126,10 @@ def test_abort_wakes_who_waits() -> None:
 def test_an_interrupt() -> None:
     aborted: list[bool] = []
 
-    def interrupted(_: Progress) -> None:
+    def interrupted(_: Transferred) -> None:
         raise KeyboardInterrupt
 
-    def ends(_: Progress) -> None:
+    def ends(_: Transferred) -> None:
         pass
 
     with pytest.raises(KeyboardInterrupt):

@@ -143,7 +143,7 @@ def test_pull(tmp_path: Path) -> None:
         PLACE,
         f"oci:{tmp_path / 'out'}:x",
         registries=reach(model, credentials=Always()),
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda step: told.append((step.done, step.total or 0)),
     )
     found = reachable(snapshot(tmp_path / "out"))
     assert found["x"]["digest"] == copied.digest == name
@@ -178,7 +178,7 @@ def test_push(tmp_path: Path, auth: str | None) -> None:
         f"oci:{folder}:t",
         PLACE,
         registries=reach(model, credentials=Always()),
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda step: told.append((step.done, step.total or 0)),
     )
     assert model.tags == {("a", "t"): copied.digest}
     whole(model, "a", copied.digest)
@@ -342,7 +342,7 @@ def test_a_layer_streams_from_one_to_the_other(tmp_path: Path) -> None:
     model.fail(f"GET.*/b/blobs/{layer}", cut=20 << 20)
     told: list[int] = []
     copied = copy_image(
-        f"docker://{HOST}/b:t", PLACE, registries=reach(model), progress=lambda done, _: told.append(done)
+        f"docker://{HOST}/b:t", PLACE, registries=reach(model), progress=lambda step: told.append(step.done)
     )
     assert model.tags["a", "t"] == copied.digest == name
     assert model.blobs["a", layer].size == zeros.size
@@ -521,7 +521,7 @@ def test_another_compression(tmp_path: Path, compression: Any) -> None:
         PLACE,
         compression=compression,
         registries=reach(model),
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda step: told.append((step.done, step.total or 0)),
     )
     kind = LAYER if compression == "none" else f"{LAYER}+{compression}"
     assert types(model, copied.digest)[-2:] == [kind, kind]

@@ -16,7 +16,7 @@ from tests.tars import BASE, M, build, directory
 from tests.unit.layers.sources import Listed, directories
 from wclayer import export_layer_to_tar, import_layer_from_tar
 from wclayer.body import StreamBody
-from wclayer.entry import AlternateStream, Directory, Entry, File, HardLink, Source, Whiteout
+from wclayer.entry import AlternateStream, Directory, Entry, File, HardLink, Progress, Source, Whiteout
 from wclayer.errors import ConfinementError, LayerError, NotFoundError, StorageError, UsageError
 from wclayer.layers.squash.api import squash_layers, squash_to_folder
 from wclayer.layers.squash.layer import SquashedLayer
@@ -684,7 +684,13 @@ def test_a_broken_tar_is_named_with_its_layer(stack: list[Path], tmp_path: Path)
 def test_progress(stack: list[Path]) -> None:
     read: list[int] = []
     written: list[str] = []
-    squash_layers(io.BytesIO(), stack, progress=lambda entry, _: written.append(entry.path), reading=read.append)
+
+    def progress(step: Progress) -> None:
+        read.append(step.done)
+        if step.entry is not None:
+            written.append(step.entry.path)
+
+    squash_layers(io.BytesIO(), stack, progress=progress)
     assert written == ["Files", "Files/dir", "Files/l", "Files/F", "Files/p"]
     assert read == sorted(read)
     assert read[-1] > 600
