@@ -1,180 +1,248 @@
-"""wclayer: make, take apart and put together the layers of Windows containers, on any operating system.
+"""wclayer: make, inspect and combine the layers of Windows containers, on any operating system.
 
     from wclayer import build_image, import_layer_from_tar, export_layer_to_tar, open_layer
 
-What is named here is public; so are the errors in `wclayer.errors`, and what an image is made of in
-`wclayer.builder.recipe`. Everything else may change.
+The names of the table below are public, and so are the errors in `wclayer.errors`. Anything
+else may change. docs/python.md shows how to use them.
+
+A public function that gets an argument of a wrong type raises UsageError. Modules are imported
+when the first name in them is asked for, so that reading a hive waits for no HTTP client.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import Any, Final
 
 from . import errors
-from .errors import WclayerError
-
-if TYPE_CHECKING:
-    from .builder.build import build_image
-    from .builder.recipe import Recipe
-    from .builder.spec import load_recipe
-    from .disks.creating import create_disk
-    from .disks.mounting import mounted_volume
-    from .distribution.credentials import AuthFiles
-    from .distribution.registries import Registries
-    from .dockerfile.build import build_dockerfile
-    from .entry import (
-        AlternateStream,
-        Body,
-        Directory,
-        Entry,
-        ExtendedAttribute,
-        File,
-        HardLink,
-        RandomSource,
-        Source,
-        Summary,
-        Whiteout,
-    )
-    from .images.copying import copy_image
-    from .images.index import make_index
-    from .images.reading import open_image
-    from .layers.base import convert_to_base_layer
-    from .layers.exporting import export_layer_to_tar
-    from .layers.importing import import_layer_from_tar
-    from .layers.lookup.find import Criteria
-    from .layers.opening import open_layer
-    from .layers.process import process_layer
-    from .layers.squash.api import squash_layers
-    from .layers.windows.scratch import create_scratch, mount_layer, remove_layer, unmount_layer
-    from .operations.diff import diff_layers
-    from .operations.files import extract_files, find_files, list_files, read_file
-    from .operations.inspect import inspect_layers
-    from .operations.squash import squash_image
-    from .regf.check import check_hive
-    from .regf.delta import merge_delta
-    from .regf.log import recover_hive
-    from .regf.model import Hive, Key, RegType, Value
-    from .regf.reader import read_hive
-    from .regf.writer import write_hive
-    from .stores.transport.folder import TransportFolder
-    from .verify.verifying import verify_layer
 
 __version__ = "0.1.0.dev0"
 
-__all__ = [
-    "AlternateStream",
-    "AuthFiles",
-    "Body",
-    "Criteria",
-    "Directory",
-    "Entry",
-    "ExtendedAttribute",
-    "File",
-    "HardLink",
-    "Hive",
-    "Key",
-    "RandomSource",
-    "Recipe",
-    "RegType",
-    "Registries",
-    "Source",
-    "Summary",
-    "TransportFolder",
-    "Value",
-    "WclayerError",
-    "Whiteout",
-    "__version__",
-    "build_dockerfile",
-    "build_image",
-    "check_hive",
-    "convert_to_base_layer",
-    "copy_image",
-    "create_disk",
-    "create_scratch",
-    "diff_layers",
-    "errors",
-    "export_layer_to_tar",
-    "extract_files",
-    "find_files",
-    "import_layer_from_tar",
-    "inspect_layers",
-    "list_files",
-    "load_recipe",
-    "make_index",
-    "merge_delta",
-    "mount_layer",
-    "mounted_volume",
-    "open_image",
-    "open_layer",
-    "process_layer",
-    "read_file",
-    "read_hive",
-    "recover_hive",
-    "remove_layer",
-    "squash_image",
-    "squash_layers",
-    "unmount_layer",
-    "verify_layer",
-    "write_hive",
-]
-
-
-# Imported when they are first asked for: who reads a hive waits for no HTTP client.
-_WHERE = {
-    **dict.fromkeys(
-        (
-            "AlternateStream",
-            "Body",
-            "Directory",
-            "Entry",
-            "ExtendedAttribute",
-            "File",
-            "HardLink",
-            "RandomSource",
-            "Source",
-            "Summary",
-            "Whiteout",
-        ),
-        "entry",
+# The public names by module: the only list of them. `__init__.pyi`, which type checkers read,
+# is made from it by `python -m docs.public_api`.
+_PUBLIC: Final[dict[str, tuple[str, ...]]] = {
+    "builder.acl": (
+        "account_name",
+        "parse_account",
     ),
-    **dict.fromkeys(("Hive", "Key", "RegType", "Value"), "regf.model"),
-    **dict.fromkeys(("extract_files", "find_files", "list_files", "read_file"), "operations.files"),
-    "AuthFiles": "distribution.credentials",
-    "Criteria": "layers.lookup.find",
-    "Recipe": "builder.recipe",
-    "Registries": "distribution.registries",
-    "TransportFolder": "stores.transport.folder",
-    "build_dockerfile": "dockerfile.build",
-    "build_image": "builder.build",
-    "check_hive": "regf.check",
-    "convert_to_base_layer": "layers.base",
-    "copy_image": "images.copying",
-    "create_disk": "disks.creating",
-    "diff_layers": "operations.diff",
-    "export_layer_to_tar": "layers.exporting",
-    "import_layer_from_tar": "layers.importing",
-    "inspect_layers": "operations.inspect",
-    "load_recipe": "builder.spec",
-    "make_index": "images.index",
-    "merge_delta": "regf.delta",
-    "mounted_volume": "disks.mounting",
-    "open_image": "images.reading",
-    "open_layer": "layers.opening",
-    "process_layer": "layers.process",
-    **dict.fromkeys(("create_scratch", "mount_layer", "remove_layer", "unmount_layer"), "layers.windows.scratch"),
-    "read_hive": "regf.reader",
-    "recover_hive": "regf.log",
-    "write_hive": "regf.writer",
-    "squash_image": "operations.squash",
-    "squash_layers": "layers.squash.api",
-    "verify_layer": "verify.verifying",
+    "builder.build": (
+        "BuiltImage",
+        "build_image",
+    ),
+    "builder.recipe": (
+        "DirectoryRule",
+        "FilesRule",
+        "Folder",
+        "Ignoring",
+        "JunctionRule",
+        "LayerRecipe",
+        "Recipe",
+        "RemoveRule",
+        "Security",
+        "Step",
+        "SymlinkRule",
+    ),
+    "builder.spec": ("load_recipe",),
+    "codes": ("Code",),
+    "disks.creating": ("create_disk",),
+    "disks.mounting": ("mounted_volume",),
+    "disks.partitions": ("Partition",),
+    "distribution.credentials": (
+        "AuthFiles",
+        "Credential",
+        "Credentials",
+    ),
+    "distribution.registries": ("Registries",),
+    "dockerfile.build": ("build_dockerfile",),
+    "entry": (
+        "AlternateStream",
+        "Body",
+        "Directory",
+        "Entry",
+        "ExtendedAttribute",
+        "File",
+        "HardLink",
+        "Lower",
+        "Progress",
+        "ProgressCallback",
+        "RandomSource",
+        "Sink",
+        "Source",
+        "Summary",
+        "Whiteout",
+    ),
+    "errors": ("WclayerError",),
+    "images.choosing": (
+        "ImageSelector",
+        "parse_platform",
+    ),
+    "images.copying": (
+        "CopiedImage",
+        "copy_image",
+    ),
+    "images.index": (
+        "MadeIndex",
+        "make_index",
+    ),
+    "images.places.parse": ("ImageReference",),
+    "images.reading": (
+        "Image",
+        "ImageLayer",
+        "open_image",
+    ),
+    "images.spec.config_settings": ("Config",),
+    "images.spec.descriptors": (
+        "Descriptor",
+        "Platform",
+    ),
+    "layers.base": (
+        "BaseLayer",
+        "convert_to_base_layer",
+    ),
+    "layers.diff.diff": (
+        "Changed",
+        "ConfigChange",
+        "LayerDiff",
+        "Moved",
+        "Presence",
+        "RegistryChange",
+    ),
+    "layers.diff.fields": ("FieldChange",),
+    "layers.diff.side": (
+        "Content",
+        "Ea",
+    ),
+    "layers.exporting": ("export_layer_to_tar",),
+    "layers.importing": ("import_layer_from_tar",),
+    "layers.inspect.contents": (
+        "Contents",
+        "Descriptors",
+        "Named",
+        "Sized",
+        "Span",
+    ),
+    "layers.inspect.framing": ("Framing",),
+    "layers.inspect.inspect": (
+        "Inspection",
+        "LayerInspection",
+        "Stored",
+    ),
+    "layers.inspect.windows": (
+        "Program",
+        "Update",
+        "Windows",
+    ),
+    "layers.lookup.extract": ("Extracted",),
+    "layers.lookup.find": (
+        "Criteria",
+        "Found",
+    ),
+    "layers.lookup.ls": (
+        "Listed",
+        "Stream",
+    ),
+    "layers.opening": ("open_layer",),
+    "layers.process": ("process_layer",),
+    "layers.squash.api": ("squash_layers",),
+    "layers.windows.scratch": (
+        "create_scratch",
+        "mount_layer",
+        "remove_layer",
+        "unmount_layer",
+    ),
+    "layertar.reader": ("TarSource",),
+    "operations.diff": ("diff_layers",),
+    "operations.files": (
+        "extract_files",
+        "find_files",
+        "list_files",
+        "read_file",
+    ),
+    "operations.inspect": (
+        "ImageFacts",
+        "Inspected",
+        "inspect_layers",
+    ),
+    "operations.layer_places": (
+        "LayerPlaces",
+        "LayerReference",
+    ),
+    "operations.squash": (
+        "SquashedImage",
+        "squash_image",
+    ),
+    "regf.check": (
+        "HiveReport",
+        "HiveState",
+        "check_hive",
+    ),
+    "regf.compare": (
+        "Difference",
+        "What",
+    ),
+    "regf.delta": (
+        "MergeReport",
+        "merge_delta",
+    ),
+    "regf.edits": ("KeyEdits",),
+    "regf.findings": (
+        "Finding as HiveFinding",
+        "Severity as HiveSeverity",
+    ),
+    "regf.log": (
+        "Recovered",
+        "recover_hive",
+    ),
+    "regf.model": (
+        "Hive",
+        "Key",
+        "LayerSemantics",
+        "Noted",
+        "Place as HivePosition",
+        "RegType",
+        "Value",
+    ),
+    "regf.reader": ("read_hive",),
+    "regf.writer": ("write_hive",),
+    "stores.folder.source": ("LayerFolder",),
+    "stores.transport.folder": ("TransportFolder",),
+    "verify.findings": (
+        "Finding",
+        "Report",
+    ),
+    "verify.rules.model": (
+        "Effect",
+        "Rule",
+        "Severity",
+        "Target",
+    ),
+    "verify.verifying": ("verify_layer",),
+    "win32.filetime": (
+        "from_datetime",
+        "to_datetime",
+    ),
+    "win32.sddl": (
+        "format_sddl",
+        "parse_sddl",
+    ),
+    "win32.security": ("Sid",),
 }
+
+_WHERE: Final[dict[str, tuple[str, str]]] = {
+    name.rpartition(" as ")[2]: (module, name.partition(" as ")[0])
+    for module, names in _PUBLIC.items()
+    for name in names
+}
+
+__all__ = ["__version__", "errors", *_WHERE]  # noqa: PLE0604 # names all
 
 
 def __getattr__(name: str) -> Any:
-    where = _WHERE.get(name)
-    if where is None:
+    if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f".{where}", __name__), name)
+    module, own = _WHERE[name]
+    found = getattr(import_module(f".{module}", __name__), own)
+    if isinstance(found, FunctionType):
+        found = import_module(".arguments", __name__).checked(found)
     globals()[name] = found
     return found
 

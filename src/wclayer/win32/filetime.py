@@ -8,16 +8,27 @@ nanoseconds, and wraps what lies outside the years 1677 to 2262.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ..errors import FileTimeError
 
-__all__ = ["NO_TIME", "UNIX_EPOCH", "format_pax_time", "from_unix_ns", "parse_pax_time", "to_unix_ns"]
+__all__ = [
+    "NO_TIME",
+    "UNIX_EPOCH",
+    "format_pax_time",
+    "from_datetime",
+    "from_unix_ns",
+    "parse_pax_time",
+    "to_datetime",
+    "to_unix_ns",
+]
 
 UNIX_EPOCH: Final = 116444736000000000  # 1970-01-01
 NO_TIME: Final = 48491090211286549  # what hcsshim makes of Go's zero time, the year 1
 
 _TICKS: Final = 10_000_000  # a second
+_EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
 _LIMIT: Final = 1 << 64
 _PAX_TIME = re.compile(rb"([+-]?)([0-9]{1,128})(?:\.([0-9]{0,128}))?")
 
@@ -61,3 +72,17 @@ def from_unix_ns(ns: int) -> int:
 def to_unix_ns(filetime: int) -> int:
     """The nanoseconds since 1970 of a FILETIME."""
     return (filetime - UNIX_EPOCH) * 100
+
+
+def from_datetime(time: datetime) -> int:
+    """The FILETIME of a datetime; one without a time zone is in UTC. Raises FileTimeError before 1601."""
+    past = time.replace(tzinfo=time.tzinfo or UTC) - _EPOCH
+    return _checked(((past.days * 86400 + past.seconds) * 10**6 + past.microseconds) * 10, time)
+
+
+def to_datetime(filetime: int) -> datetime:
+    """The datetime in UTC of a FILETIME, cut to microseconds. Raises FileTimeError after the year 9999."""
+    try:
+        return _EPOCH + timedelta(microseconds=filetime // 10)
+    except OverflowError:
+        raise FileTimeError("a time that no datetime can hold", expected="up to the year 9999", got=filetime) from None
