@@ -30,13 +30,17 @@ def run(folder: Path, host: str, line: str) -> None:
     assert done.returncode == 0, (line, done.stderr)
 
 
-def test_the_main_job_of_the_readme(tmp_path: Path, registry: DockerRegistry) -> None:
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    main = readme.partition("## The main job, in one command")[2].partition("## Two commands")[0]
-    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
-    for line in re.findall(r"^\$ (wclayer .*)$", main, re.MULTILINE):
+def test_the_registries_of_the_readme(tmp_path: Path, registry: DockerRegistry) -> None:
+    """An app on a base that is in a registry, pushed; the base pulled."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8").replace("\\\n", "")
+    (tmp_path / "app/app").mkdir(parents=True)
+    (tmp_path / "app/app/hello.cmd").write_text("echo hello")
+    run(tmp_path, registry.host, "wclayer build app -o docker://mcr.microsoft.com/windows/nanoserver:ltsc2022")
+    lines = re.findall(r"^(wclayer .*docker://.*)$", readme, re.MULTILINE)
+    assert len(lines) == 3
+    for line in lines:
         run(tmp_path, registry.host, line)
-    assert set(registry.tags("report")) == {"latest"}
+    assert set(registry.tags("team/app")) == {"1.0"}
 
 
 def test_the_examples_of_the_help(tmp_path: Path, registry: DockerRegistry) -> None:

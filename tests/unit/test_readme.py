@@ -1,4 +1,4 @@
-"""The README's tour and its Python, run as they stand there."""
+"""The README and what the docs link to: each block of the README runs, in the order of the page, in an empty folder."""
 
 from __future__ import annotations
 
@@ -11,55 +11,78 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts import WINDOWS, posix_only
+from tests.hosts import posix_only
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import dword
 from wclayer.regf.reader import read_hive
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "findings/README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+INSTALLED = re.compile(r"(python3 -m )?pip install \S+")  # done already, by whoever runs the tests
+# Registries of others are layouts here; tests/compat/test_registry_docs.py runs the same with a registry.
+PLACES = {
+    "docker://mcr.microsoft.com/windows/nanoserver:ltsc2022": "oci:microsoft:nanoserver-ltsc2022",
+    "docker://registry.example/team/app:": "oci:registry:app-",
+}
+
+
+def blocks() -> list[tuple[str, str]]:
+    """Language and text of each block; of a YAML block for CI, the shell commands in it."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [
+        ("sh", "\n".join(re.findall(r"^ *- (?:run: )?((?:pip|wclayer) .*)$", text, re.MULTILINE)))
+        if language == "yaml"
+        else (language, text)
+        for language, text in found
+    ]
+
+
+def prepare_base(folder: Path) -> None:
+    """A stand-in for Microsoft's image."""
+    (folder / "nanoserver/Windows/System32").mkdir(parents=True)
+    (folder / "nanoserver/Windows/System32/kernel32.dll").write_bytes(b"MZ")
+    (folder / "nanoserver/License.txt").write_text("terms")
+    command = [sys.executable, "-m", "wclayer", "build", "-q", "nanoserver", "-o", "oci:microsoft:nanoserver-ltsc2022"]
+    subprocess.run(command, cwd=folder, check=True)
+
+
+def runnable(text: str) -> str:
+    text = INSTALLED.sub("true", text)
+    for place, here in PLACES.items():
+        text = text.replace(place, here)
+    assert "docker://" not in text
+    return re.sub(r"^wclayer diff .*", r"\g<0> || test $? = 1", text, flags=re.MULTILINE)  # there are differences
 
 
 @posix_only("a shell")
-def test_the_tour(tmp_path: Path) -> None:
-    tour = README.partition("## Ten lines of tour")[2].partition("## As a library")[0]
-    commands = [line.partition("  #")[0].strip() for line in re.findall(r"^\$ (.*)$", tour, re.MULTILINE)]
-    assert len(commands) == 10
-    assert commands[0] == "pip install ."  # done already, by whoever runs the tests
-    script = tmp_path / "bin" / "wclayer"
-    script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m wclayer "$@"\n')
-    script.chmod(0o755)
-    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
-    path = f"{script.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    for command in commands[1:]:
-        done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, check=False)
-        assert done.returncode == 0, (command, done.stderr)
-    index = json.loads((tmp_path / "out/index.json").read_bytes())
+def test_the_whole_page_runs(tmp_path: Path) -> None:
+    programs, page = tmp_path / "programs", tmp_path / "page"
+    programs.mkdir()
+    page.mkdir()
+    (programs / "wclayer").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m wclayer "$@"\n')
+    (programs / "wclayer").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    prepare_base(tmp_path)
+    (tmp_path / "microsoft").rename(page / "microsoft")
+    printed = {}
+    for language, text in blocks():
+        command = [sys.executable, "-c", text] if language == "python" else ["sh", "-ec", runnable(text)]
+        done = subprocess.run(command, cwd=page, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, (text, done.stderr)
+        printed[text.splitlines()[0]] = done.stdout.decode()
+    assert "report.ps1" in printed["mkdir report"]
+    assert "Files/app/hello.cmd" in printed["from wclayer import list_files, read_file, read_hive, verify_layer"]
+    index = json.loads((page / "registry/index.json").read_bytes())
     tags = [one["annotations"]["org.opencontainers.image.ref.name"] for one in index["manifests"]]
-    assert tags == ["hostprocess", "base", "service", "one"]
-    assert "Files/Service/1.0/service.cmd" in done.stdout.decode()
+    assert tags == ["app-1.0", "app-ci"]
+    assert (page / "licence/License.txt").exists()
+    assert json.loads((page / "app.sarif").read_bytes())["version"] == "2.1.0"
 
 
-def test_the_main_job_is_the_one_of_the_tour() -> None:
-    main, _, rest = README.partition("## The main job, in one command")[2].partition("## Two commands")
-    command, push = re.findall(r"^\$ (wclayer .*)$", main, re.MULTILINE)
-    assert f"$ {command} " in rest
-    assert push.startswith(f"wclayer copy {command.rpartition(' ')[2]} docker://registry.example/")
-
-
-@pytest.mark.skipif(WINDOWS, reason="Windows makes layers of its own here, with privileges: tests/windows")
-def test_the_library(tmp_path: Path) -> None:
-    found = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    subprocess.run(
-        [sys.executable, str(REPOSITORY / "examples/sample_layer.py"), "layer.tar"], cwd=tmp_path, check=True
-    )
-    done = subprocess.run([sys.executable, "-c", found[1]], cwd=tmp_path, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert b"app.exe 5002 0x20" in done.stdout
-    assert (tmp_path / "out.tar").stat().st_size > 1 << 20
+def test_the_page_is_short() -> None:
+    assert README.count("\n") <= 150
+    assert len(blocks()) >= 7
 
 
 def test_hives_in_python(tmp_path: Path) -> None:
@@ -73,7 +96,23 @@ def test_hives_in_python(tmp_path: Path) -> None:
     assert acme.value("Level") == dword("Level", 2)
 
 
-def test_links_lead_somewhere() -> None:
-    for page in (REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")):
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
-            assert target.startswith("http") or (page.parent / target).exists(), (page, target)
+def anchor(heading: str) -> str:
+    """The name of a heading in a link, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def headings(page: Path) -> set[str]:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    named = re.findall(r'<a (?:id|name)="([^"]+)"', text)
+    return {*named, *(anchor(one) for one in re.findall(r"^#+ (.*)$", text, re.MULTILINE))}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if link.startswith("http"):
+            continue
+        path, _, fragment = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not fragment or fragment in headings(target), link
