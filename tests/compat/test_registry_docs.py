@@ -64,7 +64,11 @@ def test_the_examples_of_the_page(tmp_path: Path, registry: DockerRegistry) -> N
     (tmp_path / "auth.json").write_text("{}")
     run(tmp_path, registry.host, "wclayer build app -o oci:out:app")
     for tag in ("ltsc2022", "ltsc2025"):  # what stands for Microsoft's
-        run(tmp_path, registry.host, f"wclayer copy oci:out:app docker://mcr.microsoft.com/windows/nanoserver:{tag}")
+        run(
+            tmp_path,
+            registry.host,
+            f"wclayer copy --force oci:out:app docker://mcr.microsoft.com/windows/nanoserver:{tag}",
+        )
     lines = re.findall(r"^    (wclayer .*)$", page, re.MULTILINE)
     assert len(lines) == 5
     for line in lines:
