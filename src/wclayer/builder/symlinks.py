@@ -1,39 +1,39 @@
-"""Symlinks of a build's sources as Windows has them.
+"""Symlinks of a build's sources, converted to those of Windows.
 
-POSIX separates with `/` and begins at `/`; Windows separates with `\\`, begins at
-`C:\\`, and wants to know of every link whether it leads to a directory. That is
-found out in the new tree and in the layers below, other links on the way followed.
+A POSIX target has `/` between names and begins at `/`; one of Windows has `\\` and begins at
+`C:\\`. A symlink of Windows also has an attribute for whether it leads to a directory, so that
+is looked up in the new tree and in the layers below; `union.links` follows links on the way.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from ..entry import Directory, File, Lower
-from ..errors import FormatError, InexpressibleError, InvalidNameError, with_context
+from ..errors import FormatError, InexpressibleError, InvalidNameError, ReparseError, with_context
+from ..union.links import MOST_LINKS, link_of, resolve_link
+from ..union.rules import FILES
 from ..win32.names import check_component, decode_wtf8, win32_problem
-from ..win32.reparse import link_target
+from ..win32.reparse import ReparseLink, build_link
 from .recipe import JunctionRule, SymlinkRule
 from .source_tree import Kind, Node, SourceTree
 
-__all__ = ["leads_to_directory", "posix_target", "steps", "windows_target"]
+__all__ = ["leads_to_directory", "posix_target", "windows_target"]
 
 _DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
-_DRIVE_C: Final = re.compile(r"(?:\\\\\?\\|\\\?\?\\)?[Cc]:[\\/]")
-_MOST_LINKS: Final = 40  # as Linux's own bound; Windows' is 63
 
 
 def posix_target(node: Node, target: bytes) -> str:
-    """What Windows is to have for the host's symlink `node`, whose target is `target`.
+    """The target on Windows for the host's symlink `node`, whose target is `target`.
 
     Raises InexpressibleError for a target that leads out of drive C:, InvalidNameError for one that Windows could not
     follow.
     """
     with with_context(path=node.shown, only=FormatError):
         text = decode_wtf8(target)
-    if _DRIVE.match(text):  # somebody made it for Windows
+    if _DRIVE.match(text):  # made for Windows
         return windows_target(node.path, text)
     parts = [part for part in text.split("/") if part not in ("", ".")]
     depth = node.path.count("/")
@@ -54,7 +54,7 @@ def posix_target(node: Node, target: bytes) -> str:
 
 
 def windows_target(path: str, target: str) -> str:
-    """A target as a rule gives it, `/` or `\\` between the names, as Windows has it."""
+    """The target on Windows for a target that a rule gives, with `/` or `\\` between names. Raises InvalidNameError."""
     text = target.replace("/", "\\")
     drive = _DRIVE.match(text)
     for part in text[drive.end() if drive else 0 :].split("\\"):
@@ -75,7 +75,7 @@ def _check(path: str, target: str, part: str) -> None:
 
 
 def _plain(parts: Sequence[str]) -> list[str]:
-    """`..` taken away, as at the root of a volume it leads nowhere."""
+    """The names without `..`, which stays at the root where POSIX goes above it."""
     result: list[str] = []
     for part in parts:
         if part != "..":
@@ -86,64 +86,69 @@ def _plain(parts: Sequence[str]) -> list[str]:
 
 
 def leads_to_directory(path: str, target: str, tree: SourceTree, below: Lower | None) -> bool | None:
-    """Does a link at `path` of drive C: to `target`, as Windows has it, lead to a directory? None if to nothing."""
-    left = steps(path.rpartition("/")[0], target)
-    here: list[str] = []  # always a directory
-    followed = 0
-    while left:
-        step = left.pop(0)
-        if step == "..":
-            here = here[:-1]
-            continue
-        found = _look([*here, step], tree, below)
-        if found is Kind.DIRECTORY:
-            here.append(step)
-        elif isinstance(found, str):
-            followed += 1
-            further = steps("/".join(here), found)
-            if further is None or followed > _MOST_LINKS:
-                return None
-            left, here = further + left, []
-        else:
-            return None if found is None or left else False
-    return None if left is None else True
+    """Does a symlink at `path` of drive C: to `target`, as Windows spells it, lead to a directory? None if to nothing.
 
-
-def _look(names: Sequence[str], tree: SourceTree, below: Lower | None) -> Kind | str | None:
-    """What is at a path: DIRECTORY, FILE, the target of a link, or None for nothing."""
-    node = tree.find(names)
-    if node is not None:
-        text = _link_of(node)
-        return text if text is not None else None if node.kind is Kind.REMOVED else node.kind
-    entry = None if below is None else below.lookup("/".join(("Files", *names)))
-    if not isinstance(entry, Directory | File):
-        return None
-    link = None if entry.reparse_data is None else link_target(entry.reparse_data)
-    if link is not None:
-        return link[0]
-    return Kind.DIRECTORY if isinstance(entry, Directory) else Kind.FILE
-
-
-def _link_of(node: Node) -> str | None:
-    """What a link of the tree leads to, as Windows has it; None for what is no link."""
-    if node.kind is Kind.LINK and isinstance(node.rule, SymlinkRule | JunctionRule):
-        return node.rule.target
-    if node.kind is Kind.SYMLINK:
-        origin = node.origins[0]
-        known = origin.folder.entry(origin.host)
-        if known is not None and known.reparse_data is not None and (link := link_target(known.reparse_data)):
-            return link[0]
-        return posix_target(node, origin.folder.readlink(origin.host))
+    Links that Windows does not follow, and paths with more links than it allows, lead to nothing.
+    """
+    at, link, rest = f"{FILES}/{path}", _windows_link(target), ""
+    for _ in range(MOST_LINKS):
+        place = resolve_link(at, link).path
+        if place is None:
+            return None
+        found, at, rest = _walk(f"{place}/{rest}".rstrip("/"), tree, below)
+        if not isinstance(found, ReparseLink):
+            return None if found is None else found is Kind.DIRECTORY
+        link = found
     return None
 
 
-def steps(directory: str, target: str) -> list[str] | None:
-    """The names to go through from the root of drive C: to `target`; None for what leads elsewhere."""
-    text = target.replace("/", "\\")
-    if (drive := _DRIVE_C.match(text)) is not None:
-        text, start = text[drive.end() :], []
-    elif text.startswith(("\\\\", "\\??\\")) or _DRIVE.match(text):
+def _walk(path: str, tree: SourceTree, below: Lower | None) -> tuple[Kind | ReparseLink | None, str, str]:
+    """Go along `path`, up to the first link: what is there, its path, and what of `path` is left after it."""
+    names = path.split("/")[1:]
+    for count in range(1, len(names) + 1):
+        found = _look(names[:count], tree, below)
+        if isinstance(found, ReparseLink):
+            return found, "/".join((FILES, *names[:count])), "/".join(names[count:])
+        if found is not Kind.DIRECTORY:
+            return None if count < len(names) else found, path, ""
+    return Kind.DIRECTORY, path, ""
+
+
+def _look(names: Sequence[str], tree: SourceTree, below: Lower | None) -> Kind | ReparseLink | None:
+    """What is at a path: DIRECTORY, FILE, a link, or None for nothing."""
+    node = tree.find(names)
+    if node is not None:
+        link = _link_of(node)
+        return link if link is not None else None if node.kind is Kind.REMOVED else node.kind
+    entry = None if below is None else below.lookup("/".join((FILES, *names)))
+    if not isinstance(entry, Directory | File):
         return None
-    else:
-        start = [] if text.startswith("\\") else directory.split("/")
-    return [part for part in (*start, *text.split("\\")) if part not in ("", ".")]
+    link = _link_in(entry)
+    if link is not None:
+        return link
+    return Kind.DIRECTORY if isinstance(entry, Directory) else Kind.FILE
+
+
+def _link_of(node: Node) -> ReparseLink | None:
+    """The symlink or junction that a node of the tree becomes; None for anything else."""
+    if node.kind is Kind.LINK and isinstance(node.rule, SymlinkRule | JunctionRule):
+        return _windows_link(node.rule.target, junction=isinstance(node.rule, JunctionRule))
+    if node.kind is Kind.SYMLINK:
+        origin = node.origins[0]
+        known = origin.folder.entry(origin.host)
+        link = None if known is None else _link_in(known)
+        return link or _windows_link(posix_target(node, origin.folder.readlink(origin.host)))
+    return None
+
+
+def _link_in(entry: Directory | File) -> ReparseLink | None:
+    """The link that an entry is; None for a malformed one too, which Windows does not follow."""
+    try:
+        return link_of(entry.reparse_data)
+    except ReparseError:
+        return None
+
+
+def _windows_link(target: str, *, junction: bool = False) -> ReparseLink:
+    """The link that is made for a target."""
+    return cast("ReparseLink", link_of(build_link(target.replace("/", "\\"), junction)))  # it builds nothing else

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import lzma
 import os
-import posixpath
 import stat
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,12 +14,21 @@ from typing import BinaryIO, Final, Protocol, Self, cast
 from ..builder.copy_from import ImageTree
 from ..builder.recipe import FilesRule
 from ..builder.source_tree import check_name
-from ..builder.symlinks import steps
-from ..errors import ConfinementError, FormatError, LayerError, NotFoundError, UnsupportedError, WclayerError
+from ..errors import (
+    ConfinementError,
+    FormatError,
+    LayerError,
+    NotFoundError,
+    UnsupportedError,
+    WclayerError,
+    with_context,
+)
 from ..host.errors import host_errors, names_in
 from ..layers.lookup.patterns import component, is_wild
 from ..layertar.compression import Decompressed
-from ..win32.names import upcase
+from ..union.links import MOST_LINKS, follow_link, link_of
+from ..union.rules import FILES
+from ..win32.names import encode_wtf8, upcase
 from .ignore import DockerIgnore, Part
 
 __all__ = ["FileSource", "HostFolder", "TakenFolder", "unpack"]
@@ -28,7 +36,6 @@ __all__ = ["FileSource", "HostFolder", "TakenFolder", "unpack"]
 _BZIP2: Final = b"BZh"
 _XZ: Final = b"\xfd7zXZ\0"
 _HEAD: Final = 512
-_MOST_LINKS: Final = 40
 # tarfile's filters came with Python 3.11.4; without them an archive cannot be unpacked safely.
 _OUTSIDE: Final[tuple[type[Exception], ...]] = tuple(
     getattr(tarfile, name)
@@ -128,13 +135,13 @@ class TakenFolder:
         """The files that match the patterns. take: reads paths, patterns or literal, out of the image."""
         files = take(patterns, False)
         behind = {path: (files, path) for pattern in patterns for path in files.find(pattern)}
-        for _ in range(_MOST_LINKS):
+        for _ in range(MOST_LINKS + 1):  # the last of them finds no link
             targets = {path: found for path, (where, place) in behind.items() if (found := _target(where, place))}
             if not targets:
                 return cls(files, behind)
             further = take(list(dict.fromkeys(targets.values())), True)
             behind |= {path: (further, further.spelled(target)) for path, target in targets.items()}
-        raise LayerError("links without end", path=next(iter(targets)))
+        raise LayerError("too many links on a path", path=next(iter(targets)), expected=f"at most {MOST_LINKS}")
 
     def find(self, pattern: str) -> list[str]:
         return self.files.find(pattern)
@@ -149,14 +156,13 @@ class TakenFolder:
 
 
 def _target(files: ImageTree, path: str) -> str | None:
-    """The path on drive C: that the link at `path` leads to; None where `path` is not a link."""
-    target = files.link(path)
-    if target is None:
+    """The path on drive C: that the link at `path` leads to; None where `path` is not a link. Raises LayerError."""
+    known = files.entry(encode_wtf8(path))
+    with with_context(path=path):
+        link = None if known is None else link_of(known.reparse_data)
+    if link is None:
         return None
-    found = steps(path.rpartition("/")[0], target)
-    if found is None:
-        raise LayerError("a link that leads out of drive C:", path=path, got=target)
-    return posixpath.normpath("/" + "/".join(found)).lstrip("/")
+    return follow_link(f"{FILES}/{path}", link).partition("/")[2]
 
 
 def unpack(path: str, folder: str) -> bool:

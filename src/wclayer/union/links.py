@@ -1,19 +1,26 @@
-r"""Where symlinks and junctions of a layer lead: drive C: is `Files`, that of the utility VM is `UtilityVM/Files`.
+r"""Where the symlinks and junctions of a layer lead, for all commands: the volume of `Files` is drive C:.
 
-Windows follows the substitute name, not the print name ([MS-FSCC] 2.1.2.4, 2.1.2.5):
+In a utility VM drive C: is `UtilityVM/Files`. Windows follows the substitute name, not the
+print name ([MS-FSCC] 2.1.2.4 and 2.1.2.5):
 
-    \??\C:\Windows\x    from the root of the drive; `\\?\C:\` and `C:\` are taken for it
-    \Windows\x          a relative symlink's, from the root of the volume that it is on
-    ..\x                a relative symlink's, from the directory that the link is in
-    \??\UNC\..., \??\Volume{...}\..., \??\D:\...   out of the layer
+    ..\x, x             of a symlink with SYMLINK_FLAG_RELATIVE: from the directory that the link is in
+    \Windows\x          of the same: from the root of the volume that the link is on
+    \??\C:\Windows\x    of a junction, or a symlink without the flag: a path of the object manager
 
-`..` takes away the name before it, whatever that is, as Windows does. A junction must be
-absolute.
+`\DosDevices` and `\GLOBAL??` are other names of `\??` in the object manager. They mean nothing in a
+relative symlink, which the I/O manager appends to a path of the volume; neither does `\??` there,
+though tars with such targets exist. `\??\C:x` is not a path on C: (Win32 knows a current directory of
+a drive, the kernel does not) but a device called `C:x`.
+
+A substitute name may have `.` and `..` ([MS-FSCC] 2.1.2.4). `..` takes away the name before it, whatever
+that is. Win32 stays at the root where a path that a program gives has too many; a reparse buffer is
+read by the kernel, and no specification lets it do the same. So such a link is refused.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from ..errors import LayerError
@@ -28,68 +35,122 @@ from ..win32.reparse import (
 )
 from .rules import FILES, UTILITY_VM_FILES
 
-__all__ = ["MOST_LINKS", "is_link", "link_of", "link_place"]
+__all__ = ["MOST_LINKS", "LinkTarget", "follow_link", "is_link", "link_of", "resolve_link"]
 
-MOST_LINKS: Final = 63  # reparse points on one path, as Windows allows
+MOST_LINKS: Final = 63
+"""Reparse points on one path: the limit of Windows ("Reparse Points" in the Win32 documentation).
+
+Windows may stop earlier, at 31, where targets are fully qualified paths.
+"""
 
 _LINKS: Final = (IO_REPARSE_TAG_SYMLINK, IO_REPARSE_TAG_MOUNT_POINT)
 _TAG: Final = 4  # bytes of a tag
 _RELATIVE: Final = 1  # SYMLINK_FLAG_RELATIVE
-_DRIVE_C: Final = re.compile(r"(?:\\\?\?\\|\\\\[?.]\\|\\DosDevices\\|\\GLOBAL\?\?\\)?C:(?=[\\/]|\Z)", re.IGNORECASE)
-_ABSOLUTE: Final = re.compile(r"[\\/]{2}|\\\?\?\\|[A-Za-z]:|\\DosDevices\\|\\GLOBAL\?\?\\", re.IGNORECASE)
+_DEVICES: Final = re.compile(r"\\(?:\?\?|DosDevices|GLOBAL\?\?)\\", re.IGNORECASE)
+_NOT_RELATIVE: Final = re.compile(rf"{_DEVICES.pattern}|\\\\|[A-Za-z]:", re.IGNORECASE)
 _SEPARATOR: Final = re.compile(r"[\\/]")
+_ABOVE_ROOT: Final = "above the root of the drive"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTarget:
+    """Where a link leads: to `path` in the layer, or None if it does not lead into the layer.
+
+    leaves: where it leads instead, a noun phrase; None if Windows cannot follow it at all. with_files: does it begin
+    with the layer's own folder, `Files\\`, as if it were a path of the tar? pathless: a junction whose target is not an
+    absolute path.
+    """
+
+    path: str | None = None
+    leaves: str | None = None
+    with_files: bool = False
+    pathless: bool = False
 
 
 def is_link(reparse_data: bytes | None) -> bool:
-    """Is it the reparse buffer of a symlink or junction, though perhaps a malformed one? link_of() knows."""
+    """Is it the reparse buffer of a symlink or junction? It may be malformed: only link_of() checks that."""
     return reparse_data is not None and len(reparse_data) >= _TAG and reparse_tag(reparse_data) in _LINKS
 
 
 def link_of(reparse_data: bytes | None) -> ReparseLink | None:
-    """The symlink or junction in a reparse buffer; None for any other, and for none. Raises ReparseError."""
+    """The symlink or junction in a reparse buffer; None for any other tag, and for None. Raises ReparseError."""
     found = None if reparse_data is None else decode(reparse_data)
     return None if isinstance(found, int) else found
 
 
-def link_place(path: str, link: ReparseLink) -> str:
-    """The path in the layer that the link at `path` leads to, spelled as the link does.
-
-    Raises LayerError, which names the target, for one that is not on the link's own volume.
-    """
+def resolve_link(path: str, link: ReparseLink) -> LinkTarget:
+    """Where the link at `path` of a layer leads; other links on the way to its target are not followed."""
     volume = UTILITY_VM_FILES if _is_on(path, UTILITY_VM_FILES) else FILES
-    target = link.substitute_name
-    drive = _DRIVE_C.match(target)
-    parts: list[str] = []
-    if drive is not None:
-        target = target[drive.end() :]
-    elif _ABSOLUTE.match(target) or not target:
-        raise _leaves(path, link, "leads out of drive C: of the layer" if target else "leads nowhere")
-    elif link.tag == IO_REPARSE_TAG_MOUNT_POINT or not link.flags & _RELATIVE:
-        raise _leaves(path, link, "is not absolute, so that Windows does not follow it")
-    elif not _is_on(path, volume):
-        raise _leaves(path, link, "is on no volume")
-    elif target[0] not in "\\/":
-        parts = path[len(volume) + 1 :].split("/")[:-1]
-    for part in _SEPARATOR.split(target):
-        if part == "..":
-            if not parts:
-                raise _leaves(path, link, "leads above the root of its volume")
-            parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/".join((volume, *parts))
+    name = link.substitute_name
+    with_files = name.startswith(f"{FILES}\\")
+    if link.flags & _RELATIVE and link.tag != IO_REPARSE_TAG_MOUNT_POINT:
+        if _NOT_RELATIVE.match(name):
+            return LinkTarget(leaves=f"the object {name}")
+        if not name or not _is_on(path, volume):
+            return LinkTarget()
+        directory = [] if name[0] in "\\/" else path[len(volume) + 1 :].split("/")[:-1]
+        return _inside(volume, directory, name, with_files=with_files)
+    devices = _DEVICES.match(name)
+    if devices is None:
+        if link.tag == IO_REPARSE_TAG_MOUNT_POINT and not name.startswith("\\"):
+            return LinkTarget(pathless=True, with_files=with_files)
+        return LinkTarget(leaves=f"the object {name}")
+    device, _, rest = name[devices.end() :].replace("/", "\\").partition("\\")
+    if upcase(device) == "C:":
+        return _inside(volume, [], rest)
+    return LinkTarget(leaves=_device_phrase(device))
 
 
-def _is_on(path: str, volume: str) -> bool:
-    return upcase(f"{path}/").startswith(upcase(f"{volume}/"))
+def follow_link(path: str, link: ReparseLink) -> str:
+    """The path in the layer that the link at `path` leads to, spelled as the link spells it.
 
-
-def _leaves(path: str, link: ReparseLink, why: str) -> LayerError:
+    Raises LayerError, which names the target, for a link that leads out of its volume or that Windows cannot follow.
+    """
+    target = resolve_link(path, link)
+    if target.path is not None:
+        return target.path
+    if target.leaves == _ABOVE_ROOT:
+        why = "leads above the root of its volume"
+    elif target.leaves is not None:
+        why = f"leads out of drive C: of the layer, to {target.leaves}"
+    elif not link.substitute_name:
+        why = "leads nowhere"
+    elif target.pathless:
+        why = "is not absolute, so that Windows does not follow it"
+    else:
+        why = "is on no volume"
     kind = "junction" if link.tag == IO_REPARSE_TAG_MOUNT_POINT else tag_name(link.tag).lower()
-    return LayerError(
+    raise LayerError(
         f"a {kind} that {why}",
         path=path,
         expected="a target below drive C:",
         got=link.substitute_name or "nothing",
-        hint="name what it stands for by its own path",
+        hint="use the path of what it stands for",
     )
+
+
+def _inside(volume: str, directory: list[str], name: str, *, with_files: bool = False) -> LinkTarget:
+    """The target `name`, resolved in a directory of the volume."""
+    parts = list(directory)
+    for part in _SEPARATOR.split(name):
+        if part == "..":
+            if not parts:
+                return LinkTarget(leaves=_ABOVE_ROOT, with_files=with_files)
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return LinkTarget("/".join((volume, *parts)), with_files=with_files)
+
+
+def _device_phrase(device: str) -> str:
+    if upcase(device) == "UNC":
+        return "another computer"
+    if upcase(device).startswith("VOLUME{"):
+        return "a volume of the host, by its GUID"
+    if len(device) == 2 and device[1] == ":" and device[0].isascii() and device[0].isalpha():
+        return f"drive {device[0].upper()}:"
+    return f"the device {device}"
+
+
+def _is_on(path: str, volume: str) -> bool:
+    return upcase(f"{path}/").startswith(upcase(f"{volume}/"))

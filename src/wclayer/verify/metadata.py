@@ -18,6 +18,7 @@ from ..layertar.metadata_writing import link_of, records_of
 from ..layertar.records import OWN
 from ..regf.check_descriptor import check_descriptor
 from ..regf.findings import Findings, Severity
+from ..union.links import LinkTarget, resolve_link
 from ..win32.attributes import FILE_ATTRIBUTE_DIRECTORY
 from ..win32.ea import build_ea_list
 from ..win32.filetime import UNIX_EPOCH, format_pax_time
@@ -34,7 +35,6 @@ from ..win32.reparse import (
     tar_target_to_windows,
 )
 from ..win32.security import SE_DACL_PRESENT, SecurityDescriptor
-from .link_targets import LinkTarget, link_leads
 from .notes import Notes
 
 __all__ = ["MetadataCheck"]
@@ -358,7 +358,7 @@ class MetadataCheck:
         self._leads(entry, found, offset)
 
     def _leads(self, entry: Directory | File, link: ReparseLink, offset: int | None) -> None:
-        target = link_leads(entry.path, link)
+        target = resolve_link(entry.path, link)
         text = link.print_name or link.substitute_name
         if target.leaves is not None:
             self._notes.note(

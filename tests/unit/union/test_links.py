@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wclayer.errors import LayerError
-from wclayer.union.links import link_of, link_place
+from wclayer.union.links import follow_link, link_of
 from wclayer.win32.reparse import ReparseLink, build_link
 
 SYMLINK, MOUNT_POINT = 0xA000000C, 0xA0000003
@@ -14,7 +14,7 @@ SYMLINK, MOUNT_POINT = 0xA000000C, 0xA0000003
 def place(target: str, path: str = "Files/a/link", *, junction: bool = False) -> str:
     link = link_of(build_link(target, junction))
     assert link is not None
-    return link_place(path, link)
+    return follow_link(path, link)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_drive_of_the_utility_vm() -> None:
 
 def test_junctions() -> None:
     assert place("C:\\ProgramData", junction=True) == "Files/ProgramData"
-    assert link_place("Files/j", ReparseLink(MOUNT_POINT, "\\??\\c:\\x", "")) == "Files/x"
+    assert follow_link("Files/j", ReparseLink(MOUNT_POINT, "\\??\\c:\\x", "")) == "Files/x"
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_targets_that_are_not_in_the_layer(target: str, junction: bool, message:
     assert target.rpartition("\\")[2] in str(caught.value.got)
 
 
-def test_a_symlink_that_is_absolute_must_have_a_drive() -> None:
-    with pytest.raises(LayerError, match="a symlink that is not absolute"):
-        link_place("Files/l", ReparseLink(SYMLINK, "x", "x", flags=0))
+def test_an_absolute_symlink_must_have_a_drive() -> None:
+    with pytest.raises(LayerError, match="a symlink that leads out of drive C: of the layer, to the object x"):
+        follow_link("Files/l", ReparseLink(SYMLINK, "x", "x", flags=0))
 
 
 def test_what_is_no_link() -> None:

@@ -16,8 +16,8 @@ from wclayer.codes import Code
 from wclayer.entry import Directory, File
 from wclayer.layertar.reader import TarSource
 from wclayer.operations.layer_places import LayerPlaces, parse_layer_place
+from wclayer.union.links import LinkTarget, resolve_link
 from wclayer.verify.findings import Finding, Report
-from wclayer.verify.link_targets import LinkTarget, link_leads
 from wclayer.verify.metadata import MetadataCheck
 from wclayer.verify.notes import Notes
 from wclayer.verify.verifying import verify_layers
@@ -210,13 +210,13 @@ def test_where_symlinks_lead(target: str, expected: str | LinkTarget) -> None:
     buffer = build_link(target, False)
     size = int.from_bytes(buffer[10:12], "little")
     substitute = buffer[20 : 20 + size].decode("utf-16-le")
-    found = link_leads("Files/a/l", ReparseLink(IO_REPARSE_TAG_SYMLINK, substitute, target, buffer[16]))
+    found = resolve_link("Files/a/l", ReparseLink(IO_REPARSE_TAG_SYMLINK, substitute, target, buffer[16]))
     assert found == (LinkTarget(expected) if isinstance(expected, str) else expected)
 
 
 def test_where_other_links_lead() -> None:
     def leads(path: str, substitute: str, tag: int = IO_REPARSE_TAG_MOUNT_POINT) -> LinkTarget:
-        return link_leads(path, ReparseLink(tag, substitute, ""))
+        return resolve_link(path, ReparseLink(tag, substitute, ""))
 
     assert leads("UtilityVM/Files/a", r"\??\C:\d") == LinkTarget("UtilityVM/Files/d")
     assert leads("Files/a", r"\d") == LinkTarget(leaves=r"the object \d")

@@ -16,7 +16,7 @@ from typing import Final
 
 from ...entry import Directory, File, Source, Whiteout
 from ...errors import LayerError, NotFoundError, UsageError, with_context
-from ...union.links import MOST_LINKS, link_of, link_place
+from ...union.links import MOST_LINKS, follow_link, link_of
 from ...union.view import NodeKind, UnionView, ViewEntry, paths_above
 from ...win32.names import upcase
 from ...win32.reparse import ReparseLink
@@ -238,7 +238,7 @@ class PathWalker:
         """Continue a path where the link at `at` leads, and then along `rest`."""
         path.link_chain.append(f"{at} -> {link.substitute_name}")
         path.visited.add(path.key)
-        path.lead_to((*link_place(at, link).split("/"), *rest))
+        path.lead_to((*follow_link(at, link).split("/"), *rest))
         if path.key in path.visited:
             raise LayerError("links that lead to each other", path=path.query.text, got=path.link_chain[-1])
         if len(path.link_chain) > MOST_LINKS:

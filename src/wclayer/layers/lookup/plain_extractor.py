@@ -15,7 +15,7 @@ from itertools import chain
 from ...entry import AlternateStream, Body, Directory, File
 from ...errors import FormatError, UsageError, WclayerError, with_context
 from ...stores.posix.extract_target import PlainFolder
-from ...union.links import link_of, link_place
+from ...union.links import follow_link, link_of
 from ...union.rules import behind_link_error, in_no_directory_error
 from ...union.view import paths_above
 from ...win32.names import upcase
@@ -198,7 +198,7 @@ class _Symlinks:
 
     def add(self, match: Match, link: ReparseLink, *, directory: bool) -> None:
         try:
-            target = upcase(link_place(match.path, link))
+            target = upcase(follow_link(match.path, link))
         except FormatError:  # it leads out of the layer
             self._found.leave_out("links", match.path)
         else:
