@@ -99,7 +99,7 @@ CASES: Cases = {
         file(MSWINDOWS_xattr_A=encoded(bytes(65518))),
     ),
     Code.OWN_RECORDS: (file(WCLAYER_shortname="F~1"), file(WCLAYE_shortname="F~1")),
-    Code.METADATA_INEXPRESSIBLE: (base(link("x" * 16378)), base(link("x"))),
+    Code.METADATA_INEXPRESSIBLE: (base(link("x" * 16380)), base(link("x"))),
     Code.EA_NAME: (file(**{"MSWINDOWS_xattr_a:b": "QQ=="}), file(MSWINDOWS_xattr_ab="QQ==")),
     Code.EAS_TOO_LARGE: (
         file(MSWINDOWS_xattr_A=encoded(bytes(65519))),
