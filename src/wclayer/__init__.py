@@ -79,6 +79,7 @@ _PUBLIC: Final[dict[str, tuple[str, ...]]] = {
         "CopiedImage",
         "copy_image",
     ),
+    "images.options": ("ImageOptions",),
     "images.index": (
         "MadeIndex",
         "make_index",
@@ -162,10 +163,7 @@ _PUBLIC: Final[dict[str, tuple[str, ...]]] = {
         "Inspected",
         "inspect_layers",
     ),
-    "operations.layer_places": (
-        "LayerPlaces",
-        "LayerReference",
-    ),
+    "operations.layer_places": ("LayerReference",),
     "operations.squash": (
         "SquashedImage",
         "squash_image",

@@ -44,6 +44,7 @@ from .errors import WclayerError
 from .images.choosing import ImageSelector, parse_platform
 from .images.copying import CopiedImage, copy_image
 from .images.index import MadeIndex, make_index
+from .images.options import ImageOptions
 from .images.places.parse import ImageReference
 from .images.reading import Image, ImageLayer, open_image
 from .images.spec.config_settings import Config
@@ -69,7 +70,7 @@ from .layertar.reader import TarSource
 from .operations.diff import diff_layers
 from .operations.files import extract_files, find_files, list_files, read_file
 from .operations.inspect import ImageFacts, Inspected, inspect_layers
-from .operations.layer_places import LayerPlaces, LayerReference
+from .operations.layer_places import LayerReference
 from .operations.squash import SquashedImage, squash_image
 from .regf.check import HiveReport, HiveState, check_hive
 from .regf.compare import Difference, What
@@ -137,6 +138,7 @@ __all__ = [
     "Image",
     "ImageFacts",
     "ImageLayer",
+    "ImageOptions",
     "ImageReference",
     "ImageSelector",
     "Inspected",
@@ -147,7 +149,6 @@ __all__ = [
     "LayerDiff",
     "LayerFolder",
     "LayerInspection",
-    "LayerPlaces",
     "LayerRecipe",
     "LayerReference",
     "LayerSemantics",

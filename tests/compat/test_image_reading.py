@@ -8,6 +8,7 @@ import pytest
 
 from tests.compat.tools import shared
 from wclayer.errors import ConfinementError, DigestMismatchError
+from wclayer.images.options import ImageOptions
 from wclayer.images.reading import Image, open_image
 
 
@@ -18,7 +19,7 @@ def paths(image: Image) -> list[list[str]]:
 def test_docker_save_of_nanoserver(tmp_path: Path) -> None:
     """Its config has `rootfS`, `cmd` and `user`; its layer was cut, and so is not the one of the config."""
     place = f"docker-archive:{shared('data/images/windows-mini-image.tar.gz')}"
-    with open_image(place, temp_dir=tmp_path) as image:
+    with open_image(place, options=ImageOptions(temp_dir=tmp_path)) as image:
         assert str(image.platform) == "windows/amd64:10.0.19042.985"
         assert image.config["config"] == {"User": "ContainerUser", "Cmd": ["c:\\windows\\system32\\cmd.exe"]}
         assert [layer.history for layer in image.layers] == [

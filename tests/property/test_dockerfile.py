@@ -17,11 +17,13 @@ from tests.images import layout
 from tests.tars import M, build, directory
 from wclayer.body import BytesBody
 from wclayer.builder.copy_from import ImageTree
+from wclayer.distribution.registries import Registries
 from wclayer.dockerfile.build import build_dockerfile
 from wclayer.dockerfile.parse import parse_dockerfile
 from wclayer.dockerfile.sources import unpack
 from wclayer.entry import Body, Directory, Entry, File, HardLink, Whiteout
 from wclayer.errors import NotFoundError, SpecError, UnreachableError, WclayerError
+from wclayer.images.options import ImageOptions
 from wclayer.images.reading import open_image
 
 # --- a stack of layers, and what is seen on it, one path after the other ---------------
@@ -208,13 +210,11 @@ PIECES = [
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 
 
-class Nowhere:
+class Nowhere(Registries):
     """Registries none of which answers."""
 
-    jobs = 1
-
-    def __getattr__(self, name: str) -> Any:
-        raise UnreachableError("no network in tests", path=name)
+    def registry(self, *_: object) -> Any:
+        raise UnreachableError("no network in tests")
 
 
 @pytest.fixture(scope="module")
@@ -241,9 +241,8 @@ def attempt(place: Path, data: bytes) -> None:
                 context=str(place / "c"),
                 contexts={"base": f"oci:{place / 'b'}:t"},
                 arguments={"A": "a"},
-                temp_dir=name,
                 workers=1,
-                registries=Nowhere(),  # type: ignore[arg-type]
+                options=ImageOptions(temp_dir=name, registries=Nowhere()),
             )
         except WclayerError as error:
             said = str(error)

@@ -17,6 +17,7 @@ from wclayer.builder.spec import load_recipe
 from wclayer.builder.spec_keys import IMAGE, TABLES
 from wclayer.entry import Directory, Entry, File, Whiteout
 from wclayer.errors import FormatError, ImageError, WclayerError
+from wclayer.images.options import ImageOptions
 from wclayer.images.reading import open_image
 from wclayer.images.spec.documents import parse_json
 
@@ -50,7 +51,7 @@ def test_an_archive_with_other_bytes(transport: str, changes: list[tuple[int, by
         said = ""
         found: list[str] | None
         try:
-            with open_image(f"{transport}:{path}", temp_dir=name) as image:
+            with open_image(f"{transport}:{path}", options=ImageOptions(temp_dir=name)) as image:
                 found = [entry.path for layer in image.layers for entry, _ in layer.source().entries()]
         except WclayerError as error:
             said = str(error)

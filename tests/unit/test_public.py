@@ -27,7 +27,6 @@ INTERNAL: Final = frozenset(
         "ImageLayer.blobs",
         "ImageLayer.open",
         "LayerFolder.framed",
-        "LayerPlaces.open",
         "Listed.match",
         "Registries.backoff",
         "Registries.registry",

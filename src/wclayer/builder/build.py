@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ..distribution.registries import Registries
 from ..entry import Entry, Progress, ProgressCallback, Summary
 from ..errors import UsageError, with_context
 from ..images.choosing import ImageSelector
+from ..images.options import ImageOptions
 from ..images.places.parse import ImageReference, parse_place
 from ..images.reading import Image, open_image
 from ..images.spec.compose import CREATED_BY, compose_config, compose_manifest, history_entry, rfc3339
@@ -73,10 +73,8 @@ def build_image(
     *,
     force: bool = False,
     cache: str | os.PathLike[str] | None = None,
-    temp_dir: str | os.PathLike[str] | None = None,
     workers: int | None = None,
-    progress: ProgressCallback | None = None,
-    registries: Registries | None = None,
+    options: ImageOptions | None = None,
 ) -> BuiltImage:
     """Make the image that `recipe` describes at the place `output`.
 
@@ -84,32 +82,21 @@ def build_image(
     bring none. On top of a base, each is a non-base layer; what must be known of the layers below is read from them
     once, and kept in the folder `cache`, if one is given.
 
-    force: replace what is at `output`. temporary: a folder for what has to be put aside while reading. workers: how
-    many processors compress; the bytes do not depend on it. progress: called after each entry that is written, or read
-    of the base, with it and the counts of its layer so far. registries: how to reach a base, or an output, that is in
-    one; without credentials if None.
+    force: replace the image at `output`. workers: how many processors compress; the bytes do not depend on it. options:
+    the progress is called after each entry that is written, or read of the base.
 
     Raises UsageError, NotFoundError, LayerError, ImageError, HiveError and the errors of what is read; StorageError if
     a source changes meanwhile; then nothing is left at `output` that was not there before.
     """
+    options = options or ImageOptions()
     with ExitStack() as stack:
         base = None
         if recipe.base is not None:
             selector = ImageSelector(os_version=recipe.os_version, architecture=recipe.architecture)
             base = stack.enter_context(
-                open_image(recipe.base, selector=selector, temp_dir=temp_dir, registries=registries)
+                open_image(recipe.base, options=replace(options, selector=options.selector or selector))
             )
-        return build_on(
-            base,
-            recipe,
-            output,
-            force=force,
-            cache=cache,
-            temp_dir=temp_dir,
-            workers=workers,
-            progress=progress,
-            registries=registries,
-        )
+        return build_on(base, recipe, output, force=force, cache=cache, workers=workers, options=options)
 
 
 def build_on(
@@ -120,27 +107,30 @@ def build_on(
     bare: bool = False,
     force: bool = False,
     cache: str | os.PathLike[str] | None = None,
-    temp_dir: str | os.PathLike[str] | None = None,
     workers: int | None = None,
-    progress: ProgressCallback | None = None,
-    registries: Registries | None = None,
+    options: ImageOptions | None = None,
 ) -> BuiltImage:
     """As build_image, on a base that is open already; `recipe.base` does not matter.
 
     bare: make no hives FROM scratch, and an image of the new layers alone; no Windows takes it.
     """
+    options = options or ImageOptions()
     place = output if isinstance(output, ImageReference) else parse_place(output)
     recipe = with_registry(recipe)
     with ExitStack() as stack:
-        known = stack.enter_context(BaseIndex(base, cache, progress))
+        known = stack.enter_context(BaseIndex(base, cache, options.progress))
         trees: list[SourceTree] = []
         for layer in recipe.layers:
             decided = resolve_copy_targets(layer, trees, known)
             trees.append(stack.enter_context(SourceTree(decided, recipe.context)))
-        build = _Build(recipe, place, base, known, trees, workers, progress, bare=bare, temp_dir=temp_dir)
+        build = _Build(
+            recipe, place, base, known, trees, workers, options.progress, bare=bare, temp_dir=options.temp_dir
+        )
         build.check()
         sources = [] if base is None else [base.place]
-        with create_image(place, force=force, temp_dir=temp_dir, registries=registries, sources=sources) as writer:
+        with create_image(
+            place, force=force, temp_dir=options.temp_dir, registries=options.registries, sources=sources
+        ) as writer:
             return build.write(writer)
 
 

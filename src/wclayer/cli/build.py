@@ -22,6 +22,7 @@ from ..builder.recipe import FilesRule, LayerRecipe, Recipe
 from ..builder.spec import MAX_SIZE, check_port, load_recipe
 from ..errors import NotFoundError, UsageError, printable
 from ..host.errors import host_errors
+from ..images.options import ImageOptions
 from ..images.spec.compose import rfc3339
 from ..layers.hives.config_hives import locate
 from ..layertar.compression import Compression
@@ -202,10 +203,8 @@ def build(
             output=output,
             force=force,
             cache=cache,
-            temp_dir=temporary_folder(),
             workers=workers,
-            progress=progress,
-            registries=registries,
+            options=ImageOptions(temp_dir=temporary_folder(), progress=progress, registries=registries),
         )
     if as_json:
         click.echo(json.dumps(_as_json(built, time.perf_counter() - began)))

@@ -18,6 +18,7 @@ from ..errors import NotFoundError, UsageError, printable
 from ..host.errors import host_errors
 from ..images.choosing import ImageSelector, parse_platform
 from ..images.one_layer import layer_of
+from ..images.options import ImageOptions
 from ..images.places.parse import ImageReference, parse_place
 from ..images.reading import ImageLayer, open_image
 from ..stores.atomic import partial_file
@@ -111,7 +112,9 @@ def open_layer_input(
 ) -> Iterator[tuple[Counted, ImageLayer]]:
     """The blob of the layer at `PLACE#N`, which is checked when it has been read, and the layer itself."""
     with (
-        open_image(place, selector=selector, temp_dir=temporary_folder(), registries=registries) as image,
+        open_image(
+            place, options=ImageOptions(selector=selector, temp_dir=temporary_folder(), registries=registries)
+        ) as image,
         contextlib.closing((layer := layer_of(image, place.layer)).open()) as blob,
     ):
         yield Counted(cast("BinaryIO", blob), layer.descriptor.size or None), layer

@@ -10,6 +10,7 @@ import click
 
 from ..errors import UsageError
 from ..images.copying import CopiedImage, copy_image
+from ..images.options import ImageOptions
 from ..layertar.compression import Compression
 from .common import check_image_output, choice_of, choice_options, common_options, size_text, temporary_folder
 from .network import jobs_option, network_options, registries_of
@@ -90,15 +91,17 @@ def copy(
         copied = copy_image(
             source,
             destination,
-            selector=choice_of(os_version, platform),
             everything=everything,
             oci=form == "oci",
             compression=compression,
             level=level,
             force=force,
-            temp_dir=temporary_folder(),
-            registries=registries,
-            progress=progress,
+            options=ImageOptions(
+                selector=choice_of(os_version, platform),
+                temp_dir=temporary_folder(),
+                registries=registries,
+                progress=progress,
+            ),
         )
     seconds = time.perf_counter() - began
     if as_json:

@@ -14,7 +14,7 @@ from ..layers.diff.fields import FieldChange, Value
 from ..layers.diff.security import SecurityChange, security_change
 from ..layers.diff.side import Content, Ea
 from ..layers.inspect.contents import TIMES
-from ..operations.diff import diff_layers
+from ..operations.diff import diff_places
 from ..operations.layer_places import parse_layer_place
 from ..win32.attributes import attribute_letters
 from ..win32.reparse import link_target, reparse_tag, tag_name
@@ -83,10 +83,10 @@ def diff(
         layer_places(**options) as places,
         progress_bar("comparing", quiet=quiet, verbose=False) as progress,
     ):
-        found = diff_layers(
+        found = diff_places(
+            places,
             parse_layer_place(a),
             parse_layer_place(b),
-            places=places,
             times=times,
             registry=not no_registry,
             temp_dir=temporary_folder(),

@@ -13,6 +13,7 @@ import click
 from ..entry import Summary
 from ..errors import UsageError
 from ..images.one_layer import copy_layer_tar, layer_of, put_layer
+from ..images.options import ImageOptions
 from ..images.places.parse import parse_place
 from ..images.reading import open_image
 from ..images.spec.descriptors import Platform, check_os_version
@@ -117,7 +118,9 @@ def export(
                 raise UsageError("-l and --verify-content are for a layer folder", got=folder)
             selector = choice_of(os_version, platform)
             image = stack.enter_context(
-                open_image(source, selector=selector, temp_dir=temporary_folder(), registries=registries)
+                open_image(
+                    source, options=ImageOptions(selector=selector, temp_dir=temporary_folder(), registries=registries)
+                )
             )
             layer = layer_of(image, source.layer)
             base, runs_on = layer.number == 0, image.platform

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..images.index import make_index
+from ..images.options import ImageOptions
 from .common import check_image_output, common_options, pairs, temporary_folder
 from .network import jobs_option, network_options, registries_of
 
@@ -46,12 +47,11 @@ def index(
     to_stdout = check_image_output(output, as_json=as_json, force=force)
     with registries_of(**network) as registries:
         made = make_index(
-            output,
             images,
+            output,
             annotations=pairs("--annotation", annotation),
             force=force,
-            temp_dir=temporary_folder(),
-            registries=registries,
+            options=ImageOptions(temp_dir=temporary_folder(), registries=registries),
         )
     if as_json:
         found = [

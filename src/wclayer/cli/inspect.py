@@ -15,7 +15,7 @@ from ..layers.inspect.contents import Contents, Descriptors
 from ..layers.inspect.framing import Framing
 from ..layers.inspect.inspect import LayerInspection, Stored
 from ..layers.inspect.windows import Windows
-from ..operations.inspect import ImageFacts, Inspected, inspect_layers
+from ..operations.inspect import ImageFacts, Inspected, inspect_places
 from ..operations.layer_places import parse_layer_place
 from ..win32.attributes import attribute_names
 from ..win32.sddl import parse_sddl
@@ -72,9 +72,7 @@ def inspect(
         layer_places(**options) as places,
         progress_bar("inspecting", quiet=quiet, verbose=False) as progress,
     ):
-        found = inspect_layers(
-            parse_layer_place(src), places=places, top=top, temp_dir=temporary_folder(), progress=progress
-        )
+        found = inspect_places(places, parse_layer_place(src), top=top, temp_dir=temporary_folder(), progress=progress)
     if as_json:
         click.echo(json.dumps(_as_json(found)))
     elif not quiet:

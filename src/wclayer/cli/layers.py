@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..errors import printable
+from ..images.options import ImageOptions
 from ..images.reading import Image, open_image
 from .common import choice_of, choice_options, common_options, size_text, temporary_folder
 from .network import network_options, registries_of
@@ -48,7 +49,9 @@ def layers(
     selector = choice_of(os_version, platform)
     with (
         registries_of(**network) as registries,
-        open_image(place, selector=selector, temp_dir=temporary_folder(), registries=registries) as image,
+        open_image(
+            place, options=ImageOptions(selector=selector, temp_dir=temporary_folder(), registries=registries)
+        ) as image,
     ):
         if as_json:
             click.echo(json.dumps(_as_json(image)))

@@ -11,11 +11,10 @@ from typing import Any
 
 import click
 
-from ..distribution.registries import Registries
 from ..entry import Summary
 from ..errors import UsageError, printable
-from ..images.choosing import ImageSelector
 from ..images.one_layer import layer_of, put_layer
+from ..images.options import ImageOptions
 from ..images.places.parse import ImageReference, parse_place
 from ..images.reading import Image, open_image
 from ..images.spec.descriptors import Platform, check_os_version
@@ -142,13 +141,13 @@ def squash(
         run = _Run(
             stack,
             at,
-            registries,
-            choice_of(os_version, platform),
-            {
-                "drop_utility_vm": drop_utility_vm,
-                "temp_dir": temporary_folder(),
-                "progress": progress,
-            },
+            ImageOptions(
+                selector=choice_of(os_version, platform),
+                registries=registries,
+                temp_dir=temporary_folder(),
+                progress=progress,
+            ),
+            drop_utility_vm=drop_utility_vm,
         )
         image = len(places) == 1 and places[0].is_image and places[0].layer is None
         tar: dict[str, Any] = {"compression": compression, "level": level}
@@ -197,19 +196,25 @@ class _Run:
         self,
         stack: ExitStack,
         at: Callable[[str], str],
-        registries: Registries,
-        selector: ImageSelector | None,
-        options: dict[str, Any],
+        options: ImageOptions,
+        *,
+        drop_utility_vm: bool,
     ) -> None:
         self._stack = stack
         self._at = at
-        self._registries = registries
-        self._choice = selector
-        self.options = options
+        self._options = options
+        # What squash_layers and squash_to_folder take.
+        self.options: dict[str, Any] = {
+            "drop_utility_vm": drop_utility_vm,
+            "temp_dir": options.temp_dir,
+            "progress": options.progress,
+        }
         self.warnings: list[str] = []
 
     def image(self, source: ImageReference, target: ImageReference, **more: Any) -> SquashedImage:
-        return squash_image(source, target, selector=self._choice, registries=self._registries, **more, **self.options)
+        return squash_image(
+            source, target, drop_utility_vm=self.options["drop_utility_vm"], options=self._options, **more
+        )
 
     def new_image(
         self, sources: list[ImageReference], target: ImageReference, *, first: int, os_version: str | None, **more: Any
@@ -221,7 +226,14 @@ class _Run:
                 hint=f"{target.text}#{first} puts it on the layers that are there",
             )
         layers, platform = self.layers(sources, os_version)
-        return squash_into_image(layers, target, platform=platform, registries=self._registries, **more, **self.options)
+        return squash_into_image(
+            layers,
+            target,
+            platform=platform,
+            drop_utility_vm=self.options["drop_utility_vm"],
+            options=self._options,
+            **more,
+        )
 
     def whole_image(self, source: ImageReference, first: int) -> tuple[list[AnyLayer], Platform]:
         """All layers of an image."""
@@ -250,14 +262,12 @@ class _Run:
                 self.warnings += foreign_warnings([layer])
             layers.append(self._stack.enter_context(near_layers(image, 0, None, temporary_folder()))[layer.number])
             runs_on = runs_on or image.platform
-        if runs_on is None and self._choice is not None and self._choice.platform is not None:
+        if runs_on is None and self._options.selector is not None and self._options.selector.platform is not None:
             raise UsageError("--platform is for an index", hint="--os-version says what a new image runs on")
         return layers, runs_on or Platform(os_version=check_os_version(os_version))
 
     def _open(self, place: ImageReference) -> Image:
-        return self._stack.enter_context(
-            open_image(place, selector=self._choice, temp_dir=temporary_folder(), registries=self._registries)
-        )
+        return self._stack.enter_context(open_image(place, options=self._options))
 
 
 def _show(found: SquashedImage, output: str, began: float, *, as_json: bool, quiet: bool, err: bool) -> None:

@@ -19,9 +19,9 @@ from ..builder.build import BuiltImage, build_on
 from ..builder.copy_from import ImageTree
 from ..builder.recipe import DirectoryRule, LayerRecipe, Recipe
 from ..distribution.registries import Registries
-from ..entry import ProgressCallback
 from ..errors import ImageError, NotFoundError, RemoteError, UsageError
 from ..images.choosing import ImageSelector, parse_platform
+from ..images.options import ImageOptions
 from ..images.places.parse import ImageReference, parse_place
 from ..images.places.staging import NearBlobs, Staging
 from ..images.reading import Image, ImageLayer, open_image
@@ -59,10 +59,8 @@ def build_dockerfile(
     time: int = 0,
     force: bool = False,
     cache: str | os.PathLike[str] | None = None,
-    temp_dir: str | os.PathLike[str] | None = None,
     workers: int | None = None,
-    progress: ProgressCallback | None = None,
-    registries: Registries | None = None,
+    options: ImageOptions | None = None,
 ) -> BuiltImage:
     """Build the image that the Dockerfile in `data` describes, and write it to `output`.
 
@@ -77,10 +75,11 @@ def build_dockerfile(
     build_image raises.
     """
     settings = settings or Recipe(layers=())
+    options = options or ImageOptions()
     with ExitStack() as stack:
-        if registries is None:
-            registries = stack.enter_context(Registries())
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=temp_dir, prefix="wclayer-"))
+        if options.registries is None:
+            options = replace(options, registries=stack.enter_context(Registries()))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=options.temp_dir, prefix="wclayer-"))
         build = _Build(
             parse_dockerfile(data, source),
             context,
@@ -88,9 +87,7 @@ def build_dockerfile(
             given=dict(arguments or {}),
             contexts=dict(contexts or {}),
             time=time,
-            temp_dir=folder,
-            registries=registries,
-            progress=progress,
+            options=replace(options, temp_dir=folder, selector=None),
             cache=cache,
         )
         stack.enter_context(build)
@@ -101,10 +98,8 @@ def build_dockerfile(
             output,
             force=force,
             cache=cache,
-            temp_dir=temp_dir,
             workers=workers,
-            progress=progress,
-            registries=registries,
+            options=options,
         )
         built.warnings[:0] = build.warnings
         return built
@@ -131,18 +126,15 @@ class _Build:
         given: Mapping[str, str],
         contexts: Mapping[str, str],
         time: int,
-        temp_dir: str,
-        registries: Registries,
-        progress: ProgressCallback | None,
+        options: ImageOptions,
         cache: str | os.PathLike[str] | None,
     ) -> None:
         self._dockerfile = dockerfile
         self._settings = settings
         self._given = given
         self._contexts = {name.lower(): place for name, place in contexts.items()}
-        self._temporary = temp_dir
-        self._registries = registries
-        self._progress = progress
+        self._options = options
+        temp_dir = self._temporary = os.fspath(options.temp_dir or "")
         self._cache = cache
         self._stack = ExitStack()
         self.warnings: list[str] = []
@@ -371,16 +363,7 @@ class _Build:
                 text=f"stage {stage}", transport="oci", path=os.path.join(self._temporary, f"stage-{stage.number}")
             )
             recipe = replace(self.recipe(stage), compression="none", level=None, history=(), registry=None)
-            build_on(
-                state.image,
-                recipe,
-                place,
-                bare=True,
-                cache=self._cache,
-                temp_dir=self._temporary,
-                progress=self._progress,
-                registries=self._registries,
-            )
+            build_on(state.image, recipe, place, bare=True, cache=self._cache, options=self._options)
             made = self._made[stage.number] = self._stack.enter_context(open_image(place))
         return [*below, *made.layers]
 
@@ -395,6 +378,9 @@ class _Build:
             architecture = found.architecture
             host = found if found.os_version else None
         return ImageSelector(os_version=os_version, platform=host, architecture=architecture)
+
+    def _open_selected(self, place: ImageReference, selector: ImageSelector) -> Image:
+        return open_image(place, options=replace(self._options, selector=selector))
 
     def _open(self, name: str, platform: str, *, is_place: bool = False, is_root: bool = False) -> Image:
         """The image of that name: an image reference of any transport, else a name in a registry.
@@ -413,13 +399,13 @@ class _Build:
             place = parse_place(name)
             if not place.is_image and not is_place:
                 place = parse_place(f"docker://{name}")
-            opened = partial(open_image, place, temp_dir=self._temporary, registries=self._registries)
+            opened = partial(self._open_selected, place)
             wanted = self._settings.os_version
             try:
-                image = opened(selector=self._choice(platform, wanted))
+                image = opened(self._choice(platform, wanted))
             except NotFoundError as error:
                 if is_root or wanted is None or isinstance(error, RemoteError):
                     raise
-                image = opened(selector=self._choice(platform))
+                image = opened(self._choice(platform))
             self._images[key] = self._stack.enter_context(image)
         return image

@@ -7,7 +7,6 @@ image's digest, are the same.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -20,8 +19,9 @@ from ..body import CHUNK
 from ..distribution.registries import Registries
 from ..entry import Progress, ProgressCallback
 from ..errors import DigestMismatchError, ImageError, InexpressibleError, UsageError
+from ..images.options import ImageOptions
 from ..layertar.compression import Compressed, Compression, Decompressed
-from .choosing import ImageSelector, read_index, windows_images
+from .choosing import read_index, windows_images
 from .places.blobs import Blobs, VerifiedBlob, read_small
 from .places.opening import open_blobs, reading
 from .places.parse import ImageReference, parse_place
@@ -64,48 +64,44 @@ class CopiedImage:
 
 def copy_image(
     source: ImageReference | str,
-    destination: ImageReference | str,
+    output: ImageReference | str,
     *,
-    selector: ImageSelector | None = None,
     everything: bool = False,
     oci: bool = False,
     compression: Compression | None = None,
     level: int | None = None,
     force: bool = False,
-    temp_dir: str | os.PathLike[str] | None = None,
-    registries: Registries | None = None,
-    progress: ProgressCallback | None = None,
+    options: ImageOptions | None = None,
 ) -> CopiedImage:
-    """Copy the image at `source` to `destination`.
+    """Copy the image at `source` to `output`.
 
-    selector: which image of an index. everything: the whole index, also what is for other systems than Windows. oci:
-    write OCI's media types for Docker's. compression: that of all layers; those that have another one are compressed
-    anew. Both make another manifest, hence another digest. force: replace the image that is at the destination.
-    temporary: a folder for what has to be put aside. registries: how to reach those that are in registries, without
-    credentials if None. progress: called with the bytes copied so far, and those of all blobs.
+    everything: the complete index, with the images for other systems. oci: write OCI's media types for Docker's.
+    compression: that of all layers; layers with another one are compressed again. Both change the manifest, and so the
+    image's digest. force: replace the image at `output`. options: the progress counts the bytes of all blobs.
 
     Raises UsageError, InexpressibleError for an index into a docker-archive, NotFoundError, AlreadyExistsError,
-    ImageError for what is no Windows image, DigestMismatchError, RemoteError, StorageError; then the destination has
-    what it had before.
+    ImageError for what is not a Windows image, DigestMismatchError, RemoteError, StorageError; then `output` is
+    unchanged.
     """
+    options = options or ImageOptions()
+    selector, temp_dir, registries = options.selector, options.temp_dir, options.registries
     source = source if isinstance(source, ImageReference) else parse_place(source)
-    destination = destination if isinstance(destination, ImageReference) else parse_place(destination)
-    for place in (source, destination):
+    output = output if isinstance(output, ImageReference) else parse_place(output)
+    for place in (source, output):
         if place.layer is not None:
             raise UsageError("a single layer, where an image is copied", path=place.text, hint="see import and export")
     if everything and (selector is not None or oci or compression is not None):
         raise UsageError("all of an index is copied as it is", expected="no choice and no conversion")
-    if everything and destination.transport == "docker-archive":
-        raise InexpressibleError("a docker-archive has no image index", path=destination.text, hint="oci-archive: has")
-    if (oci or compression is not None) and destination.transport == "docker-archive":
-        raise UsageError("a docker-archive has a form of its own", path=destination.text, expected="no conversion")
+    if everything and output.transport == "docker-archive":
+        raise InexpressibleError("a docker-archive has no image index", path=output.text, hint="oci-archive: has")
+    if (oci or compression is not None) and output.transport == "docker-archive":
+        raise UsageError("a docker-archive has a form of its own", path=output.text, expected="no conversion")
     with ExitStack() as stack:
         if registries is None:
             registries = stack.enter_context(Registries())
-        copy = _Copy(stack, progress)
-        create = partial(
-            create_image, destination, force=force, temp_dir=temp_dir, registries=registries, sources=[source]
-        )
+            options = replace(options, registries=registries)
+        copy = _Copy(stack, options.progress)
+        create = partial(create_image, output, force=force, temp_dir=temp_dir, registries=registries, sources=[source])
         if everything:
             blobs = stack.enter_context(closing(open_blobs(source, temp_dir, registries)))
             if blobs.root.media_type in INDEXES:
@@ -113,7 +109,7 @@ def copy_image(
             with reading(source):
                 image = Image(source, blobs, blobs.root)
             return copy.image(image, create)
-        image = stack.enter_context(open_image(source, selector=selector, temp_dir=temp_dir, registries=registries))
+        image = stack.enter_context(open_image(source, options=options))
         if oci or compression is not None:
             return copy.converted(image, create, compression, level)
         return copy.image(image, create)

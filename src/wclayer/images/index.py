@@ -5,14 +5,13 @@ A Windows host picks the one whose os.version fits its own; so no two may have t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..distribution.registries import Registries
 from ..errors import InexpressibleError, UsageError
+from .options import ImageOptions
 from .places.parse import ImageReference, parse_place
 from .reading import Image, open_images
 from .spec.descriptors import INDEX, Platform
@@ -31,36 +30,38 @@ class MadeIndex:
 
 
 def make_index(
+    sources: Sequence[ImageReference | str],
     output: ImageReference | str,
-    images: Sequence[ImageReference | str],
     *,
     annotations: Mapping[str, str] | None = None,
     force: bool = False,
-    temp_dir: str | os.PathLike[str] | None = None,
-    registries: Registries | None = None,
+    options: ImageOptions | None = None,
 ) -> MadeIndex:
-    """Put the images at the places `images` into one image index at `output`, in their order.
+    """Put the images at `sources` into one image index at `output`, in their order.
 
-    A place that is an index itself gives all its Windows images. annotations: of the index. force: replace what is at
-    `output`. registries: how to reach those that are in registries. Raises UsageError for two images of the same
-    platform, InexpressibleError for a docker-archive, and what reading and writing images raises; then nothing new is
+    A source that is an index itself gives all its Windows images. annotations: of the index. force: replace the image
     at `output`.
+
+    Raises UsageError for two images of the same platform, InexpressibleError for a docker-archive, and what reading
+    and writing images raises; then `output` is unchanged.
     """
+    options = options or ImageOptions()
+    temp_dir, registries = options.temp_dir, options.registries
     place = output if isinstance(output, ImageReference) else parse_place(output)
     if place.transport == "docker-archive":
         raise InexpressibleError("a docker-archive has no image index", path=place.text, hint="oci-archive: has")
-    if not images:
+    if not sources:
         raise UsageError("an index of nothing", expected="at least one image")
     with ExitStack() as stack:
         opened = [
             image
-            for one in images
+            for one in sources
             for image in stack.enter_context(open_images(one, temp_dir=temp_dir, registries=registries))
         ]
         _check(opened)
-        sources = [image.place for image in opened]
+        places = [image.place for image in opened]
         writer = stack.enter_context(
-            create_image(place, force=force, temp_dir=temp_dir, registries=registries, sources=sources)
+            create_image(place, force=force, temp_dir=temp_dir, registries=registries, sources=places)
         )
         writer.copy([blob for image in opened for blob in image.everything()])
         value: dict[str, Any] = {

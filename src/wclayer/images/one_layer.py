@@ -13,6 +13,7 @@ from ..distribution.registries import Registries
 from ..entry import Progress, ProgressCallback, Summary
 from ..errors import AlreadyExistsError, DigestMismatchError, NotFoundError, UsageError
 from ..host.errors import host_errors
+from ..images.options import ImageOptions
 from ..layertar.compression import Compressed, Compression, Decompressed
 from ..layertar.reader import TarSource
 from ..layertar.writer import TarWriter
@@ -146,7 +147,9 @@ def put_layer(
     with ExitStack() as stack:
         image: Image | None = None
         with suppress(NotFoundError):
-            image = stack.enter_context(open_image(target, temp_dir=temp_dir, registries=registries))
+            image = stack.enter_context(
+                open_image(target, options=ImageOptions(temp_dir=temp_dir, registries=registries))
+            )
         count = 0 if image is None else len(image.layers)
         if number > count:
             raise NotFoundError(

@@ -19,6 +19,7 @@ from ..errors import DigestMismatchError, ImageError, NotFoundError, RemoteError
 from ..layertar.compression import Compression
 from ..layertar.reader import TarSource
 from .choosing import ImageSelector, read_index, windows_images
+from .options import ImageOptions
 from .places.blobs import Blobs, VerifiedBlob, read_small
 from .places.opening import open_blobs, reading
 from .places.parse import ImageReference, parse_place
@@ -160,23 +161,19 @@ def _manifests(blobs: Blobs, root: Descriptor) -> list[Descriptor] | None:
 def open_image(
     place: ImageReference | str,
     *,
-    os_version: str | None = None,
-    selector: ImageSelector | None = None,
-    temp_dir: str | os.PathLike[str] | None = None,
-    registries: Registries | None = None,
+    options: ImageOptions | None = None,
 ) -> Image:
-    """The Windows image at a place; a layer's number there does not matter.
+    """Open the Windows image at a place; the number of a layer there is ignored.
 
-    os_version: which image of an index, all of it or the front of it in whole parts (`10.0.20348`); a single image must
-    have it too. selector: the same, and more ways to choose. temporary: a folder for what cannot be read from where it
-    is. registries: how to reach one that is in a registry; without credentials if None.
+    A single image must match the selector of the options too.
 
     Raises NotFoundError, ImageError and ConfinementError for what is no valid Windows image, DigestMismatchError,
     UsageError where more than one image could be meant, RemoteError.
     """
     place = place if isinstance(place, ImageReference) else parse_place(place)
-    selector = selector or ImageSelector(os_version=os_version)
-    blobs = open_blobs(place, temp_dir, registries)
+    options = options or ImageOptions()
+    selector = options.selector or ImageSelector()
+    blobs = open_blobs(place, options.temp_dir, options.registries)
     try:
         with reading(place):
             images = _manifests(blobs, blobs.root)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Final
 
 from ..entry import ProgressCallback
 from ..errors import UsageError
+from ..images.options import ImageOptions
 from ..images.reading import Image
 from ..layers.diff.diff import ConfigChange, LayerDiff, diff_sources
 from ..win32.names import upcase
 from .layer_places import LayerPlaces, LayerReference, parse_layer_place
 
-__all__ = ["config_changes", "diff_layers"]
+__all__ = ["config_changes", "diff_layers", "diff_places"]
 
 _BY_NAME: Final = "Env"  # a list of NAME=VALUE
 _SETS: Final = frozenset((("config", "ExposedPorts"), ("config", "Volumes")))  # objects whose keys count
@@ -26,22 +28,38 @@ _MOVES: Final = frozenset(("created",))
 def diff_layers(
     old: LayerReference | str,
     new: LayerReference | str,
+    parents: Sequence[str | os.PathLike[str]] = (),
     *,
-    places: LayerPlaces | None = None,
+    times: bool = False,
+    registry: bool = True,
+    options: ImageOptions | None = None,
+) -> LayerDiff:
+    """What differs between two layers, two images or two paths in them, as their containers see them.
+
+    parents: the layer folders or tars below both, nearest first, base last. times: compare these too. registry: compare
+    hives by keys and values, not as files.
+
+    Raises NotFoundError, UsageError, and what reading images and layers raises.
+    """
+    options = options or ImageOptions()
+    places = LayerPlaces.of_options(parents, options)
+    return diff_places(
+        places, old, new, times=times, registry=registry, temp_dir=places.temp_dir, progress=options.progress
+    )
+
+
+def diff_places(
+    places: LayerPlaces,
+    old: LayerReference | str,
+    new: LayerReference | str,
+    *,
     times: bool = False,
     registry: bool = True,
     temp_dir: str | None = None,
     progress: ProgressCallback | None = None,
 ) -> LayerDiff:
-    """What differs between two layers, two images or two paths in them, as their containers see them.
-
-    places: how to find them; without parents, selector and credentials if None. times: compare these too. registry:
-    compare hives by keys and values, not as files. temporary: the folder for hives that are put aside.
-
-    Raises NotFoundError, UsageError, and what reading images and layers raises.
-    """
+    """diff_layers for layers that `places` finds; temp_dir: the folder for temporary files."""
     sides = tuple(parse_layer_place(place) if isinstance(place, str) else place for place in (old, new))
-    places = LayerPlaces() if places is None else places
     with ExitStack() as stack:
         one, other = (stack.enter_context(places.open(side)) for side in sides)
         if not one.layers or not other.layers:

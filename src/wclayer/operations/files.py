@@ -11,10 +11,9 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from itertools import groupby
 
-from ..distribution.registries import Registries
 from ..entry import Source
 from ..errors import UsageError
-from ..images.choosing import ImageSelector
+from ..images.options import ImageOptions
 from ..layers.lookup.cat import stream_of, write_contents
 from ..layers.lookup.extract import Extracted, extract_layers
 from ..layers.lookup.find import Criteria, Found, find_in_layers, type_of
@@ -136,19 +135,16 @@ def _grouped(texts: Sequence[str]) -> list[list[tuple[LayerReference, str]]]:
 
 
 def read_file(
-    place: str,
+    source: str,
     *,
-    parents: Sequence[str] = (),
-    os_version: str | None = None,
-    temp_dir: str | os.PathLike[str] | None = None,
-    registries: Registries | None = None,
+    parents: Sequence[str | os.PathLike[str]] = (),
+    options: ImageOptions | None = None,
 ) -> bytes:
     r"""The bytes of one file in a layer or image: `read_file("oci:out:app//Files/app/app.ini")`.
 
-    place: `SRC//PATH`, or `SRC//PATH:STREAM` for an alternate stream; case does not matter. SRC is a layer tar or
-    folder, an image (all its layers, as a container sees them), or `PLACE#N`. parents: layer folders or tars below a
-    SRC that is one, nearest first, base last. os_version: which image of an index. temporary: the folder for what
-    cannot be read from where it is. registries: how to reach an image that is in one.
+    source: `SRC//PATH`, or `SRC//PATH:STREAM` for an alternate stream; case does not matter. SRC is a layer tar or
+    folder, an image (all its layers, as a container sees them), or one of its layers, `IMAGE#N`. parents: the layer
+    folders or tars below a SRC that is one, nearest first, base last.
 
     Symlinks, junctions and hard links are followed. The layers are read nearest first, up to the file's last byte.
 
@@ -156,86 +152,64 @@ def read_file(
     opening and reading them raises.
     """
     parts: list[bytes] = []
-    places = _places(parents, os_version, temp_dir, registries)
-    write_places(places, [place], parts.append, temp_dir=temp_dir)
+    places = _places(parents, options)
+    write_places(places, [source], parts.append, temp_dir=places.temp_dir)
     return b"".join(parts)
 
 
 def list_files(
-    place: str,
+    source: str,
     *,
     recursive: bool = False,
-    parents: Sequence[str] = (),
-    os_version: str | None = None,
-    temp_dir: str | os.PathLike[str] | None = None,
-    registries: Registries | None = None,
+    parents: Sequence[str | os.PathLike[str]] = (),
+    options: ImageOptions | None = None,
 ) -> list[Listed]:
     """What is in a directory of a layer or image, `SRC//PATH`, in the byte order of the paths; recursive: below it too.
 
     Of a file it is that; of a PATH with wildcards, what fits. Each has its `path`, its `entry`, `file`, the entry with
     its metadata (of a hard link another than `entry`), and `streams`. The rest, and what is raised, as in `read_file`.
     """
-    return list_places(_places(parents, os_version, temp_dir, registries), place, recursive=recursive)
+    return list_places(_places(parents, options), source, recursive=recursive)
 
 
 def find_files(
-    place: str,
+    source: str,
     criteria: Criteria,
     *,
-    parents: Sequence[str] = (),
-    os_version: str | None = None,
-    temp_dir: str | os.PathLike[str] | None = None,
-    registries: Registries | None = None,
+    parents: Sequence[str | os.PathLike[str]] = (),
+    options: ImageOptions | None = None,
 ) -> list[Found]:
     """What fits `criteria` at and below a place in a layer or image: `find_files(src, Criteria(names=("*.dll",)))`.
 
     In the order in which the layers are read, nearest first. The rest, and what is raised, as in `read_file`.
     """
     result: list[Found] = []
-    find_places(_places(parents, os_version, temp_dir, registries), place, criteria, result.append)
+    find_places(_places(parents, options), source, criteria, result.append)
     return result
 
 
 def extract_files(
-    places: Sequence[str],
-    target: str | os.PathLike[str],
+    sources: Sequence[str],
+    output: str | os.PathLike[str],
     *,
     with_metadata: bool = False,
     force: bool = False,
-    parents: Sequence[str] = (),
-    os_version: str | None = None,
-    temp_dir: str | os.PathLike[str] | None = None,
-    registries: Registries | None = None,
+    parents: Sequence[str | os.PathLike[str]] = (),
+    options: ImageOptions | None = None,
 ) -> Extracted:
-    """Take files, directories and patterns out of layers or images into the folder `target`: whole, or not at all.
+    """Take files, directories and patterns out of layers or images into the folder `output`, all or nothing.
 
-    places: `SRC//PATH` each, where components of PATH may have `*`, `?` and `[...]`. What is named literally lies in
-    `target` under its own name, a directory with all that is in it; what fits a pattern from the first component with
+    sources: `SRC//PATH` each, where components of PATH may have `*`, `?` and `[...]`. What is named literally lies in
+    `output` under its own name, a directory with all that is in it; what fits a pattern from the first component with
     wildcards on. with_metadata: make a layer folder instead, with the entries at their own paths and the directories
-    above them, of which nothing is lost. force: replace a `target` that is not empty. The rest as in `read_file`.
+    above them, of which nothing is lost. force: replace an `output` that is not empty. The rest as in `read_file`.
 
     Raises NotFoundError, UsageError for two files that would have the same name, InexpressibleError for a name that
     this host cannot hold, AlreadyExistsError, LayerError, and what opening, reading and writing raise.
     """
-    return extract_places(
-        _places(parents, os_version, temp_dir, registries),
-        places,
-        target,
-        with_metadata=with_metadata,
-        force=force,
-        temp_dir=temp_dir,
-    )
+    places = _places(parents, options)
+    return extract_places(places, sources, output, with_metadata=with_metadata, force=force, temp_dir=places.temp_dir)
 
 
-def _places(
-    parents: Sequence[str],
-    os_version: str | None,
-    temp_dir: str | os.PathLike[str] | None,
-    registries: Registries | None,
-) -> LayerPlaces:
-    return LayerPlaces(
-        parents=parents,
-        selector=None if os_version is None else ImageSelector(os_version=os_version),
-        temp_dir=None if temp_dir is None else os.fspath(temp_dir),
-        registries=registries,
-    )
+def _places(parents: Sequence[str | os.PathLike[str]], options: ImageOptions | None) -> LayerPlaces:
+    return LayerPlaces.of_options(parents, options or ImageOptions())

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..entry import ProgressCallback
+from ..images.options import ImageOptions
 from ..images.reading import Image
 from ..images.spec.descriptors import Platform
 from ..layers.inspect.inspect import Inspection, inspect_sources
 from .layer_places import LayerPlaces, LayerReference, parse_layer_place
 
-__all__ = ["ImageFacts", "Inspected", "inspect_layers"]
+__all__ = ["ImageFacts", "Inspected", "inspect_layers", "inspect_places"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +42,35 @@ class Inspected:
 
 
 def inspect_layers(
+    source: LayerReference | str,
+    parents: Sequence[str | os.PathLike[str]] = (),
+    *,
+    top: int = 10,
+    options: ImageOptions | None = None,
+) -> Inspected:
+    """What is in the layer, or in all layers of the image, at `source`, or below a path there.
+
+    parents: the layer folders or tars below a layer, nearest first, base last. top: how many of the largest files and
+    folders, and of the most common descriptors, are listed.
+
+    Raises NotFoundError, UsageError, and what reading images and layers raises: a broken tar is an error, a registry
+    that cannot be read is a note.
+    """
+    options = options or ImageOptions()
+    places = LayerPlaces.of_options(parents, options)
+    return inspect_places(places, source, top=top, temp_dir=places.temp_dir, progress=options.progress)
+
+
+def inspect_places(
+    places: LayerPlaces,
     place: LayerReference | str,
     *,
-    places: LayerPlaces | None = None,
     top: int = 10,
     temp_dir: str | None = None,
     progress: ProgressCallback | None = None,
 ) -> Inspected:
-    """Look into the layer, or all layers of the image, at a place, or what is below a path there.
-
-    places: how to find it; without parents, selector and credentials if None. top: how many of the largest files and
-    folders, and of the most common descriptors, are told. temporary: the folder for hives that are put aside.
-
-    Raises NotFoundError, UsageError, and what reading images and layers raises: a tar that is broken is not passed
-    over, a registry that cannot be read is a note.
-    """
+    """inspect_layers for layers that `places` finds; temp_dir: the folder for temporary files."""
     place = parse_layer_place(place) if isinstance(place, str) else place
-    places = LayerPlaces() if places is None else places
     with places.open(place) as opened:
         found = inspect_sources(
             [(layer.name, layer.source) for layer in opened.layers],

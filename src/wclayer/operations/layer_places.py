@@ -23,6 +23,7 @@ from ..entry import Source
 from ..errors import UsageError
 from ..images.choosing import ImageSelector
 from ..images.one_layer import layer_of
+from ..images.options import ImageOptions
 from ..images.places.parse import ImageReference, parse_place
 from ..images.reading import Image, open_image
 from ..layers.opening import open_layer
@@ -132,10 +133,20 @@ class LayerPlaces:
     ) -> None:
         self.parents = parents
         self.selector = selector
-        self._temporary = temp_dir
+        self.temp_dir = temp_dir
         self.registries = registries
         self._stdin = stdin
         self._stdin_read = False
+
+    @classmethod
+    def of_options(cls, parents: Sequence[str | os.PathLike[str]], options: ImageOptions) -> LayerPlaces:
+        """The same from the arguments of public functions."""
+        return cls(
+            parents=[os.fspath(parent) for parent in parents],
+            selector=options.selector,
+            temp_dir=None if options.temp_dir is None else os.fspath(options.temp_dir),
+            registries=options.registries,
+        )
 
     @contextmanager
     def open(self, place: LayerReference, *, alone: bool = True) -> Iterator[OpenLayers]:
@@ -161,7 +172,9 @@ class LayerPlaces:
         if self.parents:
             raise UsageError("-l is for a layer folder or tar", got=place.text)
         image = stack.enter_context(
-            open_image(place, selector=self.selector, temp_dir=self._temporary, registries=self.registries)
+            open_image(
+                place, options=ImageOptions(selector=self.selector, temp_dir=self.temp_dir, registries=self.registries)
+            )
         )
         layers = image.layers
         if place.layer is not None:

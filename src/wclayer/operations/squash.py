@@ -9,10 +9,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Final, cast
 
-from ..distribution.registries import Registries
-from ..entry import ProgressCallback, Source, Summary
+from ..entry import Source, Summary
 from ..errors import UsageError
-from ..images.choosing import ImageSelector
+from ..images.options import ImageOptions
 from ..images.places.blobs import Blobs
 from ..images.places.parse import ImageReference, parse_place
 from ..images.places.staging import NearBlobs, Staging
@@ -56,38 +55,37 @@ def squash_image(
     drop_utility_vm: bool = False,
     compression: Compression | None = None,
     level: int | None = None,
-    selector: ImageSelector | None = None,
     force: bool = False,
-    temp_dir: str | os.PathLike[str] | None = None,
-    registries: Registries | None = None,
-    progress: ProgressCallback | None = None,
+    options: ImageOptions | None = None,
 ) -> SquashedImage:
     """Make of the image at `source` one whose layers from number `first` on are one, at `output`.
 
     The layers below stay as they are. The config stays, but for diff_ids and history; so do the manifest's annotations,
     but for those that name a base where no layer of it is left.
 
-    first, drop_utility_vm, level, progress: as squash_layers has them. compression: gzip if None; a
-    docker-archive can have none. selector: which image of an index. force: replace what is at `output`. temporary: a
-    folder for what has to be put aside. registries: how to reach places that are in one; without credentials if None.
+    first, drop_utility_vm, level: as for squash_layers. compression: gzip if None; a docker-archive has none. force:
+    replace the image at `output`.
 
     Raises what squash_layers and reading and writing images raise; then `output` has what it had before.
     """
+    options = options or ImageOptions()
     source = source if isinstance(source, ImageReference) else parse_place(source)
     output = output if isinstance(output, ImageReference) else parse_place(output)
     if source.layer is not None:
         raise UsageError("a single layer, where an image is squashed", path=source.text)
     compression = layer_compression(output, compression)
     with ExitStack() as stack:
-        image = stack.enter_context(open_image(source, selector=selector, temp_dir=temp_dir, registries=registries))
+        image = stack.enter_context(open_image(source, options=options))
         count = len(image.layers)
         check_range(count, first, drop_utility_vm=drop_utility_vm)
         writer = stack.enter_context(
-            create_image(output, force=force, temp_dir=temp_dir, registries=registries, sources=[source])
+            create_image(
+                output, force=force, temp_dir=options.temp_dir, registries=options.registries, sources=[source]
+            )
         )
         rest = image.layers[:first]
         writer.copy([(layer.descriptor, layer.blob) for layer in rest])
-        layers = stack.enter_context(near_layers(image, first, writer, temp_dir))
+        layers = stack.enter_context(near_layers(image, first, writer, options.temp_dir))
         result = SquashedImage(platform=image.platform, kept=first, squashed=count - first)
         result.warnings = foreign_warnings(image.layers[first:])
         new = _layer(
@@ -98,8 +96,8 @@ def squash_image(
             drop_utility_vm=drop_utility_vm,
             compression=compression,
             level=level,
-            temp_dir=temp_dir,
-            progress=progress,
+            temp_dir=options.temp_dir,
+            progress=options.progress,
         )
         config = _config(image.config, first, count, result.layer.diff_id or "")
         annotations = {
@@ -118,18 +116,17 @@ def squash_into_image(
     compression: Compression | None = None,
     level: int | None = None,
     force: bool = False,
-    temp_dir: str | os.PathLike[str] | None = None,
-    registries: Registries | None = None,
-    progress: ProgressCallback | None = None,
+    options: ImageOptions | None = None,
 ) -> SquashedImage:
     """Make of all `layers`, base first, the only layer of a new image at `output`, which runs on `platform`.
 
     The rest is as squash_image has it.
     """
+    options = options or ImageOptions()
     output = output if isinstance(output, ImageReference) else parse_place(output)
     check_range(len(layers), 0)
     compression = layer_compression(output, compression)
-    with create_image(output, force=force, temp_dir=temp_dir, registries=registries) as writer:
+    with create_image(output, force=force, temp_dir=options.temp_dir, registries=options.registries) as writer:
         result = SquashedImage(platform=platform or Platform(), squashed=len(layers))
         new = _layer(
             result,
@@ -139,8 +136,8 @@ def squash_into_image(
             drop_utility_vm=drop_utility_vm,
             compression=compression,
             level=level,
-            temp_dir=temp_dir,
-            progress=progress,
+            temp_dir=options.temp_dir,
+            progress=options.progress,
         )
         config = {
             **result.platform.to_json(),

@@ -8,10 +8,9 @@ from functools import partial
 from typing import Final
 
 from ..codes import Code
-from ..distribution.registries import Registries
 from ..entry import Source
 from ..errors import UsageError, WclayerError
-from ..images.choosing import ImageSelector
+from ..images.options import ImageOptions
 from ..images.places.parse import ImageReference
 from ..operations.layer_places import LayerPlaces, LayerReference, OpenLayers, parse_layer_place
 from .findings import Report
@@ -38,37 +37,29 @@ _OF_LAYERS_BELOW: Final = frozenset(
 
 
 def verify_layer(
-    src: str,
+    source: str,
     parents: Sequence[str | os.PathLike[str]] = (),
     *,
     targets: Iterable[Target] = Target,
     ignored: Iterable[Code] = (),
-    selector: ImageSelector | None = None,
-    temp_dir: str | os.PathLike[str] | None = None,
-    registries: Registries | None = None,
+    options: ImageOptions | None = None,
 ) -> Report:
     """Find what Windows, hcsshim, containerd or Docker would refuse or damage of a layer or image; see docs/rules.md.
 
-    src: a layer tar or folder, an image (`oci:DIR:TAG`, `docker://...`), or `PLACE#N`. parents: the layer folders or
+    source: a layer tar or folder, an image (`oci:DIR:TAG`, `docker://...`), or `PLACE#N`. parents: the layer folders or
     tars below one that is a tar or folder, nearest first. targets: where it is to run. ignored: rules that do not
-    count. selector: which image of an index. temp_dir: the folder for temporary files. registries: how to reach images
-    that are in one; without credentials if None.
+    count.
 
     What is wrong with the layers is in the report. Raises UsageError, NotFoundError for a place where nothing is, and
     errors of the host and the network.
     """
-    places = LayerPlaces(
-        parents=[os.fspath(parent) for parent in parents],
-        selector=selector,
-        temp_dir=None if temp_dir is None else os.fspath(temp_dir),
-        registries=registries,
-    )
+    places = LayerPlaces.of_options(parents, options or ImageOptions())
     return verify_layers(
         places,
-        parse_layer_place(src),
+        parse_layer_place(source),
         targets=frozenset(targets),
         ignored=frozenset(ignored),
-        temp_dir=temp_dir,
+        temp_dir=places.temp_dir,
     )
 
 

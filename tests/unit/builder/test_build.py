@@ -29,6 +29,7 @@ from wclayer.errors import (
     UsageError,
     WclayerError,
 )
+from wclayer.images.options import ImageOptions
 from wclayer.images.reading import open_image
 from wclayer.images.spec.config_settings import Config
 from wclayer.regf.check import require_loadable
@@ -85,7 +86,7 @@ def test_from_scratch(tmp_path: Path) -> None:
             architecture="arm64",
         ),
         place,
-        progress=progress,
+        options=ImageOptions(progress=progress),
     )
     assert built.created == NOON
     assert built.made == [f"{CONFIG}/{name}" for name in ("DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM")]
@@ -406,7 +407,7 @@ def test_a_context_that_changes(tmp_path: Path, change: Callable[[Path], None]) 
             change(context)
 
     with pytest.raises(StorageError, match="the context changed while it was read") as caught:
-        build_image(recipe(context), f"oci:{tmp_path / 'out'}", progress=progress)
+        build_image(recipe(context), f"oci:{tmp_path / 'out'}", options=ImageOptions(progress=progress))
     assert caught.value.exit_code == 15
     assert done
     assert os.listdir(tmp_path) == ["c"]

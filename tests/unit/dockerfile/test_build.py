@@ -16,9 +16,11 @@ from tests.images import Edit, _nothing, digest, layout
 from tests.tars import M, build, directory
 from wclayer.builder.build import BuiltImage
 from wclayer.builder.recipe import Recipe
+from wclayer.distribution.registries import Registries
 from wclayer.dockerfile.build import build_dockerfile
 from wclayer.entry import AlternateStream, Directory, Entry, File
 from wclayer.errors import AlreadyExistsError, HiveError, ImageError, NotFoundError, SpecError, UsageError, WclayerError
+from wclayer.images.options import ImageOptions
 from wclayer.images.reading import open_image
 from wclayer.images.spec.config_settings import Config
 from wclayer.regf.minimal import minimal_hive
@@ -325,7 +327,10 @@ def test_an_archive_as_output(yard: Yard) -> None:
 def test_progress_sees_all_that_is_written(yard: Yard) -> None:
     yard.put("c", a="1")
     seen: list[str] = []
-    made = yard.build("FROM scratch\nCOPY a /d/", progress=lambda step: seen.append(step.entry.path))
+    made = yard.build(
+        "FROM scratch\nCOPY a /d/",
+        options=ImageOptions(progress=lambda step: seen.append(step.entry.path if step.entry else "")),
+    )
     assert seen == list(made.layers[0])
 
 
@@ -442,13 +447,11 @@ def test_the_hint_for_a_run_in_a_stage_that_is_copied_from(yard: Yard) -> None:
     assert yard.build(text, contexts={"tool": str(tool)}).files() == {"x": b"made"}
 
 
-class _Unasked:
+class _Unasked(Registries):
     """Registries that nobody may ask."""
 
-    jobs = 1
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"a registry was asked: {name}")
+    def registry(self, host: str) -> Any:
+        raise AssertionError(f"a registry was asked: {host}")
 
 
 @pytest.mark.parametrize("number", ["2", "99", "99999999999999999999"])
@@ -458,7 +461,7 @@ def test_a_number_of_no_stage_is_no_image(yard: Yard, number: str) -> None:
     with pytest.raises(SpecError, match=r"line 4: .*; got 9|line 4: .*; got 2"):
         yard.build(
             f"FROM scratch\nCOPY a /\nFROM scratch\nCOPY --from={number} a /\n",
-            registries=_Unasked(),
+            options=ImageOptions(registries=_Unasked()),
         )
 
 
@@ -604,7 +607,7 @@ def test_what_is_there_stays(yard: Yard) -> None:
 def test_what_is_put_aside_in_the_context_is_not_part_of_it(yard: Yard) -> None:
     """TMPDIR may lie in there."""
     yard.put("c", a="1")
-    made = yard.build("FROM scratch\nCOPY . /x\nCOPY <<E /y\ninline\nE\n", temp_dir=str(yard.context))
+    made = yard.build("FROM scratch\nCOPY . /x\nCOPY <<E /y\ninline\nE\n", options=ImageOptions(temp_dir=yard.context))
     assert made.files(0) == {"x/a": b"1"}
     assert made.files(1) == {"y": b"inline\n"}
 
@@ -613,9 +616,9 @@ def test_nothing_is_left_of_what_was_put_aside(yard: Yard) -> None:
     yard.put("c", a="1")
     temp_dir = yard.put("tmp")
     text = "FROM scratch AS one\nCOPY a <<E /d/\nE\nFROM scratch\nCOPY --from=one /d /e\n"
-    yard.build(text, temp_dir=str(temp_dir))
+    yard.build(text, options=ImageOptions(temp_dir=temp_dir))
     with pytest.raises(NotFoundError):
-        yard.build(text + "COPY --from=one /none /", temp_dir=str(temp_dir))
+        yard.build(text + "COPY --from=one /none /", options=ImageOptions(temp_dir=temp_dir))
     assert list(temp_dir.iterdir()) == []
 
 

@@ -30,6 +30,8 @@ from tests.images import (
 )
 from tests.tars import header
 from wclayer.errors import ConfinementError, DigestMismatchError, ImageError, NotFoundError, UsageError, WclayerError
+from wclayer.images.choosing import ImageSelector
+from wclayer.images.options import ImageOptions
 from wclayer.images.reading import Image, open_image, open_images
 
 
@@ -61,7 +63,7 @@ def test_a_layout(tmp_path: Path, gzipped: bool) -> None:
 def test_an_archive(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     archive = tmp_path / "a.tar"
     archive.write_bytes(pack(tar((f"./{name}", data) for name, data in members(layout(tmp_path / "d")))))
-    with open_image(f"oci-archive:{archive}", temp_dir=tmp_path) as image:
+    with open_image(f"oci-archive:{archive}", options=ImageOptions(temp_dir=tmp_path)) as image:
         assert "Files/f" in read_all(image)
         assert WINDOWS or list(tmp_path.glob("wclayer-*")) == []  # it has no name
     assert list(tmp_path.glob("wclayer-*")) == []
@@ -109,7 +111,7 @@ def versions(folder: Path, *more: dict[str, Any]) -> Path:
 @pytest.mark.parametrize(("wanted", "found"), [("10.0.17763", "10.0.17763.1"), ("10.0.20348.2", "10.0.20348.2")])
 def test_an_index_by_version(tmp_path: Path, wanted: str, found: str) -> None:
     place = f"oci:{versions(tmp_path / 'd')}:all"
-    with open_image(place, os_version=wanted) as image:
+    with open_image(place, options=ImageOptions(selector=ImageSelector(os_version=wanted))) as image:
         assert image.platform.os_version == found
     with open_images(place) as images:
         assert [image.platform.os_version for image in images] == ["10.0.17763.1", "10.0.20348.1", "10.0.20348.2"]
@@ -131,7 +133,7 @@ def test_which_image(
 ) -> None:
     place = f"oci:{versions(tmp_path / 'd')}" + (f":{reference}" if reference else "")
     with pytest.raises(error, match=text):
-        open_image(place, os_version=version)
+        open_image(place, options=ImageOptions(selector=ImageSelector(os_version=version)))
 
 
 @pytest.mark.parametrize(
@@ -490,5 +492,5 @@ def test_from_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         buffer = io.BytesIO(data)
 
     monkeypatch.setattr("sys.stdin", Stdin)
-    with open_image("oci-archive:-", temp_dir=tmp_path) as image:
+    with open_image("oci-archive:-", options=ImageOptions(temp_dir=tmp_path)) as image:
         assert "Files/f" in read_all(image)

@@ -12,6 +12,7 @@ from tests.registry_model import HOST, Model, put_layout, reach
 from tests.tars import M, build, directory
 from wclayer import Criteria, extract_files, find_files, list_files, read_file
 from wclayer.errors import NotFoundError, UsageError
+from wclayer.images.options import ImageOptions
 
 PLACE = f"docker://{HOST}/a:t"
 NOISE = random.Random(1).randbytes(16 << 20)
@@ -35,14 +36,14 @@ def fetched(model: Model, *layers: bytes) -> list[bool]:
 def test_layers_that_are_not_needed_are_not_fetched(tmp_path: Path) -> None:
     model = served(tmp_path, LARGE, BASE_TAR, TOP_TAR)
     with reach(model) as registries:
-        assert read_file(f"{PLACE}//Files/g", registries=registries) == b"upper"
+        assert read_file(f"{PLACE}//Files/g", options=ImageOptions(registries=registries)) == b"upper"
         assert fetched(model, LARGE, BASE_TAR, TOP_TAR) == [False, False, True]
-        extract_files([f"{PLACE}//Files/f"], tmp_path / "out", registries=registries)
+        extract_files([f"{PLACE}//Files/f"], tmp_path / "out", options=ImageOptions(registries=registries))
         assert fetched(model, LARGE, BASE_TAR, TOP_TAR) == [False, True, True]
-        assert list_files(f"{PLACE}#1//Files/f", registries=registries)[0].size == 2500
+        assert list_files(f"{PLACE}#1//Files/f", options=ImageOptions(registries=registries))[0].size == 2500
         assert fetched(model, LARGE) == [False]
         with pytest.raises(NotFoundError):
-            read_file(f"{PLACE}//Files/nothing", registries=registries)
+            read_file(f"{PLACE}//Files/nothing", options=ImageOptions(registries=registries))
         assert fetched(model, LARGE) == [True]
 
 
@@ -50,12 +51,12 @@ def test_a_layer_is_fetched_up_to_the_file_alone(tmp_path: Path) -> None:
     """And its connection is closed."""
     model = served(tmp_path, LARGE)
     with reach(model) as registries:
-        assert read_file(f"{PLACE}//Files/first", registries=registries) == b"1"
+        assert read_file(f"{PLACE}//Files/first", options=ImageOptions(registries=registries)) == b"1"
         pairs = zip(model.requests, model.answers, strict=True)
         [blob] = [answer for sent, answer in pairs if digest(LARGE) in sent.path]
         assert blob.closed
         assert 0 < blob.given < 6 << 20
-        assert read_file(f"{PLACE}//Files/last", registries=registries) == b"2"
+        assert read_file(f"{PLACE}//Files/last", options=ImageOptions(registries=registries)) == b"2"
 
 
 def test_what_goes_on_where_it_is(tmp_path: Path) -> None:

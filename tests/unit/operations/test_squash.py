@@ -24,6 +24,7 @@ from wclayer.errors import (
     WclayerError,
 )
 from wclayer.images.choosing import ImageSelector
+from wclayer.images.options import ImageOptions
 from wclayer.images.reading import open_image
 from wclayer.images.spec.descriptors import Platform
 from wclayer.operations.squash import squash_image, squash_into_image
@@ -172,7 +173,9 @@ def test_of_an_index(tmp_path: Path) -> None:
     found = [made.image(STACK[: n + 1], os_version=f"10.0.{v}.1") for n, v in enumerate((17763, 20348, 26100))]
     made.tag(made.index(found))
     place = f"oci:{made.write()}"
-    squashed = squash_image(place, f"oci:{tmp_path / 'out'}", selector=ImageSelector(os_version="10.0.26100"))
+    squashed = squash_image(
+        place, f"oci:{tmp_path / 'out'}", options=ImageOptions(selector=ImageSelector(os_version="10.0.26100"))
+    )
     assert (squashed.squashed, squashed.platform.os_version) == (3, "10.0.26100.1")
     with pytest.raises(UsageError, match=r"10\.0\.17763"):
         squash_image(place, f"oci:{tmp_path / 'other'}")
@@ -187,7 +190,7 @@ def test_progress(source: str, tmp_path: Path) -> None:
         if step.entry is not None:
             written.append(step.entry)
 
-    squash_image(source, f"oci:{tmp_path / 'out'}", progress=progress)
+    squash_image(source, f"oci:{tmp_path / 'out'}", options=ImageOptions(progress=progress))
     assert [entry.path for entry in written] == paths(f"oci:{tmp_path / 'out'}")[0]
     assert read == sorted(read)
 
@@ -207,7 +210,11 @@ def test_from_a_registry_each_blob_comes_once(tmp_path: Path) -> None:
     model = served(tmp_path / "in", gzipped=True)
     temp_dir = tmp_path / "temporary"
     temp_dir.mkdir()
-    squash_image(f"docker://{HOST}/a:t", f"oci:{tmp_path / 'out'}", registries=reach(model), temp_dir=temp_dir)
+    squash_image(
+        f"docker://{HOST}/a:t",
+        f"oci:{tmp_path / 'out'}",
+        options=ImageOptions(registries=reach(model), temp_dir=temp_dir),
+    )
     assert paths(f"oci:{tmp_path / 'out'}") == [["Files", "Files/dir", "Files/g", "Files/h", "Files/l"]]
     blobs = [line for line in model.lines() if "/blobs/" in line]
     assert len(blobs) == len(set(blobs)) == 4
@@ -218,9 +225,11 @@ def test_within_a_registry_the_rest_stays_there(tmp_path: Path) -> None:
     model = served(tmp_path / "in", gzipped=True)
     registries = reach(model)
     place = f"docker://{HOST}/a:new"
-    made = squash_image(f"docker://{HOST}/a:t", place, first=2, registries=registries, temp_dir=tmp_path)
+    made = squash_image(
+        f"docker://{HOST}/a:t", place, first=2, options=ImageOptions(registries=registries, temp_dir=tmp_path)
+    )
     assert made.kept == 2
-    assert [len(layer) for layer in paths(place, registries=registries)] == [3, 3, 4]
+    assert [len(layer) for layer in paths(place, options=ImageOptions(registries=registries))] == [3, 3, 4]
     uploads = [line for line in model.lines() if line.startswith("POST")]
     assert len(uploads) == 2  # the layer and the config
 

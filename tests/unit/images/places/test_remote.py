@@ -42,6 +42,7 @@ from wclayer.images.choosing import ImageSelector
 from wclayer.images.copying import copy_image
 from wclayer.images.index import make_index
 from wclayer.images.one_layer import put_layer
+from wclayer.images.options import ImageOptions
 from wclayer.images.places.blobs import VerifiedBlob
 from wclayer.images.places.parse import parse_place
 from wclayer.images.reading import open_image, open_images
@@ -83,7 +84,7 @@ def many(folder: Path) -> tuple[Layout, dict[str, Any]]:
 
 
 def paths(place: str, model: Model, **more: Any) -> list[str]:
-    with open_image(place, registries=reach(model), **more) as image:
+    with open_image(place, **more, options=ImageOptions(registries=reach(model))) as image:
         return [entry.path for layer in image.layers for entry, _ in layer.source().entries()]
 
 
@@ -108,7 +109,7 @@ def test_read(tmp_path: Path, auth: str | None, gzipped: bool) -> None:
     model, name = served(tmp_path / "d", auth=auth, gzipped=gzipped)
     registries = reach(model, credentials=Always())
     for place in (PLACE, f"docker://{HOST}/a@{name}", f"{PLACE}#1"):
-        with open_image(place, registries=registries) as image:
+        with open_image(place, options=ImageOptions(registries=registries)) as image:
             assert image.manifest.digest == name
             assert [layer.diff_id for layer in image.layers] == [digest(BASE_TAR), digest(TOP_TAR)]
             assert [layer.name for layer in image.layers] == [f"{place.removesuffix('#1')}#{n}" for n in (0, 1)]
@@ -120,7 +121,7 @@ def test_read(tmp_path: Path, auth: str | None, gzipped: bool) -> None:
 
 def test_each_document_is_asked_for_once(tmp_path: Path) -> None:
     model, name = served(tmp_path / "d")
-    with open_image(PLACE, registries=reach(model)):
+    with open_image(PLACE, options=ImageOptions(registries=reach(model))):
         pass
     config = json.loads(model.manifests["a", name][0])["config"]["digest"]
     assert model.lines() == ["GET /v2/a/manifests/t", f"GET /v2/a/blobs/{config}"]
@@ -131,7 +132,7 @@ def test_a_layer_that_breaks_off_is_read_to_its_end(tmp_path: Path) -> None:
     model.piece = 700
     for _ in range(3):
         model.fail(f"blobs/{digest(BASE_TAR)}", cut=3000)
-    with open_image(PLACE, registries=reach(model, credentials=Always())) as image:
+    with open_image(PLACE, options=ImageOptions(registries=reach(model, credentials=Always()))) as image:
         assert "Files/f" in [entry.path for entry, _ in image.layers[0].source().entries()]
     assert model.count(digest(BASE_TAR)) == 4
 
@@ -142,15 +143,19 @@ def test_pull(tmp_path: Path) -> None:
     copied = copy_image(
         PLACE,
         f"oci:{tmp_path / 'out'}:x",
-        registries=reach(model, credentials=Always()),
-        progress=lambda step: told.append((step.done, step.total or 0)),
+        options=ImageOptions(
+            registries=reach(model, credentials=Always()),
+            progress=lambda step: told.append((step.done, step.total or 0)),
+        ),
     )
     found = reachable(snapshot(tmp_path / "out"))
     assert found["x"]["digest"] == copied.digest == name
     assert copied.blobs == {"copied": 4}
     assert copied.moved == copied.size == told[-1][0] == told[-1][1]
     assert copied.images == [(Platform(os_version="10.0.20348.2227"), name)]
-    again = copy_image(PLACE, f"oci:{tmp_path / 'out'}:y", registries=reach(model, credentials=Always()))
+    again = copy_image(
+        PLACE, f"oci:{tmp_path / 'out'}:y", options=ImageOptions(registries=reach(model, credentials=Always()))
+    )
     assert again.blobs == {"there": 4}
     assert again.moved == 0
 
@@ -159,7 +164,7 @@ def test_pull(tmp_path: Path) -> None:
 def test_pull_into_an_archive(tmp_path: Path, transport: str) -> None:
     model, _ = served(tmp_path / "d", gzipped=True)
     place = f"{transport}:{tmp_path / 'a.tar'}:a/b:c"
-    copy_image(PLACE, place, registries=reach(model))
+    copy_image(PLACE, place, options=ImageOptions(registries=reach(model)))
     with open_image(place) as image:
         assert [layer.diff_id for layer in image.layers] == [digest(BASE_TAR), digest(TOP_TAR)]
         assert "Files/g" in [entry.path for entry, _ in image.layers[1].source().entries()]
@@ -177,8 +182,10 @@ def test_push(tmp_path: Path, auth: str | None) -> None:
     copied = copy_image(
         f"oci:{folder}:t",
         PLACE,
-        registries=reach(model, credentials=Always()),
-        progress=lambda step: told.append((step.done, step.total or 0)),
+        options=ImageOptions(
+            registries=reach(model, credentials=Always()),
+            progress=lambda step: told.append((step.done, step.total or 0)),
+        ),
     )
     assert model.tags == {("a", "t"): copied.digest}
     whole(model, "a", copied.digest)
@@ -195,8 +202,8 @@ def test_pushed_and_pulled_it_is_the_same(tmp_path: Path) -> None:
     made.tag(root)
     made.write()
     model = Model()
-    copy_image(f"oci:{tmp_path / 'd'}:t", PLACE, everything=True, registries=reach(model))
-    copy_image(PLACE, f"oci:{tmp_path / 'out'}:t", everything=True, registries=reach(model))
+    copy_image(f"oci:{tmp_path / 'd'}:t", PLACE, everything=True, options=ImageOptions(registries=reach(model)))
+    copy_image(PLACE, f"oci:{tmp_path / 'out'}:t", everything=True, options=ImageOptions(registries=reach(model)))
     before = {name: data for name, data in snapshot(tmp_path / "d").items() if name.startswith("blobs")}
     assert {name: data for name, data in snapshot(tmp_path / "out").items() if name.startswith("blobs")} == before
 
@@ -205,7 +212,7 @@ def test_what_is_there_is_skipped(tmp_path: Path) -> None:
     folder = layout(tmp_path / "d", [BASE_TAR, TOP_TAR])
     model = Model()
     model.put_blob("a", BASE_TAR)
-    copied = copy_image(f"oci:{folder}:t", PLACE, registries=reach(model))
+    copied = copy_image(f"oci:{folder}:t", PLACE, options=ImageOptions(registries=reach(model)))
     assert copied.blobs == {"copied": 3, "there": 1}
     assert model.count("POST") == 2
     assert copied.moved == copied.size - len(BASE_TAR)
@@ -215,16 +222,16 @@ def test_a_blob_that_is_broken_there_is_replaced(tmp_path: Path) -> None:
     folder = layout(tmp_path / "d")
     model = Model()
     model.blobs["a", digest(BASE_TAR)] = Bytes(BASE_TAR[:-1])
-    copied = copy_image(f"oci:{folder}:t", PLACE, registries=reach(model))
+    copied = copy_image(f"oci:{folder}:t", PLACE, options=ImageOptions(registries=reach(model)))
     whole(model, "a", copied.digest)
 
 
 def test_the_same_again_is_nothing(tmp_path: Path) -> None:
     folder = layout(tmp_path / "d")
     model = Model()
-    first = copy_image(f"oci:{folder}:t", PLACE, registries=reach(model))
+    first = copy_image(f"oci:{folder}:t", PLACE, options=ImageOptions(registries=reach(model)))
     model.requests.clear()
-    again = copy_image(f"oci:{folder}:t", PLACE, registries=reach(model))
+    again = copy_image(f"oci:{folder}:t", PLACE, options=ImageOptions(registries=reach(model)))
     assert again.digest == first.digest
     assert again.blobs == {"there": 3}
     assert {one.method for one in model.requests} == {"HEAD"}
@@ -235,13 +242,13 @@ def test_a_tag_that_is_there_already(tmp_path: Path) -> None:
     folder = layout(tmp_path / "d")
     before = dict(model.blobs)
     with pytest.raises(AlreadyExistsError, match=rf"an image of that tag already; got {name} -- .*--force") as caught:
-        copy_image(f"oci:{folder}:t", PLACE, registries=reach(model))
+        copy_image(f"oci:{folder}:t", PLACE, options=ImageOptions(registries=reach(model)))
     assert caught.value.path == PLACE
     assert model.blobs == before
     assert model.lines() == ["HEAD /v2/a/manifests/t"]
-    copied = copy_image(f"oci:{folder}:t", PLACE, registries=reach(model), force=True)
+    copied = copy_image(f"oci:{folder}:t", PLACE, force=True, options=ImageOptions(registries=reach(model)))
     assert model.tags["a", "t"] == copied.digest != name
-    copy_image(f"oci:{folder}:t", f"docker://{HOST}/a:u", registries=reach(model))
+    copy_image(f"oci:{folder}:t", f"docker://{HOST}/a:u", options=ImageOptions(registries=reach(model)))
     assert model.tags["a", "u"] == copied.digest
 
 
@@ -250,15 +257,15 @@ def test_a_digest_as_destination(tmp_path: Path) -> None:
     model = Model()
     with open_image(f"oci:{folder}:t") as image:
         name = image.manifest.digest
-    copied = copy_image(f"oci:{folder}:t", f"docker://{HOST}/a@{name}", registries=reach(model))
+    copied = copy_image(f"oci:{folder}:t", f"docker://{HOST}/a@{name}", options=ImageOptions(registries=reach(model)))
     assert copied.digest == name
     assert model.tags == {}
     whole(model, "a", name)
-    copy_image(f"oci:{folder}:t", f"docker://{HOST}/a@{name}", registries=reach(model))
+    copy_image(f"oci:{folder}:t", f"docker://{HOST}/a@{name}", options=ImageOptions(registries=reach(model)))
     other = digest(b"other")
     requests = len(model.requests)
     with pytest.raises(DigestMismatchError, match=f"not the one of that digest; expected {other}; got {name}"):
-        copy_image(f"oci:{folder}:t", f"docker://{HOST}/a@{other}", registries=reach(model))
+        copy_image(f"oci:{folder}:t", f"docker://{HOST}/a@{other}", options=ImageOptions(registries=reach(model)))
     assert {one.method for one in model.requests[requests:]} == {"HEAD"}
 
 
@@ -279,7 +286,9 @@ def test_a_digest_that_is_known_at_the_end_alone(tmp_path: Path) -> None:
 
 def test_mounted_from_another_repository(tmp_path: Path) -> None:
     model, name = served(tmp_path / "d", repository="b", auth="bearer")
-    copied = copy_image(f"docker://{HOST}/b:t", PLACE, registries=reach(model, credentials=Always()))
+    copied = copy_image(
+        f"docker://{HOST}/b:t", PLACE, options=ImageOptions(registries=reach(model, credentials=Always()))
+    )
     assert copied.digest == name
     # The config is at hand; so it goes out, or is mounted like the layers.
     assert copied.blobs["mounted"] >= 2
@@ -292,7 +301,7 @@ def test_mounted_from_another_repository(tmp_path: Path) -> None:
 
 def test_a_layer_that_is_mounted_is_not_read(tmp_path: Path) -> None:
     model, _ = served(tmp_path / "d", repository="b")
-    copy_image(f"docker://{HOST}/b:t", PLACE, registries=reach(model))
+    copy_image(f"docker://{HOST}/b:t", PLACE, options=ImageOptions(registries=reach(model)))
     read = [answer for answer in model.answers if isinstance(answer.content, Bytes) and answer.largest]
     assert not [answer for answer in read if answer.content is model.blobs["b", digest(BASE_TAR)]]
 
@@ -301,7 +310,9 @@ def test_not_mounted_from_another_registry(tmp_path: Path) -> None:
     model, name = served(tmp_path / "d")
     other = Model("s.example", auth="basic")
     model.hosts["s.example"] = other.send
-    copied = copy_image(PLACE, "docker://s.example/a:t", registries=reach(model, credentials=Always()))
+    copied = copy_image(
+        PLACE, "docker://s.example/a:t", options=ImageOptions(registries=reach(model, credentials=Always()))
+    )
     assert copied.blobs == {"copied": 4}
     assert other.count("mount=") == 0
     whole(other, "a", name)
@@ -314,7 +325,7 @@ def test_a_token_of_one_registry_is_not_for_another(tmp_path: Path) -> None:
     other.realm = "https://auth2.example/token"
     model.hosts["s.example"] = other.send
     model.hosts["auth2.example"] = other._token
-    copy_image(PLACE, "docker://s.example/a:t", registries=reach(model, credentials=Always()))
+    copy_image(PLACE, "docker://s.example/a:t", options=ImageOptions(registries=reach(model, credentials=Always())))
     for one in model.requests:
         if one.headers.get("Authorization", "").startswith("Bearer "):
             known = other.tokens if one.origin == "https://s.example" else model.tokens
@@ -342,7 +353,9 @@ def test_a_layer_streams_from_one_to_the_other(tmp_path: Path) -> None:
     model.fail(f"GET.*/b/blobs/{layer}", cut=20 << 20)
     told: list[int] = []
     copied = copy_image(
-        f"docker://{HOST}/b:t", PLACE, registries=reach(model), progress=lambda step: told.append(step.done)
+        f"docker://{HOST}/b:t",
+        PLACE,
+        options=ImageOptions(registries=reach(model), progress=lambda step: told.append(step.done)),
     )
     assert model.tags["a", "t"] == copied.digest == name
     assert model.blobs["a", layer].size == zeros.size
@@ -359,7 +372,7 @@ def test_the_source_is_named_where_it_is_the_source(tmp_path: Path) -> None:
     model.mounts = False
     model.fail(f"GET.*/b/blobs/{digest(BASE_TAR)}", times=None, cut=1000)
     with pytest.raises(UnreachableError) as caught:
-        copy_image(f"docker://{HOST}/b:t", PLACE, registries=reach(model))
+        copy_image(f"docker://{HOST}/b:t", PLACE, options=ImageOptions(registries=reach(model)))
     assert caught.value.path is not None
     assert caught.value.path.startswith(f"docker://{HOST}/b")
     assert model.count(f"GET.*/b/blobs/{digest(BASE_TAR)}") <= 9
@@ -373,7 +386,7 @@ def test_all_of_an_index(tmp_path: Path) -> None:
     made, root = many(tmp_path / "d")
     model = Model()
     name = put_layout(model, "b", members(tmp_path / "d"), root, "t")
-    copied = copy_image(f"docker://{HOST}/b:t", PLACE, everything=True, registries=reach(model))
+    copied = copy_image(f"docker://{HOST}/b:t", PLACE, everything=True, options=ImageOptions(registries=reach(model)))
     assert copied.digest == model.tags["a", "t"] == name
     assert model.manifests["a", name] == (made.path(name).read_bytes(), INDEX)
     whole(model, "a", name)
@@ -385,14 +398,17 @@ def test_all_of_an_index(tmp_path: Path) -> None:
     puts = model.lines("PUT .*/manifests/")
     assert len(puts) == 6
     assert puts[-1] == "PUT /v2/a/manifests/t"
-    again = copy_image(f"docker://{HOST}/b:t", PLACE, everything=True, registries=reach(model))
+    again = copy_image(f"docker://{HOST}/b:t", PLACE, everything=True, options=ImageOptions(registries=reach(model)))
     assert set(again.blobs) <= {"there", "copied"}
     assert again.digest == name
 
 
 def test_all_of_what_is_no_index(tmp_path: Path) -> None:
     model, name = served(tmp_path / "d", repository="b")
-    assert copy_image(f"docker://{HOST}/b:t", PLACE, everything=True, registries=reach(model)).digest == name
+    assert (
+        copy_image(f"docker://{HOST}/b:t", PLACE, everything=True, options=ImageOptions(registries=reach(model))).digest
+        == name
+    )
 
 
 @pytest.mark.parametrize(("host", "version"), [("10.0.20348.9", "10.0.20348.1"), ("10.0.26100.9", "10.0.26100.1")])
@@ -401,15 +417,15 @@ def test_one_of_an_index(tmp_path: Path, host: str, version: str) -> None:
     model = Model()
     put_layout(model, "b", members(tmp_path / "d"), root, "t")
     selector = ImageSelector(platform=Platform(os_version=host))
-    copied = copy_image(f"docker://{HOST}/b:t", PLACE, selector=selector, registries=reach(model))
-    with open_image(PLACE, registries=reach(model)) as image:
+    copied = copy_image(f"docker://{HOST}/b:t", PLACE, options=ImageOptions(selector=selector, registries=reach(model)))
+    with open_image(PLACE, options=ImageOptions(registries=reach(model))) as image:
         assert image.platform.os_version == version
         assert image.manifest.digest == copied.digest
     assert len(model.lines("PUT .*/manifests/")) == 1
     with open_images(f"docker://{HOST}/b:t", registries=reach(model)) as images:
         assert len(images) == 3
     with pytest.raises(UsageError, match="which image of the index"):
-        copy_image(f"docker://{HOST}/b:t", f"docker://{HOST}/c:t", registries=reach(model))
+        copy_image(f"docker://{HOST}/b:t", f"docker://{HOST}/c:t", options=ImageOptions(registries=reach(model)))
 
 
 def test_an_index_is_made_of_images_there(tmp_path: Path) -> None:
@@ -418,14 +434,16 @@ def test_an_index_is_made_of_images_there(tmp_path: Path) -> None:
     root = made.image(os_version="10.0.20348.1")
     second = put_layout(model, "c", members(tmp_path / "2"), root, "t")
     for place in (PLACE, f"oci:{tmp_path / 'out'}:t"):
-        index = make_index(place, [f"docker://{HOST}/b:t", f"docker://{HOST}/c:t"], registries=reach(model))
+        index = make_index(
+            [f"docker://{HOST}/b:t", f"docker://{HOST}/c:t"], place, options=ImageOptions(registries=reach(model))
+        )
         assert [name for _, _, name in index.images] == [first, second]
         with open_images(place, registries=reach(model)) as images:
             assert [image.manifest.digest for image in images] == [first, second]
     whole(model, "a", model.tags["a", "t"])
     assert model.lines("PUT .*/manifests/")[-1] == "PUT /v2/a/manifests/t"
     with pytest.raises(AlreadyExistsError):
-        make_index(PLACE, [f"docker://{HOST}/b:t"], registries=reach(model))
+        make_index([f"docker://{HOST}/b:t"], PLACE, options=ImageOptions(registries=reach(model)))
 
 
 def test_an_index_in_an_index(tmp_path: Path) -> None:
@@ -435,7 +453,9 @@ def test_an_index_in_an_index(tmp_path: Path) -> None:
     put_layout(model, "b", members(tmp_path / "d"), outer, "t")
     for everything in (False, True):
         with pytest.raises(RemoteImageError, match=r"^docker://.*: an image index in an image index") as caught:
-            copy_image(f"docker://{HOST}/b:t", PLACE, everything=everything, registries=reach(model))
+            copy_image(
+                f"docker://{HOST}/b:t", PLACE, everything=everything, options=ImageOptions(registries=reach(model))
+            )
         assert caught.value.exit_code == RemoteError.exit_code
         assert caught.value.got == inner["digest"]
     assert model.tags == {("b", "t"): outer["digest"]}
@@ -456,14 +476,21 @@ def test_documents_that_cannot_be_right(tmp_path: Path) -> None:
     for repository in "bc":
         for everything in (False, True):
             with pytest.raises(ImageError) as caught:
-                copy_image(f"docker://{HOST}/{repository}:t", PLACE, everything=everything, registries=reach(model))
+                copy_image(
+                    f"docker://{HOST}/{repository}:t",
+                    PLACE,
+                    everything=everything,
+                    options=ImageOptions(registries=reach(model)),
+                )
             assert isinstance(caught.value, RemoteImageError)
             assert caught.value.path == f"docker://{HOST}/{repository}:t"
             assert caught.value.as_dict()["code"] == RemoteError.exit_code
         with pytest.raises(RemoteImageError):
             open_images(f"docker://{HOST}/{repository}:t", registries=reach(model))
     with pytest.raises(ImageError) as local:
-        copy_image(f"oci:{layout(tmp_path / 'l', manifest=no_list)}:t", PLACE, registries=reach(model))
+        copy_image(
+            f"oci:{layout(tmp_path / 'l', manifest=no_list)}:t", PLACE, options=ImageOptions(registries=reach(model))
+        )
     assert local.value.exit_code == ImageError.exit_code
     assert ("a", "t") not in model.tags
 
@@ -497,14 +524,14 @@ def types(model: Model, name: str) -> list[str]:
 
 def test_docker_stays_docker(tmp_path: Path) -> None:
     model = docker(tmp_path / "d")
-    copied = copy_image(f"docker://{HOST}/b:t", PLACE, registries=reach(model))
+    copied = copy_image(f"docker://{HOST}/b:t", PLACE, options=ImageOptions(registries=reach(model)))
     assert copied.digest == model.tags["b", "t"]
     assert types(model, copied.digest)[0] == DOCKER + "distribution.manifest.v2+json"
 
 
 def test_docker_becomes_oci(tmp_path: Path) -> None:
     model = docker(tmp_path / "d")
-    copied = copy_image(f"docker://{HOST}/b:t", PLACE, oci=True, registries=reach(model))
+    copied = copy_image(f"docker://{HOST}/b:t", PLACE, oci=True, options=ImageOptions(registries=reach(model)))
     assert copied.digest != model.tags["b", "t"]
     assert types(model, copied.digest) == [MANIFEST, MANIFEST, CONFIG, f"{LAYER}+gzip", f"{LAYER}+gzip"]
     assert copied.blobs["mounted"] == 2
@@ -520,8 +547,7 @@ def test_another_compression(tmp_path: Path, compression: Any) -> None:
         f"docker://{HOST}/b:t",
         PLACE,
         compression=compression,
-        registries=reach(model),
-        progress=lambda step: told.append((step.done, step.total or 0)),
+        options=ImageOptions(registries=reach(model), progress=lambda step: told.append((step.done, step.total or 0))),
     )
     kind = LAYER if compression == "none" else f"{LAYER}+{compression}"
     assert types(model, copied.digest)[-2:] == [kind, kind]
@@ -535,10 +561,12 @@ def test_another_compression(tmp_path: Path, compression: Any) -> None:
 def test_the_same_conversion_again(tmp_path: Path) -> None:
     """The digest is known at the end alone; the tag leads to it already."""
     model = docker(tmp_path / "d")
-    first = copy_image(f"docker://{HOST}/b:t", PLACE, oci=True, registries=reach(model))
+    first = copy_image(f"docker://{HOST}/b:t", PLACE, oci=True, options=ImageOptions(registries=reach(model)))
     with pytest.raises(AlreadyExistsError):
-        copy_image(f"docker://{HOST}/b:t", PLACE, oci=True, registries=reach(model))
-    again = copy_image(f"docker://{HOST}/b:t", PLACE, oci=True, registries=reach(model), force=True)
+        copy_image(f"docker://{HOST}/b:t", PLACE, oci=True, options=ImageOptions(registries=reach(model)))
+    again = copy_image(
+        f"docker://{HOST}/b:t", PLACE, oci=True, force=True, options=ImageOptions(registries=reach(model))
+    )
     assert again.digest == first.digest == model.tags["a", "t"]
 
 
@@ -550,8 +578,7 @@ def test_built_on_a_base_that_is_there(tmp_path: Path) -> None:
     built = build_image(
         recipe(make(tmp_path / "c"), base=f"docker://{HOST}/b:t"),
         PLACE,
-        registries=reach(model, credentials=Always()),
-        temp_dir=tmp_path,
+        options=ImageOptions(registries=reach(model, credentials=Always()), temp_dir=tmp_path),
     )
     assert model.tags["a", "t"] == built.digest
     whole(model, "a", built.digest)
@@ -561,7 +588,7 @@ def test_built_on_a_base_that_is_there(tmp_path: Path) -> None:
     assert value["layers"][0]["digest"] == packed
     assert model.count(f"POST.*mount={packed.replace(':', '%3A')}") == 1
     assert model.sent(f"PUT.*digest={packed.replace(':', '%3A')}") == 0
-    with open_image(PLACE, registries=reach(model, credentials=Always())) as image:
+    with open_image(PLACE, options=ImageOptions(registries=reach(model, credentials=Always()))) as image:
         assert "Files/app.exe" in [entry.path for entry, _ in image.layers[1].source().entries()]
     assert sorted(os.listdir(tmp_path)) == ["c", "d"]
 
@@ -570,7 +597,9 @@ def test_a_build_that_fails_puts_nothing_there(tmp_path: Path) -> None:
     model = Model()
     model.fail("PUT .*/blobs/", status=403)
     with pytest.raises(RemoteError, match="403 Forbidden"):
-        build_image(recipe(make(tmp_path / "c")), PLACE, registries=reach(model), temp_dir=tmp_path)
+        build_image(
+            recipe(make(tmp_path / "c")), PLACE, options=ImageOptions(registries=reach(model), temp_dir=tmp_path)
+        )
     assert model.manifests == {}
     assert model.uploads == {}
     assert os.listdir(tmp_path) == ["c"]
@@ -596,7 +625,9 @@ def test_a_foreign_layer_is_fetched_without_credentials(tmp_path: Path) -> None:
     model, name, packed = foreign(tmp_path / "d", ["http://cdn.example/x", "https://cdn.example/x?sig=S1G"])
     registries = reach(model, credentials=Always())
     model.fail("cdn.example", cut=100)
-    copied = copy_image(f"docker://{HOST}/b:t", f"oci:{tmp_path / 'out'}:t", registries=registries)
+    copied = copy_image(
+        f"docker://{HOST}/b:t", f"oci:{tmp_path / 'out'}:t", options=ImageOptions(registries=registries)
+    )
     assert copied.digest == name
     assert (tmp_path / "out" / "blobs" / "sha256" / digest(packed)[7:]).read_bytes() == packed
     asked = [one for one in model.requests if "cdn.example" in one.url]
@@ -610,7 +641,7 @@ def test_a_foreign_layer_that_is_another_one(tmp_path: Path) -> None:
     content = Bytes(packed[:-1] + b"x")
     model.hosts["cdn.example"] = lambda request: model.give(request, content)
     with pytest.raises(DigestMismatchError):
-        copy_image(f"docker://{HOST}/b:t", PLACE, registries=reach(model))
+        copy_image(f"docker://{HOST}/b:t", PLACE, options=ImageOptions(registries=reach(model)))
     assert ("a", "t") not in model.tags
     assert ("a", digest(packed)) not in model.blobs
 
@@ -632,7 +663,9 @@ def test_a_foreign_layer_from_a_thief_of_credentials(tmp_path: Path) -> None:
     model.hosts["cdn.example"] = thief
     with suppress(RemoteError):
         copy_image(
-            f"docker://{HOST}/b:t", f"oci:{tmp_path / 'out'}:t", registries=reach(model, jobs=1, credentials=Always())
+            f"docker://{HOST}/b:t",
+            f"oci:{tmp_path / 'out'}:t",
+            options=ImageOptions(registries=reach(model, jobs=1, credentials=Always())),
         )
     assert asked
     assert "https://cdn.example" not in model.authorized()
@@ -643,7 +676,11 @@ def test_a_foreign_layer_from_a_thief_of_credentials(tmp_path: Path) -> None:
 def test_a_foreign_layer_whose_address_is_none(tmp_path: Path, url: str) -> None:
     model, _, _ = foreign(tmp_path / "d", [url])
     with pytest.raises(WclayerError):
-        copy_image(f"docker://{HOST}/b:t", f"oci:{tmp_path / 'out'}:t", registries=reach(model, credentials=Always()))
+        copy_image(
+            f"docker://{HOST}/b:t",
+            f"oci:{tmp_path / 'out'}:t",
+            options=ImageOptions(registries=reach(model, credentials=Always())),
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -658,7 +695,7 @@ def test_a_layout_that_has_just_the_address_is_pushed_without_the_layer(tmp_path
     made.tag(root)
     made.write()
     model = Model()
-    copied = copy_image(f"oci:{tmp_path / 'd'}:t", PLACE, registries=reach(model))
+    copied = copy_image(f"oci:{tmp_path / 'd'}:t", PLACE, options=ImageOptions(registries=reach(model)))
     assert copied.blobs == {"foreign": 1, "copied": 2}
     assert model.tags["a", "t"] == copied.digest
     assert ("a", digest(packed)) not in model.blobs
@@ -677,7 +714,7 @@ def failing(model: Model, error: type[WclayerError], text: str, folder: Path, **
         for fault in model.faults:
             fault.met = 0
         with pytest.raises(error, match=text) as info:
-            copy_image(f"docker://{HOST}/b:t", destination, registries=reach(model, **more))
+            copy_image(f"docker://{HOST}/b:t", destination, options=ImageOptions(registries=reach(model, **more)))
         caught.append(info.value)
         assert snapshot(folder) == files
         assert model.count("PUT .*/manifests/") == 0
@@ -716,7 +753,7 @@ def test_a_layer_with_other_bytes_in_the_registry_reaches_no_other(there: tuple[
     name = digest(packed := gzip.compress(BASE_TAR, mtime=0))
     model.blobs["b", name] = Bytes(packed[:-1] + bytes((packed[-1] ^ 1,)))
     with pytest.raises(DigestMismatchError):
-        copy_image(f"docker://{HOST}/b:t", PLACE, registries=reach(model))
+        copy_image(f"docker://{HOST}/b:t", PLACE, options=ImageOptions(registries=reach(model)))
     assert ("a", name) not in model.blobs
     assert not [one for one in model.requests if one.method == "PUT" and one.got == len(packed)]
 
@@ -760,7 +797,7 @@ def test_a_manifest_of_an_index_with_other_bytes(tmp_path: Path) -> None:
         data, media_type = model.manifests["b", name]
         model.manifests["b", name] = (data.replace(b"2", b"2 ", 1), media_type)
     with pytest.raises(DigestMismatchError):
-        copy_image(f"docker://{HOST}/b:t", PLACE, everything=True, registries=reach(model))
+        copy_image(f"docker://{HOST}/b:t", PLACE, everything=True, options=ImageOptions(registries=reach(model)))
     assert model.tags == {("b", "t"): root["digest"]}
 
 
@@ -795,7 +832,7 @@ def test_what_is_no_image(there: tuple[Model, str, Path], data: bytes, media_typ
 def test_a_registry_that_does_not_say_the_media_type(there: tuple[Model, str, Path], told: str | None) -> None:
     model, name, _ = there
     model.fail("GET .*/manifests/", times=None, edit=lambda answer: answer.set("content-type", told))
-    with open_image(f"docker://{HOST}/b:t", registries=reach(model)) as image:
+    with open_image(f"docker://{HOST}/b:t", options=ImageOptions(registries=reach(model))) as image:
         assert image.manifest == Descriptor(media_type=MANIFEST, digest=name, size=len(model.manifests["b", name][0]))
 
 
@@ -811,7 +848,7 @@ def test_a_manifest_without_any_media_type(tmp_path: Path) -> None:
     model.fail("GET .*/manifests/(t|i)", times=None, edit=lambda answer: answer.set("content-type", None))
     assert "Files/g" in paths(PLACE, model)
     with pytest.raises(UsageError, match="which image of the index"):
-        open_image(f"docker://{HOST}/a:i", registries=reach(model))
+        open_image(f"docker://{HOST}/a:i", options=ImageOptions(registries=reach(model)))
 
 
 @pytest.mark.parametrize("pattern", ["PUT .*/blobs/", "POST", "HEAD .*/blobs/"])
@@ -820,7 +857,7 @@ def test_a_registry_that_refuses_leaves_no_tag(tmp_path: Path, pattern: str) -> 
     model = Model()
     model.fail(pattern, skip=1, times=None, status=403, body=failure("DENIED"))
     with pytest.raises(RemoteError, match="403 Forbidden"):
-        copy_image(f"oci:{folder}:t", PLACE, registries=reach(model), temp_dir=tmp_path)
+        copy_image(f"oci:{folder}:t", PLACE, options=ImageOptions(registries=reach(model), temp_dir=tmp_path))
     assert model.manifests == {}
     assert model.tags == {}
     assert model.count("PUT .*/manifests/") == 0
@@ -832,7 +869,9 @@ def test_a_registry_that_does_not_take_the_tag(tmp_path: Path) -> None:
     folder = layout(tmp_path / "d")
     model.fail("PUT .*/manifests/", times=None, status=409, body=failure("TAG_IMMUTABLE", "it stays"))
     with pytest.raises(RemoteError, match="TAG_IMMUTABLE: it stays"):
-        copy_image(f"oci:{folder}:t", PLACE, registries=reach(model), force=True, temp_dir=tmp_path)
+        copy_image(
+            f"oci:{folder}:t", PLACE, force=True, options=ImageOptions(registries=reach(model), temp_dir=tmp_path)
+        )
     assert model.tags == {("a", "t"): name}
     assert sorted(os.listdir(tmp_path)) == ["d", "other"]
 
@@ -840,11 +879,12 @@ def test_a_registry_that_does_not_take_the_tag(tmp_path: Path) -> None:
 def test_places_that_are_none(tmp_path: Path) -> None:
     model = Model()
     for place in (f"docker://{HOST}/a//x", f"docker://{HOST}/a:t//Files"):
-        for call in (open_image, create_image):
-            with pytest.raises(UsageError, match="no image"):
-                call(place, registries=reach(model))
+        with pytest.raises(UsageError, match="no image"):
+            open_image(place, options=ImageOptions(registries=reach(model)))
+        with pytest.raises(UsageError, match="no image"):
+            create_image(place, registries=reach(model))
     with pytest.raises(UsageError, match="a single layer, where an image is copied"):
-        copy_image(f"{PLACE}#0", f"oci:{tmp_path / 'd'}", registries=reach(model))
+        copy_image(f"{PLACE}#0", f"oci:{tmp_path / 'd'}", options=ImageOptions(registries=reach(model)))
     assert model.requests == []
 
 
@@ -868,7 +908,7 @@ def test_two_jobs_of_which_one_fails(tmp_path: Path) -> None:
     model.fail(f"PUT.*{digest(TOP_TAR).replace(':', '%3A')}", times=None, status=403)
     registries = reach(model, jobs=2)
     with pytest.raises(RemoteError, match="403 Forbidden"):
-        copy_image(f"oci:{folder}:t", PLACE, registries=registries, temp_dir=tmp_path)
+        copy_image(f"oci:{folder}:t", PLACE, options=ImageOptions(registries=registries, temp_dir=tmp_path))
     assert aborted == [True]
     assert model.manifests == {}
     assert model.tags == {}
@@ -893,7 +933,11 @@ def test_a_failure_ends_the_waits_of_the_others(tmp_path: Path) -> None:
     )
     model.fail(f"PUT.*{digest(TOP_TAR).replace(':', '%3A')}", status=403, before=lambda: waiting.wait(20) and None)
     with pytest.raises(RemoteError, match="403 Forbidden"):
-        copy_image(f"oci:{folder}:t", PLACE, registries=Registries(transport=model, backoff=Backoff(), jobs=2))
+        copy_image(
+            f"oci:{folder}:t",
+            PLACE,
+            options=ImageOptions(registries=Registries(transport=model, backoff=Backoff(), jobs=2)),
+        )
     assert model.manifests == {}
 
 
@@ -902,7 +946,11 @@ def test_any_number_of_jobs_copies_the_same(tmp_path: Path, jobs: int) -> None:
     layers = tuple(BASE_TAR + bytes(512 * number) for number in range(6))
     model, name = served(tmp_path / "d", layers, repository="b", auth="bearer")
     results = [
-        copy_image(f"docker://{HOST}/b:t", place, registries=reach(model, jobs=jobs, credentials=Always()))
+        copy_image(
+            f"docker://{HOST}/b:t",
+            place,
+            options=ImageOptions(registries=reach(model, jobs=jobs, credentials=Always())),
+        )
         for place in (PLACE, f"oci:{tmp_path / 'out'}:t")
     ]
     assert [one.digest for one in results] == [name, name]
@@ -1001,16 +1049,22 @@ def test_a_blob_that_the_registry_has_lost_is_no_missing_image(tmp_path: Path) -
 def test_a_tag_and_a_digest_is_one_too_many(tmp_path: Path) -> None:
     model, name = served(tmp_path / "d")
     with pytest.raises(UsageError, match="a tag and a digest"):
-        copy_image(f"oci:{layout(tmp_path / 'x')}", f"docker://{HOST}/a:t@{name}", registries=reach(model))
+        copy_image(
+            f"oci:{layout(tmp_path / 'x')}",
+            f"docker://{HOST}/a:t@{name}",
+            options=ImageOptions(registries=reach(model)),
+        )
 
 
 def test_the_same_image_again_into_a_layout(tmp_path: Path) -> None:
     model, name = served(tmp_path / "d")
     for _ in range(2):
-        assert copy_image(PLACE, f"oci:{tmp_path / 'x'}:t", registries=reach(model)).digest == name
+        assert (
+            copy_image(PLACE, f"oci:{tmp_path / 'x'}:t", options=ImageOptions(registries=reach(model))).digest == name
+        )
     other, _ = served(tmp_path / "e", layers=(BASE_TAR,))
     with pytest.raises(AlreadyExistsError):
-        copy_image(PLACE, f"oci:{tmp_path / 'x'}:t", registries=reach(other))
+        copy_image(PLACE, f"oci:{tmp_path / 'x'}:t", options=ImageOptions(registries=reach(other)))
 
 
 def test_after_a_failure_there_are_tries_again(tmp_path: Path) -> None:
@@ -1027,7 +1081,7 @@ def test_after_a_failure_there_are_tries_again(tmp_path: Path) -> None:
 
     with Registries(transport=Both(), backoff=Backoff(first=0, most=0)) as registries:
         with pytest.raises(RemoteError):
-            copy_image("docker://s.example/a:t", f"oci:{tmp_path / 'x'}:t", registries=registries)
+            copy_image("docker://s.example/a:t", f"oci:{tmp_path / 'x'}:t", options=ImageOptions(registries=registries))
         model.fail("GET .*/manifests/", status=503)
-        copy_image(PLACE, f"oci:{tmp_path / 'x'}:t", registries=registries)
+        copy_image(PLACE, f"oci:{tmp_path / 'x'}:t", options=ImageOptions(registries=registries))
     assert len(model.lines("/manifests/")) >= 2
