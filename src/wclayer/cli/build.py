@@ -39,16 +39,22 @@ _DOCKERFILES = ("dockerfile", "containerfile")
 
 @click.command("build", no_args_is_help=True)
 @click.argument("contexts", metavar="[CONTEXT]...", nargs=-1, type=click.Path())
-@click.option("-o", "--output", metavar="PLACE", required=True, help="Where the image goes: oci:DIR:TAG and its kin.")
-@click.option("--from", "base", metavar="PLACE", help="The image to build on. Without it: FROM scratch.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="PLACE",
+    required=True,
+    help="Output image reference: oci:DIR:TAG, docker://HOST/REPO:TAG ...",
+)
+@click.option("--from", "base", metavar="PLACE", help="Base image. Default: none (FROM scratch).")
 @click.option("-f", "--file", "recipe_file", metavar="FILE", type=click.Path(), help="An image.toml or a Dockerfile.")
-@click.option("--target", metavar="STAGE", help="Of a Dockerfile: the stage to build. Default: the last one.")
-@click.option("--build-arg", metavar="NAME[=VALUE]", multiple=True, help="Of a Dockerfile: a value for an ARG.")
+@click.option("--target", metavar="STAGE", help="Stage to build (Dockerfile only). Default: the last one.")
+@click.option("--build-arg", metavar="NAME[=VALUE]", multiple=True, help="Value of an ARG (Dockerfile only).")
 @click.option(
     "--build-context",
     metavar="NAME=PLACE",
     multiple=True,
-    help="Of a Dockerfile: a folder or image for COPY --from=NAME, or an image for FROM NAME.",
+    help="Folder or image for COPY --from=NAME or FROM NAME (Dockerfile only).",
 )
 @click.option(
     "--reg",
@@ -56,32 +62,47 @@ _DOCKERFILES = ("dockerfile", "containerfile")
     metavar="FILE.reg",
     multiple=True,
     type=click.Path(),
-    help="Changes of the registry, as regedit exports them; made in the last layer.",
+    help="Registry changes in regedit's format, made in the last layer.",
 )
-@click.option("--entrypoint", metavar="ARG", multiple=True, help="One option an argument, or one JSON array.")
-@click.option("--cmd", metavar="ARG", multiple=True, help="The default arguments; as --entrypoint.")
-@click.option("--env", metavar="NAME=VALUE", multiple=True, help="An environment variable.")
-@click.option("--workdir", metavar="DIR", help="The working directory, such as C:\\app.")
-@click.option("--user", metavar="NAME", help="Who runs it, such as ContainerUser.")
-@click.option("--label", metavar="KEY=VALUE", multiple=True, help="A label of the config.")
-@click.option("--port", metavar="N[/udp]", multiple=True, help="A port that it listens on.")
-@click.option("--annotation", metavar="KEY=VALUE", multiple=True, help="An annotation of the manifest.")
-@click.option("--os-version", metavar="VERSION", help="10.0.20348.2227, say; with --from, which of an index's images.")
-@click.option("--architecture", type=click.Choice(["amd64", "arm64"]), help="Default: amd64, or the base's.")
+@click.option(
+    "--entrypoint", metavar="ARG", multiple=True, help="Entrypoint: repeat for each argument, or one JSON array."
+)
+@click.option("--cmd", metavar="ARG", multiple=True, help="Default arguments, in the form of --entrypoint.")
+@click.option("--env", metavar="NAME=VALUE", multiple=True, help="Environment variable.")
+@click.option("--workdir", metavar="DIR", help="Working directory, such as C:\\app.")
+@click.option("--user", metavar="NAME", help="User that runs the container, such as ContainerUser.")
+@click.option("--label", metavar="KEY=VALUE", multiple=True, help="Label in the image config.")
+@click.option("--port", metavar="N[/udp]", multiple=True, help="Port that the container listens on.")
+@click.option("--annotation", metavar="KEY=VALUE", multiple=True, help="Annotation of the manifest.")
+@click.option(
+    "--os-version", metavar="VERSION", help="os.version of the image, or of the base to select from an index."
+)
+@click.option(
+    "--architecture",
+    type=click.Choice(["amd64", "arm64"]),
+    help="CPU architecture. Default: amd64, or that of the base.",
+)
 @click.option(
     "--created",
     envvar="SOURCE_DATE_EPOCH",
     show_envvar=True,
     metavar="TIME",
-    help="Seconds since 1970, or 2024-01-31T12:00:00Z. No file is newer. Default: the newest mtime.",
+    help="Creation time (seconds, or ISO 8601). Default: the newest mtime.",
 )
-@click.option("--times", type=click.Choice(["files", "epoch"]), help="Keep the files' times, or give all --created.")
-@click.option("--acl", type=click.Choice(list(TEMPLATES)), help="Who may do what with new files (see above).")
-@click.option("--compress", "compression", type=click.Choice(["gzip", "zstd", "none"]), help="Default: gzip.")
+@click.option("--times", type=click.Choice(["files", "epoch"]), help="Keep file times, or set all to --created.")
+@click.option("--acl", type=click.Choice(list(TEMPLATES)), help="Access to new files (see above).")
+@click.option(
+    "--compress",
+    "compression",
+    type=click.Choice(["gzip", "zstd", "none"]),
+    help="Compression of new layers. Default: gzip.",
+)
 @click.option("--level", metavar="N", type=int, help="gzip: 1 to 9 (default 5); zstd: 1 to 19 (default 3).")
-@click.option("--workers", metavar="N", type=click.IntRange(1, 64), help="Processors to compress on. Default: all.")
-@click.option("--no-cache", is_flag=True, help="Read the layers of the base anew, and remember nothing.")
-@click.option("--force", is_flag=True, help="Replace the image at PLACE, if there is one.")
+@click.option(
+    "--workers", metavar="N", type=click.IntRange(1, 64), help="Number of processors for compression. Default: all."
+)
+@click.option("--no-cache", is_flag=True, help="Read the base layers again and cache nothing.")
+@click.option("--force", is_flag=True, help="Replace an existing image at PLACE.")
 @jobs_option
 @network_options
 @common_options
@@ -120,17 +141,17 @@ def build(
 ) -> None:
     """Build a Windows container image from folders, on any system.
 
-    Each CONTEXT becomes drive C: in a layer of its own, the first one lowest. FROM scratch, the first layer is a base
-    layer: the registry hives that Windows needs are made, and without --os-version the image runs on every Windows
-    Server. With --from, the layers go on top of another image; what it has keeps its names and its security.
+    Each CONTEXT becomes drive C: in its own layer, the first one lowest. Without --from, the first layer is a base
+    layer with the registry hives that Windows needs; without --os-version, the image runs on every Windows Server. With
+    --from, the layers go on top of another image, whose names and security descriptors do not change.
 
     CONTEXT/.wclayerignore, in gitignore's syntax, names what to leave out. With -f, a CONTEXT is the folder that the
     sources of image.toml, or of the Dockerfile, are in; without one it is that file's own folder. FILE is a Dockerfile
-    if it is called Dockerfile, Containerfile, Dockerfile.NAME or NAME.Dockerfile. Of its instructions all work that
-    need no Windows, so RUN does not.
+    if it is called Dockerfile, Containerfile, Dockerfile.NAME or NAME.Dockerfile. All instructions work that need no
+    Windows; RUN does not.
 
     \b
-    ACLs (--acl): what users who are no administrators may do with new files.
+    ACLs (--acl): what users who are not administrators may do with new files.
       default         read, execute, and make files in directories, as on a fresh Windows volume
       read-only       read and execute
       users-write     also change and delete

@@ -31,7 +31,7 @@ def cat(
 
     SRC is a layer tar (plain, gzip or zstd; - is stdin), a layer folder, an image (all its layers, as a container on it
     sees them), or PLACE#N, one layer. PATH is taken literally, in any case; PATH:STREAM is an alternate stream.
-    Symlinks, junctions and hard links are followed; on a pipe, as far as what they lead to has not gone by. Reading
+    Symlinks, junctions and hard links are followed; on a pipe, unless the target was already read. Reading
     stops after the last byte that is needed, and layers that are not needed are not fetched.
 
     \b

@@ -47,9 +47,9 @@ def common_options(command: Callable[P, R]) -> Callable[P, R]:
     """--json, --quiet, --verbose and --debug."""
     for option in (
         click.option("--debug", is_flag=True, help="Show tracebacks and timings."),
-        click.option("-v", "--verbose", is_flag=True, help="Name each entry on stderr, or say more."),
+        click.option("-v", "--verbose", is_flag=True, help="List entries on stderr, or print more details."),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
-        click.option("--json", "as_json", is_flag=True, help="Print the result, or the error, as JSON."),
+        click.option("--json", "as_json", is_flag=True, help="Print the result or the error as JSON."),
     ):
         command = option(command)
     return command
@@ -64,7 +64,7 @@ def parents_option(note: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         metavar="PARENT",
         multiple=True,
         type=click.Path(),
-        help=f"A layer folder below this one; nearest parent first, base last. {note}",
+        help=f"Parent folder; nearest first, base last. {note}",
     )
 
 
@@ -152,10 +152,10 @@ def choice_options(command: Callable[P, R]) -> Callable[P, R]:
     command = click.option(
         "--platform",
         metavar="HOST",
-        help="Which image of an index: what windows/amd64:10.0.20348, say, would run.",
+        help="Select the image of an index for a host: windows/amd64:10.0.20348.",
     )(command)
     return click.option(
-        "--os-version", metavar="VERSION", help="Which image of an index: 10.0.20348.2227, say, or the front of it."
+        "--os-version", metavar="VERSION", help="Select an image of an index by OS version (prefix allowed)."
     )(command)
 
 

@@ -22,23 +22,23 @@ __all__ = ["copy"]
 @click.command("copy", no_args_is_help=True)
 @click.argument("source", metavar="SRC")
 @click.argument("destination", metavar="DST")
-@click.option("--all", "everything", is_flag=True, help="The whole index, also what is for other systems.")
+@click.option("--all", "everything", is_flag=True, help="Copy the complete index, other systems included.")
 @choice_options
 @click.option(
     "--format",
     "form",
     type=click.Choice(["keep", "oci"]),
     default="keep",
-    help="oci: OCI's media types for Docker's. Default: keep the manifest, and with it the digest.",
+    help="Media types: oci converts, keep (default) preserves the digest.",
 )
 @click.option(
     "--compress",
     "compression",
     type=click.Choice(["gzip", "zstd", "none"]),
-    help="Of all layers; else as they are.",
+    help="Compression of all layers. Default: unchanged.",
 )
 @click.option("--level", metavar="N", type=int, help="gzip: 1 to 9 (default 5); zstd: 1 to 19 (default 3).")
-@click.option("--force", is_flag=True, help="Replace the image at DST, if there is another one.")
+@click.option("--force", is_flag=True, help="Replace a different image at DST.")
 @jobs_option
 @network_options
 @common_options
@@ -60,13 +60,13 @@ def copy(
 ) -> None:
     """Copy an image from one place to another: push, pull, convert.
 
-    SRC and DST are places: docker://HOST[:PORT]/REPOSITORY[:TAG|@DIGEST], oci:DIR:TAG, oci-archive:FILE:TAG or
-    docker-archive:FILE:NAME. Blobs that DST has stay there, those that another repository of the same registry has are
-    mounted, and the rest streams, each digest checked on its way. Without --format and --compress the manifest keeps
-    its bytes, and the image its digest.
+    SRC and DST are image references: docker://HOST[:PORT]/REPOSITORY[:TAG|@DIGEST], oci:DIR:TAG, oci-archive:FILE:TAG
+    or docker-archive:FILE:NAME. Blobs that exist in DST are not copied, blobs of other
+    repositories of the same registry are mounted, and all others are streamed, with every digest checked. Without
+    --format and --compress, the manifest and its digest do not change.
 
-    Of an index, --platform takes the image that containerd would take on that host, --os-version the one of that
-    version, and --all copies everything.
+    From an index, --platform selects the image that containerd would run on that host, --os-version the one of that
+    version; --all copies the complete index.
 
     Credentials are those of `docker login` and `podman login`.
 

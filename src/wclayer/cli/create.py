@@ -14,7 +14,7 @@ __all__ = ["create"]
 
 @click.command("create", no_args_is_help=True)
 @click.argument("folder", metavar="DIR", type=click.Path())
-@parents_option("At least one.")
+@parents_option("Required.")
 @common_options
 def create(
     folder: str,

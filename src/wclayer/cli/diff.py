@@ -33,12 +33,16 @@ _ROUND_TRIP: Final = "what hcsshim's own tools do to a layer on a round trip"
 @click.command("diff", cls=SourceCommand, no_args_is_help=True)
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option("--times", is_flag=True, help="Also the four times, of keys of the registry, and of images.")
+@click.option("--times", is_flag=True, help="Compare times of files, registry keys and images too.")
 @click.option("--no-registry", is_flag=True, help="Compare registry hives as files.")
-@click.option("--ignore-round-trip", is_flag=True, help="Not what hcsshim's import and export do to any layer.")
-@click.option("--stat", is_flag=True, help="Just how many differences there are, and bytes.")
+@click.option("--ignore-round-trip", is_flag=True, help="Leave out what a round trip through hcsshim changes.")
+@click.option("--stat", is_flag=True, help="Print only the numbers of differences and bytes.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="json is the same as --json."
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Output format; json is the same as --json.",
 )
 @source_options()
 def diff(

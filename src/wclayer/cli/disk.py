@@ -15,20 +15,22 @@ __all__ = ["disk"]
 
 @click.group("disk", no_args_is_help=True)
 def disk() -> None:
-    """Make disk images with an NTFS volume, on which layer folders hold all that Windows knows of a file.
+    """Make disk images with an NTFS volume, where layer folders hold all Windows metadata.
 
     A folder on one is named disk:IMAGE//FOLDER, or disk:IMAGE:PARTITION//FOLDER, wherever a command takes a layer
-    folder. The disk is mounted for that command alone, where no other program sees it; Linux, root and ntfs-3g are
+    folder. The disk is mounted for that command only, hidden from other programs; Linux, root and ntfs-3g are
     needed for that.
     """
 
 
 @disk.command("create", no_args_is_help=True)
 @click.argument("image", metavar="IMAGE", type=click.Path())
-@click.option("--size", metavar="SIZE", required=True, help="20G, say, or 512M; the file takes what is in it.")
-@click.option("--bare", is_flag=True, help="The image is the volume, without a partition table.")
-@click.option("--label", metavar="TEXT", default="", help="The volume's label.")
-@click.option("--force", is_flag=True, help="Replace IMAGE, if it is there.")
+@click.option(
+    "--size", metavar="SIZE", required=True, help="Size of the disk, such as 20G or 512M; the file is sparse."
+)
+@click.option("--bare", is_flag=True, help="Make a volume without a partition table.")
+@click.option("--label", metavar="TEXT", default="", help="Label of the volume.")
+@click.option("--force", is_flag=True, help="Replace an existing IMAGE.")
 @common_options
 def create(
     image: str,

@@ -32,27 +32,32 @@ __all__ = ["export"]
 
 @click.command("export", no_args_is_help=True)
 @click.argument("folder", metavar="DIR|PLACE#N")
-@parents_option("Not needed, checked if given.")
-@click.option("-o", "--output", "target", metavar="TAR|PLACE#N", help="A file, or a layer of an image; else stdout.")
-@click.option("--os-version", metavar="VERSION", help="Of a new image; or which image of an index to read.")
-@click.option("--platform", metavar="HOST", help="Which image of an index to read: what this host would run.")
+@parents_option("Optional; checked if given.")
+@click.option(
+    "-o", "--output", "target", metavar="TAR|PLACE#N", help="Output file, or layer of an image. Default: stdout."
+)
+@click.option("--os-version", metavar="VERSION", help="os.version of a new image, or of the one to read from an index.")
+@click.option("--platform", metavar="HOST", help="Select the image of an index to read for this host.")
 @click.option("-z", "--gzip", "gzip", is_flag=True, help="Compress with gzip, as --compress gzip.")
 @click.option(
-    "--compress", "compression", type=click.Choice(["gzip", "zstd", "none"]), help="Default: none; gzip in an image."
+    "--compress",
+    "compression",
+    type=click.Choice(["gzip", "zstd", "none"]),
+    help="Compression. Default: none; gzip in an image.",
 )
 @click.option("--level", metavar="N", type=int, help="gzip: 1 to 9 (default 5); zstd: 1 to 19 (default 3).")
 @click.option(
     "--framing",
     type=click.Choice(["original", "canonical"]),
-    help="The tar that DIR was imported from, or hcsshim's. Default: original, where it is known.",
+    help="Tar as imported, or as hcsshim writes it. Default: original if known.",
 )
-@click.option("--verify-content", is_flag=True, help="Read every file to see whether it was edited, whatever its time.")
+@click.option("--verify-content", is_flag=True, help="Detect edits by content, not by time.")
 @click.option(
     "--modes",
     is_flag=True,
-    help="Write permission bits 0644 and 0755, as Microsoft's own tars have; canonical framing.",
+    help="Write modes 0644 and 0755, as Microsoft's tars have (canonical only).",
 )
-@click.option("--force", is_flag=True, help="Replace TAR, or change the image, if there is one; write to a terminal.")
+@click.option("--force", is_flag=True, help="Replace TAR, change an existing image, write to a terminal.")
 @jobs_option
 @network_options
 @common_options
@@ -77,12 +82,12 @@ def export(
 ) -> None:
     """Write the layer in the layer folder DIR, or layer N of an image, as a tar or as layer N of an image.
 
-    A folder that was imported from a tar gives that very tar again, save for what was edited by hand since. Otherwise,
+    A folder that was imported from a tar gives the same tar again, except for later edits. Otherwise,
     and with --framing canonical, it is byte for byte what hcsshim writes on Windows. transport:DIR is a folder that
     Windows' ExportLayer has made, or an import here.
 
-    As a layer of an image, #0 makes a new image; a number equal to that of its layers puts the layer on top, and a
-    smaller one replaces a layer; both change an image, and so want --force.
+    As a layer of an image, #0 makes a new image; the number of its layers adds a layer on top, and a
+    smaller number replaces a layer; both change an image and need --force.
 
     \b
     Examples:

@@ -29,9 +29,9 @@ _NOTES: Final = {
 
 @click.command("extract", cls=SourceCommand, no_args_is_help=True)
 @click.argument("sources", metavar="SRC//PATH...", nargs=-1, required=True)
-@click.option("-o", "--output", "target", metavar="DIR", required=True, help="A new or empty folder.")
-@click.option("--with-metadata", is_flag=True, help="Make DIR a layer folder, with all that the entries are.")
-@click.option("--force", is_flag=True, help="Replace DIR, if it is not empty.")
+@click.option("-o", "--output", "target", metavar="DIR", required=True, help="Output folder: new or empty.")
+@click.option("--with-metadata", is_flag=True, help="Make DIR a layer folder with all metadata.")
+@click.option("--force", is_flag=True, help="Replace DIR if it is not empty.")
 @source_options()
 def extract(
     sources: tuple[str, ...],
@@ -47,17 +47,17 @@ def extract(
     """Extract files, directories and patterns from layers into a folder.
 
     SRC is a layer tar (plain, gzip or zstd; - is stdin), a layer folder, an image (all its layers, as a container on it
-    sees them), or PLACE#N, one layer. Components of PATH may have *, ? and [...]; case does not matter. What is named
-    without them lies in DIR under its own name, a directory with all that is in it; what fits a pattern lies there
-    from the first component with wildcards on: of Files/*/a.txt, b/a.txt. Without PATH, it is all of SRC.
+    sees them), or PLACE#N, one layer. Components of PATH may have *, ? and [...]; case does not matter. A PATH
+    without them is extracted to DIR under its last component, a directory with its contents; a match of a pattern keeps
+    its path from the first component with wildcards on: Files/*/a.txt gives b/a.txt. Without PATH, all of SRC.
 
-    Extracted are content, last write times, symlinks and junctions to what is extracted too (one that is named is
-    followed), hard links. What else there is, streams and other links, is counted on stderr. --with-metadata makes DIR
-    a layer folder with the entries at their own paths, and the directories above them: `wclayer export` makes a tar of
-    them, and nothing is lost.
+    Content, last write times, hard links, and symlinks and junctions to other extracted files are extracted (a link
+    that is named itself is followed). Streams and other links are counted on stderr. --with-metadata makes DIR a layer
+    folder with the entries at their own paths and the directories above them; `wclayer export` makes a lossless tar of
+    it.
 
     Reading stops after the last byte that is needed, and layers that are not needed are not fetched. From a pipe, a
-    link can be followed as far as what it leads to has not gone by.
+    link can be followed unless its target was already read.
 
     \b
     Examples:

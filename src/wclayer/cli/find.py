@@ -32,20 +32,32 @@ _ATTRIBUTES: Final = re.compile(r"(?:[+-]?[a-z]+)+", re.ASCII)
 
 @click.command("find", cls=SourceCommand, no_args_is_help=True)
 @click.argument("src", metavar="SRC[//PATH]")
-@click.option("--name", "names", metavar="GLOB", multiple=True, help="The last component: *.dll; one of several.")
-@click.option("--size", "sizes", metavar="[+-]N[kMGT]", multiple=True, help="More (+), less (-) or just so many bytes.")
 @click.option(
-    "--newer", metavar="TIME|FILE", help="Written last after 2024-01-31[T12:00:00], @SECONDS, or as a file was."
+    "--name", "names", metavar="GLOB", multiple=True, help="Last component, such as *.dll; repeat for alternatives."
 )
-@click.option("--owner", "owners", metavar="ACCOUNT", multiple=True, help="A SID, BA, Administrators; one of several.")
-@click.option("--sha256", "digests", metavar="HEX", multiple=True, help="Of the content; one of several.")
-@click.option("--sddl", metavar="REGEX", help="What is found in the security descriptor as SDDL.")
+@click.option(
+    "--size", "sizes", metavar="[+-]N[kMGT]", multiple=True, help="Size in bytes: more (+), less (-) or exactly."
+)
+@click.option("--newer", metavar="TIME|FILE", help="Last written after 2024-01-31[T12:00:00], @SECONDS or FILE.")
+@click.option(
+    "--owner",
+    "owners",
+    metavar="ACCOUNT",
+    multiple=True,
+    help="Owner: SID, BA or Administrators; repeat for alternatives.",
+)
+@click.option(
+    "--sha256", "digests", metavar="HEX", multiple=True, help="SHA-256 of the content; repeat for alternatives."
+)
+@click.option("--sddl", metavar="REGEX", help="Pattern in the security descriptor as SDDL.")
 @click.option(
     "--type", "types", metavar="LETTERS", help=", ".join(f"{key} {text}" for key, text in TYPES.items()) + "."
 )
-@click.option("--attributes", metavar="[+-]LETTERS", help="Letters of `ls -l` that are set, after - that are not: h-s.")
-@click.option("-l", "long", is_flag=True, help="As ls -l.")
-@click.option("-0", "--print0", is_flag=True, help="Names as they are, with a NUL behind each.")
+@click.option(
+    "--attributes", metavar="[+-]LETTERS", help="Attribute letters of `ls -l` that are set; after - not set: h-s."
+)
+@click.option("-l", "long", is_flag=True, help="Long format of ls -l.")
+@click.option("-0", "--print0", is_flag=True, help="Print unescaped names, each followed by NUL.")
 @source_options(short=False)
 def find(
     src: str,
@@ -68,12 +80,12 @@ def find(
     """Find files in layers by name, size, time, owner, content, security, type or attributes.
 
     SRC is a layer tar (plain, gzip or zstd; - is stdin), a layer folder, an image (all its layers, as a container on it
-    sees them), or PLACE#N, one layer; PATH where to begin. Printed are the paths of what fits all that is asked for,
-    in the order in which the layers have them, nearest first. What a hard link is asked for is its file's.
+    sees them), or PLACE#N, one layer; PATH is where to begin. Paths that match all criteria are printed
+    in the order of the layers, nearest first. A hard link has the properties of its file.
 
-    Sizes are in bytes, or 1024 (k), 1024k (M) and so on of them. Content is read only where all else fits. Alternate
-    streams are found where --type has s; --name and --size are theirs then. It exits with 0 whether or not there is
-    anything, as find does.
+    Sizes are in bytes, KiB (k), MiB (M) and so on. Content is read only where all other criteria match. Alternate
+    streams are found if --type has s; --name and --size then apply to them. Exits with 0 even if nothing matches, as
+    find does.
 
     \b
     Examples:

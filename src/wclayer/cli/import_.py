@@ -30,11 +30,11 @@ __all__ = ["import_"]
 @click.command("import", no_args_is_help=True)
 @click.argument("folder", metavar="DIR", type=click.Path())
 @parents_option("None for a base layer.")
-@click.option("-i", "--input", "source", metavar="TAR|PLACE#N", help="The layer tar, or an image's layer; else stdin.")
+@click.option("-i", "--input", "source", metavar="TAR|PLACE#N", help="Layer tar, or layer of an image. Default: stdin.")
 @choice_options
-@click.option("--diff-id", metavar="SHA256", help="Refuse a tar whose uncompressed digest is another one.")
-@click.option("--force", is_flag=True, help="Replace DIR, if there is one, once the new one is whole.")
-@click.option("--plain", is_flag=True, help="A plain tree with all metadata in layer.db, on NTFS and Windows too.")
+@click.option("--diff-id", metavar="SHA256", help="Expected SHA-256 of the uncompressed tar.")
+@click.option("--force", is_flag=True, help="Replace an existing DIR once the new one is complete.")
+@click.option("--plain", is_flag=True, help="Keep metadata in layer.db only, on NTFS and Windows too.")
 @network_options
 @common_options
 def import_(
@@ -54,10 +54,10 @@ def import_(
 ) -> None:
     """Make the layer folder DIR from a layer tar (plain, gzip or zstd), or from layer N of an image.
 
-    DIR appears whole or not at all. What Windows knows of a file and this file system does not is kept in
-    DIR/layer.db, so that `wclayer export` gives it back. On an NTFS volume (mounted by ntfs-3g, or disk:IMAGE//DIR:
-    see `wclayer disk`) the file system itself holds it, and Windows will see it there. On Windows, NTFS does, and its
-    own processing follows, so that containers can run on the layer; that needs an elevated prompt. transport:DIR makes
+    DIR appears only when it is complete. Windows metadata that this file system cannot hold is kept in DIR/layer.db,
+    for `wclayer export`. On an NTFS volume (mounted by ntfs-3g, or disk:IMAGE//DIR: see `wclayer disk`) the file system
+    itself holds it, and Windows will see it there. On Windows, the layer is also processed by Windows, so that
+    containers can run on it; that needs an elevated prompt. transport:DIR makes
     the folder that Windows' own ImportLayer takes, with the rest in DIR.layer.db beside it.
 
     \b

@@ -17,9 +17,9 @@ __all__ = ["index"]
 
 @click.command("index", no_args_is_help=True)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="PLACE", required=True, help="Where the index goes: oci:DIR:TAG and its kin.")
-@click.option("--annotation", metavar="KEY=VALUE", multiple=True, help="An annotation of the index.")
-@click.option("--force", is_flag=True, help="Replace the image at PLACE, if there is one.")
+@click.option("-o", "--output", metavar="PLACE", required=True, help="Output image reference: oci:DIR:TAG ...")
+@click.option("--annotation", metavar="KEY=VALUE", multiple=True, help="Annotation of the index.")
+@click.option("--force", is_flag=True, help="Replace an existing image at PLACE.")
 @jobs_option
 @network_options
 @common_options
@@ -34,10 +34,10 @@ def index(
     debug: bool,  # noqa: ARG001 # main() looks for it
     **network: Any,
 ) -> None:
-    """Put several images into one, from which each Windows takes what fits its version.
+    """Combine several images into one index, from which each host takes its version.
 
-    Each IMAGE (oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE, docker://HOST/REPOSITORY:TAG) must have an
-    os.version of its own; one that is an index itself gives all its Windows images. Their order stays.
+    Each IMAGE (oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE, docker://HOST/REPOSITORY:TAG) must have a
+    different os.version; an index adds all its Windows images. The order is kept.
 
     \b
     Examples:

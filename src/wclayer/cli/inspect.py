@@ -39,7 +39,12 @@ _TIMES: Final = {
 @click.command("inspect", cls=SourceCommand, no_args_is_help=True)
 @click.argument("src", metavar="SRC")
 @click.option(
-    "--top", metavar="N", type=click.IntRange(0), default=10, show_default=True, help="How many of the largest."
+    "--top",
+    metavar="N",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="Number of largest files and folders to list.",
 )
 @source_options()
 def inspect(
@@ -51,13 +56,13 @@ def inspect(
     debug: bool,  # noqa: ARG001 # main() looks for it
     **options: Any,
 ) -> None:
-    """Say what a layer or an image is, without taking anything out of it.
+    """Describe a layer or an image without extracting it.
 
-    SRC is a layer tar (plain, gzip or zstd; - is stdin), a layer folder, an image, or one layer of it, PLACE#N. Of each
-    layer: which kind it is, what is in it, how it is stored, which program wrote it; of all together also which Windows
-    it is, with installed updates and programs, from the registry. SRC//PATH counts what is at that path and below; PATH
+    SRC is a layer tar (plain, gzip or zstd; - is stdin), a layer folder, an image, or one layer of it, PLACE#N. For
+    each layer: its kind, contents, storage and the program that wrote it; for all layers together also the Windows
+    version, installed updates and programs, from the registry. SRC//PATH counts what is at that path and below; PATH
     is taken literally, without patterns, and links on the way are not followed.
-    With -v, of each layer of an image all that is said of one alone, and lists in full.
+    With -v, every layer of an image is described in full, and lists are complete.
 
     \b
     Examples:

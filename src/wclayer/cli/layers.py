@@ -37,7 +37,7 @@ def layers(
     """List the layers of an image, from the base up.
 
     PLACE is oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE or docker://HOST/REPOSITORY:TAG. Each line has the
-    number that PLACE#N wants, the size of the blob, its compression, its diff_id (whole with -v), and what made it.
+    number for PLACE#N, the size of the blob, its compression, its diff_id (in full with -v), and what made it.
 
     \b
     Examples:

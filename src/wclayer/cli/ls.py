@@ -30,8 +30,8 @@ __all__ = ["ls"]
 @click.command("ls", cls=SourceCommand, no_args_is_help=True)
 @click.argument("src", metavar="SRC[//PATH]")
 @click.option("-l", "long", is_flag=True, help="Attributes, size, last write time (UTC), owner, name and target.")
-@click.option("-R", "--recursive", is_flag=True, help="Also what is in the directories, with paths.")
-@click.option("--registry", is_flag=True, help="PATH is one of the registry, as a container sees it.")
+@click.option("-R", "--recursive", is_flag=True, help="List subdirectories too, with paths.")
+@click.option("--registry", is_flag=True, help="List registry keys; PATH is a key.")
 @source_options(short=False)
 def ls(
     src: str,
@@ -44,19 +44,19 @@ def ls(
     debug: bool,  # noqa: ARG001 # main() looks for it
     **options: Any,
 ) -> None:
-    """List what is in a directory of layers, or one file, or what fits a pattern.
+    """List a directory or a file in layers, or all matches of a pattern.
 
     SRC is a layer tar (plain, gzip or zstd; - is stdin), a layer folder, an image (all its layers, as a container on it
     sees them), or PLACE#N, one layer; PATH a directory or file, in any case, Files for drive C:. Components may have
-    *, ? and [...]: then what fits is listed, without what is in it. Names come in the order of their bytes.
+    *, ? and [...]: then the matches are listed, without their contents. Names are sorted by bytes.
 
     -l has the attributes as letters (d directory, a archive, r read-only, h hidden, s system, l reparse point,
-    c compressed, p sparse, e encrypted, t temporary, i not indexed), bytes, when it was written last, the owner, and
-    behind an arrow what a symlink, junction or hard link leads to. Size and owner of a hard link are its file's. A
-    symlink or junction that is named is followed, but with -l. Whiteouts, of one layer alone, are listed as .wh.NAME.
+    c compressed, p sparse, e encrypted, t temporary, i not indexed), size, last write time, owner, and after an arrow
+    the target of a symlink, junction or hard link. Size and owner of a hard link are its file's. A
+    symlink or junction named as PATH is followed, except with -l. For a single layer, whiteouts are listed as .wh.NAME.
 
-    With --registry, PATH is a key such as HKLM\\SOFTWARE\\Acme, and its values and subkeys are listed; without PATH
-    the hives are. -R goes on below it, -v has what `hive show -v` has.
+    With --registry, PATH is a key such as HKLM\\SOFTWARE\\Acme, whose values and subkeys are listed; without PATH the
+    hives are listed. -R adds the keys below, -v the details of `hive show -v`.
 
     \b
     Examples:

@@ -83,7 +83,7 @@ _COMMANDS = LazyCommands(
 )
 @click.version_option(__version__, prog_name="wclayer")
 def cli() -> None:
-    """Make, take apart and put together the layers of Windows containers, on any operating system.
+    """Build, inspect, check and repack Windows container images on any operating system.
 
     \b
     Examples:

@@ -27,16 +27,16 @@ _NOTES = {
 
 @click.command("makebaselayer", no_args_is_help=True)
 @click.argument("folder", metavar="DIR", type=click.Path())
-@click.option("--create-bcd", is_flag=True, help="Make a minimal boot store, if there is a utility VM and none.")
-@click.option("--replace-invalid", is_flag=True, help="Put empty hives in the place of invalid ones.")
+@click.option("--create-bcd", is_flag=True, help="Make a minimal boot store for a utility VM that has none.")
+@click.option("--replace-invalid", is_flag=True, help="Replace invalid hives by empty ones.")
 @click.option(
     "--source-date-epoch",
     envvar="SOURCE_DATE_EPOCH",
     show_envvar=True,
     metavar="SECONDS",
-    help="The time of what is made. Default: that of what was changed last in DIR.",
+    help="Time of new files. Default: the newest time in DIR.",
 )
-@click.option("--clean", is_flag=True, help="On Windows: remove what a failed run has left first, and process again.")
+@click.option("--clean", is_flag=True, help="Remove what a failed run left, then process again (Windows only).")
 @common_options
 def makebaselayer(
     folder: str,
@@ -49,9 +49,9 @@ def makebaselayer(
     verbose: bool,
     debug: bool,  # noqa: ARG001 # main() looks for it
 ) -> None:
-    """Make the folder DIR, whose DIR/Files is to be drive C:, a valid base layer.
+    """Make a valid base layer of the folder DIR, where DIR/Files is drive C:.
 
-    Makes the five registry hives that Windows needs where they are missing, and keeps those that are there and valid.
+    Makes those of the five registry hives of Windows that are missing, and keeps existing valid ones.
     A second run changes nothing. On Windows, its own processing of the layer follows.
 
     \b

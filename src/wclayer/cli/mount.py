@@ -15,7 +15,7 @@ __all__ = ["mount"]
 @click.command("mount", no_args_is_help=True)
 @click.argument("folder", metavar="DIR", type=click.Path())
 @click.argument("target", metavar="[TARGET]", required=False, type=click.Path())
-@parents_option("At least one.")
+@parents_option("Required.")
 @common_options
 def mount(
     folder: str,

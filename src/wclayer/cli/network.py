@@ -29,9 +29,9 @@ def network_options(command: Callable[P, R]) -> Callable[P, R]:
             "--authfile",
             metavar="FILE",
             type=click.Path(),
-            help="Where credentials are: Docker's config.json, podman's auth.json.",
+            help="File with credentials: Docker's config.json or podman's auth.json.",
         ),
-        click.option("--plain-http", is_flag=True, help="A registry may be without TLS (on loopback it may anyway)."),
+        click.option("--plain-http", is_flag=True, help="Allow registries without TLS (always allowed on loopback)."),
     ):
         command = option(command)
     return command
@@ -43,7 +43,7 @@ jobs_option = click.option(
     type=click.IntRange(1, 32),
     default=3,
     show_default=True,
-    help="Blobs that are copied at a time.",
+    help="Number of blobs to copy at the same time.",
 )
 
 

@@ -15,10 +15,10 @@ __all__ = ["process"]
 
 @click.command("process", no_args_is_help=True)
 @click.argument("folder", metavar="DIR", type=click.Path())
-@parents_option("Of a non-base layer.")
-@click.option("-o", "--output", metavar="NEW", type=click.Path(), help="Where to make the layer; else DIR becomes it.")
-@click.option("--clean", is_flag=True, help="Remove what a failed run has left, or all that one has made, first.")
-@click.option("--force", is_flag=True, help="Replace NEW, if there is one, once the new one is whole.")
+@parents_option("For a non-base layer.")
+@click.option("-o", "--output", metavar="NEW", type=click.Path(), help="Folder for the new layer. Default: DIR.")
+@click.option("--clean", is_flag=True, help="Remove results of an earlier run first.")
+@click.option("--force", is_flag=True, help="Replace an existing NEW once the new one is complete.")
 @common_options
 def process(
     folder: str,
@@ -31,10 +31,10 @@ def process(
     verbose: bool,  # noqa: ARG001 # nothing more to say
     debug: bool,  # noqa: ARG001 # main() looks for it
 ) -> None:
-    """Have Windows process the layer folder DIR, which was imported elsewhere, so that containers can run on it.
+    """Let Windows process the layer folder DIR that was imported elsewhere, to run containers on it.
 
-    A base layer on NTFS is processed where it is; a plain tree, as other systems make it, becomes a layer of NTFS
-    first, and so does transport:DIR, as NEW. Needs Windows.
+    A base layer on NTFS is processed in place; a plain tree made on another system, or transport:DIR (with -o NEW), is
+    first converted to a layer on NTFS. Needs Windows.
 
     \b
     Examples:

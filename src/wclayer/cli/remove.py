@@ -22,7 +22,7 @@ def remove(
     verbose: bool,  # noqa: ARG001 # nothing more to say
     debug: bool,  # noqa: ARG001 # main() looks for it
 ) -> None:
-    """Remove the layer folder DIR with all that Windows has made of it. Needs Windows.
+    """Remove the layer folder DIR with all that Windows made in it. Needs Windows.
 
     \b
     Examples:

@@ -56,7 +56,7 @@ def source_options(*, short: bool = True) -> Callable[[Callable[P, R]], Callable
             metavar="PARENT",
             multiple=True,
             type=click.Path(),
-            help="A layer folder or tar below a SRC that is one; nearest parent first, base last.",
+            help="Parent folder or tar of a SRC that is one; nearest first, base last.",
         )(command)
 
     return decorate

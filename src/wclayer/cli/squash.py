@@ -53,7 +53,7 @@ __all__ = ["squash"]
     "--output",
     metavar="PLACE|PLACE#N|TAR|DIR/",
     required=True,
-    help="An image, a layer of one, a layer tar (- is stdout), or a layer folder.",
+    help="Image, layer of an image, layer tar (- is stdout) or layer folder.",
 )
 @click.option(
     "--from-layer",
@@ -61,7 +61,7 @@ __all__ = ["squash"]
     metavar="N",
     type=click.IntRange(0),
     default=0,
-    help="Squash the layers from number N on, over those below. Default: all, from the base, which is 0.",
+    help="First layer to squash, counted from the base. Default: 0, all.",
 )
 @click.option("--drop-utility-vm", is_flag=True, help="Leave out UtilityVM, which only Hyper-V isolation needs.")
 @choice_options
@@ -70,10 +70,10 @@ __all__ = ["squash"]
     "--compress",
     "compression",
     type=click.Choice(["gzip", "zstd", "none"]),
-    help="Default: none; gzip in an image.",
+    help="Compression. Default: none; gzip in an image.",
 )
 @click.option("--level", metavar="N", type=int, help="gzip: 1 to 9 (default 5); zstd: 1 to 19 (default 3).")
-@click.option("--force", is_flag=True, help="Replace what is there, or change the image; write to a terminal.")
+@click.option("--force", is_flag=True, help="Replace or change an existing output; write to a terminal.")
 @jobs_option
 @network_options
 @common_options
@@ -99,12 +99,12 @@ def squash(
     SRC is an image, or a list of layers, base first: layer tars, layer folders, layers PLACE#N of images. With
     --from-layer N, the layers below N stay as they are; they have to be given too, as their names are needed.
 
-    Of an image, the output can be an image again, its config and history brought up to date. Of a list, it can be a new
-    image of the one layer, for which --os-version says what it runs on. Of both, it can be a layer of an image, a layer
-    tar, or, if all layers are squashed, a layer folder: DIR/, an empty folder that is there, or transport:DIR.
+    From an image, the output can be an image, with an updated config and history. From a list, it can be a new image of
+    one layer, with the os.version of --os-version. From both, it can be a layer of an image, a layer tar, or, if all
+    layers are squashed, a layer folder: DIR/, an existing empty folder, or transport:DIR.
 
-    The newest layer wins, deletions are carried out, hard links are kept. What the layers above the base say of the
-    registry goes into the base's hives. Each layer is read twice, so a pipe is refused.
+    The newest layer wins, deletions are applied, hard links are kept. Registry changes of the layers above the base are
+    merged into the base's hives. Each layer is read twice, so a pipe is refused.
 
     \b
     Examples:

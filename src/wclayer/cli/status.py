@@ -16,8 +16,8 @@ __all__ = ["status"]
 
 @click.command("status", no_args_is_help=True)
 @click.argument("folder", metavar="DIR", type=click.Path())
-@click.option("--verify-content", is_flag=True, help="Read every file, whatever its time.")
-@click.option("--exit-code", is_flag=True, help="Exit with 1 if there is anything to list.")
+@click.option("--verify-content", is_flag=True, help="Detect edits by content, not by time.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if anything was edited.")
 @common_options
 def status(
     folder: str,
@@ -31,7 +31,7 @@ def status(
     """List what was edited by hand in the layer folder DIR since its import: new, changed, gone.
 
     A file has changed if its size differs, or its time and its SHA-256 do; so copying or touching changes nothing.
-    A directory that is new or gone stands, with a / at its end, for all that is in it.
+    A new or deleted directory, with a / at its end, stands for all its contents.
 
     \b
     Examples:

@@ -27,16 +27,16 @@ __all__ = ["verify"]
     "targets",
     multiple=True,
     type=click.Choice([target.value for target in Target]),
-    help="Just what matters there; may be given more than once. Default: everywhere.",
+    help="Check for this target only; repeatable. Default: all targets.",
 )
-@click.option("--ignore", "ignored", metavar="CODE", multiple=True, help="Leave a rule out, WCL322 say.")
+@click.option("--ignore", "ignored", metavar="CODE", multiple=True, help="Leave out a rule, such as WCL322.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json", "sarif"]),
     default="text",
     show_default=True,
-    help="sarif is what code scanning takes.",
+    help="Output format; sarif is for code scanning.",
 )
 @source_options()
 def verify(
@@ -53,8 +53,8 @@ def verify(
     """Find what Windows, hcsshim, containerd or Docker would refuse or damage.
 
     SRC is a layer tar (plain, gzip or zstd; - is stdin), a layer folder, an image (oci:DIR:TAG, docker://HOST/REPO:TAG
-    ...), or PLACE#N, one layer of it. All that is wrong is told, with the code of the rule (docs/rules.md), what it
-    would cause, and how to mend it. Exits with 1 if there are errors; warnings and notes are none.
+    ...), or PLACE#N, one layer of it. Each problem is listed with the code of its rule (docs/rules.md), its
+    effect and how to fix it. Exits with 1 if there are errors; warnings and notes do not count.
 
     \b
     Examples:

@@ -68,9 +68,9 @@ def _stop(report: Report, layer: str, findings: list[Finding]) -> str:
     reason = report.stopped[layer]
     last = next((finding for finding in reversed(findings) if _is_reason(finding, reason)), None)
     if layer not in report.read or last is None:
-        return f"had to stop, and does not know the rest: {escaped(reason)}"
+        return f"stopped reading; the rest is unknown: {escaped(reason)}"
     where = "there" if last.offset is None else f"there (at byte {last.offset:,})"
-    return f"had to stop {where}: neither what follows nor the layer's registry was looked at"
+    return f"stopped reading {where}: what follows and the layer's registry were not checked"
 
 
 def _is_reason(finding: Finding, reason: str) -> bool:
@@ -92,10 +92,9 @@ def _verdict(report: Report) -> str:
         if (count := report.count(severity))
     ]
     layers = f"{len(report.read):,} layer{'' if len(report.read) == 1 else 's'}"
-    verdict = "no error" if report.passed else "refused"
-    if report.stopped:
-        verdict += ", and not all was read"
-    return f"{verdict}: {', '.join(counts) or 'nothing found'} in {layers}"
+    verdict = "OK" if report.passed else "refused"
+    unread = ", not read completely" if report.stopped else ""
+    return f"{verdict}: {layers} checked{unread}, {', '.join(counts) or 'no problems found'}"
 
 
 def to_json(report: Report) -> dict[str, Any]:

@@ -62,9 +62,9 @@ def test_text() -> None:
         "  error WCL607 another tar; expected x; got y",
         effect[Code.DIFF_ID],
         f"    to mend it: {diff_id.mend}",
-        "  had to stop, and does not know the rest: cut off",
+        "  stopped reading; the rest is unknown: cut off",
         "",
-        "refused, and not all was read: 2 errors, 1 warning in 2 layers",
+        "refused: 2 layers checked, not read completely, 2 errors, 1 warning",
     ]
 
 
@@ -74,14 +74,14 @@ def test_where_it_had_to_stop_is_not_said_twice() -> None:
     Notes(report, "a").error(error, Code.TAR_CUT_OFF)
     text = lines(report)
     assert [line for line in text if "stop" in line] == [
-        "  had to stop there (at byte 2,560): neither what follows nor the layer's registry was looked at",
-        f"  had to stop, and does not know the rest: {error}",
+        "  stopped reading there (at byte 2,560): what follows and the layer's registry were not checked",
+        f"  stopped reading; the rest is unknown: {error}",
     ]
     assert "\n".join(text[: text.index("b:")]).count("the tar is cut off; expected 512 bytes") == 1
     error.offset = None
     report = Report(read=["a"], stopped={"a": str(error)})
     Notes(report, "a").error(error, Code.TAR_CUT_OFF)
-    assert "  had to stop there: neither what follows nor the layer's registry was looked at" in lines(report)
+    assert "  stopped reading there: what follows and the layer's registry were not checked" in lines(report)
 
 
 def test_a_title_that_says_no_more_than_the_message_is_left_out() -> None:
@@ -129,7 +129,7 @@ def test_what_cimfs_alone_refuses_is_an_error_where_it_is_asked_for(code: Code) 
 
 
 def test_text_of_nothing() -> None:
-    assert lines(Report(read=["a"])) == ["no error: nothing found in 1 layer"]
+    assert lines(Report(read=["a"])) == ["OK: 1 layer checked, no problems found"]
 
 
 def test_a_rule_that_is_broken_often() -> None:
@@ -144,7 +144,7 @@ def test_a_rule_that_is_broken_often() -> None:
     verbose = [line for line in lines(report, verbose=True) if line.startswith("  error")]
     assert len(verbose) == MOST + 1
     assert verbose[-1] == f"  error WCL605 and {10_000 - MOST:,} more"
-    assert lines(report)[-1] == "refused: 10,000 errors in 1 layer"
+    assert lines(report)[-1] == "refused: 1 layer checked, 10,000 errors"
 
 
 def test_the_effect_is_that_at_the_targets() -> None:
@@ -155,7 +155,7 @@ def test_the_effect_is_that_at_the_targets() -> None:
     assert "Docker: " not in text
     assert "containerd" not in text
     only = report_of(("a", Code.DIFF_ID, None), ignored=frozenset({Code.DIFF_ID}))
-    assert lines(only) == ["no error: nothing found in 0 layers"]
+    assert lines(only) == ["OK: 0 layers checked, no problems found"]
 
 
 def test_hints_of_findings() -> None:

@@ -30,9 +30,9 @@ def hive() -> None:
     """Registry hives: show, check, change, compare and merge them.
 
     HIVE is a file, or a file in an image, a layer folder or a layer tar: PLACE//Files/Windows/System32/config/SOFTWARE.
-    Keys are named from the hive's root, with backslashes between. Where something is looked at, HIVE may also be the
-    image or layer itself; keys are then named as in the registry, HKLM\\SOFTWARE\\Acme, and are what a container has
-    there: the base's hive with the differencing hives of the layers above over it.
+    Keys are named from the hive's root, separated by backslashes. Commands that only read take an image or layer as
+    HIVE too; keys are then named as in the registry, HKLM\\SOFTWARE\\Acme, and are those that a container has: the
+    base's hive, merged with the differencing hives of the layers above.
 
     \b
     Examples:

@@ -28,10 +28,10 @@ def check(
     debug: bool,  # noqa: ARG001 # main() looks for it
     **options: Any,
 ) -> int:
-    """Judge a hive: will Windows load it, all of it?
+    """Validate a hive: will Windows load all of it?
 
-    Checked is all that the kernel is known to look at when it loads a hive. An error is what it refuses, drops or
-    never finds; a warning what it takes all the same. Exits with 1 if there is an error.
+    Checks all that the kernel is known to check when it loads a hive. An error is what the kernel refuses, drops or
+    never finds; a warning is what it accepts. Exits with 1 if there is an error.
 
     \b
     Examples:

@@ -26,12 +26,12 @@ _UNSAID: Final = "warning: not in the .reg file, as none can say it (security, c
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @click.argument("path", metavar="[KEY]", default="")
-@click.option("--times", is_flag=True, help="Also when keys were last written.")
-@click.option("--reg", "as_reg", is_flag=True, help="Write a .reg file that makes A what B is.")
-@click.option("-o", "--output", "target", metavar="FILE.reg", help="Where --reg writes to; else stdout.")
+@click.option("--times", is_flag=True, help="Compare last write times of keys too.")
+@click.option("--reg", "as_reg", is_flag=True, help="Write a .reg file that turns A into B.")
+@click.option("-o", "--output", "target", metavar="FILE.reg", help="Output file of --reg. Default: stdout.")
 @prefix_option
-@click.option("--utf8", is_flag=True, help="With --reg: UTF-8 with LF. Default: as regedit writes it.")
-@click.option("--force", is_flag=True, help="Replace FILE.reg, if there is one; write to a terminal.")
+@click.option("--utf8", is_flag=True, help="UTF-8 with LF (--reg only). Default: as regedit writes it.")
+@click.option("--force", is_flag=True, help="Replace an existing FILE.reg; write to a terminal.")
 @accept_dirty_option
 @hive_options
 def diff(
@@ -52,9 +52,9 @@ def diff(
 ) -> int:
     """Compare two hives, or the registries of two images.
 
-    Compared are keys, values, security, class names and flags. Names are compared as Windows does, without regard to
-    case. Lines with a - are of A, those with a + of B. KEY limits it to one key and what is below. Exits with 1 if
-    there are differences.
+    Compares keys, values, security descriptors, class names and flags. Names are compared as Windows does, without
+    regard to case. Lines with a - are of A, those with a + of B. KEY limits it to one key and what is below. Exits with
+    1 if there are differences.
 
     \b
     Examples:

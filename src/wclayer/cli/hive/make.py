@@ -25,16 +25,16 @@ _VERSIONS: Final = {"1.3": MINOR_NT4, "1.5": MINOR_XP, "1.6": MINOR_LAYERED}
 @click.command("new", no_args_is_help=True)
 @click.argument("target", metavar="OUT")
 @click.option(
-    "--root-name", metavar="NAME", default="ROOT", show_default=True, help="Of the root key; Windows ignores it."
+    "--root-name", metavar="NAME", default="ROOT", show_default=True, help="Name of the root key; Windows ignores it."
 )
 @click.option(
     "--version",
     type=click.Choice(list(_VERSIONS)),
     default="1.5",
     show_default=True,
-    help="1.3: as `reg load` and boot stores have it; 1.6: a differencing hive that changes nothing.",
+    help="Format: 1.3 for boot stores, 1.6 for an empty differencing hive.",
 )
-@click.option("--force", is_flag=True, help="Replace OUT, if there is one; write to a terminal.")
+@click.option("--force", is_flag=True, help="Replace an existing OUT; write to a terminal.")
 @epoch_option
 @common_options
 def new(
@@ -66,11 +66,9 @@ def new(
 @click.command("merge", no_args_is_help=True)
 @click.argument("base", metavar="BASE")
 @click.argument("deltas", metavar="DELTA...", nargs=-1, required=True)
-@click.option("-o", "--output", "target", metavar="OUT", required=True, help="The merged hive; - for stdout.")
-@click.option(
-    "--differencing", is_flag=True, help="BASE is a differencing hive too, and so is what they make together."
-)
-@click.option("--force", is_flag=True, help="Replace OUT, if there is one; write to a terminal.")
+@click.option("-o", "--output", "target", metavar="OUT", required=True, help="Merged hive; - for stdout.")
+@click.option("--differencing", is_flag=True, help="BASE and the result are differencing hives.")
+@click.option("--force", is_flag=True, help="Replace an existing OUT; write to a terminal.")
 @accept_dirty_option
 @hive_options
 def merge(
@@ -85,9 +83,9 @@ def merge(
     debug: bool,  # noqa: ARG001 # main() looks for it
     **options: Any,
 ) -> None:
-    """Lay differencing hives over that of a base layer.
+    """Merge differencing hives into the hive of a base layer.
 
-    What is written is the hive that a container sees. BASE is the base layer's hive, each DELTA the Hives/*_Delta of a
+    The result is the hive that a container sees. BASE is the base layer's hive, each DELTA the Hives/*_Delta of a
     layer above, from the lowest on.
 
     \b

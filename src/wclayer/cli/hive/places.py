@@ -47,19 +47,19 @@ def hive_options(command: Callable[P, R]) -> Callable[P, R]:
 accept_dirty_option = click.option(
     "--accept-dirty",
     is_flag=True,
-    help="Read a hive that was not wholly written as it is, without what its transaction logs have.",
+    help="Read a dirty hive without its transaction logs.",
 )
 prefix_option = click.option(
     "--prefix",
     metavar="PATH",
-    help="What the registry path of the hive's root is, if the file's name does not tell it.",
+    help="Registry path of the hive's root. Default: from the file name.",
 )
 epoch_option = click.option(
     "--source-date-epoch",
     envvar="SOURCE_DATE_EPOCH",
     show_envvar=True,
     metavar="SECONDS",
-    help="The time of what is made or changed.",
+    help="Time of new and changed keys.",
 )
 
 

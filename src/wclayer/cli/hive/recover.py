@@ -21,8 +21,8 @@ __all__ = ["recover"]
 @click.command("recover", no_args_is_help=True)
 @click.argument("place", metavar="HIVE")
 @click.argument("logs", metavar="LOG1 [LOG2]", nargs=-1, required=True)
-@click.option("-o", "--output", "target", metavar="OUT", required=True, help="The clean hive; - for stdout.")
-@click.option("--force", is_flag=True, help="Replace OUT, if there is one; write to a terminal.")
+@click.option("-o", "--output", "target", metavar="OUT", required=True, help="Clean hive; - for stdout.")
+@click.option("--force", is_flag=True, help="Replace an existing OUT; write to a terminal.")
 @hive_options
 def recover(
     place: str,
@@ -35,10 +35,10 @@ def recover(
     debug: bool,  # noqa: ARG001 # main() looks for it
     **options: Any,
 ) -> int:
-    """Make a hive whole that was not wholly written.
+    """Recover a dirty hive from its transaction logs.
 
-    Since Windows 8.1 changes go into HIVE.LOG1 and HIVE.LOG2 first, and into the hive up to an hour later. OUT is the
-    hive with all of them, as Windows makes it when it loads it. A hive that is clean comes out as it is. The logs must
+    Since Windows 8.1, changes go to HIVE.LOG1 and HIVE.LOG2 first, and to the hive up to an hour later. OUT is the hive
+    with all changes, as Windows would load it. A clean hive is copied unchanged. The logs must
     have been copied together with the hive; their order does not matter. Exits with 1 if the hive has other errors.
 
     \b

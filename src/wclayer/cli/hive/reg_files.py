@@ -42,15 +42,15 @@ _LEFT_OUT: Final = "warning: left out, as no .reg file can name it"
 @click.command("export", no_args_is_help=True)
 @click.argument("place", metavar="HIVE")
 @click.argument("path", metavar="[KEY]", default="")
-@click.option("-o", "--output", "target", metavar="FILE.reg", help="A file; else stdout.")
+@click.option("-o", "--output", "target", metavar="FILE.reg", help="Output file. Default: stdout.")
 @prefix_option
-@click.option("--utf8", is_flag=True, help="UTF-8 with LF, for diff and hivexregedit. Default: as regedit writes it.")
+@click.option("--utf8", is_flag=True, help="UTF-8 with LF, for diff and hivexregedit.")
 @click.option(
     "--drop",
     type=click.Choice(["names"]),
-    help="names: leave out keys and values whose names no .reg file can have, with a warning.",
+    help="Leave out names that a .reg file cannot hold, with a warning.",
 )
-@click.option("--force", is_flag=True, help="Replace FILE.reg, if there is one; write to a terminal.")
+@click.option("--force", is_flag=True, help="Replace an existing FILE.reg; write to a terminal.")
 @accept_dirty_option
 @hive_options
 def export(
@@ -67,10 +67,10 @@ def export(
     debug: bool,  # noqa: ARG001 # main() looks for it
     **options: Any,
 ) -> None:
-    """Write a key with all below it as a .reg file.
+    """Write a key and all keys below it as a .reg file.
 
-    Version 5.00, in UTF-16 as regedit's own export. Class names, security and times have no place in .reg files. Of an
-    image or layers, KEY says which hive.
+    Version 5.00, in UTF-16 as regedit's own export. A .reg file cannot hold class names, security descriptors and
+    times. For an image or layers, KEY selects the hive.
 
     \b
     Examples:
@@ -123,10 +123,10 @@ class _Written:
 @click.command("import", no_args_is_help=True)
 @click.argument("place", metavar="HIVE")
 @click.argument("reg_file", metavar="FILE.reg")
-@click.option("-o", "--output", "target", metavar="OUT", help="The changed hive; HIVE stays as it is.")
-@click.option("--in-place", is_flag=True, help="Change the file HIVE itself, whole or not at all.")
+@click.option("-o", "--output", "target", metavar="OUT", help="Changed hive; HIVE itself is not changed.")
+@click.option("--in-place", is_flag=True, help="Change the file HIVE itself, atomically.")
 @prefix_option
-@click.option("--force", is_flag=True, help="Replace OUT, if there is one; write to a terminal.")
+@click.option("--force", is_flag=True, help="Replace an existing OUT; write to a terminal.")
 @epoch_option
 @accept_dirty_option
 @hive_options
@@ -144,11 +144,11 @@ def import_(
     debug: bool,  # noqa: ARG001 # main() looks for it
     **options: Any,
 ) -> None:
-    """Make the changes of a .reg file in a hive, as regedit does.
+    """Apply the changes of a .reg file to a hive, as regedit does.
 
     FILE.reg is of version 5.00, in UTF-16 or UTF-8; a line that regedit would pass over is an error. Its keys must all
-    be in this hive; HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet is the control set that the hive has as its current.
-    Keys that are made inherit their security. What is changed gets the time SOURCE_DATE_EPOCH, else that of FILE.reg.
+    be in this hive; HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet is the current control set of the hive.
+    New keys inherit their security. Changed keys get the time SOURCE_DATE_EPOCH, else that of FILE.reg.
 
     \b
     Examples:

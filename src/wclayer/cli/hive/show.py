@@ -36,7 +36,7 @@ _NAME_WIDTH = 40  # of the names of values, which stand in a column
 @click.command("show", no_args_is_help=True)
 @click.argument("place", metavar="HIVE")
 @click.argument("path", metavar="[KEY]", default="")
-@click.option("-r", "--recursive", is_flag=True, help="Also what is in the subkeys, and theirs.")
+@click.option("-r", "--recursive", is_flag=True, help="Show subkeys at all depths too.")
 @accept_dirty_option
 @hive_options
 def show(
@@ -51,8 +51,8 @@ def show(
 ) -> None:
     """Show a key of a hive: its values and subkeys.
 
-    Keys have a backslash at their end, values a type and data, which are cut where they are long (whole with -v, which
-    also gives times, class names and security). In a differencing hive, keys say what they hide below. Names and data
+    Keys end in a backslash; values have a type and data, shortened if long (complete with -v, which also prints times,
+    class names and security). Keys of a differencing hive show what they hide in the layers below. Names and data
     are escaped where a terminal would take them for something else; --json has them as they are, a list of keys.
 
     \b
@@ -135,7 +135,7 @@ def _print_json(walk: Iterator[tuple[int, Key, str]]) -> None:
 @click.argument("place", metavar="HIVE")
 @click.argument("path", metavar="KEY")
 @click.argument("name", metavar="[VALUE]", default="")
-@click.option("--raw", is_flag=True, help="The bytes as they are in the hive.")
+@click.option("--raw", is_flag=True, help="Print the stored bytes.")
 @accept_dirty_option
 @hive_options
 def get(
@@ -151,8 +151,8 @@ def get(
 ) -> None:
     """Print the data of one value, for scripts.
 
-    Without VALUE, it is the key's default value. Printed are strings as text, numbers in decimal, REG_MULTI_SZ one
-    string a line, all else in hexadecimal. --json has the type and every byte.
+    Without VALUE, prints the key's default value. Strings are printed as text, numbers in decimal, REG_MULTI_SZ one
+    string a line, all other types in hexadecimal. --json has the type and every byte.
 
     \b
     Examples:

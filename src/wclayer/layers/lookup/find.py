@@ -24,12 +24,12 @@ from .request import PathQuery
 __all__ = ["TYPES", "Criteria", "Found", "attributes_of", "find_in_layers", "owner_of", "sddl_of", "type_of"]
 
 TYPES: Final = {
-    "f": "files, by all their names",
+    "f": "files",
     "d": "directories",
-    "l": "symlinks, junctions and others that stand for something else, by all their names",
-    "h": "hard links: further names of files",
-    "w": "whiteouts, of one layer alone",
-    "s": "alternate streams",
+    "l": "links",
+    "h": "hard links",
+    "w": "whiteouts",
+    "s": "streams",
 }
 
 
