@@ -12,6 +12,6 @@ entry that is needed. In reading order:
 * `extract`: the command; `extractor`: what it needs from its two ways, `plain_extractor` (a folder
   of plain files) and `layer_extractor` (a layer folder with all metadata)
 
-May import: `layers.hashing`, `stores` (only extract), `union`, `host`, `win32`, and the values in `entry` and
-`errors`. The commands for images and places are in `operations/files.py`.
+May import: `layers/hashing`, `stores` (only extract), and from `union` down; no other package of `layers`.
+What people call is in `operations/files.py`, which opens images and other places.
 """

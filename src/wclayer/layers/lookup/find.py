@@ -1,4 +1,4 @@
-"""What `wclayer find` looks for: criteria that hold together, of what `listing` gives."""
+"""Filter the entries that `ls` lists by name, size, time, owner, content and more: `wclayer find`."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What must hold of what is found; what is not said holds of all.
+    """Conditions that an entry or stream must all meet; an empty one is met by every entry.
 
-    names: patterns for the last component (of a stream: its name), one of which it fits, in any case. sizes: smaller
-    than (-1), equal to (0), larger than (1) so many bytes. newer: last written after this FILETIME. owners: SIDs, one
-    of which is the owner. sha256: of the content, in hexadecimal, one of them. sddl: is found in the descriptor's SDDL.
-    types: letters of TYPES, one of which it is; without them, streams are not among it. attributes, without:
-    FILE_ATTRIBUTE_* that are set, and that are not.
+    names: patterns, one of which matches the last component (of a stream: its name), in any case. sizes: pairs of a
+    sign and bytes: smaller than (-1), equal to (0), or larger than (1) so many. newer: last written after this
+    FILETIME. owners: SIDs, one of which is the owner. sha256: digests in hexadecimal, one of which the content has.
+    sddl: found in the SDDL of the security descriptor. types: letters of TYPES, one of which the entry is; streams are
+    found only with "s". attributes, without: FILE_ATTRIBUTE_* that are all set, and that are all not set.
     """
 
     names: tuple[str, ...] = ()
@@ -58,14 +58,14 @@ class Criteria:
         check_fields(self)
 
     def may_have(self, entry: File | Directory) -> bool:
-        """Does all hold of a file, by whatever name, that is cheaper to know than what its content is?"""
+        """Can a file meet all conditions, as far as is known without its name and its content?"""
         if not self.sha256 or not self._metadata_fit(entry):
             return False
         return "s" in self.types or (isinstance(entry, File) and self._size_fits(entry.size))
 
     def found(self, listed: Listed) -> Iterator[Found]:
-        """What fits of a file and its streams."""
-        if listed.file is None:  # a whiteout has no metadata, and those of what no layer has are not known
+        """The entry and those of its streams that meet the conditions."""
+        if listed.file is None:  # a whiteout, or a hard link to a file that no layer has: the metadata is not known
             if (self.newer, self.owners, self.sddl, self.attributes, self.without) != _NOTHING:
                 return
         elif not self._metadata_fit(listed.file):
@@ -113,7 +113,7 @@ _NOTHING: Final[tuple[object, ...]] = (None, frozenset(), None, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something that fits: what was listed, or one of its streams."""
+    """An entry that was found, or one of its streams."""
 
     listed: Listed
     stream: Stream | None = None
@@ -131,10 +131,10 @@ def find_in_layers(
     *,
     seen: Callable[[ViewEntry], None] | None = None,
 ) -> None:
-    """Call `found` with what fits at and below what is `wanted` of `layers`, base first, as these are read.
+    """Call `found` with the entries and streams at and below the `wanted` paths of `layers`, base first, that match.
 
-    Content is hashed only where all else fits; links are not followed, but on the way to what is wanted. Raises as
-    list_layers().
+    Content is hashed only where all other conditions are met. Links on the way to a wanted path are followed, and no
+    others. seen, and errors: as in list_layers().
     """
 
     def each(listed: Listed) -> None:
@@ -157,7 +157,7 @@ def type_of(entry: Directory | File | HardLink | Whiteout) -> str:
 
 
 def attributes_of(entry: File | Directory) -> int:
-    """The attributes as Windows shows them: those of directories and reparse points are what they are."""
+    """The attributes as Windows shows them: the bits for a directory and a reparse point follow from the entry."""
     attributes = entry.file_attributes
     if isinstance(entry, Directory):
         attributes |= FILE_ATTRIBUTE_DIRECTORY
@@ -166,7 +166,7 @@ def attributes_of(entry: File | Directory) -> int:
 
 @lru_cache(4096)
 def owner_of(descriptor: bytes | None) -> Sid | None:
-    """The owner that a security descriptor names; None for none, and for what is no descriptor."""
+    """The owner that a security descriptor names; None if it names none, and for a malformed descriptor."""
     if descriptor is None:
         return None
     try:
@@ -177,7 +177,7 @@ def owner_of(descriptor: bytes | None) -> Sid | None:
 
 @lru_cache(4096)
 def sddl_of(descriptor: bytes | None) -> str | None:
-    """The SDDL of a security descriptor, as far as it can say it; None for none, and for what is no descriptor."""
+    """The SDDL of a security descriptor, as far as SDDL can express it; None for None and a malformed descriptor."""
     if descriptor is None:
         return None
     try:

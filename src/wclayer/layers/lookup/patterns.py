@@ -1,4 +1,4 @@
-"""Patterns of paths: components with `*`, `?` and `[...]`, as Go's path.Match has them."""
+"""Patterns of paths: components with `*`, `?` and `[...]`, as in Go's path.Match, which Docker uses."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _WILD: Final = re.compile(r"[*?\[]")
 
 @lru_cache(1024)
 def component(mask: str) -> Callable[[str], bool]:
-    """What tells whether a name fits one component of a pattern of Go's path.Match."""
+    """A test of names against one component of a pattern, by the rules of Go's path.Match."""
     if not is_wild(mask):
         return mask.__eq__
-    # fnmatch has the same, but negates a class with `!`.
+    # fnmatch has the same syntax, but negates a class with `!`.
     theirs = re.sub(r"\[([\^!])", lambda found: "[!" if found[1] == "^" else "[\\!", mask)
     compiled = re.compile(fnmatch.translate(theirs))
     return lambda text: compiled.match(text) is not None
