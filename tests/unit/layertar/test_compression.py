@@ -70,8 +70,9 @@ def test_members_one_after_the_other(compression: Compression) -> None:
         unpacked(one + b"garbage")
 
 
-def test_skippable_frames() -> None:
-    skippable = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"skip"
+@pytest.mark.parametrize("last", [0x0, 0xF])
+def test_skippable_frames(last: int) -> None:
+    skippable = bytes((0x50 + last,)) + b"\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"skip"
     assert unpacked(skippable + packed("zstd") + skippable) == (DATA, "zstd")
 
 

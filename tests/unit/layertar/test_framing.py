@@ -97,6 +97,20 @@ def test_tokens_and_back(script: list[tuple[PieceKind, list[bytes], tuple[int, b
         assert ranges == ([BodyRange(*content)] if content is not None and kind == PieceKind.ROW else [])
 
 
+def test_a_full_chunk_is_one_that_can_be_read() -> None:
+    """15 tokens end just where one more literal of 64 KiB would still fit, but for its code and length."""
+    chunks: list[bytes] = []
+    writer = FramingWriter(chunks.append)
+    writer.begin(PieceKind.END)
+    sizes = [1 << 16] * 14
+    sizes.append((1 << 20) - (1 << 16) - 1 - sum(size + 4 for size in sizes) - 4)
+    for size in (*sizes, 1 << 16):
+        writer.literal(bytes(size))
+    writer.finish()
+    assert max(len(zstd.decompress(chunk)) for chunk in chunks) <= 1 << 20
+    assert sum(len(part) for piece in read_framing(chunks) for part in piece.parts) == sum(sizes) + (1 << 16)  # type: ignore[arg-type, misc]
+
+
 @pytest.mark.parametrize(
     "chunk",
     [

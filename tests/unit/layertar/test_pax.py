@@ -55,6 +55,10 @@ def test_a_key_twice_and_too_much() -> None:
         format_records([(b"a", b"1"), (b"a", b"2")], "f")
     with pytest.raises(InexpressibleError, match="too large"):
         format_records([(b"a", bytes(MAX_RECORDS))], "f")
+    length = MAX_RECORDS - len(b"1048576 a=\n")
+    assert len(format_records([(b"a", bytes(length))], "f")) == MAX_RECORDS == 1 << 20  # Go's maxSpecialFileSize
+    with pytest.raises(InexpressibleError, match="too large"):
+        format_records([(b"a", bytes(length + 1))], "f")
     assert parse_records(b"6 a=1\n6 a=2\n", 0) == {b"a": b"2"}
 
 

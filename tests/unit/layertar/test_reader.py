@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import tarfile
 from typing import BinaryIO
@@ -10,7 +11,7 @@ import pytest
 
 from tests.strategies import Item, items_of
 from tests.tars import BASE, END, M, build, directory, header, pax_header
-from wclayer.entry import AlternateStream, Directory, Entry, File, HardLink, Whiteout
+from wclayer.entry import AlternateStream, Directory, Entry, ExtendedAttribute, File, HardLink, Whiteout
 from wclayer.errors import (
     AttributesError,
     ConfinementError,
@@ -21,6 +22,7 @@ from wclayer.errors import (
     TarError,
     UsageError,
 )
+from wclayer.layertar.block import parse_block
 from wclayer.layertar.reader import TarSource
 
 
@@ -69,6 +71,24 @@ def test_global_header_counts_until_overridden() -> None:
     assert [entry.file_attributes for entry in entries(tar) if isinstance(entry, File)] == [33, 1, 33]
 
 
+def test_global_headers_add_up() -> None:
+    tar = (
+        pax_header(b"25 MSWINDOWS.fileattr=33\n", b"g")
+        + pax_header(b"11 atime=5\n" + b"11 ctime=6\n", b"g")
+        + pax_header(b"11 ctime=7\n", b"g")
+        + header(b"a")
+        + END
+    )
+    entry, _ = only(tar)
+    assert isinstance(entry, File)
+    epoch = 116444736000000000
+    assert (entry.file_attributes, entry.last_access_time, entry.change_time) == (
+        33,
+        epoch + 5 * 10**7,
+        epoch + 7 * 10**7,
+    )
+
+
 def test_pax_over_ustar_and_empty_values() -> None:
     tar = (
         pax_header(b"10 path=g\n" + b"9 mtime=\n" + b"8 size=\n")
@@ -97,7 +117,38 @@ def test_base_256_numbers_and_old_types() -> None:
     )
 
 
-def test_times_in_gnu_and_star_headers() -> None:
+@pytest.mark.parametrize("field", ["mtime", "size"])
+def test_base_256_of_64_bits(field: str) -> None:
+    """What Go takes: an int64."""
+    for value in ((1 << 63) - 1, 1 << 63, 1 << 70):
+        number = b"\x80" + value.to_bytes(11, "big")
+        block = header(b"f", number) if field == "size" else header(b"f", mtime=number)
+        if value < 1 << 63:
+            assert getattr(parse_block(block, 0), field) == value
+        else:
+            with pytest.raises(TarError, match=field) as caught:
+                parse_block(block, 1024)
+            assert caught.value.offset == 1024 + (124 if field == "size" else 136)
+
+
+def test_a_directory_has_no_body() -> None:
+    """Whatever size its header has: as in Go, Python's tarfile and GNU tar."""
+    found = entries(header(b"d", b"00000000001", b"5") + header(b"d/f", b"00000000001") + b"x".ljust(512, b"\0") + END)
+    assert [(type(entry), entry.path) for entry in found] == [(Directory, "d"), (File, "d/f")]
+
+
+def test_star_headers() -> None:
+    """A prefix of 131 bytes only, behind which its two times are."""
+    block = bytearray(header(b"f", prefix=b"p" * 131))
+    block[476:500] = b"00000000005\x0000000000006\0"
+    block[508:512] = b"tar\0"
+    block[148:156] = b"        "
+    block[148:156] = b"%06o\0 " % sum(block)
+    parsed = parse_block(bytes(block), 0)
+    assert (parsed.name, parsed.atime, parsed.ctime) == (b"p" * 131 + b"/f", 5, 6)
+
+
+def test_times_in_gnu_headers() -> None:
     gnu = header(b"f", magic=b"ustar  \0", atime=b"00000000005\x0000000000006\0")
     entry, _ = only(gnu + END)
     assert isinstance(entry, File)
@@ -159,12 +210,28 @@ def test_gnu_sparse_files_expand(version: str) -> None:
         ({"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "5"}, b"99999999\n".ljust(1024)),
         ({"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "5"}, b""),
         ({"GNU.sparse.major": "2", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "5"}, b"x"),
+        ({"GNU.sparse.map": "0,5", "GNU.sparse.minor": "0", "GNU.sparse.size": "5"}, b"x" * 5),  # half a version
     ],
 )
 def test_bad_gnu_sparse_maps(records: dict[str, str], data: bytes) -> None:
     with pytest.raises(FormatError) as caught:
         entries(build([M("Files/f", data, pax=records)]))
     assert caught.value.offset is not None
+
+
+@pytest.mark.parametrize(("ranges", "fits"), [(262_142, True), (262_143, False)])
+def test_the_largest_gnu_sparse_map(ranges: int, fits: bool) -> None:
+    """1 MiB of lines before the data (format 1.0)."""
+    text = b"%d\n" % ranges + b"0\n0\n" * ranges
+    assert (len(text) <= 1 << 20) == fits
+    records = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "0"}
+    [member] = [M("Files/f", text + bytes(-len(text) % 512), pax=records)]
+    if fits:
+        [(entry, content, _)] = items_of(build([member]))
+        assert (entry.path, content) == ("Files/f", b"")
+    else:
+        with pytest.raises(TarError, match="1 MiB"):
+            items_of(build([member]))
 
 
 def test_sparse_record_of_our_own() -> None:
@@ -214,6 +281,8 @@ def outcome(tar: bytes) -> tuple[list[Item], TarError | None]:
         (pax_header(b"12 path=a\0b\n") + header(b"f"), TarError, "NUL"),
         (pax_header(b"10 size=-\n") + header(b"f"), TarError, "PAX record"),
         (pax_header(b"9 size=-\n") + header(b"f"), TarError, "size"),
+        (pax_header(b"28 size=9223372036854775808\n") + header(b"f"), TarError, "size"),
+        (pax_header(b"28 size=9223372036854775807\n") + header(b"f"), TarError, "ends inside the data"),
         (pax_header(b"6 a=b\n"), TarError, "ends inside"),
         (header(b"x", b"77777777777", b"x"), TarError, "too large"),
         (header(b"x", b"77777777777", b"L"), TarError, "too large"),
@@ -280,6 +349,54 @@ def test_entries_that_cannot_be(member: M, error: type[FormatError]) -> None:
     assert caught.value.offset is not None
     assert caught.value.offset >= 512
     assert f"{caught.value.offset:,}" in shown
+
+
+@pytest.mark.parametrize(("size", "fits"), [((1 << 20), True), ((1 << 20) + 1, False)])
+def test_the_largest_header_of_records(size: int, fits: bool) -> None:
+    """1 MiB, as in Go."""
+    start = b"%d comment=" % size
+    tar = pax_header(start + b"x" * (size - len(start) - 1) + b"\n") + header(b"f") + END
+    if fits:
+        assert [entry.path for entry in entries(tar)] == ["f"]
+    else:
+        with pytest.raises(TarError, match="too large"):
+            entries(tar)
+
+
+def test_the_largest_extended_attribute() -> None:
+    """EaNameLength is a uint8, EaValueLength a uint16, Flags a uint8 ([MS-FSCC] 2.4.16)."""
+
+    def of(name: int, value: int, flags: int) -> M:
+        key = "n" * name
+        text = base64.b64encode(bytes(value)).decode()
+        return M("f", pax={f"MSWINDOWS.xattr.{key}": text, f"WCLAYER.eaflags.{key}": str(flags)})
+
+    entry, _ = only(build([of(255, 65_535, 255)]))
+    assert isinstance(entry, File)
+    assert entry.extended_attributes == (ExtendedAttribute(b"n" * 255, bytes(65_535), 255),)
+    for member in (of(256, 1, 0), of(1, 65_536, 0), of(1, 1, 256)):
+        with pytest.raises(TarError):
+            only(build([member]))
+
+
+def test_records_in_any_order() -> None:
+    """Whoever wrote the tar: an entry has its attributes by name, its streams by number."""
+    records = (b"26 MSWINDOWS.xattr.B=Mg==\n", b"26 MSWINDOWS.xattr.A=MQ==\n")
+    streams = (b"26 WCLAYER.stream.10=Mg==\n", b"25 WCLAYER.stream.6=MQ==\n")
+    for order in (1, -1):
+        entry, _ = only(pax_header(b"".join((*records[::order], *streams[::order]))) + header(b"f") + END)
+        assert isinstance(entry, File)
+        assert entry.extended_attributes == (ExtendedAttribute(b"A", b"1"), ExtendedAttribute(b"B", b"2"))
+        assert entry.backup_streams == ((6, b"1"), (10, b"2"))
+
+
+@pytest.mark.parametrize(("mode", "data", "stream"), [(0o644, b"x", True), (0o644, b"", False), (0o100644, b"", True)])
+def test_when_a_file_has_a_data_stream(mode: int, data: bytes, stream: bool) -> None:
+    """hcsshim sets S_IFREG where it does; other tools do not, but data are in one all the same."""
+    block = header(b"f", b"%011o" % len(data), mode=b"%07o\0" % mode)
+    entry, _ = only(block + data + bytes(-len(data) % 512) + END)
+    assert isinstance(entry, File)
+    assert entry.data_stream == stream
 
 
 def test_streams_follow_their_owner() -> None:

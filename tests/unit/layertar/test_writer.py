@@ -9,7 +9,7 @@ import tarfile
 import pytest
 
 from tests.strategies import items_of, tar_of
-from wclayer.body import BytesBody
+from wclayer.body import BytesBody, HoledBody
 from wclayer.entry import AlternateStream, Directory, Entry, ExtendedAttribute, File, HardLink, Whiteout
 from wclayer.errors import InexpressibleError, LayerError, StorageError
 from wclayer.layertar.writer import TarWriter
@@ -103,6 +103,35 @@ def test_what_only_we_restore_is_counted() -> None:
         "WCLAYER.reparse": 1,
         "WCLAYER.stream": 2,
     }
+
+
+@pytest.mark.parametrize(
+    ("directory", "base", "split"),
+    [(94, 1, False), (95, 1, True), (155, 95, True), (156, 1, None), (150, 96, True), (150, 97, None)],
+)
+def test_where_a_whiteout_s_name_is_split(directory: int, base: int, split: bool | None) -> None:
+    """In the name alone up to 100 bytes, then in prefix (155) and name (100), else in a PAX record."""
+    path = f"{'d' * directory}/{'b' * base}"
+    written = f"{'d' * directory}/.wh.{'b' * base}"
+    tar = tar_of([(Whiteout(path), None, None)])
+    with tarfile.open(fileobj=io.BytesIO(tar)) as found:
+        [member] = found
+    assert member.name == written
+    assert (tar[156:157] == b"x") == (split is None)
+    if split is not None:
+        assert (tar[345:346] != b"\0") == split
+
+
+def test_holes_without_the_attribute() -> None:
+    """NTFS has no holes in a file that is not FILE_ATTRIBUTE_SPARSE_FILE, so the tar does not list them."""
+    for attributes, sparse in ((0x20, None), (0x220, "0,4096")):
+        body = HoledBody(1 << 16, ((0, 4096),), io.BytesIO(bytes(4096)).read)
+        output = io.BytesIO()
+        TarWriter(output).add(File("f", attributes, size=1 << 16), body)
+        output.seek(0)
+        with tarfile.open(fileobj=output) as found:
+            [member] = found
+        assert member.pax_headers.get("WCLAYER.sparse") == sparse
 
 
 @pytest.mark.parametrize("mount_point", [False, True])
