@@ -29,8 +29,8 @@ _PARTS: Final = (
 )
 _MEANINGS: Final = {
     Severity.ERROR: "it is refused, or does not run; the exit code is 1",
-    Severity.WARNING: "it is taken, and something is lost or is not as its maker meant it",
-    Severity.NOTE: "nothing is lost where wclayer is at work; others may not know what it is",
+    Severity.WARNING: "it is accepted, but something is lost or differs from what its maker meant",
+    Severity.NOTE: "nothing is lost with wclayer; other programs may not know it",
 }
 
 
@@ -60,17 +60,17 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "<!-- Made by `python -m docs.rules` from src/wclayer/verify/rules: change them there. -->"
     yield ""
-    yield "What `wclayer verify` looks for, and what the code in brackets at the end of an error means. A code never"
-    yield "changes its meaning, and is never given again. `--ignore CODE` leaves a rule out."
+    yield "What `wclayer verify` checks, and what the code in brackets at the end of an error means. A code never"
+    yield "changes its meaning and is never reused. `--ignore CODE` leaves a rule out."
     yield ""
-    yield "| severity | what it says |"
+    yield "| severity | meaning |"
     yield "|---|---|"
     yield from (f"| {severity} | {_MEANINGS[severity]} |" for severity in Severity)
     yield ""
-    yield "`--for TARGET`, which may be given more than once, leaves the rules that matter at one of the targets."
-    yield "Without it, all do; what CimFS alone refuses is a warning then, as few layers are meant for it."
+    yield "`--for TARGET` (repeatable) keeps only the rules that matter for one of the targets."
+    yield "Without it, all rules apply; what only CimFS refuses is a warning then, as few layers are meant for it."
     yield ""
-    yield "| target | what it is | of it |"
+    yield "| target | name | details |"
     yield "|---|---|---|"
     yield from (f"| `{target}` | {TARGET_NAMES[target]} | {_TARGETS[target]} |" for target in Target)
     for digit, title in _PARTS:
@@ -90,12 +90,12 @@ def _section(rule: Rule) -> Iterator[str]:
     yield ""
     yield f"## {rule.code} {rule.title}"
     yield ""
-    yield f"**{severity_text(rule)}**; `wclayer import` {'takes' if rule.imports else 'refuses'} it."
+    yield f"**{severity_text(rule)}**; `wclayer import` {'accepts' if rule.imports else 'refuses'} it."
     yield ""
     yield rule.why
     yield ""
     yield from (f"- {line}" for line in effect_lines(rule))
     yield ""
-    yield f"**To mend it:** {rule.mend}"
+    yield f"**Fix:** {rule.mend}"
     if rule.code == max(RULES):
         yield ""

@@ -22,7 +22,7 @@ def text_lines(report: Report, *, verbose: bool = False) -> Iterator[str]:
     """The report in lines that are safe to show, whatever the names in it: by layer, and in a layer by rule.
 
     Each finding is `severity CODE path: what is wrong`; under those of one rule stands what it causes at the targets of
-    the report, and how to mend it. verbose: all findings that were kept, not the first ten of a rule.
+    the report, and how to fix it. verbose: all findings that were kept, not the first ten of a rule.
     """
     for layer in _layers(report):
         mine = [finding for finding in report.findings if finding.layer == layer]
@@ -51,7 +51,7 @@ def _of_rule(report: Report, findings: list[Finding], *, verbose: bool) -> Itera
     effect = rule.effect(report.targets)
     yield f"    {effect if _says(shown, rule.title) else f'{rule.title}: {effect}'}"
     hint = hints[0] if len(hints) == 1 else None
-    yield f"    to mend it: {escaped(hint or rule.mend)}"
+    yield f"    fix: {escaped(hint or rule.mend)}"
 
 
 def _says(findings: list[Finding], title: str) -> bool:
@@ -102,7 +102,7 @@ def to_json(report: Report) -> dict[str, Any]:
 
     passed: was no error found; errors, warnings, notes: how many; layers: those that were read; stopped: why a layer
     was not read to its end, by layer; rules: of each that is broken, by code, its severity, title, effect at the
-    targets, how to mend it, and `count`; findings: of each rule in each layer at most 1,000: code, severity, layer,
+    targets, how to fix it, and `count`; findings: of each rule in each layer at most 1,000: code, severity, layer,
     path, offset, message, expected, got, hint. Names are as they are: JSON escapes them.
     """
     return {

@@ -51,17 +51,17 @@ def test_text() -> None:
         "a:",
         "  warning WCL617 elsewhere",
         effect[Code.FOREIGN_LAYER],
-        f"    to mend it: {foreign.mend}",
+        f"    fix: {foreign.mend}",
         "",
         "a#0:",
         "  error WCL605 p: another size (at byte 1,024)",
         effect[Code.BLOB_SIZE],
-        "    to mend it: do this",
+        "    fix: do this",
         "",
         "a#1:",
         "  error WCL607 another tar; expected x; got y",
         effect[Code.DIFF_ID],
-        f"    to mend it: {diff_id.mend}",
+        f"    fix: {diff_id.mend}",
         "  stopped reading; the rest is unknown: cut off",
         "",
         "refused: 2 layers checked, not read completely, 2 errors, 1 warning",
@@ -122,7 +122,7 @@ def test_what_cimfs_alone_refuses_is_an_error_where_it_is_asked_for(code: Code) 
         run = to_sarif(report, "1")["runs"][0]
         assert run["results"][0]["level"] == severity
         assert run["invocations"][0]["exitCode"] == (severity == "error")
-    assert "**warning; error with --for cimfs**; `wclayer import` takes it" in rules_page()
+    assert "**warning; error with --for cimfs**; `wclayer import` accepts it" in rules_page()
     refused = {rule.code for rule in RULES.values() if rule.refused_at}
     alone = {rule.code for rule in RULES.values() if not rule.concerns(frozenset(Target) - {Target.CIMFS})}
     assert refused == alone
@@ -162,10 +162,10 @@ def test_hints_of_findings() -> None:
     report = Report()
     for hint in ("one way", "another way"):
         Notes(report, "a").note(Code.DIFF_ID, "wrong", hint=hint)
-    assert [line for line in lines(report) if "way" in line or "mend" in line] == [
+    assert [line for line in lines(report) if "way" in line or "fix: " in line] == [
         "      one way",
         "      another way",
-        f"    to mend it: {RULES[Code.DIFF_ID].mend}",
+        f"    fix: {RULES[Code.DIFF_ID].mend}",
     ]
 
 
@@ -425,9 +425,9 @@ def test_a_rule_says_all_that_is_wanted(rule: Rule) -> None:
     assert page.count(heading) == 1
     assert page.count(f'<a id="{anchor(rule)}"></a>\n') == 1
     section = page.partition(heading)[2].partition("\n## ")[0]
-    assert f"**{severity_text(rule)}**; `wclayer import` {'takes' if rule.imports else 'refuses'} it." in section
+    assert f"**{severity_text(rule)}**; `wclayer import` {'accepts' if rule.imports else 'refuses'} it." in section
     assert rule.why in section
-    assert f"**To mend it:** {rule.mend}" in section
+    assert f"**Fix:** {rule.mend}" in section
     assert effect_lines(rule)
     assert all(f"- {line}\n" in section for line in effect_lines(rule))
     texts = (rule.title, rule.why, rule.mend, *(effect.text for effect in rule.effects))

@@ -1,4 +1,8 @@
-"""`wclayer hive`: registry hives, in files, layers and images."""
+"""`wclayer hive`: registry hives in files, layers and images.
+
+In reading order: `places` (the options that all share, how a hive is found), `values` and `differences` (output), then
+one module for each command or pair of commands. May import what `cli` may.
+"""
 
 from __future__ import annotations
 

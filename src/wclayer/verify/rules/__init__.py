@@ -1,6 +1,7 @@
-"""The rules of layers and images, as data: what each says, how grave it is, what it would cause where, how to mend it.
+"""The rules of layers and images, as data: what is wrong, how severe it is, what it causes where, how to fix it.
 
-docs/rules.md is made from them.
+docs/rules.md is generated from them. In reading order: `model` (what a rule is), then the rules of the `tar`, of
+`names`, `metadata`, `registry` and of the `image`. Codes are in `wclayer.codes`. May import `codes` only.
 """
 
 from __future__ import annotations

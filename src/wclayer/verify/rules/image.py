@@ -12,8 +12,8 @@ __all__ = ["IMAGE_RULES"]
 _CONTAINERD: Final = (Target.CONTAINERD,)
 _DOCKER: Final = (Target.DOCKER,)
 _REST: Final = tuple(target for target in ALL if target not in ENGINES)
-_NEVER_THERE: Final = Effect(_REST, "the image never arrives at the host")
-_MADE_ANEW: Final = "Copy the image again from where it was whole, or build it again."
+_NEVER_THERE: Final = Effect(_REST, "the image does not reach the host")
+_MADE_ANEW: Final = "Copy the image again from an intact source, or build it again."
 
 
 def _refused(containerd: str, docker: str | None = None) -> tuple[Effect, ...]:
@@ -28,10 +28,10 @@ IMAGE_RULES: Final = (
         Code.IMAGE_INVALID,
         Severity.ERROR,
         "a tag that leads to no image",
-        "A tag leads to one image manifest, or to one image index, whose manifests are images. An index in an index is"
-        " taken by nobody.",
+        "A tag leads to one image manifest, or to one image index, whose manifests are images. No client takes an"
+        " index in an index.",
         _refused("`no match for platform in manifest: not found`", "`no matching manifest for windows/amd64`"),
-        "Say which image is meant: oci:DIR:TAG. An index is made with `wclayer index`.",
+        "Select an image: oci:DIR:TAG. An index is made with `wclayer index`.",
     ),
     Rule(
         Code.LAYOUT_MISSING,
@@ -49,7 +49,7 @@ IMAGE_RULES: Final = (
         "These are JSON: UTF-8, each name once in an object, with the fields and types that [image-spec] gives them. A"
         " digest is `sha256:` and 64 lower-case hexadecimal digits. Manifests are at most 4 MiB large.",
         _refused("`json: cannot unmarshal ...`, or `invalid checksum digest format`"),
-        "Write the documents with a JSON library, and the manifest anew with the new digests and sizes.",
+        "Write the documents with a JSON library, and the manifest again with the new digests and sizes.",
     ),
     Rule(
         Code.BLOB_MISSING,
@@ -65,19 +65,19 @@ IMAGE_RULES: Final = (
     Rule(
         Code.BLOB_SIZE,
         Severity.ERROR,
-        "a blob of another size than its descriptor says",
+        "a blob whose size differs from its descriptor",
         "The blob has been cut off, or the manifest was changed by hand.",
         _refused(
             "`unexpected commit size ..., expected ...: failed precondition`",
-            "the download is begun again, and given up",
+            "the download is repeated, then given up",
         ),
         _MADE_ANEW,
     ),
     Rule(
         Code.BLOB_DIGEST,
         Severity.ERROR,
-        "a blob that is not the one of its digest",
-        "The bytes have another SHA-256 than the descriptor says: they were damaged on their way, or changed by hand.",
+        "a blob whose digest differs",
+        "The SHA-256 of the bytes is not that of the descriptor: they were damaged on the way, or changed by hand.",
         _refused(
             "`unexpected commit digest sha256:...: failed precondition`",
             "`filesystem layer verification failed for digest`, `manifest verification failed for digest`",
@@ -87,7 +87,7 @@ IMAGE_RULES: Final = (
     Rule(
         Code.DIFF_ID,
         Severity.ERROR,
-        "a layer whose tar is not the one of its diff_id",
+        "a layer whose tar does not match its diff_id",
         "A diff_id is the SHA-256 of the layer's tar before it is compressed. The blob is the one that the manifest"
         " names, but not the one that the config means.",
         _refused("`wrong diff id calculated on extraction`", "`layers from manifest don't match image configuration`"),
@@ -96,7 +96,7 @@ IMAGE_RULES: Final = (
     Rule(
         Code.DIFF_ID_COUNT,
         Severity.ERROR,
-        "another number of diff_ids than of layers",
+        "a number of diff_ids that differs from that of layers",
         "Each layer of the manifest has one diff_id in the config, in the same order.",
         _refused(
             "`number of layers and diffIDs don't match`", "`layers from manifest don't match image configuration`"
@@ -107,7 +107,7 @@ IMAGE_RULES: Final = (
         Code.ROOTFS_TYPE,
         Severity.ERROR,
         "a rootfs.type that is not `layers`",
-        "It is the only one that there is. Docker's `layers+base` for Windows is long gone.",
+        "No other type exists. Docker's `layers+base` for Windows is no longer supported.",
         (
             Effect(_CONTAINERD, "takes it, but others that read the image do not"),
             Effect(_DOCKER, "`invalid rootfs in image configuration`"),
@@ -119,8 +119,7 @@ IMAGE_RULES: Final = (
         Code.OS_NOT_WINDOWS,
         Severity.ERROR,
         "an image that is not for Windows",
-        "`os` of the config is `windows`; of an index at least one image is. Tools of Linux write `linux` unless they"
-        " are told.",
+        "`os` of the config is `windows`; of an index at least one image is. Tools on Linux write `linux` by default.",
         _refused(
             "`no match for platform in manifest: not found`",
             '`image operating system "linux" cannot be used on this platform`',
@@ -144,8 +143,8 @@ IMAGE_RULES: Final = (
     Rule(
         Code.DATE,
         Severity.ERROR,
-        "a date that is none of RFC 3339",
-        "Dates in the config and its history are like `2024-01-31T12:00:00Z`. Go refuses all else, with the whole"
+        "a date that does not follow RFC 3339",
+        "Dates in the config and its history are like `2024-01-31T12:00:00Z`. Go refuses all others, and with them the"
         " document.",
         _refused("`parsing time ... as RFC 3339`"),
         "Write the date in UTC with `T` and `Z`, or leave it out.",
@@ -154,39 +153,39 @@ IMAGE_RULES: Final = (
         Code.INDEX_PLATFORM,
         Severity.ERROR,
         "a platform in the index that is not that of the config",
-        "Hosts choose by the index and run by the config. `os`, `architecture` and, where they are said, `os.version`"
+        "Hosts select by the index and run by the config. `os`, `architecture` and, if present, `os.version`"
         " and `os.features` must be the same.",
         (
-            Effect(ENGINES, "a host chooses an image that it cannot run, or passes over the one that it could"),
+            Effect(ENGINES, "a host selects an image that it cannot run, or skips one that it could"),
             _NEVER_THERE,
         ),
-        "Make the index anew from the images: `wclayer index`.",
+        "Make the index again from the images: `wclayer index`.",
     ),
     Rule(
         Code.MEDIA_TYPE,
         Severity.ERROR,
-        "a media type that nobody takes",
-        "Those of OCI and Docker: an image manifest, an image config, and for layers a tar, plain, gzip or zstd. The"
-        " manifest's own media type is that of its descriptor.",
+        "an unknown media type",
+        "Known are those of OCI and Docker: an image manifest, an image config, and for layers a tar, plain, gzip or"
+        " zstd. The manifest's own media type is that of its descriptor.",
         _refused(
             "the layer is not unpacked, and then `number of layers and diffIDs don't match`",
             "`mediaType in manifest should be ...`, or the layer cannot be fetched",
         ),
-        "Write application/vnd.oci.image.layer.v1.tar+gzip, or what it is.",
+        "Write application/vnd.oci.image.layer.v1.tar+gzip, or the type that fits.",
     ),
     Rule(
         Code.COMPRESSION_OTHER,
         Severity.ERROR,
-        "a layer that is not compressed as its media type says",
-        "`tar+gzip` is a gzip stream, `tar+zstd` one of zstd, `tar` the tar itself. Some look into the bytes and do not"
-        " mind; others go by the name.",
+        "a layer whose compression differs from its media type",
+        "`tar+gzip` is a gzip stream, `tar+zstd` one of zstd, `tar` the tar itself. Some programs look at the bytes;"
+        " others trust the media type.",
         (
             Effect(
                 _CONTAINERD,
-                "unpacks what is said to be compressed by its first bytes; what is said to be a plain tar"
-                " and is none is `archive/tar: invalid tar header`",
+                "goes by the first bytes if the media type is a compressed one; a plain tar"
+                " that is not one gives `archive/tar: invalid tar header`",
             ),
-            Effect(_DOCKER, "looks into the bytes, and takes it"),
+            Effect(_DOCKER, "looks at the bytes, and takes it"),
             Effect(_REST, "tools that trust the media type cannot read the layer"),
         ),
         "Write the media type that fits; `wclayer copy` cannot, as it would give the manifest another digest.",
@@ -197,32 +196,32 @@ IMAGE_RULES: Final = (
         "more than 127 layers",
         "Windows mounts at most 127 layers. Docker's own store takes fewer, 125.",
         (
-            Effect(WINDOWS, "the container does not start, and so nothing can be put on top"),
+            Effect(WINDOWS, "the container does not start, so nothing can be built on top"),
             Effect((Target.CIMFS, Target.CONTAINERD), "the layers cannot be mounted"),
             Effect(_DOCKER, "`max depth exceeded`"),
         ),
-        "Put layers together: `wclayer squash`.",
+        "Merge layers: `wclayer squash`.",
         imports=True,
     ),
     Rule(
         Code.FOREIGN_LAYER,
         Severity.WARNING,
         "a foreign layer whose content is not here",
-        "Microsoft's base layers were once not to be distributed: the image has their addresses alone. What is"
-        " above them is judged without what they have.",
-        (Effect(ALL, "the host must reach the layer's address; without internet it cannot have the image"),),
+        "Microsoft's base layers could not be redistributed: the image has only their addresses. The layers"
+        " above are checked without them.",
+        (Effect(ALL, "the host must reach the layer's address; without internet it cannot pull the image"),),
         "Copy the image with its foreign layers where it can be reached: `wclayer copy`.",
     ),
     Rule(
         Code.OS_VERSION_MALFORMED,
         Severity.ERROR,
-        "an os.version that is no version",
+        "a malformed os.version",
         "It is like `10.0.20348.2227`: the build, and the revision, which may be left out. An image for any Windows, as"
         " one for HostProcess containers, has no os.version at all.",
         (
             Effect(
                 (*WINDOWS, Target.CIMFS, Target.CONTAINERD),
-                "no host's version fits: `no match for platform in manifest: not found`",
+                "no host matches: `no match for platform in manifest: not found`",
             ),
             Effect(_DOCKER, "does not compare it"),
         ),
@@ -233,10 +232,10 @@ IMAGE_RULES: Final = (
         Code.OS_VERSION_REFUSED,
         Severity.ERROR,
         "an os.version that the host does not run",
-        "Hosts before Windows Server 2022 run their own build alone; later ones all from the LTSC release before theirs"
-        " (20348, 26100) up to their own ([hcsshim] osversion.CheckHostAndContainerCompat). Looked at with `--for`"
-        " alone, for each host that it names; of the images of an index one must do, and so for each"
-        " processor that it has images for; Server 2019 and 2022 are held against those for amd64.",
+        "Hosts before Windows Server 2022 run their own build only; later ones all from the LTSC release before theirs"
+        " (20348, 26100) up to their own ([hcsshim] osversion.CheckHostAndContainerCompat). Checked only"
+        " with `--for`, for each host that it names; one image of an index must match, for each"
+        " processor that it has images for; Server 2019 and 2022 are compared with those for amd64.",
         (
             Effect(
                 WINDOWS,
@@ -259,18 +258,18 @@ IMAGE_RULES: Final = (
         "an image without layers",
         "A Windows container needs a base layer, with a registry at least.",
         (
-            Effect(_CONTAINERD, "the image is there, and no container of it starts"),
+            Effect(_CONTAINERD, "the image exists, but no container of it starts"),
             Effect(_DOCKER, "the container does not start"),
             Effect(_REST, "there is nothing to mount"),
         ),
-        "Begin with a base layer: FROM an image of Microsoft's, or `wclayer makebaselayer`.",
+        "Start with a base layer: FROM an image of Microsoft's, or `wclayer makebaselayer`.",
     ),
     Rule(
         Code.ARCHIVE_BROKEN,
         Severity.ERROR,
-        "an image archive that is no whole tar of plain files",
+        "an image archive that is not a complete tar of plain files",
         "An archive of an image holds folders, files, and links to them below its root, each name once.",
         _refused("`archive/tar: invalid tar header`, or `unexpected EOF`"),
-        "Save the image again; `docker save`, `skopeo copy` and `wclayer copy` write whole archives.",
+        "Save the image again; `docker save`, `skopeo copy` and `wclayer copy` write complete archives.",
     ),
 )

@@ -16,8 +16,8 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
     Rule(
         Code.ATTRIBUTES_MALFORMED,
         Severity.ERROR,
-        "file attributes that are no decimal uint32",
-        "MSWINDOWS.fileattr is read by Go's ParseUint: ASCII digits alone, at most 4294967295. A sign, a space, a"
+        "file attributes that are not a decimal uint32",
+        "MSWINDOWS.fileattr is read by Go's ParseUint: ASCII digits only, at most 4294967295. A sign, a space, a"
         " hexadecimal number or nothing at all is an error.",
         (Effect(ALL, f"{_REFUSED}: strconv.ParseUint, invalid syntax"),),
         "Write the attributes as a decimal number, or leave the record out.",
@@ -26,19 +26,19 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         Code.ATTRIBUTES_OF_OTHER_KIND,
         Severity.ERROR,
         "attributes that do not fit the kind of entry",
-        "FILE_ATTRIBUTE_DIRECTORY (0x10) says to Windows what the type of the entry says to tar programs. hcsshim"
-        " believes the attributes: a directory without the bit becomes a file, and a file with it a directory without"
+        "FILE_ATTRIBUTE_DIRECTORY (0x10) is for Windows what the type of the entry is for tar programs. hcsshim"
+        " trusts the attributes: a directory without the bit becomes a file, and a file with it a directory without"
         " its data.",
-        (Effect(ALL, "the entry becomes one of the other kind, and what lies in it, or its data, ends the import"),),
+        (Effect(ALL, "the entry becomes one of the other kind, and its contents or data end the import"),),
         "Set 0x10 for directories, and for nothing else but symlinks and junctions that lead to one.",
     ),
     Rule(
         Code.LINK_WITHOUT_ATTRIBUTES,
         Severity.WARNING,
         "a symlink without attributes",
-        "Windows has symlinks to files and symlinks to directories, and MSWINDOWS.fileattr says which one it is."
+        "Windows has symlinks to files and symlinks to directories, and MSWINDOWS.fileattr tells them apart."
         " Without it, as BuildKit writes them, all are symlinks to files.",
-        (Effect(ALL, "a symlink to a directory becomes one to a file, which nothing can be opened through"),),
+        (Effect(ALL, "a symlink to a directory becomes one to a file, and opening it fails"),),
         "Give symlinks the attributes 1040 (0x410) where they lead to a directory, 1024 (0x400) where to a file.",
         imports=True,
     ),
@@ -47,7 +47,7 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         Severity.WARNING,
         "a symlink to a directory that is one to a file",
         "The target is a directory of the same layer, and the attributes of the link lack FILE_ATTRIBUTE_DIRECTORY."
-        " Windows makes a symlink to a file of it.",
+        " Windows makes a symlink to a file.",
         (Effect(ALL, "the directory cannot be listed, and nothing in it be opened, through the link"),),
         "Give the link the attributes 1040 (0x410).",
         imports=True,
@@ -69,7 +69,7 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
     Rule(
         Code.TIME_MALFORMED,
         Severity.ERROR,
-        "a time that is none",
+        "a malformed time",
         "Times are decimal seconds since 1970, perhaps with a sign and a fraction, and from 1601-01-01 to 60056-05-28,"
         " which is what a FILETIME holds.",
         (Effect(ALL, f"{_REFUSED}: archive/tar, invalid tar header"),),
@@ -78,9 +78,9 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
     Rule(
         Code.TIME_WRAPPED,
         Severity.WARNING,
-        "a time that hcsshim wraps",
+        "a time that overflows in hcsshim",
         "hcsshim counts times in 64-bit nanoseconds since 1970, which reach from 1677-09-21 to 2262-04-11. A time"
-        " outside becomes another one inside. wclayer keeps it.",
+        " outside wraps to another one inside. wclayer keeps it.",
         (Effect(ALL, "the file gets another time"),),
         "Give the file a time in that range.",
         imports=True,
@@ -124,8 +124,8 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         Code.NO_DESCRIPTOR,
         Severity.WARNING,
         "no security descriptor",
-        "The entry has neither MSWINDOWS.rawsd nor MSWINDOWS.sd. So BuildKit writes `Files`, `Hives` and symlinks.",
-        (Effect(ALL, "it gets what the folder above passes on, and the importing process as its owner"),),
+        "The entry has neither MSWINDOWS.rawsd nor MSWINDOWS.sd. BuildKit writes `Files`, `Hives` and symlinks so.",
+        (Effect(ALL, "it inherits from the folder above, and the importing process is its owner"),),
         "Give it a descriptor, such as the one that a fresh volume has:"
         " O:BAG:SYD:(A;;FA;;;BA)(A;;FA;;;SY)(A;;0x1200a9;;;BU).",
         imports=True,
@@ -143,7 +143,7 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         Code.NO_DACL,
         Severity.WARNING,
         "a security descriptor without a DACL",
-        "Without a DACL, or with a NULL one, Windows checks no access at all. So write crane, ko and imgutil.",
+        "Without a DACL, or with a NULL one, Windows checks no access at all. crane, ko and imgutil write those.",
         (Effect(ALL, "every user of the container, ContainerUser too, may read, change and delete the file"),),
         "Give it a DACL: D:(A;;FA;;;BA)(A;;FA;;;SY)(A;;0x1200a9;;;BU) in SDDL.",
         imports=True,
@@ -152,26 +152,26 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         Code.REPARSE_MALFORMED,
         Severity.ERROR,
         "a malformed reparse point",
-        "The buffer is shorter than it says, or a name of a link lies outside it ([MS-FSCC] 2.1.2).",
+        "The buffer is shorter than it says, or a name of the link lies outside it ([MS-FSCC] 2.1.2).",
         (Effect(_BACKUP_WRITE, f"{_REFUSED}: BackupWrite, ERROR_INVALID_REPARSE_DATA (0x80071128)"),),
-        "Write the reparse point anew, or leave it out.",
+        "Write the reparse point again, or leave it out.",
     ),
     Rule(
         Code.REPARSE_REBUILT,
         Severity.WARNING,
         "a link that hcsshim rebuilds differently",
         "In the tar a link is its print name, and hcsshim makes the substitute name, which Windows follows, from that."
-        " Here the two do not go together, or the name cannot stand in a tar. WCLAYER.reparse has the link as it is.",
+        " Here the two differ, or a tar cannot hold the name. WCLAYER.reparse has the exact link.",
         (Effect(ALL, "the link leads elsewhere, or nowhere"),),
-        "Make the link anew, so that its print name is its target.",
+        "Make the link again, with its target as its print name.",
         imports=True,
     ),
     Rule(
         Code.REPARSE_TAG_UNKNOWN,
         Severity.WARNING,
-        "a reparse point that is no link",
-        'hcsshim knows symlinks and junctions. Its export ends at any other tag ("unsupported reparse point"), and'
-        " its import passes over WCLAYER.reparse, which has it.",
+        "a reparse point that is not a link",
+        'hcsshim knows symlinks and junctions. Its export fails at any other tag ("unsupported reparse point"), and'
+        " its import ignores WCLAYER.reparse, which holds it.",
         (Effect(ALL, "the file is made without its reparse point"),),
         "Leave it out of the layer, or import the layer with wclayer.",
         imports=True,
@@ -180,10 +180,10 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         Code.LINK_LEAVES_CONTAINER,
         Severity.WARNING,
         "a link that leaves the container",
-        "A container has drive C: alone, which is `Files`. The link leads to another drive, a volume or device of the"
+        "A container has only drive C:, which is `Files`. The link leads to another drive, a volume or device of the"
         " host, another computer, or above the root.",
-        (Effect(ALL, "it leads nowhere, or to what the container was not meant to see"),),
-        "Let the link lead to a path of drive C:.",
+        (Effect(ALL, "it leads nowhere, or to something outside the container"),),
+        "Point the link to a path on drive C:.",
         imports=True,
     ),
     Rule(
@@ -199,10 +199,10 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
     Rule(
         Code.JUNCTION_NOT_ABSOLUTE,
         Severity.WARNING,
-        "a junction whose target is no absolute path",
+        "a junction whose target is not an absolute path",
         "A mount point holds a path of the object manager, as \\??\\C:\\Windows; Windows has no relative ones.",
         (Effect(ALL, "the junction leads nowhere"),),
-        r"Give the target with its drive, C:\..., or write a symlink, without MSWINDOWS.mountpoint.",
+        r"Write the target with its drive, C:\..., or write a symlink, without MSWINDOWS.mountpoint.",
         imports=True,
     ),
     Rule(
@@ -211,16 +211,16 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         "a reparse point of more than 16 KiB",
         "MAXIMUM_REPARSE_DATA_BUFFER_SIZE is 16,384 bytes; a link holds its target twice, in UTF-16.",
         (Effect(_BACKUP_WRITE, f"{_REFUSED}: BackupWrite, ERROR_INVALID_REPARSE_DATA (0x80071128)"),),
-        "Let the link lead to a shorter path.",
+        "Point the link to a shorter path.",
         imports=True,
     ),
     Rule(
         Code.EA_MALFORMED,
         Severity.ERROR,
         "malformed extended attributes",
-        "The list of FILE_FULL_EA_INFORMATION leads out of itself ([MS-FSCC] 2.4.16).",
+        "An entry of the FILE_FULL_EA_INFORMATION list exceeds the list ([MS-FSCC] 2.4.16).",
         (Effect(_BACKUP_WRITE, f"{_REFUSED}: BackupWrite, ERROR_EA_LIST_INCONSISTENT (0x800700ff)"),),
-        "Write the extended attributes anew, or leave them out.",
+        "Write the extended attributes again, or leave them out.",
     ),
     Rule(
         Code.EA_TOO_LARGE,
@@ -234,26 +234,26 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         Code.STREAM_MALFORMED,
         Severity.ERROR,
         "a malformed backup stream",
-        "A file of a transport folder is its attributes and a Win32 backup stream (WIN32_STREAM_ID), which leads out"
-        " of itself here.",
+        "A file of a transport folder is its attributes and a Win32 backup stream (WIN32_STREAM_ID), which exceeds"
+        " the file here.",
         (Effect(_BACKUP_WRITE, "ImportLayer fails"),),
-        "Write the folder anew: `wclayer import -i TAR transport:DIR` makes one of a tar.",
+        "Write the folder again: `wclayer import -i TAR transport:DIR` makes one from a tar.",
     ),
     Rule(
         Code.OWN_RECORDS,
         Severity.NOTE,
         "records that only wclayer restores",
-        "Records whose names begin with WCLAYER. say what the standard ones cannot: other reparse points, the flags of"
-        " extended attributes, holes, DOS names, object IDs. hcsshim, containerd and Docker pass over them.",
-        (Effect(ALL, "what they say is left out where wclayer is not at work"),),
-        "Nothing, where that can be spared; else import the layer with wclayer.",
+        "Records whose names begin with WCLAYER. hold what the standard ones cannot: other reparse points, the flags of"
+        " extended attributes, holes, DOS names, object IDs. hcsshim, containerd and Docker ignore them.",
+        (Effect(ALL, "their contents are lost with other programs"),),
+        "None needed if that does not matter; else import the layer with wclayer.",
         imports=True,
     ),
     Rule(
         Code.METADATA_INEXPRESSIBLE,
         Severity.ERROR,
         "metadata that neither the tar nor NTFS can hold",
-        "A link target of more than 64 KiB, or a backup stream that no record is for.",
+        "A link target of more than 64 KiB, or a backup stream without a matching record.",
         (Effect(ALL, _REFUSED),),
         "Leave it out.",
     ),
@@ -280,7 +280,7 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         Code.STREAM_SUFFIX,
         Severity.WARNING,
         "a stream whose name does not end in :$DATA",
-        "hcsshim's importer for CimFS wants the whole name of a stream, file:stream:$DATA, and its export writes it"
+        "hcsshim's importer for CimFS needs the full name of a stream, file:stream:$DATA, and its export writes it"
         " without the end; the importer for NTFS takes both.",
         (Effect((Target.CIMFS,), f"{_REFUSED}: stream types other than $DATA are not supported"),),
         "Leave the streams out of a layer for CimFS, or write their names with :$DATA.",
@@ -291,7 +291,7 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
         Code.EA_EMPTY,
         Severity.WARNING,
         "an extended attribute without a value",
-        "To Windows, setting an extended attribute to nothing is to delete it ([MS-FSA] 2.1.5.15.5).",
+        "Windows deletes an extended attribute that is set to nothing ([MS-FSA] 2.1.5.15.5).",
         (Effect(_BACKUP_WRITE, "the file does not have the extended attribute"),),
         "Leave it out, or give it a value.",
         imports=True,
@@ -299,10 +299,10 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
     Rule(
         Code.EA_TWICE,
         Severity.WARNING,
-        "two extended attributes whose names differ in case alone",
+        "two extended attributes whose names differ only in case",
         "NTFS makes the names of extended attributes upper-case, and of two of one name the later one replaces the"
-        " other. Which one that is is left to chance: hcsshim collects them from a map of Go's, which has no order.",
-        (Effect(_BACKUP_WRITE, "the file has one of the two alone"),),
+        " other. Which one is random: hcsshim collects them from a Go map, which has no order.",
+        (Effect(_BACKUP_WRITE, "the file has only one of the two"),),
         "Leave one of them out, or give it another name.",
         imports=True,
     ),

@@ -9,7 +9,7 @@ from .model import ALL, ENGINES, WINDOWS, Effect, Rule, Severity
 
 __all__ = ["NAME_RULES"]
 
-_ESCAPES: Final = (Effect(ALL, "the import fails; an importer that is less careful writes outside the layer"),)
+_ESCAPES: Final = (Effect(ALL, "the import fails; a less careful importer writes outside the layer"),)
 _NOT_FOUND: Final = (Effect(ALL, "the import fails: `The system cannot find the path specified.` (0x3)"),)
 _EXISTS: Final = (Effect(ALL, "the import fails: `Cannot create a file when that file already exists.` (0xb7)"),)
 
@@ -36,20 +36,20 @@ NAME_RULES: Final = (
         Code.ROOT_CASE,
         Severity.ERROR,
         "a root folder in another case",
-        "Windows does not care for case, but hcsshim looks for `Files`, `UtilityVM` and `Hives` letter by letter.",
-        (Effect(ALL, "the import fails, or what is below is not taken for a part of the layer"),),
+        "Windows ignores case, but hcsshim compares `Files`, `UtilityVM` and `Hives` exactly.",
+        (Effect(ALL, "the import fails, or what is below is not part of the layer"),),
         "Write `Files`, `Hives`, `UtilityVM`.",
     ),
     Rule(
         Code.ROOT_SLASH,
         Severity.ERROR,
         "a root folder with a slash at its end",
-        "hcsshim compares `UtilityVM` and `UtilityVM/Files` letter by letter with the name in the tar. GNU tar and"
+        "hcsshim compares `UtilityVM` and `UtilityVM/Files` exactly with the name in the tar. GNU tar and"
         " Python's tarfile write a slash after the names of directories.",
         (
             Effect(
                 ALL,
-                "with `UtilityVM/Files/` the utility VM is not processed, without a word: Hyper-V containers do not"
+                "with `UtilityVM/Files/` the utility VM is not processed, without an error: Hyper-V containers do not"
                 " start; with `UtilityVM/` the import of a non-base layer fails",
             ),
         ),
@@ -59,8 +59,8 @@ NAME_RULES: Final = (
     Rule(
         Code.ROOT_NO_DIRECTORY,
         Severity.ERROR,
-        "a root that is no plain directory",
-        "`Files`, `Hives` and `UtilityVM` are directories, and no links.",
+        "a root that is not a plain directory",
+        "`Files`, `Hives` and `UtilityVM` must be directories, not links.",
         (Effect(ALL, "the import fails"),),
         "Make it a directory.",
     ),
@@ -70,22 +70,21 @@ NAME_RULES: Final = (
         "a base layer without Files",
         "Without the directory `Files` there is no drive C:.",
         (Effect(ALL, "ProcessBaseImage fails: `The system cannot find the path specified.` (0x3)"),),
-        "Put the entry `Files` in, with what is to be in the container below it.",
+        "Add the entry `Files`, with the contents of the container below it.",
     ),
     Rule(
         Code.HIVES_IN_BASE,
         Severity.ERROR,
         "Hives in a base layer",
-        "ProcessBaseImage makes the folder `Hives` itself, and fails where there is one. A layer on top of others has"
-        " it.",
+        "ProcessBaseImage makes the folder `Hives` itself and fails if it exists. A layer on top of others has it.",
         (Effect(ALL, "ProcessBaseImage fails: `Cannot create a file when that file already exists.` (0xb7)"),),
-        "If this layer belongs on others, give them with -l; else leave Hives out.",
+        "If this layer belongs on others, pass them with -l; else leave Hives out.",
     ),
     Rule(
         Code.BESIDE_UTILITY_VM,
         Severity.ERROR,
         "an entry beside UtilityVM/Files",
-        "`UtilityVM` has `Files` in it and nothing else; the disks beside it are made as the layer is processed.",
+        "`UtilityVM` contains `Files` only; the disks beside it are made when the layer is processed.",
         (Effect(ALL, "the import of a non-base layer fails: `invalid UtilityVM layer`; ProcessUtilityVMImage may"),),
         "Leave the entry out.",
     ),
@@ -105,7 +104,7 @@ NAME_RULES: Final = (
         "NTFS holds it, and the layer is imported; but Win32 takes names with a dot or blank at the end, names of"
         " devices (`CON`,"
         ' `NUL.txt`) and those with one of `< > " | ? *` or a control character for something else.',
-        (Effect(WINDOWS, "programs in the container can neither open nor delete the file but through `\\\\?\\`"),),
+        (Effect(WINDOWS, "programs in the container can open or delete the file only through `\\\\?\\`"),),
         "Rename the file.",
         imports=True,
     ),
@@ -121,7 +120,7 @@ NAME_RULES: Final = (
         Code.PATH_OVER_MAX_PATH,
         Severity.NOTE,
         "a path longer than MAX_PATH",
-        "Programs that do not say in their manifest that they know long paths, and systems on which LongPathsEnabled"
+        "Programs whose manifest does not declare support for long paths, and systems where LongPathsEnabled"
         " is not set, open paths of up to 259 characters, the `C:\\` included.",
         (Effect(WINDOWS, "older programs cannot open it"),),
         "Shorten the path, or set LongPathsEnabled in the layer's SYSTEM hive.",
@@ -139,15 +138,15 @@ NAME_RULES: Final = (
         Code.NO_DIRECTORY_YET,
         Severity.ERROR,
         "an entry before its directory",
-        "hcsshim makes no directories on the way: each has to come before what lies in it.",
+        "hcsshim makes no missing directories: each must come before its contents.",
         _NOT_FOUND,
         "Order the tar so that directories come first, and leave none out.",
     ),
     Rule(
         Code.IN_NO_DIRECTORY,
         Severity.ERROR,
-        "an entry in something that is no directory",
-        "What its path says it lies in is a file in this layer.",
+        "an entry in something that is not a directory",
+        "The parent of its path is a file in this layer.",
         _NOT_FOUND,
         "Rename one of the two.",
     ),
@@ -168,7 +167,7 @@ NAME_RULES: Final = (
         Severity.ERROR,
         "a file whose name ends in a slash",
         "A slash at the end is for directories, which have the type `5`.",
-        (Effect(ALL, "the import fails, or makes something else of it"),),
+        (Effect(ALL, "the import fails, or makes another kind of entry"),),
         "Leave the slash out, or make it a directory.",
     ),
     Rule(
@@ -177,14 +176,14 @@ NAME_RULES: Final = (
         "an alternate stream that does not follow its file",
         "`file:stream` is an entry of its own, right after that of the file or directory, or another stream of it; a"
         " `:` is in no file's name.",
-        (Effect(ALL, "the import fails, or makes of it a file of which nothing is left"),),
+        (Effect(ALL, "the import fails, or makes a file that is then lost"),),
         "Put the entry right after its owner.",
     ),
     Rule(
         Code.STREAM_TWICE,
         Severity.ERROR,
         "two streams of one name",
-        "Names of streams are compared without regard to case, too.",
+        "Names of streams are compared without regard to case.",
         (Effect(ALL, "the second overwrites the first"),),
         "Leave one of the two out.",
     ),
@@ -192,18 +191,18 @@ NAME_RULES: Final = (
         Code.LINK_TO_NOTHING,
         Severity.ERROR,
         "a hard link to nothing",
-        "What a hard link is another name of has to be there before it: earlier in the layer, or, where that is not a"
+        "The target of a hard link must exist before it: earlier in the layer, or, if that is not a"
         " base layer, in one below.",
         (Effect(ALL, "the import fails: `The system cannot find the file specified.` (0x2)"),),
-        "Let the file come before its links. If this layer belongs on others, give them with -l, nearest first.",
+        "Put the file before its links. If this layer belongs on others, pass them with -l, nearest first.",
     ),
     Rule(
         Code.LINK_TO_NO_FILE,
         Severity.ERROR,
-        "a hard link to something that is no file",
-        "NTFS has hard links to files alone.",
+        "a hard link to something that is not a file",
+        "NTFS has hard links to files only.",
         (Effect(ALL, "the import fails: `Access is denied.` (0x5)"),),
-        "Let it lead to a file.",
+        "Make it a link to a file.",
     ),
     Rule(
         Code.LINK_OUTSIDE,
@@ -218,7 +217,7 @@ NAME_RULES: Final = (
         Severity.ERROR,
         "a hard link that spells its target in another case",
         "In a layer on top of others hcsshim makes the hard links below `Files` after ImportLayer, and finds their"
-        " targets among the names that it has seen, letter by letter, else in the layers below.",
+        " targets among the names that it has read, compared exactly, else in the layers below.",
         (Effect(ENGINES, "the import fails: `failed to find link target`; or it becomes a link to a file below"),),
         "Spell the target as its own entry does.",
         imports=True,
@@ -244,30 +243,30 @@ NAME_RULES: Final = (
         "a whiteout in a base layer",
         "There is nothing below a base layer to delete from.",
         (Effect(ALL, "the import fails: `base layer cannot have tombstones`"),),
-        "If this layer belongs on others, give them with -l; else leave the whiteout out.",
+        "If this layer belongs on others, pass them with -l; else leave the whiteout out.",
     ),
     Rule(
         Code.WHITEOUT_OUTSIDE,
         Severity.ERROR,
         "a whiteout outside Files and UtilityVM/Files",
-        "Just what lies below one of the two can be deleted.",
+        "Only entries below one of the two can be deleted.",
         (Effect(ALL, "the import fails: `invalid tombstone`"),),
         "Leave it out.",
     ),
     Rule(
         Code.WHITEOUT_MALFORMED,
         Severity.ERROR,
-        "a whiteout that is none",
-        "`.wh.NAME` is an empty file, and says that NAME is gone. It has a name, which is no stream's.",
+        "a malformed whiteout",
+        "`.wh.NAME` is an empty file that deletes NAME, which must not be empty or the name of a stream.",
         (Effect(ALL, "its data are lost, or the folder itself is deleted"),),
-        "Write an empty file `.wh.NAME`. A file that is really called so cannot be in a layer.",
+        "Write an empty file `.wh.NAME`. A layer cannot hold a file with such a name.",
     ),
     Rule(
         Code.WHITEOUT_TWICE,
         Severity.ERROR,
         "two whiteouts of one name",
-        "In the utility VM hcsshim fails at the second one, as the first has deleted all; below `Files` it passes"
-        " over it. wclayer refuses both: they are two entries of one name.",
+        "In the utility VM hcsshim fails at the second one, as the first has deleted all; below `Files` it ignores"
+        " it. wclayer refuses both: they are two entries of one name.",
         (Effect(ALL, "in the utility VM the import fails: `The system cannot find the file specified.` (0x2)"),),
         "Leave one of the two out.",
     ),
@@ -275,19 +274,19 @@ NAME_RULES: Final = (
         Code.WHITEOUT_BESIDE_ENTRY,
         Severity.ERROR,
         "an entry and a whiteout of one name",
-        "On Linux such a whiteout counts for the layers below alone. hcsshim deletes, below `Files`, after"
+        "On Linux such a whiteout applies to the layers below only. hcsshim deletes, below `Files`, after"
         " ImportLayer: the new file goes with the old one. In the utility VM, and of hard links, it depends on the"
         " order.",
-        (Effect(ALL, "the new file is lost, without a word"),),
+        (Effect(ALL, "the new file is lost, without an error"),),
         "Leave the whiteout out: an entry takes the place of what is below it.",
     ),
     Rule(
         Code.WHITEOUT_OPAQUE,
         Severity.WARNING,
         "an opaque whiteout",
-        "`.wh..wh..opq` says on Linux that nothing of the directory below shows. To Windows' importers it is the"
+        "`.wh..wh..opq` hides, on Linux, all of the directory below. To Windows' importers it is the"
         " whiteout of a file `.wh..opq`.",
-        (Effect(ALL, "what it hides on Linux shows"),),
+        (Effect(ALL, "what it hides on Linux is visible"),),
         "Write a whiteout for each name.",
         imports=True,
     ),
@@ -295,32 +294,32 @@ NAME_RULES: Final = (
         Code.WHITEOUT_OF_NOTHING,
         Severity.WARNING,
         "a whiteout of nothing",
-        "No layer below has what it deletes, or not any more: it may have been made on others.",
-        (Effect(ALL, "none, if the layers are the right ones"),),
-        "Give the layers that it was made on, or leave it out.",
+        "No layer below has what it deletes (any more): it may have been made on other layers.",
+        (Effect(ALL, "none, if these are the right layers"),),
+        "Pass the layers that it was made on, or leave it out.",
         imports=True,
     ),
     Rule(
         Code.WHITEOUT_OF_NOTHING_IN_UTILITY_VM,
         Severity.ERROR,
         "a whiteout of nothing in the utility VM",
-        "hcsshim deletes at once in the utility VM's files, which it has cloned from the layer below.",
+        "hcsshim deletes immediately from the utility VM's files, which it has cloned from the layer below.",
         (Effect(ALL, "the import fails: `The system cannot find the file specified.` (0x2)"),),
-        "Leave it out, or give the layers that it was made on.",
+        "Leave it out, or pass the layers that it was made on.",
     ),
     Rule(
         Code.LAYER_INVALID,
         Severity.ERROR,
-        "entries that make no layer",
-        "What the message says.",
+        "entries that are not a valid layer",
+        "See the message.",
         (Effect(ALL, "the import fails"),),
-        "As the message says.",
+        "See the message.",
     ),
     Rule(
         Code.UTILITY_VM_WITHOUT_ONE_BELOW,
         Severity.ERROR,
         "a utility VM in a layer on top of one without",
-        "What a layer says of the utility VM changes that of the layer right below, which hcsshim clones first.",
+        "A layer's changes apply to the utility VM of the layer right below, which hcsshim clones first.",
         (Effect(ALL, "the import fails: `The system cannot find the path specified.` (0x3)"),),
         "Leave UtilityVM out, or put the utility VM into the layer below.",
         imports=True,
@@ -329,9 +328,9 @@ NAME_RULES: Final = (
         Code.PARENTS_NOT_GIVEN,
         Severity.NOTE,
         "a layer on top of others, without them",
-        "Whether its hard links and whiteouts lead to something, and its hives fit those below, cannot be said.",
-        (Effect(ALL, "none: but not all could be looked at"),),
-        "Give the layers below with -l, nearest first, base last.",
+        "Whether targets of its hard links and whiteouts exist, and its hives fit those below, cannot be checked.",
+        (Effect(ALL, "none: but not everything could be checked"),),
+        "Pass the layers below with -l, nearest first, base last.",
         imports=True,
     ),
     Rule(

@@ -10,14 +10,14 @@ from .model import ALL, ENGINES, Effect, Rule, Severity
 __all__ = ["TAR_RULES"]
 
 _UNREADABLE: Final = (Effect(ALL, "the layer cannot be read: `archive/tar: invalid tar header`"),)
-_MAKE_ANEW: Final = "Fetch the layer again, or make it again with what made it."
+_MAKE_ANEW: Final = "Fetch the layer again, or build it again."
 
 TAR_RULES: Final = (
     Rule(
         Code.TAR_MALFORMED,
         Severity.ERROR,
-        "a tar header that cannot be right",
-        "A checksum does not fit, or a field is no number: the tar is corrupt, or it is no tar.",
+        "a malformed tar header",
+        "A checksum is wrong, or a field is not a number: the tar is corrupt, or the file is not a tar.",
         _UNREADABLE,
         _MAKE_ANEW,
     ),
@@ -27,7 +27,7 @@ TAR_RULES: Final = (
         "a tar that ends too early",
         "The tar ends inside a header, its records or the data of an entry. What comes before can be read.",
         (Effect(ALL, "the import fails at its end, after all that was imported before: `unexpected EOF`"),),
-        "It was cut off on its way: fetch it again.",
+        "Fetch it again: it was cut off on the way.",
     ),
     Rule(
         Code.PAX_MALFORMED,
@@ -42,7 +42,7 @@ TAR_RULES: Final = (
         Code.COMPRESSION_BROKEN,
         Severity.ERROR,
         "a broken gzip or zstd stream",
-        "The compressed stream is corrupt or cut off, or something that is neither stands after it.",
+        "The compressed stream is corrupt or cut off, or other data follow it.",
         (Effect(ALL, "the layer cannot be unpacked"),),
         _MAKE_ANEW,
     ),
@@ -50,19 +50,18 @@ TAR_RULES: Final = (
         Code.DATA_AFTER_END,
         Severity.ERROR,
         "data where the archive must end",
-        "Two blocks of zeros end a tar. After a single one there is something else, or there is something more than 1"
-        " MiB after the end.",
+        "Two blocks of zeros end a tar. Other data follow a single one, or follow more than 1 MiB after the end.",
         (Effect(ALL, "what follows is lost, or the import fails"),),
-        "Give archives one by one; fill up a tar with zeros alone.",
+        "Pass archives one by one; pad a tar with zeros only.",
     ),
     Rule(
         Code.TYPE_UNKNOWN,
         Severity.ERROR,
         "an entry of a type that no Windows layer can hold",
-        "Devices, FIFOs, contiguous files, old GNU sparse files and the like: hcsshim makes an ordinary empty file of"
-        " each without a word.",
+        "Devices, FIFOs, contiguous files, old GNU sparse files and others: hcsshim makes an ordinary empty file of"
+        " each, without an error.",
         (Effect(ALL, "an empty file, with the data lost"),),
-        "Leave the entry out; GNU tar makes sparse files that can be read with `--format=posix --sparse-version=1.0`.",
+        "Leave the entry out; GNU tar makes readable sparse files with `--format=posix --sparse-version=1.0`.",
     ),
     Rule(
         Code.SPARSE_MAP_MALFORMED,
@@ -76,16 +75,16 @@ TAR_RULES: Final = (
     Rule(
         Code.BASE64_MALFORMED,
         Severity.ERROR,
-        "a record that is no base64",
-        "Security descriptors and extended attributes stand in base64, in the standard alphabet, with padding.",
+        "a record that is not valid base64",
+        "Security descriptors and extended attributes are in base64, in the standard alphabet, with padding.",
         (Effect(ALL, "the import fails: `illegal base64 data`"),),
-        "Encode the record anew, with padding.",
+        "Encode the record again, with padding.",
     ),
     Rule(
         Code.OWN_RECORD_MALFORMED,
         Severity.ERROR,
-        "a WCLAYER record that cannot be right",
-        "These records say what the standard ones cannot (docs/tar-framing.md). All but wclayer pass over them.",
+        "a malformed WCLAYER record",
+        "These records hold what the standard ones cannot (docs/tar-framing.md). Only wclayer reads them.",
         (Effect(ALL, "wclayer refuses the layer; hcsshim does not look at the record"),),
         "Export the layer again with wclayer, or remove the record.",
     ),
@@ -93,7 +92,7 @@ TAR_RULES: Final = (
         Code.GLOBAL_HEADER,
         Severity.WARNING,
         "a global PAX header",
-        "Its records hold for all entries that follow. hcsshim, through Go's archive/tar, takes it for an entry of"
+        "Its records apply to all entries that follow. hcsshim, through Go's archive/tar, takes it for an entry of"
         " its own.",
         (Effect(ENGINES, "hcsshim makes a file of the header, or fails at its name"),),
         "Leave it out: `git archive` writes one, and `tar --pax-option=globexthdr...`.",
@@ -103,10 +102,10 @@ TAR_RULES: Final = (
         Code.LOST_AFTER_END,
         Severity.WARNING,
         "something after the end of the archive",
-        "Two blocks of zeros end a tar, and what follows them, but for further zeros, is read by nobody, though its"
+        "Two blocks of zeros end a tar. Nobody reads what follows, except further zeros, but its"
         " bytes count for the diff_id. Two archives one after the other are no archive of both.",
-        (Effect(ALL, "what follows the end is lost, without a word"),),
-        "Give archives one by one; fill up a tar with zeros alone.",
+        (Effect(ALL, "what follows the end is lost, without an error"),),
+        "Pass archives one by one; pad a tar with zeros only.",
         imports=True,
     ),
 )
