@@ -44,6 +44,7 @@ from ..folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
 from ..ntfs.metadata import NtfsMetadata, entry_of
 from ..record.writer import Times, times_of
 from ..root.root import Root
+from ..root.root_posix import PosixRoot
 
 __all__ = ["NtfsFiles", "attributes_now", "get_attribute", "has_changed", "merged", "unheld_attributes"]
 
@@ -97,6 +98,7 @@ class NtfsFiles:
     """The objects below `root`, which lies on an ntfs-3g mount, by their host paths. OSError passes through."""
 
     def __init__(self, root: Root) -> None:
+        assert isinstance(root, PosixRoot)  # noqa: S101 # the driver is a program of Linux
         self._root = root
         self._buffer = ctypes.create_string_buffer(_MAX)
 

@@ -17,6 +17,7 @@ from typing import Final
 from ...errors import AccessError, UnsupportedError
 from ...host.errors import shown
 from ..root.root import Root
+from ..root.root_posix import PosixRoot
 from .attributes import NtfsFiles, get_attribute
 
 __all__ = ["MOUNT_OPTIONS", "Volume", "carry_over", "check_names", "files_of", "mount_number", "mount_of", "volume_of"]
@@ -151,13 +152,13 @@ def carry_over(path: str, new: str) -> Callable[[], None]:
     folder, name = os.path.split(os.fsencode(path))
     if not _on_ntfs3g(folder):
         return lambda: None
-    with closing(Root(folder)) as root:
+    with closing(PosixRoot(folder)) as root:
         files = NtfsFiles(root)
         files.copy(name, os.path.basename(os.fsencode(new)))
         identity = files.identity(name)
 
     def identify() -> None:
-        with closing(Root(folder)) as root:
+        with closing(PosixRoot(folder)) as root:
             NtfsFiles(root).identify(name, identity)
 
     return identify if any(identity) else lambda: None

@@ -1,4 +1,4 @@
-"""A layer folder on Windows: no path leaves it (see `confine`), as every object is opened relative to a handle.
+"""A layer folder on Windows: no path leaves it (see `root`), as every object is opened relative to a handle.
 
 The names of a path are opened one after the other, each itself and never what it
 leads to; a junction or symlink on the way is refused. Paths may be of any length.

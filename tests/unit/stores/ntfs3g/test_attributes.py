@@ -31,7 +31,7 @@ from wclayer.stores.ntfs3g.attributes import (
 )
 from wclayer.stores.ntfs3g.raw_volume import RawVolume, ShortName, _runs
 from wclayer.stores.root.open_root import open_root
-from wclayer.stores.root.root import Root
+from wclayer.stores.root.root_posix import PosixRoot
 from wclayer.win32.ea import parse_ea_list
 from wclayer.win32.names import upcase
 from wclayer.win32.sddl import format_sddl, parse_sddl
@@ -347,7 +347,7 @@ def test_other_file_systems_have_no_such_attributes(tmp_path: Path) -> None:
             get_attribute(path, name, frozenset())
     with pytest.raises(FileNotFoundError):
         get_attribute(path + b"none", b"user.none")
-    root = Root(os.fsencode(tmp_path))
+    root = PosixRoot(os.fsencode(tmp_path))
     try:
         ntfs = NtfsFiles(root)
         assert ntfs.get(b"f", b"system.ntfs_acl") is None

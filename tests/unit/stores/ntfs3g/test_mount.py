@@ -22,7 +22,7 @@ from wclayer.stores.ntfs3g.mount import (
     files_of,
     volume_of,
 )
-from wclayer.stores.root.root import Root
+from wclayer.stores.root.root_posix import PosixRoot
 
 pytestmark = posix_only("mounts")
 
@@ -187,13 +187,13 @@ def test_errors_of_the_volume_itself_pass_through(driver: Driver) -> None:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Iterable[Root]:
-    made = Root(os.fsencode(tmp_path))
+def root(tmp_path: Path) -> Iterable[PosixRoot]:
+    made = PosixRoot(os.fsencode(tmp_path))
     yield made
     made.close()
 
 
-def test_a_folder_here(tmp_path: Path, root: Root) -> None:
+def test_a_folder_here(tmp_path: Path, root: PosixRoot) -> None:
     assert volume_of(os.fsencode(tmp_path)) is None
     assert volume_of(os.fsencode(tmp_path / "none")) is None
     assert files_of(root) is None
@@ -203,21 +203,21 @@ def test_a_folder_here(tmp_path: Path, root: Root) -> None:
     assert (tmp_path / "new").read_bytes() == b"new"
 
 
-def test_names(tmp_path: Path, root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names(tmp_path: Path, root: PosixRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     check_names(root)
     assert list(tmp_path.iterdir()) == []
 
     def refuses(number: int) -> Callable[..., None]:
-        def mkdir(self: Root, path: bytes, mode: int = 0) -> None:
+        def mkdir(self: PosixRoot, path: bytes, mode: int = 0) -> None:
             assert path.endswith(b".")  # what Windows strips
             raise OSError(number, os.strerror(number))
 
         return mkdir
 
-    monkeypatch.setattr(Root, "mkdir", refuses(errno.EINVAL))
+    monkeypatch.setattr(PosixRoot, "mkdir", refuses(errno.EINVAL))
     with pytest.raises(UnsupportedError, match="windows_names") as met:
         check_names(root)
     assert met.value.path == str(tmp_path)
-    monkeypatch.setattr(Root, "mkdir", refuses(errno.ENOSPC))
+    monkeypatch.setattr(PosixRoot, "mkdir", refuses(errno.ENOSPC))
     with pytest.raises(OSError, match="No space"):
         check_names(root)
