@@ -11,12 +11,12 @@ from __future__ import annotations
 import ctypes
 import ntpath
 from collections.abc import Sequence
-from ctypes import byref, c_size_t, c_uint32
+from ctypes import byref, c_size_t
 from typing import Any
 
 from ..errors import StorageError
 from ..native.declarations import NATIVES
-from ..native.files import wide
+from ..native.handles import wide
 from ..win32.names import from_utf16
 from .declarations import DRIVER_INFO, GUID, LAYER_DESCRIPTOR
 from .errors import hresult_error
@@ -26,12 +26,9 @@ __all__ = [
     "create_sandbox_layer",
     "deactivate_layer",
     "destroy_layer",
-    "expand_sandbox_size",
     "export_layer",
     "get_layer_mount_path",
-    "grant_vm_access",
     "import_layer",
-    "layer_exists",
     "name_to_guid",
     "prepare_layer",
     "process_base_image",
@@ -105,11 +102,6 @@ def create_sandbox_layer(path: str, parents: Sequence[str]) -> None:
     _on_parents("CreateSandboxLayer", path, parents, 0)
 
 
-def expand_sandbox_size(path: str, size: int) -> None:
-    """Give a scratch layer's disk `size` bytes."""
-    _on_layer("ExpandSandboxSize", path, size)
-
-
 def import_layer(path: str, folder: str, parents: Sequence[str]) -> None:
     """Make the layer `path` of a transport folder."""
     _on_parents("ImportLayer", path, parents, wide(folder))
@@ -129,17 +121,6 @@ def get_layer_mount_path(path: str) -> str:
     buffer = ctypes.create_string_buffer(length.value * 2)
     _on_layer("GetLayerMountPath", path, byref(length), buffer)
     return from_utf16(buffer.raw).partition("\0")[0]
-
-
-def layer_exists(path: str) -> bool:
-    found = c_uint32()
-    _on_layer("LayerExists", path, byref(found))
-    return bool(found.value)
-
-
-def grant_vm_access(vm: str, path: str) -> None:
-    """Let the virtual machine `vm` open the file `path`."""
-    _call("GrantVmAccess", path, wide(vm), wide(path))
 
 
 def process_base_image(path: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..errors import AccessError, AlreadyExistsError, HiveError, LayerError, NotFoundError, StorageError, WclayerError
-from ..native.files import message_of
+from ..native.handles import message_of
 
 __all__ = ["hresult_error"]
 

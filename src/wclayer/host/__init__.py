@@ -1,1 +1,8 @@
-"""The operating system under us: its errors, its programs, its temporary files."""
+"""The operating system under us.
+
+    errors     OSError as errors of our own, and paths as messages show them
+    programs   programs of the host that we start
+    spool      bodies put aside in a temporary file
+
+May import `entry`, `body`, `errors` and `win32`.
+"""

@@ -12,7 +12,7 @@ from ..body import CHUNK
 from ..errors import BackupStreamError
 from ..win32.backup_stream import HEADER_SIZE, StreamHeader, StreamId, parse_header
 from .declarations import NATIVES
-from .files import last_error
+from .handles import last_error
 
 __all__ = ["BackupReader", "BackupWriter"]
 

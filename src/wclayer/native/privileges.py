@@ -16,7 +16,7 @@ from typing import Final
 from ..errors import AccessError
 from ..win32.security import Sid
 from .declarations import LUID, NATIVES, TOKEN_PRIVILEGE
-from .files import close, last_code, last_error, wide
+from .handles import close, last_code, last_error, wide
 
 __all__ = ["ADMINISTRATORS", "EXPORT", "IMPORT", "check_member", "privileges", "process_privileges"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 
 from ..win32.names import from_utf16
-from . import files
+from . import handles
 from .declarations import NATIVES
 
 __all__ = ["file_system_of", "mount_volume", "unmount_volume"]
@@ -15,13 +15,13 @@ _ROOM = 512  # UTF-16 units
 
 def file_system_of(path: str) -> str:
     """The name of the file system that the directory at an absolute path is on: NTFS, ReFS, FAT32 ..."""
-    handle = files.open_directory(path)
+    handle = handles.open_directory(path)
     try:
         name = ctypes.create_string_buffer(_ROOM * 2)
         if not NATIVES.GetVolumeInformationByHandleW(handle, None, 0, None, None, None, name, _ROOM):
-            raise files.last_error(path)
+            raise handles.last_error(path)
     finally:
-        files.close(handle)
+        handles.close(handle)
     return _text(name)
 
 
@@ -31,14 +31,14 @@ def _text(buffer: ctypes.Array[ctypes.c_char]) -> str:
 
 def mount_volume(volume: str, folder: str) -> None:
     """Mount a volume (its GUID path) on an empty directory of NTFS. Both may lack the backslash at their ends."""
-    if not NATIVES.SetVolumeMountPointW(files.wide(_ended(folder)), files.wide(_ended(volume))):
-        raise files.last_error(folder)
+    if not NATIVES.SetVolumeMountPointW(handles.wide(_ended(folder)), handles.wide(_ended(volume))):
+        raise handles.last_error(folder)
 
 
 def unmount_volume(folder: str) -> None:
     """Undo mount_volume."""
-    if not NATIVES.DeleteVolumeMountPointW(files.wide(_ended(folder))):
-        raise files.last_error(folder)
+    if not NATIVES.DeleteVolumeMountPointW(handles.wide(_ended(folder))):
+        raise handles.last_error(folder)
 
 
 def _ended(path: str) -> str:

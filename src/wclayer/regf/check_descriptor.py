@@ -29,7 +29,6 @@ _CONTROL, _OWNER, _SACL, _DACL = 2, 4, 12, 16  # of the fields in a descriptor
 _OFFSETS: Final = struct.Struct("<IIII")  # owner, group, SACL, DACL
 _ALIGNMENT: Final = 4
 _ACL_HEADER: Final = 8
-_ACE_HEADER: Final = struct.Struct("<BBH")  # type, flags, size
 # ACEs that every version of Windows knows, and looks into.
 _BASIC: Final = (AceType.ACCESS_ALLOWED, AceType.ACCESS_DENIED, AceType.SYSTEM_AUDIT, AceType.SYSTEM_ALARM)
 

@@ -108,7 +108,7 @@ FACTS = """
 import json, os, sys
 from pathlib import Path
 from wclayer.errors import WclayerError
-from wclayer.native import files
+from wclayer.native import files, handles
 from wclayer.stores.windows_root import WindowsRoot
 
 folder = Path(sys.argv[1])
@@ -125,7 +125,7 @@ def attempt(name, action):
 os.close(root.create(b"a"))
 root.set_times(b"a", (None, 132000000000000003, 132000000000000007, None))
 found["times"] = root.information(b"a").times[2]
-with root.handle(b"a", files.WRITE_ATTRIBUTES) as handle:
+with root.handle(b"a", handles.WRITE_ATTRIBUTES) as handle:
     files.set_basic_info(handle, 0x1 | 0x2 | 0x4, ())
 found["attributes"] = root.information(b"a").attributes & 0x7
 root.mkdir(b"d")

@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, suppress
 from ...errors import LayerError, NotFoundError
 from ...hcs import calls
 from ...host.errors import absolute, host_errors, shown
-from ...native import files
+from ...native import handles
 from ...stores.atomic import folder_beside
 from ...stores.record.reader import RecordReader
 from ...stores.record.writer import LAYER_DB, Kind
@@ -77,7 +77,7 @@ def _make_links(record: RecordReader, root: WindowsRoot, parents: Sequence[Windo
 def _link(places: Sequence[WindowsRoot], target: str, root: WindowsRoot, path: str) -> None:
     for place in places:
         try:
-            with place.handle(encode_wtf8(target), files.WRITE_ATTRIBUTES) as handle:
+            with place.handle(encode_wtf8(target), handles.WRITE_ATTRIBUTES) as handle:
                 link_to(handle, root, encode_wtf8(path))
                 return
         except FileNotFoundError:

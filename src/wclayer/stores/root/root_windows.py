@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from ...errors import ConfinementError, FormatError, with_context
 from ...host.errors import shown
-from ...native import files
+from ...native import files, handles
 from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_REPARSE_POINT
 from ...win32.filetime import from_unix_ns
 from ...win32.names import decode_wtf8, encode_wtf8
@@ -29,34 +29,34 @@ class WindowsRoot(Root):
     # --- the way there ----------------------------------------------------------
 
     def _open_root(self) -> int:
-        return files.open_directory(os.path.abspath(os.fsdecode(self.path)))
+        return handles.open_directory(os.path.abspath(os.fsdecode(self.path)))
 
     def _enter(self, above: int, name: bytes) -> int:
         text = decode_wtf8(name)
-        handle = files.open_relative(above, text, files.DIRECTORY, directory=True)
+        handle = handles.open_relative(above, text, handles.DIRECTORY, directory=True)
         try:
             if files.information(handle).is_link or files.is_host_link(above, text):
                 raise ConfinementError("a folder on the way is a link", path=shown(name))
         except BaseException:
-            files.close(handle)
+            handles.close(handle)
             raise
         return handle
 
     def _leave(self, fd: int) -> None:
-        files.close(fd)
+        handles.close(fd)
 
     def open_handle(
         self,
         path: bytes,
         access: int,
         *,
-        disposition: int = files.OPEN,
+        disposition: int = handles.OPEN,
         directory: bool | None = None,
         attributes: int = 0,
     ) -> int:
-        """A handle of `path` itself, the caller's to close; see files.open_relative."""
+        """A handle of `path` itself, the caller's to close; see handles.open_relative."""
         parent, name = self.parent_of(path)
-        return files.open_relative(
+        return handles.open_relative(
             parent, name, access, disposition=disposition, directory=directory, attributes=attributes
         )
 
@@ -67,7 +67,7 @@ class WindowsRoot(Root):
         try:
             yield handle
         finally:
-            files.close(handle)
+            handles.close(handle)
 
     def parent_of(self, path: bytes) -> tuple[int, str]:
         """The handle of the directory that `path` lies in, good until the next call, and its name there."""
@@ -80,15 +80,15 @@ class WindowsRoot(Root):
     # --- objects ----------------------------------------------------------------
 
     def information(self, path: bytes) -> files.Information:
-        with self.handle(path, files.READ_ATTRIBUTES) as handle:
+        with self.handle(path, handles.READ_ATTRIBUTES) as handle:
             return files.information(handle)
 
     def mkdir(self, path: bytes) -> None:
-        files.close(
+        handles.close(
             self.open_handle(
                 path,
-                files.DIRECTORY,
-                disposition=files.CREATE,
+                handles.DIRECTORY,
+                disposition=handles.CREATE,
                 directory=True,
                 attributes=FILE_ATTRIBUTE_NORMAL,
             )
@@ -96,15 +96,15 @@ class WindowsRoot(Root):
 
     def create(self, path: bytes) -> int:
         handle = self.open_handle(
-            path, files.WRITE_DATA, disposition=files.CREATE, directory=False, attributes=FILE_ATTRIBUTE_NORMAL
+            path, handles.WRITE_DATA, disposition=handles.CREATE, directory=False, attributes=FILE_ATTRIBUTE_NORMAL
         )
-        return files.descriptor_of(handle, os.O_RDWR)
+        return handles.descriptor_of(handle, os.O_RDWR)
 
     def open(self, path: bytes) -> int:
-        return self._file(path, files.READ_DATA, os.O_RDONLY)
+        return self._file(path, handles.READ_DATA, os.O_RDONLY)
 
     def rewrite(self, path: bytes) -> int:
-        fd = self._file(path, files.WRITE_DATA, os.O_RDWR)
+        fd = self._file(path, handles.WRITE_DATA, os.O_RDWR)
         os.ftruncate(fd, 0)
         return fd
 
@@ -117,31 +117,31 @@ class WindowsRoot(Root):
             if found.tag:
                 handle = self._filtered(path, access, found, handle)
         except BaseException:
-            files.close(handle)
+            handles.close(handle)
             raise
-        return files.descriptor_of(handle, flags)
+        return handles.descriptor_of(handle, flags)
 
     def _filtered(self, path: bytes, access: int, found: files.Information, handle: int) -> int:
         """The file as its filter shows it (compressed, deduplicated, in a cloud); itself, where there is no filter."""
         parent, name = self.parent_of(path)
         try:
-            other = files.open_relative(parent, name, access, directory=False, filtered=True)
+            other = handles.open_relative(parent, name, access, directory=False, filtered=True)
         except OSError:
             return handle
         again = files.information(other)
         if (again.volume, again.file_id) != (found.volume, found.file_id):
-            files.close(other)
+            handles.close(other)
             raise ConfinementError("a link where a file must be", path=shown(path))
-        files.close(handle)
+        handles.close(handle)
         return other
 
     def link(self, target: bytes, path: bytes) -> None:
-        with self.handle(target, files.WRITE_ATTRIBUTES) as handle:
+        with self.handle(target, handles.WRITE_ATTRIBUTES) as handle:
             parent, name = self.parent_of(path)
             files.link(handle, parent, name)
 
     def rename(self, old: bytes, new: bytes) -> None:
-        with self.handle(old, files.REMOVE) as handle:
+        with self.handle(old, handles.REMOVE) as handle:
             parent, name = self.parent_of(new)
             files.rename(handle, parent, name)
 
@@ -155,7 +155,7 @@ class WindowsRoot(Root):
         return os.path.abspath(os.path.join(os.fsdecode(self.path), *map(decode_wtf8, split_path(path))))
 
     def unlink(self, path: bytes) -> None:
-        with self.handle(path, files.REMOVE) as handle:
+        with self.handle(path, handles.REMOVE) as handle:
             found = files.information(handle)
             if files.is_host_link(*self.parent_of(path)):
                 raise PermissionError(errno.EPERM, "a link of Wine's host, which Wine cannot remove")
@@ -165,8 +165,8 @@ class WindowsRoot(Root):
 
     def rmdir(self, path: bytes) -> None:
         if (known := self._known.pop(path, None)) is not None:
-            files.close(known)
-        with self.handle(path, files.REMOVE, directory=True) as handle:
+            handles.close(known)
+        with self.handle(path, handles.REMOVE, directory=True) as handle:
             files.delete(handle)
 
     def symlink(self, target: bytes, path: bytes, *, directory: bool) -> None:
@@ -176,14 +176,14 @@ class WindowsRoot(Root):
         else:
             os.close(self.create(path))
         try:
-            with self.handle(path, files.WRITE_DATA) as handle:
+            with self.handle(path, handles.WRITE_DATA) as handle:
                 files.set_reparse_point(handle, data)
         except OSError:
             (self.rmdir if directory else self.unlink)(path)
             raise
 
     def readlink(self, path: bytes) -> bytes:
-        with self.handle(path, files.READ_ATTRIBUTES) as handle:
+        with self.handle(path, handles.READ_ATTRIBUTES) as handle:
             data = files.get_reparse_point(handle)
         with with_context(path=shown(path), only=FormatError):
             found = link_target(data)
@@ -202,7 +202,7 @@ class WindowsRoot(Root):
 
     def set_times(self, path: bytes, times: tuple[int | None, ...]) -> None:
         """Set creation, last access, last write, change; those that are not None."""
-        with self.handle(path, files.WRITE_ATTRIBUTES) as handle:
+        with self.handle(path, handles.WRITE_ATTRIBUTES) as handle:
             files.set_basic_info(handle, 0, times)
 
     # --- directories --------------------------------------------------------------
@@ -214,7 +214,7 @@ class WindowsRoot(Root):
             directory = bool(attributes & FILE_ATTRIBUTE_DIRECTORY)
             if directory and attributes & FILE_ATTRIBUTE_REPARSE_POINT:
                 full = b"%b/%b" % (path, encode_wtf8(name)) if path else encode_wtf8(name)
-                with self.handle(full, files.READ_ATTRIBUTES) as child:
+                with self.handle(full, handles.READ_ATTRIBUTES) as child:
                     found = files.information(child)
                 # Of a link of Wine's host the name alone says that it is a reparse point.
                 directory = bool(found.attributes & FILE_ATTRIBUTE_REPARSE_POINT) and not found.is_link
@@ -226,11 +226,11 @@ class WindowsRoot(Root):
         handle = self._descend(path)
         result = []
         for name, _ in files.list_directory(handle):
-            child = files.open_relative(handle, name, files.READ_ATTRIBUTES)
+            child = handles.open_relative(handle, name, handles.READ_ATTRIBUTES)
             try:
                 result.append((encode_wtf8(name), files.information(child)))
             finally:
-                files.close(child)
+                handles.close(child)
         return result
 
     def list(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink, Lower, Whiteout
 from ...errors import LayerError
-from ...native import files
+from ...native import handles
 from ...union.rules import UTILITY_VM, UTILITY_VM_FILES
 from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY
 from ...win32.names import encode_wtf8
@@ -92,7 +92,7 @@ class HcsSink(TransportSink, WindowsSink):
             self._clone()
         self._make_way(host, directory=entry.reparse_data is None)
         if self._root.exists(host):
-            self._new(entry, host, directory=True, disposition=files.OPEN)
+            self._new(entry, host, directory=True, disposition=handles.OPEN)
             return 0
         return WindowsSink._make_directory(self, entry, host)
 

@@ -17,7 +17,7 @@ from typing import Final
 from ...entry import AlternateStream, Body, Directory, File, Lower, Summary
 from ...errors import UnsupportedError
 from ...host.errors import shown
-from ...native import files
+from ...native import files, handles
 from ...native.backup import BackupWriter
 from ...native.privileges import IMPORT, privileges
 from ...native.volumes import file_system_of
@@ -62,7 +62,7 @@ def check_volume(folder: bytes) -> None:
 
 def secure(root: WindowsRoot, host: bytes, descriptor: bytes) -> None:
     """Give an object a security descriptor; wants the privileges of an import."""
-    with root.handle(host, files.NEW_OBJECT) as handle, BackupWriter(handle) as writer:
+    with root.handle(host, handles.NEW_OBJECT) as handle, BackupWriter(handle) as writer:
         writer.write(pack_header(StreamHeader(StreamId.SECURITY_DATA, len(descriptor))) + descriptor)
 
 
@@ -106,7 +106,7 @@ class WindowsSink(BackupSink):
             try:
                 writer.close()
             finally:
-                files.close(self._handle)
+                handles.close(self._handle)
 
     def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
         host = encode_wtf8(name)
@@ -115,12 +115,12 @@ class WindowsSink(BackupSink):
     # --- one object -------------------------------------------------------------
 
     def _new(
-        self, entry: Directory | File, host: bytes, *, directory: bool, disposition: int = files.CREATE
+        self, entry: Directory | File, host: bytes, *, directory: bool, disposition: int = handles.CREATE
     ) -> BackupWriter:
         """Create an object, or OPEN one, and give it all but its data; it stays open until _finish()."""
         self._close()
         self._handle = self._root.open_handle(
-            host, files.NEW_OBJECT, disposition=disposition, directory=directory, attributes=FILE_ATTRIBUTE_NORMAL
+            host, handles.NEW_OBJECT, disposition=disposition, directory=directory, attributes=FILE_ATTRIBUTE_NORMAL
         )
         self._writer = writer = BackupWriter(self._handle)
         self._set_basic(self._handle, entry.file_attributes, times_of(entry))
@@ -201,11 +201,11 @@ class WindowsSink(BackupSink):
 
     def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
         self._root.link(source, host)
-        with self._root.handle(source, files.WRITE_ATTRIBUTES) as handle:  # a further name changes them
+        with self._root.handle(source, handles.WRITE_ATTRIBUTES) as handle:  # a further name changes them
             self._set_basic(handle, row.attributes, row.times)
 
     def _finish_directory(self, host: bytes, row: Row) -> None:
-        with self._root.handle(host, files.WRITE_ATTRIBUTES, directory=True) as handle:
+        with self._root.handle(host, handles.WRITE_ATTRIBUTES, directory=True) as handle:
             self._set_basic(handle, row.attributes, row.times)
             self._note_held(row.id, row.attributes, row.times, handle)
 

@@ -17,7 +17,7 @@ from ...body import CHUNK
 from ...entry import AlternateStream, Body, Directory, Entry, ExtendedAttribute, File, HardLink
 from ...errors import BackupStreamError, FormatError
 from ...host.errors import shown
-from ...native import files
+from ...native import files, handles
 from ...native.backup import BackupReader
 from ...native.privileges import EXPORT, privileges
 from ...win32.attributes import FILE_ATTRIBUTE_ENCRYPTED, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_REPARSE_POINT
@@ -82,7 +82,7 @@ class WindowsLayer(LayerFolder):
 
     def _look(self, host: bytes) -> tuple[NtfsMetadata, _Streams, int]:
         """What the volume has of an object, and its size."""
-        with self._root.handle(host, files.READ_BACKUP) as handle:
+        with self._root.handle(host, handles.READ_BACKUP) as handle:
             found = files.information(handle)
             streams = _scan(handle, host)
         self._last = host, streams
@@ -329,7 +329,7 @@ def _scan(handle: int, host: bytes) -> _Streams:
 
 def _pieces(root: WindowsRoot, host: bytes, name: str) -> Generator[bytes, None, None]:
     """The allocated data of a named stream."""
-    with root.handle(host, files.READ_BACKUP) as handle, BackupReader(handle) as reader:
+    with root.handle(host, handles.READ_BACKUP) as handle, BackupReader(handle) as reader:
         inside = False
         for header in reader.streams():
             if header.id == StreamId.ALTERNATE_DATA:

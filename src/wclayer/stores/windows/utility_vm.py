@@ -13,7 +13,7 @@ from typing import Final
 from ...body import CHUNK
 from ...errors import NotFoundError
 from ...host.errors import absolute, shown
-from ...native import files
+from ...native import files, handles
 from ...native.backup import BackupReader, BackupWriter
 from ...union.rules import BOOT_FILES, UTILITY_VM_FILES
 from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_REPARSE_POINT
@@ -56,10 +56,10 @@ def clone_utility_vm(parent: str | os.PathLike[str], root: WindowsRoot) -> None:
                     if is_directory and not is_reparse:
                         stack.append(path)
                 else:
-                    with source.handle(path, files.WRITE_ATTRIBUTES) as handle:
+                    with source.handle(path, handles.WRITE_ATTRIBUTES) as handle:
                         link_to(handle, root, path)
         for path, found in reversed(directories):
-            with root.handle(path, files.WRITE_ATTRIBUTES) as handle:
+            with root.handle(path, handles.WRITE_ATTRIBUTES) as handle:
                 files.set_basic_info(handle, found.attributes, found.times)
     finally:
         source.close()
@@ -78,14 +78,14 @@ def _copy(source: WindowsRoot, root: WindowsRoot, path: bytes, found: files.Info
     directory = bool(found.attributes & FILE_ATTRIBUTE_DIRECTORY)
     target = root.open_handle(
         path,
-        files.NEW_OBJECT,
-        disposition=files.CREATE,
+        handles.NEW_OBJECT,
+        disposition=handles.CREATE,
         directory=directory,
         attributes=FILE_ATTRIBUTE_NORMAL,
     )
     try:
         with (
-            source.handle(path, files.READ_BACKUP) as handle,
+            source.handle(path, handles.READ_BACKUP) as handle,
             BackupReader(handle) as reader,
             BackupWriter(target) as writer,
         ):
@@ -95,7 +95,7 @@ def _copy(source: WindowsRoot, root: WindowsRoot, path: bytes, found: files.Info
                     writer.write(data)
         files.set_basic_info(target, found.attributes, found.times)
     finally:
-        files.close(target)
+        handles.close(target)
 
 
 def remove_tree_of(root: WindowsRoot, path: bytes) -> None:
