@@ -11,6 +11,7 @@
     transport/     what ImportLayer takes and ExportLayer gives
     windows/       Windows itself, and non-base layers there
     folders        which of them a folder is
+    in_place       a file that takes the place of another
 
 May import `union`, `host`, `native`, `layertar`, `win32` and what lies below them. docs/layer-folder.md has the format.
 """

@@ -26,13 +26,12 @@ from typing import BinaryIO, Final, Self
 from ..errors import AlreadyExistsError, NotFoundError
 from ..host.errors import absolute, host_errors, shown
 from ..native.files import replace_file
-from .ntfs3g.mount import carry_over
 from .root.open_root import open_root
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["BESIDE", "PartialFolder", "check_file", "folder_beside", "partial_file", "replaced_file"]
+__all__ = ["BESIDE", "PartialFolder", "check_file", "folder_beside", "partial_file"]
 
 _MARK: Final = b".partial-"
 _LOCK: Final = b".lock"
@@ -303,27 +302,6 @@ def partial_file(path: str, *, force: bool = False, same: bool = False) -> Itera
         with contextlib.suppress(OSError):
             os.unlink(partial)
         raise
-
-
-@contextlib.contextmanager
-def replaced_file(path: str) -> Iterator[BinaryIO]:
-    """A binary file to write to, which takes the place of the file `path`, with its permissions, when the context ends
-    without an error; on NTFS, with all that it has. A symlink stays, and leads to the new file. Raises NotFoundError
-    for no file.
-    """
-    real = os.path.realpath(path)
-    with host_errors(path):
-        mode = stat.S_IMODE(os.stat(real).st_mode)
-    with partial_file(real, force=True, same=True) as stream:
-        if sys.platform != "win32":
-            with host_errors(path):
-                os.fchmod(stream.fileno(), mode)
-        yield stream
-        stream.flush()
-        with host_errors(path):
-            rest = carry_over(real, stream.name)
-    with host_errors(path):
-        rest()
 
 
 def _unlock(lock: int | None) -> None:

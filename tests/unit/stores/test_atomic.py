@@ -10,7 +10,8 @@ import pytest
 
 from tests.hosts import posix_only
 from wclayer.errors import AlreadyExistsError, NotFoundError
-from wclayer.stores.atomic import PartialFolder, partial_file, remove_tree, replaced_file
+from wclayer.stores.atomic import PartialFolder, partial_file, remove_tree
+from wclayer.stores.in_place import replaced_file
 
 
 def test_makers_at_once_do_not_remove_each_others_work(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ...regf.model import Noted
 from ...regf.reg_print import encode_reg, print_reg
 from ...regf.reg_text import MAX_REG
 from ...regf.writer import write_hive
-from ...stores.atomic import replaced_file
+from ...stores.in_place import replaced_file
 from ...win32.filetime import from_unix_ns
 from ..common import open_input, open_output, size_text
 from ..folders import named
