@@ -60,9 +60,9 @@ def test_buildkit(tmp_path: Path, base: Path, name: str) -> None:
         summary = import_layer_from_tar(io.BytesIO(blob), folder, parents, diff_id=diff_id)
         assert summary.diff_id == diff_id
         output = io.BytesIO()
-        original = export_layer_to_tar(io.BytesIO(), folder, parents, framing="original")
+        original = export_layer_to_tar(folder, io.BytesIO(), parents, framing="original")
         assert original.diff_id == diff_id
-        export_layer_to_tar(output, folder, parents, framing="canonical")
+        export_layer_to_tar(folder, output, parents, framing="canonical")
         before = {entry.path: (entry, content) for entry, content, _ in items_of(blob)}
         after = {entry.path: (entry, content) for entry, content, _ in items_of(output.getvalue())}
         assert after == before
@@ -76,7 +76,7 @@ def test_buildkit(tmp_path: Path, base: Path, name: str) -> None:
         parents.insert(0, folder)
     base_summary = import_layer_from_tar(io.BytesIO(blobs[0]), tmp_path / "own-base", diff_id=diff_ids[0])
     assert base_summary.compression == "gzip"
-    again = export_layer_to_tar(io.BytesIO(), tmp_path / "own-base", framing="original")
+    again = export_layer_to_tar(tmp_path / "own-base", io.BytesIO(), framing="original")
     assert again.diff_id == diff_ids[0]
 
 

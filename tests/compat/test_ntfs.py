@@ -49,7 +49,7 @@ DESCRIPTOR = parse_sddl("O:BAG:SYD:PAI(A;;FA;;;SY)(A;;0x1200a9;;;BU)S:(ML;;NW;;;
 
 def exported(folder: Path, **options: Any) -> bytes:
     output = io.BytesIO()
-    export_layer_to_tar(output, folder, **options)
+    export_layer_to_tar(folder, output, **options)
     return output.getvalue()
 
 
@@ -609,7 +609,7 @@ def test_short_names_of_files_with_several_names(volume: Path) -> None:
             set_xattr(os.fsencode(path), "system.ntfs_dos_name", short)
             (place / "layer/Files" / second).hardlink_to(path)
         output = io.BytesIO()
-        assert export_layer_to_tar(output, place / "layer").warnings == [
+        assert export_layer_to_tar(place / "layer", output).warnings == [
             "1 short names of hard links, which no layer can hold, left out"
         ]
     names = {entry.path: entry.short_name for entry, _, _ in items_of(output.getvalue()) if isinstance(entry, File)}

@@ -59,6 +59,6 @@ def test_the_same_as_on_any_file_system(mount: Path, items: list[Item]) -> None:
                 import_layer_from_tar(io.BytesIO(tar), folder)
             except InexpressibleError:
                 return
-            export_layer_to_tar(output, folder, framing="canonical", verify_content=True)
+            export_layer_to_tar(folder, output, framing="canonical", verify_content=True)
             canonical.append(output.getvalue())
     assert canonical[0] == canonical[1]

@@ -61,7 +61,7 @@ def run(folder: Path, *arguments: str) -> dict[str, object]:
 def test_the_same_diff_id(tmp_path: Path) -> None:
     tar, _ = sample()
     import_layer_from_tar(io.BytesIO(tar), tmp_path / "mine")
-    expected = export_layer_to_tar(io.BytesIO(), tmp_path / "mine", framing="canonical").diff_id
+    expected = export_layer_to_tar(tmp_path / "mine", io.BytesIO(), framing="canonical").diff_id
     place = Path("/tmp") / f"wclayer-{os.getpid()}-{tmp_path.name}"  # noqa: S108 # tmp_path is the invoking user's alone
     place.mkdir(mode=0o700)
     try:
@@ -93,5 +93,5 @@ def test_a_tree_without_a_record_gives_the_same_diff_id(tmp_path: Path) -> None:
         os.umask(old)
         for path in (*tree.iterdir(), tree):
             os.utime(path, ns=(number * 10**9, 1_600_000_000_000_000_000))
-        digests.add(export_layer_to_tar(io.BytesIO(), tree.parent).diff_id)
+        digests.add(export_layer_to_tar(tree.parent, io.BytesIO()).diff_id)
     assert len(digests) == 1

@@ -135,5 +135,5 @@ def test_we_read_what_they_write(tmp_path: Path, program: str, options: list[str
 
 def exported(folder: Path) -> bytes:
     output = io.BytesIO()
-    export_layer_to_tar(output, folder, framing="original")
+    export_layer_to_tar(folder, output, framing="original")
     return output.getvalue()

@@ -99,8 +99,8 @@ def outcome(tar: bytes, place: Path | TransportFolder, parents: list[Path]) -> t
     except (FormatError, InexpressibleError) as error:
         return type(error)
     original, canonical = io.BytesIO(), io.BytesIO()
-    export_layer_to_tar(original, place, framing="original")
-    export_layer_to_tar(canonical, place, framing="canonical")
+    export_layer_to_tar(place, original, framing="original")
+    export_layer_to_tar(place, canonical, framing="canonical")
     return original.getvalue(), canonical.getvalue()
 
 

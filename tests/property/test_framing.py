@@ -58,7 +58,7 @@ def test_the_very_tar(tar: bytes) -> None:
         folder = Path(name, "layer")
         summary = import_layer_from_tar(io.BytesIO(tar), folder)
         output = io.BytesIO()
-        exported = export_layer_to_tar(output, folder)
+        exported = export_layer_to_tar(folder, output)
         assert output.getvalue() == tar
         assert (exported.diff_id, exported.tar_size, exported.entries, exported.bytes) == (
             summary.diff_id,
@@ -79,7 +79,7 @@ def test_around_it_any_compression(tar: bytes, compression: Compression) -> None
         folder = Path(name, "layer")
         summary = import_layer_from_tar(io.BytesIO(packed.getvalue()), folder)
         output = io.BytesIO()
-        exported = export_layer_to_tar(output, folder, compression=compression)
+        exported = export_layer_to_tar(folder, output, compression=compression)
         assert exported.diff_id == summary.diff_id == f"sha256:{hashlib.sha256(tar).hexdigest()}"
         assert output.getvalue() == packed.getvalue()
 
@@ -96,6 +96,6 @@ def test_the_framing_hides_no_loss(items: list[Item]) -> None:
         db.commit()
         db.close()
         output = io.BytesIO()
-        export_layer_to_tar(output, folder)
+        export_layer_to_tar(folder, output)
         assert seen(items_of(output.getvalue())) == seen(items)
         assert_fields(output.getvalue(), items_of(output.getvalue()))

@@ -57,11 +57,11 @@ def test_import(tar: bytes) -> None:
             assert os.listdir(name) == []
             return
         original, first, second = io.BytesIO(), io.BytesIO(), io.BytesIO()
-        export_layer_to_tar(original, folder, framing="original")
+        export_layer_to_tar(folder, original, framing="original")
         assert original.getvalue() == tar
-        export_layer_to_tar(first, folder, framing="canonical")
+        export_layer_to_tar(folder, first, framing="canonical")
         import_layer_from_tar(io.BytesIO(first.getvalue()), Path(name, "again"))
-        export_layer_to_tar(second, Path(name, "again"), framing="canonical")
+        export_layer_to_tar(Path(name, "again"), second, framing="canonical")
         assert second.getvalue() == first.getvalue()
 
 
@@ -81,6 +81,6 @@ def test_export(layer: Path, data: st.DataObject) -> None:
         shutil.copytree(layer, folder, symlinks=True)
         (folder / "layer.db").write_bytes(record)
         try:
-            export_layer_to_tar(io.BytesIO(), folder, framing=data.draw(st.sampled_from(["original", "canonical"])))
+            export_layer_to_tar(folder, io.BytesIO(), framing=data.draw(st.sampled_from(["original", "canonical"])))
         except WclayerError as error:
             assert str(error)  # noqa: PT017

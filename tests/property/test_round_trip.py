@@ -25,9 +25,9 @@ def through_folder(tar: bytes, folder: Path, parents: tuple[Path, ...] = ()) -> 
     """The canonical tar of what `tar` holds; on the way, the original one must come out as it went in."""
     import_layer_from_tar(io.BytesIO(tar), folder, parents)
     original, output = io.BytesIO(), io.BytesIO()
-    export_layer_to_tar(original, folder, parents, framing="original")
+    export_layer_to_tar(folder, original, parents, framing="original")
     assert original.getvalue() == tar
-    summary = export_layer_to_tar(output, folder, parents, framing="canonical")
+    summary = export_layer_to_tar(folder, output, parents, framing="canonical")
     assert summary.tar_size == len(output.getvalue())
     return output.getvalue()
 
@@ -125,8 +125,8 @@ def test_compressed(items: list[Item], compression: str, modes: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
         import_layer_from_tar(io.BytesIO(tar_of(items)), Path(name, "a"))
         packed, plain = io.BytesIO(), io.BytesIO()
-        summary = export_layer_to_tar(packed, Path(name, "a"), compression=compression, modes=modes)  # type: ignore[arg-type]
-        export_layer_to_tar(plain, Path(name, "a"), modes=modes)
+        summary = export_layer_to_tar(Path(name, "a"), packed, compression=compression, modes=modes)  # type: ignore[arg-type]
+        export_layer_to_tar(Path(name, "a"), plain, modes=modes)
         again = import_layer_from_tar(io.BytesIO(packed.getvalue()), Path(name, "b"))
         assert (again.diff_id, again.digest) == (summary.diff_id, summary.digest)
         assert (again.tar_size, again.blob_size) == (len(plain.getvalue()), len(packed.getvalue()))

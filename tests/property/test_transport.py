@@ -49,10 +49,10 @@ def through_transport(tar: bytes, folder: Path, parents: tuple[Path, ...] = ()) 
         assert list(layer.status()) == []
     for verify in (False, True):
         original = io.BytesIO()
-        export_layer_to_tar(original, place, parents, framing="original", verify_content=verify)
+        export_layer_to_tar(place, original, parents, framing="original", verify_content=verify)
         assert original.getvalue() == tar
     output = io.BytesIO()
-    export_layer_to_tar(output, place, parents, framing="canonical")
+    export_layer_to_tar(place, output, parents, framing="canonical")
     return output.getvalue()
 
 
@@ -67,7 +67,7 @@ def test_base_layer(items: list[Item]) -> None:
         assert_fields(first, items_of(first))
         import_layer_from_tar(io.BytesIO(tar), Path(name, "plain"))
         plain = io.BytesIO()
-        export_layer_to_tar(plain, Path(name, "plain"), framing="canonical")
+        export_layer_to_tar(Path(name, "plain"), plain, framing="canonical")
         assert plain.getvalue() == first
         assert through_transport(first, Path(name, "second")) == first
 
@@ -189,7 +189,7 @@ def test_broken_folders(layer: Path, data: st.DataObject) -> None:
             path.write_bytes(data.draw(broken(path.read_bytes(), mend=False)))
         for framing in ("original", "canonical"):
             try:
-                export_layer_to_tar(SmallDisk(), TransportFolder(folder), framing=framing)
+                export_layer_to_tar(TransportFolder(folder), SmallDisk(), framing=framing)
                 with open_folder(TransportFolder(folder), verify_content=True) as source:
                     list(source.status())
             except WclayerError as error:

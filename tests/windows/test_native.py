@@ -33,7 +33,7 @@ real = pytest.mark.skipif(STANDIN, reason="the stand-in is no Windows")
 
 def exported(layer: Path, parents: tuple[Path, ...] = (), **options: object) -> bytes:
     output = io.BytesIO()
-    export_layer_to_tar(output, layer, parents, **options)  # type: ignore[arg-type]
+    export_layer_to_tar(layer, output, parents, **options)  # type: ignore[arg-type]
     return output.getvalue()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -36,7 +36,7 @@ from .base import BaseIndex, resolve_copy_targets
 from .base_index import LowerView, index_layer
 from .hives import BuildHives, with_registry
 from .new_layer import NewLayer, Times
-from .recipe import DirectoryRule, JunctionRule, Recipe, SymlinkRule
+from .recipe import DirectoryRule, JunctionRule, Recipe, SymlinkRule, recipe_of
 from .source_folder import changed
 from .source_tree import SourceTree
 from .tree_snapshot import TreeSnapshot
@@ -68,15 +68,28 @@ class BuiltImage:
 
 
 def build_image(
-    recipe: Recipe,
+    source: Recipe | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     output: ImageReference | str,
     *,
+    base: str | None = None,
+    entrypoint: Sequence[str] | None = None,
+    cmd: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    workdir: str | None = None,
+    user: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    os_version: str | None = None,
+    created: int | None = None,
     force: bool = False,
     cache: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     options: ImageOptions | None = None,
 ) -> BuiltImage:
-    """Make the image that `recipe` describes at the place `output`.
+    """Build an image from folders, or as a recipe describes it, at the image reference `output`.
+
+    source: a folder that becomes drive C:, several of them, each in a layer of its own, or a recipe. base: the image to
+    build on; without one, the image is built FROM scratch. entrypoint, cmd, env, workdir, user, labels: what the config
+    says. created: seconds since 1970; no file is newer. These settings go before those of a recipe.
 
     FROM scratch, the first layer is a base layer: the five registry hives that Windows needs are made where the sources
     bring none. On top of a base, each is a non-base layer; what must be known of the layers below is read from them
@@ -88,15 +101,27 @@ def build_image(
     Raises UsageError, NotFoundError, LayerError, ImageError, HiveError and the errors of what is read; StorageError if
     a source changes meanwhile; then nothing is left at `output` that was not there before.
     """
+    recipe = recipe_of(
+        source,
+        base=base,
+        entrypoint=entrypoint,
+        cmd=cmd,
+        env=env,
+        workdir=workdir,
+        user=user,
+        labels=labels,
+        os_version=os_version,
+        created=created,
+    )
     options = options or ImageOptions()
     with ExitStack() as stack:
-        base = None
+        image = None
         if recipe.base is not None:
             selector = ImageSelector(os_version=recipe.os_version, architecture=recipe.architecture)
-            base = stack.enter_context(
+            image = stack.enter_context(
                 open_image(recipe.base, options=replace(options, selector=options.selector or selector))
             )
-        return build_on(base, recipe, output, force=force, cache=cache, workers=workers, options=options)
+        return build_on(image, recipe, output, force=force, cache=cache, workers=workers, options=options)
 
 
 def build_on(

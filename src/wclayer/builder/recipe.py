@@ -6,8 +6,9 @@ Sources are paths of the host.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import stat_result
 from typing import Any, Literal, Protocol
 
@@ -27,6 +28,7 @@ __all__ = [
     "Security",
     "Step",
     "SymlinkRule",
+    "recipe_of",
 ]
 
 Times = Literal["files", "epoch"]
@@ -195,3 +197,59 @@ class Recipe:
     """`files`: those of the files, none later than `created` where that is given; `epoch`: all are `created`."""
     compression: Literal["gzip", "zstd", "none"] = "gzip"
     level: int | None = None
+
+
+def recipe_of(
+    source: Recipe | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    base: str | None = None,
+    entrypoint: Sequence[str] | None = None,
+    cmd: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    workdir: str | None = None,
+    user: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    ports: Sequence[str] = (),
+    annotations: Mapping[str, str] | None = None,
+    os_version: str | None = None,
+    architecture: str | None = None,
+    created: int | None = None,
+    times: Times | None = None,
+    acl: str | None = None,
+    compression: Literal["gzip", "zstd", "none"] | None = None,
+    level: int | None = None,
+) -> Recipe:
+    """A recipe with the given settings in place of its own; mappings and ports are added to its own.
+
+    source: a recipe, or folders of which each becomes a layer, the first one lowest.
+    """
+    if isinstance(source, Recipe):
+        recipe = source
+    else:
+        folders = [source] if isinstance(source, str | os.PathLike) else source
+        layers = (LayerRecipe(files=(FilesRule(source=os.fspath(folder)),)) for folder in folders)
+        recipe = Recipe(layers=tuple(layers))
+    config = recipe.config
+    config = replace(
+        config,
+        entrypoint=config.entrypoint if entrypoint is None else tuple(entrypoint),
+        cmd=config.cmd if cmd is None else tuple(cmd),
+        env={**config.env, **(env or {})},
+        labels={**config.labels, **(labels or {})},
+        ports=(*config.ports, *ports),
+        workdir=config.workdir if workdir is None else workdir,
+        user=config.user if user is None else user,
+    )
+    return replace(
+        recipe,
+        config=config,
+        annotations={**recipe.annotations, **(annotations or {})},
+        base=base or recipe.base,
+        os_version=os_version or recipe.os_version,
+        architecture=architecture or recipe.architecture,
+        created=recipe.created if created is None else created,
+        times=times or recipe.times,
+        acl=acl or recipe.acl,
+        compression=compression or recipe.compression,
+        level=recipe.level if level is None else level,
+    )

@@ -18,7 +18,7 @@ import platformdirs
 from ..body import read_up_to
 from ..builder.acl import TEMPLATES
 from ..builder.build import BuiltImage, build_image
-from ..builder.recipe import FilesRule, LayerRecipe, Recipe
+from ..builder.recipe import Recipe, recipe_of
 from ..builder.spec import MAX_SIZE, check_port, load_recipe
 from ..errors import NotFoundError, UsageError, printable
 from ..host.errors import host_errors
@@ -175,30 +175,24 @@ def build(
     recipe = Recipe(layers=())
     if dockerfile is None and (contexts or recipe_file is not None or (base is None and not reg_files)):
         recipe = _recipe(contexts, recipe_file)
-    config = recipe.config
-    config = replace(
-        config,
-        entrypoint=_arguments("--entrypoint", entrypoint) or config.entrypoint,
-        cmd=_arguments("--cmd", cmd) or config.cmd,
-        env={**config.env, **pairs("--env", env)},
-        labels={**config.labels, **pairs("--label", label)},
-        ports=(*config.ports, *map(check_port, port)),
-        workdir=config.workdir if workdir is None else workdir,
-        user=config.user if user is None else user,
-    )
-    recipe = replace(
-        recipe,
-        config=config,
-        registry=_registry(reg_files),
-        annotations={**recipe.annotations, **pairs("--annotation", annotation)},
-        base=base or recipe.base,
-        os_version=os_version or recipe.os_version,
-        architecture=architecture or recipe.architecture,
-        created=recipe.created if not created else _time(created),
-        times=times or recipe.times,
-        acl=acl or recipe.acl,
-        compression=compression or recipe.compression,
-        level=recipe.level if level is None else level,
+    recipe = recipe_of(
+        replace(recipe, registry=_registry(reg_files)),
+        base=base,
+        entrypoint=_arguments("--entrypoint", entrypoint),
+        cmd=_arguments("--cmd", cmd),
+        env=pairs("--env", env),
+        workdir=workdir,
+        user=user,
+        labels=pairs("--label", label),
+        ports=tuple(map(check_port, port)),
+        annotations=pairs("--annotation", annotation),
+        os_version=os_version,
+        architecture=architecture,
+        created=_time(created) if created else None,
+        times=times,
+        acl=acl,
+        compression=compression,
+        level=level,
     )
     cache = None if no_cache else os.path.join(platformdirs.user_cache_dir("wclayer", appauthor=False), "layers")
     with (
@@ -237,7 +231,7 @@ def _recipe(contexts: tuple[str, ...], file: str | None) -> Recipe:
     if file is None:
         if not contexts:
             raise UsageError("nothing to build", expected="a CONTEXT, -f FILE, --from PLACE, or --reg FILE.reg")
-        return Recipe(layers=tuple(LayerRecipe(files=(FilesRule(source=context),)) for context in contexts))
+        return recipe_of(contexts)
     folder = _context(contexts, file)
     return replace(load_recipe(_read(file), source=file, folder=folder), context=folder)
 

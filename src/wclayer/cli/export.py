@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import click
 
@@ -117,7 +117,7 @@ def export(
         registries = stack.enter_context(registries_of(**network))
         progress = stack.enter_context(progress_bar("export", quiet=quiet or as_json, verbose=verbose))
         at = stack.enter_context(layer_folders(reading=(*parents, *(() if source.is_image else (folder,)))))
-        write: Callable[[BinaryIO], Summary]
+        write: Callable[..., Summary]
         if source.is_image:
             if parents or verify_content:
                 raise UsageError("-l and --verify-content are for a layer folder", got=folder)
@@ -137,7 +137,7 @@ def export(
             runs_on = Platform(os_version=check_os_version(os_version))
             write = partial(
                 export_layer_to_tar,
-                path=folder_of(at(folder)),
+                folder_of(at(folder)),
                 parents=[folder_of(at(parent)) for parent in parents],
                 compression=compression,
                 level=level,
@@ -149,7 +149,7 @@ def export(
         if place.is_image:
             summary = put_layer(
                 place,
-                lambda blob, _: write(blob),
+                lambda blob, _: write(output=blob),
                 base=base,
                 platform=runs_on,
                 force=force,
@@ -157,7 +157,7 @@ def export(
                 registries=registries,
             )
         else:
-            summary = write(stack.enter_context(open_output(target, force=force)))
+            summary = write(output=stack.enter_context(open_output(target, force=force)))
     if not quiet or as_json:
         print_summary("exported", folder, summary, began, as_json=as_json, err=to_stdout)
 

@@ -169,7 +169,7 @@ def squash(
         else:
 
             def write(stream: Any, parents: Sequence[str] | None = None) -> Summary:
-                return squash_layers(stream, layers, first=first, parents=parents, **tar, **run.options)
+                return squash_layers(layers, stream, first=first, parent_diff_ids=parents, **tar, **run.options)
 
             if target.is_image:
                 summary = put_layer(

@@ -50,7 +50,7 @@ def layer_of(image: Image, number: int | None) -> ImageLayer:
 
 def copy_layer_tar(
     layer: ImageLayer,
-    stream: BinaryIO,
+    output: BinaryIO,
     *,
     compression: Compression = "none",
     level: int | None = None,
@@ -58,19 +58,19 @@ def copy_layer_tar(
     modes: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Summary:
-    """Write the layer's tar to the binary file object `stream`: its own bytes, or in hcsshim's framing.
+    """Write the layer's tar to the binary file object `output`: its own bytes, or in hcsshim's framing.
 
     The options are those of `export_layer_to_tar`. Raises what reading the layer raises, DigestMismatchError among it.
     """
     if modes and framing == "original":
         raise UsageError("modes in the original framing, which has its own", hint="say --framing canonical")
     with host_errors("the output"):
-        with Compressed(stream, compression, level) as packed:
+        with Compressed(output, compression, level) as packed:
             if framing == "canonical" or modes:
                 summary = _anew(layer, packed, modes, progress)
             else:
                 summary = _as_it_is(layer, packed, progress)
-        stream.flush()
+        output.flush()
     packed.describe(summary)
     return summary
 

@@ -51,7 +51,7 @@ def process_layer(
         target = path if output is None else output
         with tempfile.TemporaryFile(dir=os.path.dirname(os.path.abspath(target))) as file:
             tar = cast("BinaryIO", file)
-            export_layer_to_tar(tar, path, parents, processing=False)
+            export_layer_to_tar(path, tar, parents, processing=False)
             tar.seek(0)
             import_layer_from_tar(tar, target, parents, force=force or output is None)
     return True

@@ -180,7 +180,7 @@ def near_layers(
 def _layer(result: SquashedImage, writer: ImageWriter, layers: Sequence[AnyLayer], **options: Any) -> Descriptor:
     """Write the new layer."""
     with writer.blob() as blob:
-        result.layer = squash_layers(cast("BinaryIO", blob), layers, **options)
+        result.layer = squash_layers(layers, cast("BinaryIO", blob), **options)
         digest, size = blob.close()
     result.warnings += result.layer.warnings
     return Descriptor(media_type=layer_media_type(options["compression"]), digest=digest, size=size)

@@ -49,7 +49,7 @@ def trips(folder: Path) -> None:
                 import_layer_from_tar(stream, layer, processing=False)
             for framing in ("original", "canonical"):
                 with tar.with_suffix(f".{framing}").open("wb") as output:
-                    export_layer_to_tar(output, layer, framing=framing, processing=False)
+                    export_layer_to_tar(layer, output, framing=framing, processing=False)
         except WclayerError as error:
             tar.with_suffix(".error").write_text(str(error), encoding="utf-8")
 

@@ -57,7 +57,7 @@ def test_a_base_layer_and_one_on_top(batch: Batch, vm: bool) -> None:
         import_layer_from_tar(io.BytesIO(tar), layer, parents)
     for layer, name in ((plain_base, "base"), (plain_child, "child")):
         output = io.BytesIO()
-        export_layer_to_tar(output, layer, framing="canonical")
+        export_layer_to_tar(layer, output, framing="canonical")
         assert (place / f"{name}.canonical").read_bytes() == output.getvalue()
     # What Windows finds there.
     assert (place / "base/Files/dir/f").stat().st_ino == (place / "base/Files/dir/g").stat().st_ino

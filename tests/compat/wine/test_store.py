@@ -99,7 +99,7 @@ def test_the_same_tar_as_from_a_plain_tree(tmp_path: Path, dll: Path) -> None:
         assert place.with_suffix(".original").read_bytes() == tar
         canonical = io.BytesIO()
         import_layer_from_tar(io.BytesIO(tar), tmp_path / f"plain{number}")
-        export_layer_to_tar(canonical, tmp_path / f"plain{number}", framing="canonical")
+        export_layer_to_tar(tmp_path / f"plain{number}", canonical, framing="canonical")
         assert place.with_suffix(".canonical").read_bytes() == canonical.getvalue()
 
 

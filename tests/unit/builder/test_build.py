@@ -418,3 +418,25 @@ def test_a_docker_archive_is_not_compressed(tmp_path: Path) -> None:
     assert built.layers[0].compression == "none"
     with open_image(f"docker-archive:{tmp_path / 'a.tar'}:x:latest") as image:
         assert image.layers[0].diff_id == built.layers[0].diff_id
+
+
+def test_plain_strings(tmp_path: Path) -> None:
+    """What a recipe says, with the arguments that most images need."""
+    folder = make(tmp_path / "c")
+    settings: dict[str, Any] = {
+        "entrypoint": ["app.exe", "/x"],
+        "cmd": ["a"],
+        "env": {"A": "b"},
+        "workdir": "C:\\app",
+        "user": "ContainerUser",
+        "labels": {"k": "v"},
+    }
+    config = Config(**{**settings, "entrypoint": ("app.exe", "/x"), "cmd": ("a",)})
+    wanted = build_image(recipe(folder, config=config, os_version="10.0.26100.1"), f"oci:{tmp_path / 'one'}:t")
+    sources: tuple[Any, ...] = (str(folder), folder, [folder])
+    for number, source in enumerate(sources):
+        place = f"oci:{tmp_path / str(number)}:t"
+        assert build_image(source, place, os_version="10.0.26100.1", **settings).digest == wanted.digest
+    below = base(tmp_path / "base")
+    on_base = build_image(recipe(folder, base=below), f"oci:{tmp_path / 'two'}:t")
+    assert build_image(str(folder), f"oci:{tmp_path / 'three'}:t", base=below).digest == on_base.digest

@@ -46,7 +46,7 @@ def test_without_its_record(folders: Path) -> None:
     done = wclayer("export", "-q", "transport:base")
     assert done.returncode == 0
     again = io.BytesIO()
-    export_layer_to_tar(again, TransportFolder("base"))
+    export_layer_to_tar(TransportFolder("base"), again)
     assert done.stdout == again.getvalue()
     assert wclayer("export", "-q", "--framing", "original", "transport:base").returncode == 2
 

@@ -36,7 +36,7 @@ def sound(tmp_path: Path) -> Path:
     convert_to_base_layer(tmp_path / "sound")
     path = tmp_path / "sound.tar"
     with path.open("wb") as out:
-        export_layer_to_tar(out, tmp_path / "sound")
+        export_layer_to_tar(tmp_path / "sound", out)
     return path
 
 

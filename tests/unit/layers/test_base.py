@@ -73,7 +73,7 @@ def test_the_time_can_be_given(folder: Path) -> None:
 def test_the_result_is_a_layer(folder: Path, tmp_path: Path) -> None:
     convert_to_base_layer(folder)
     tar = io.BytesIO()
-    export_layer_to_tar(tar, folder)
+    export_layer_to_tar(folder, tar)
     import_layer_from_tar(io.BytesIO(tar.getvalue()), tmp_path / "again")
     assert convert_to_base_layer(tmp_path / "again").made == []
     with open_folder(tmp_path / "again") as layer:

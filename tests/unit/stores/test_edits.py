@@ -49,7 +49,7 @@ def status(folder: Path, *, verify_content: bool = False) -> list[tuple[str, str
 
 def exported(folder: Path, *, verify_content: bool = False) -> bytes:
     output = io.BytesIO()
-    export_layer_to_tar(output, folder, framing="original", verify_content=verify_content)
+    export_layer_to_tar(folder, output, framing="original", verify_content=verify_content)
     return output.getvalue()
 
 
@@ -120,9 +120,9 @@ def test_status_and_export(layer: Path, edit: Callable[[Path], None], expected: 
     edit(layer)
     assert status(layer) == expected
     original = io.BytesIO()
-    export_layer_to_tar(original, layer)
+    export_layer_to_tar(layer, original)
     canonical = io.BytesIO()
-    export_layer_to_tar(canonical, layer, framing="canonical")
+    export_layer_to_tar(layer, canonical, framing="canonical")
     # The same entries, in another order; a changed file keeps its security, new ones get theirs alike.
     before = {str((entry, content)) for entry, content, _ in items_of(original.getvalue())}
     after = {str((entry, content)) for entry, content, _ in items_of(canonical.getvalue())}
@@ -222,9 +222,9 @@ def test_a_folder_without_a_record(tmp_path: Path) -> None:
 
 def test_modes_are_for_the_canonical_framing(layer: Path) -> None:
     with pytest.raises(UsageError, match="modes"):
-        export_layer_to_tar(io.BytesIO(), layer, framing="original", modes=True)
+        export_layer_to_tar(layer, io.BytesIO(), framing="original", modes=True)
     output = io.BytesIO()
-    export_layer_to_tar(output, layer, modes=True)
+    export_layer_to_tar(layer, output, modes=True)
     assert output.getvalue() != TAR
 
 

@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 from ...entry import Entry, Progress, ProgressCallback, Source, Summary
 from ...errors import UsageError, with_context
@@ -15,55 +15,58 @@ from ...layertar.compression import Compressed, Compression
 from ...layertar.writer import TarWriter
 from ...stores.folders import new_folder, open_folder
 from ..opening import open_layer
+from ..tars import TarFile, tar_output
 from .layer import SquashedLayer
 
 __all__ = ["AnyLayer", "squash_layers", "squash_to_folder"]
 
-AnyLayer: TypeAlias = "str | os.PathLike[str] | Source"
+AnyLayer: TypeAlias = str | os.PathLike[str] | Source
 
 _DESCRIPTORS = 64  # of directories that are open at once, of all layers
 
 
 def squash_layers(
-    stream: BinaryIO,
-    layers: Sequence[AnyLayer],
+    sources: Sequence[AnyLayer],
+    output: TarFile,
     *,
     first: int = 0,
-    parents: Sequence[str] | None = None,
+    parent_diff_ids: Sequence[str] | None = None,
     drop_utility_vm: bool = False,
     compression: Compression = "none",
     level: int | None = None,
+    force: bool = False,
     temp_dir: str | os.PathLike[str] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Summary:
-    """Make one layer of several, and write it as a tar to the binary file object `stream`.
+    """Make one layer of several, and write it as a tar to `output`, a path or a binary file object.
 
-    layers: base first, as in an OCI manifest: layer tars and layer folders by their paths, or sources. All have to be
+    sources: base first, as in an OCI manifest: layer tars and layer folders by their paths, or sources. All have to be
     there, and each is read twice.
     first: the number of the lowest layer that is squashed. 0 makes a base layer; any other a layer that goes over those
     below it.
-    parents: the diff_ids of the layers that the result is to lie on, base first: they must be those below `first`.
+    parent_diff_ids: those of the layers that the result is to lie on, base first: they must be those below `first`.
     drop_utility_vm: leave the utility VM out of a base layer.
     compression: `gzip`, `zstd` or `none`; level: 1 to 9 for gzip, 1 to 19 for zstd.
-    temporary: a folder for what has to be put aside: registry hives, streams of directories.
+    force: replace the file at `output`.
+    temp_dir: a folder for what has to be put aside: registry hives, streams of directories.
     progress: called with the bytes of files read so far, of both passes, and after each entry that is written.
 
     Returns the summary, digests and warnings included. Raises UsageError for layers in a wrong order, other parents and
     a pipe, LayerError and its kin for layers that could not be imported so, HiveError for registry hives that cannot be
-    merged, what reading the layers raises, StorageError and its kin; what was written to `stream` until then is no
-    layer.
+    merged, what reading the layers raises, StorageError and other errors of the host; then there is no
+    new file at `output`, and a file object has a part of the layer.
     """
     tracker = None if progress is None else _Tracker(progress)
-    with _all_opened(layers) as sources:
+    with _all_opened(sources) as opened:
         squashed = SquashedLayer(
-            sources,
+            opened,
             first=first,
-            parents=parents,
+            parents=parent_diff_ids,
             drop_utility_vm=drop_utility_vm,
             temp_dir=temp_dir,
             reading=None if tracker is None else tracker.read,
         )
-        with host_errors("the output"):
+        with tar_output(output, force=force) as stream, host_errors("the output"):
             with Compressed(stream, compression, level) as packed, TarWriter(packed) as tar:
                 for entry, body in squashed.entries():
                     tar.add(entry, body)

@@ -309,7 +309,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
 def entries(tmp_path: Path) -> list[tuple[Entry, bytes]]:
     """What an export of the folder gives."""
     tar = io.BytesIO()
-    export_layer_to_tar(tar, tmp_path / "out")
+    export_layer_to_tar(tmp_path / "out", tar)
     tar.seek(0)
     return [(entry, body.read() if body else b"") for entry, body in TarSource(tar).entries()]
 

@@ -444,11 +444,11 @@ def test_a_pipe_is_refused() -> None:
 @posix_only("files")
 def test_a_file_that_is_a_pipe_is_refused() -> None:
     with pytest.raises(UsageError, match="read only once"):
-        squash_layers(io.BytesIO(), ["/dev/null"])
+        squash_layers(["/dev/null"], io.BytesIO())
     read, write = os.pipe()
     try:
         with pytest.raises(UsageError, match=r"/dev/fd/.*read only once"):
-            squash_layers(io.BytesIO(), [f"/dev/fd/{read}"])
+            squash_layers([f"/dev/fd/{read}"], io.BytesIO())
     finally:
         os.close(read)
         os.close(write)
@@ -498,7 +498,7 @@ def test_an_error_of_the_host_is_about_the_layer(path: str, reading: int, tmp_pa
                 yield File(path, size=1), StreamBody(1, fail)
 
     with pytest.raises(StorageError) as caught:
-        squash_layers(io.BytesIO(), [Listed(FILES), Failing(FILES, f("Files/f"))], temp_dir=tmp_path)
+        squash_layers([Listed(FILES), Failing(FILES, f("Files/f"))], io.BytesIO(), temp_dir=tmp_path)
     where = "layer 1" if path == "layer 1" else f"{path}: in layer 1"
     assert str(caught.value) == f"{where}: Input/output error"
     assert caught.value.layer == "layer 1"
@@ -611,7 +611,7 @@ def test_tars_and_folders_give_the_same(stack: list[Path], tmp_path: Path) -> No
     results = []
     for layers in (tars, stack, [tars[0], stack[1], tars[2]]):
         out = io.BytesIO()
-        summary = squash_layers(out, layers)
+        summary = squash_layers(layers, out)
         results.append(text(out.getvalue()))
         assert summary.entries == {"directories": 2, "files": 3}
         assert summary.digest == summary.diff_id
@@ -619,7 +619,7 @@ def test_tars_and_folders_give_the_same(stack: list[Path], tmp_path: Path) -> No
     assert results[0] == ["Files/", "Files/dir/", "Files/l=2", "Files/F=3", "Files/p=4"]
     assert results[1:] == results[:1] * 2
     out = io.BytesIO()
-    squash_layers(out, stack, first=1, compression="gzip")
+    squash_layers(stack, out, first=1, compression="gzip")
     assert text(out.getvalue()) == ["Files/", "Files/F=3", "Files/p=4", "Files/l -> Files/g", "-Files/g"]
 
 
@@ -629,8 +629,8 @@ def test_into_a_folder(stack: list[Path], tmp_path: Path) -> None:
     with open_folder(tmp_path / "one") as layer:
         assert layer.base
     out, direct = io.BytesIO(), io.BytesIO()
-    export_layer_to_tar(out, tmp_path / "one")
-    squash_layers(direct, stack)
+    export_layer_to_tar(tmp_path / "one", out)
+    squash_layers(stack, direct)
     assert sorted(text(out.getvalue())) == sorted(text(direct.getvalue()))
     import_layer_from_tar(io.BytesIO(build([directory("Files"), M("Files/x")])), tmp_path / "top", [tmp_path / "one"])
 
@@ -653,32 +653,32 @@ def test_folders_know_their_order(stack: list[Path], tmp_path: Path) -> None:
         ([base, patch, app], "other parents.*base first"),
     ):
         with pytest.raises(UsageError, match=words):
-            squash_layers(io.BytesIO(), layers)
+            squash_layers(layers, io.BytesIO())
     # Of tars, once they have been read.
     other = tmp_path / "other.tar"
     other.write_bytes(build([*BASE, M("Files/g")]))
     with pytest.raises(UsageError, match="app: other parents"):
-        squash_layers(io.BytesIO(), [other, app])
+        squash_layers([other, app], io.BytesIO())
 
 
 def test_a_folder_without_a_record_goes_where_it_is_put(stack: list[Path], tmp_path: Path) -> None:
     (tmp_path / "plain" / "Files").mkdir(parents=True)
     (tmp_path / "plain" / "Files" / "new").write_bytes(b"5")
     out = io.BytesIO()
-    squash_layers(out, [stack[0], tmp_path / "plain"])
+    squash_layers([stack[0], tmp_path / "plain"], out)
     assert "Files/new=5" in text(out.getvalue())
 
 
 def test_what_is_not_there(stack: list[Path], tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no such layer"):
-        squash_layers(io.BytesIO(), [stack[0], tmp_path / "nothing"])
+        squash_layers([stack[0], tmp_path / "nothing"], io.BytesIO())
 
 
 def test_a_broken_tar_is_named_with_its_layer(stack: list[Path], tmp_path: Path) -> None:
     cut = tmp_path / "cut.tar"
     cut.write_bytes((tmp_path / "app.tar").read_bytes()[:900])
     with pytest.raises(Exception, match="in layer 1: "):
-        squash_layers(io.BytesIO(), [stack[0], cut])
+        squash_layers([stack[0], cut], io.BytesIO())
 
 
 def test_progress(stack: list[Path]) -> None:
@@ -690,7 +690,7 @@ def test_progress(stack: list[Path]) -> None:
         if step.entry is not None:
             written.append(step.entry.path)
 
-    squash_layers(io.BytesIO(), stack, progress=progress)
+    squash_layers(stack, io.BytesIO(), progress=progress)
     assert written == ["Files", "Files/dir", "Files/l", "Files/F", "Files/p"]
     assert read == sorted(read)
     assert read[-1] > 600

@@ -48,7 +48,7 @@ def put(folder: Path, *members: M, parents: tuple[Path, ...] = ()) -> None:
 
 def exported(folder: Path, parents: tuple[Path, ...] = ()) -> bytes:
     output = io.BytesIO()
-    export_layer_to_tar(output, folder, parents, framing="canonical")
+    export_layer_to_tar(folder, output, parents, framing="canonical")
     return output.getvalue()
 
 

@@ -308,10 +308,10 @@ def test_a_link_to_what_this_layer_replaces(tmp_path: Path) -> None:
     place = TransportFolder(tmp_path / "layer")
     import_layer_from_tar(io.BytesIO(tar), place, [base])
     output = io.BytesIO()
-    export_layer_to_tar(output, place)
+    export_layer_to_tar(place, output)
     assert output.getvalue() == tar
     with pytest.raises(InexpressibleError, match="in whose place") as caught:
-        export_layer_to_tar(io.BytesIO(), place, framing="canonical")
+        export_layer_to_tar(place, io.BytesIO(), framing="canonical")
     assert (caught.value.path, caught.value.got) == ("Files/l", "Files/f")
 
 
@@ -404,11 +404,11 @@ def _without_own_times(entry: Entry) -> Entry:
 def test_an_export_of_windows_into_a_tar_and_a_layer(tmp_path: Path) -> None:
     folder = TransportFolder(exported(tmp_path / "export"))
     output, again = io.BytesIO(), io.BytesIO()
-    export_layer_to_tar(output, folder)
+    export_layer_to_tar(folder, output)
     output.seek(0)
     layer = TransportFolder(tmp_path / "layer")
     import_layer_from_tar(output, layer, [base_of(tmp_path / "base")])
-    export_layer_to_tar(again, layer, framing="canonical")
+    export_layer_to_tar(layer, again, framing="canonical")
     # A record has no order of whiteouts.
     assert {str(item) for item in items_of(again.getvalue())} == {str(item) for item in items_of(output.getvalue())}
 
@@ -585,8 +585,8 @@ def test_status_and_export(edited: Path, edit: Callable[[Path], None], expected:
         with open_folder(place, verify_content=verify) as source:
             assert list(source.status()) == expected
     original, canonical = io.BytesIO(), io.BytesIO()
-    export_layer_to_tar(original, place)
-    export_layer_to_tar(canonical, place, framing="canonical")
+    export_layer_to_tar(place, original)
+    export_layer_to_tar(place, canonical, framing="canonical")
     assert unread(original.getvalue()) == unread(canonical.getvalue())
     assert (original.getvalue() == TAR) == (not expected)
     assert original.getvalue().endswith(TAR[-1024:])
@@ -648,7 +648,7 @@ def test_a_folder_that_was_copied_or_moved(tmp_path: Path, edited: Path) -> None
             (tmp_path / name / "Files" / "c").unlink()
             shutil.copyfile(edited / "Files" / "c", tmp_path / name / "Files" / "c")
         output = io.BytesIO()
-        export_layer_to_tar(output, TransportFolder(tmp_path / name))
+        export_layer_to_tar(TransportFolder(tmp_path / name), output)
         assert output.getvalue() == TAR
 
 
@@ -701,7 +701,7 @@ def test_one_kind_for_the_other(tmp_path: Path, edited: Path) -> None:
         open_folder(edited)
     assert caught.value.hint == f"say transport:{edited}"
     with pytest.raises(UsageError):
-        export_layer_to_tar(io.BytesIO(), exported(tmp_path / "export"))
+        export_layer_to_tar(exported(tmp_path / "export"), io.BytesIO())
     import_layer_from_tar(io.BytesIO(TAR), tmp_path / "plain")
     for _ in range(2):
         with pytest.raises(LayerError, match="no transport folder"):
@@ -813,7 +813,7 @@ def test_bad_input(tmp_path: Path, spoil: Callable[[Path], None], error: type[Wc
     folder = exported(tmp_path / "export")
     spoil(folder)
     with pytest.raises(error) as caught:
-        export_layer_to_tar(io.BytesIO(), TransportFolder(folder))
+        export_layer_to_tar(TransportFolder(folder), io.BytesIO())
     assert type(caught.value) is error
     assert path is None or caught.value.path == path
     assert caught.value.exit_code == 10
@@ -826,12 +826,12 @@ def test_bad_input_with_a_record(edited: Path) -> None:
     (edited / "Files" / "dir" / "d").unlink()
     (edited / "Files" / "dir" / "d").symlink_to("/etc/passwd")
     with pytest.raises(ConfinementError) as caught:
-        export_layer_to_tar(io.BytesIO(), TransportFolder(edited))
+        export_layer_to_tar(TransportFolder(edited), io.BytesIO())
     assert caught.value.path == "Files/dir/d"
     shutil.rmtree(edited / "Files")
     (edited / "Files").symlink_to("/etc")
     with pytest.raises(WclayerError) as other:
-        export_layer_to_tar(io.BytesIO(), TransportFolder(edited))
+        export_layer_to_tar(TransportFolder(edited), io.BytesIO())
     assert other.value.exit_code == 10
 
 
@@ -868,7 +868,7 @@ NEW = build([*BASE, M("Files/n", b"new"), M("Files/link", type="1", link="Files/
 
 def in_tar(tmp_path: Path) -> bytes:
     output = io.BytesIO()
-    export_layer_to_tar(output, TransportFolder(tmp_path / "layer"))
+    export_layer_to_tar(TransportFolder(tmp_path / "layer"), output)
     return output.getvalue()
 
 
