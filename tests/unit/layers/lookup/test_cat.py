@@ -207,6 +207,15 @@ def test_hard_links_to_symlinks() -> None:
         cat([Counted(Listed(Directory("Files"), f, *links), restartable=False)], "Files/i")
 
 
+def test_a_symlink_behind_a_hard_link_leads_to_a_part_of_a_layer_that_was_not_read() -> None:
+    old = Directory("Files/d"), (File("Files/d/f", size=3), b"old")
+    base = Listed(Directory("Files"), symlink("Files/l", "f"), *old)
+    hard = Directory("Files"), Directory("Files/d"), HardLink("Files/d/h", "Files/l")
+    top = Counted(Listed(*hard, (File("Files/d/f", size=3), b"new")))
+    assert cat([base, top], "Files/d/h") == b"new"
+    assert top.opened == 2  # the first time, up to the hard link
+
+
 def test_hard_links_that_lead_in_a_circle() -> None:
     base = Listed(Directory("Files"), symlink("Files/l", "h"), HardLink("Files/h", "Files/l"))
     for path in ("Files/l", "Files/h"):

@@ -224,6 +224,13 @@ def test_a_hard_link_to_a_symlink() -> None:
     assert isinstance(itself.entry, HardLink)
 
 
+def test_a_link_to_a_directory_without_an_entry() -> None:
+    """The second pass begins in the directory that the first one ended in."""
+    target = File("Files/t/l", file_attributes=0x420, reparse_data=build_link("..\\t", False))
+    base = Source((File("Files/t/x", size=1), b"x"), target)
+    assert [one.path for one in listed([base], "Files/t/l")] == ["Files/t/x", "Files/t/l"]
+
+
 def test_types() -> None:
     assert [type_of(entry) for entry in (Directory("a"), File("a"), JUNCTION, HardLink("a", "b"), Whiteout("a"))] == [
         *"dflhw"
