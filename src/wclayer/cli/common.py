@@ -1,4 +1,4 @@
-"""Options, streams and output that every command shares (docs/commands.md, "What every command does")."""
+"""Options, streams and output that every command shares (docs/commands.md, "Common behaviour")."""
 
 from __future__ import annotations
 
