@@ -19,6 +19,10 @@ MODULES: Final = {
     for path in sorted(SOURCES.rglob("*.py"))
 }
 
+MOST_LINES: Final = 450
+MOST_MODULES: Final = 20
+FLAT: Final = ("cli", "win32", "regf")  # packages of many small modules side by side
+
 
 def rows() -> list[tuple[str, ...]]:
     """The packages and modules of each row of the table, the lowest first: `stores/root` is `stores.root`."""
@@ -76,3 +80,13 @@ def test_the_modules_that_the_page_names_exist() -> None:
     named = re.findall(r"`(?!tests/)([a-z0-9_/]+(?:\.py|/))`", text)
     assert len(named) > 30
     assert [name for name in named if not (SOURCES / name).exists()] == []
+
+
+def test_packages_and_modules_are_small() -> None:
+    packages: dict[Path, list[Path]] = {}
+    for path in MODULES.values():
+        packages.setdefault(path.parent, []).append(path)
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, path
+    for folder, found in packages.items():
+        if folder.name not in FLAT:
+            assert len(found) - 1 <= MOST_MODULES, folder

@@ -1,1 +1,11 @@
-"""Layer folders on any file system: the sink, the source, and the tree of entries that both share."""
+"""Layer folders on any file system: what all stores share.
+
+    names      the names of a layer that is being made, in its record
+    sink       FolderSink: order, rules and record of a new folder; a store makes the objects
+    tree       the entries of a folder, walked together with its record, so that hand edits are seen
+    source     LayerFolder: entries in the order of the record, with the tar's own bytes where nothing was edited
+    body       the content of a file in the folder
+    defaults   metadata of what was made by hand
+
+May import `stores/atomic`, `stores/root`, `stores/record`, `union`, `layertar` and what lies below them.
+"""

@@ -27,16 +27,16 @@ from ...union.rules import (
     check_entry,
     no_files_error,
 )
-from ...win32.names import encode_wtf8, upcase
+from ...win32.names import upcase
 from ..atomic import PartialFolder
 from ..record.writer import LAYER_DB, Flag, Kind, RecordWriter, Row, link_extra, times_of
 from ..root.open_root import open_root
 from ..root.root import Root
+from .names import OpenDirectory, RecordNames
 
-__all__ = ["FolderSink", "OpenDirectory", "StoredFile", "StreamOwner"]
+__all__ = ["FolderSink", "StoredFile", "StreamOwner"]
 
 _DESCRIPTORS: Final = 128  # of directories; macOS gives a process 256
-_MAX_CACHE: Final = 4096  # directories
 
 _BOOT_KEYS: Final = {upcase(path): name for path, name in BOOT_FILES.items()}
 
@@ -58,65 +58,6 @@ class StreamOwner:
     id: int
     host: bytes
     streams: bool = False
-
-
-class OpenDirectory:
-    """A directory that entries can be put into: its id, and its path on the host."""
-
-    __slots__ = ("host", "id")
-
-    def __init__(self, number: int, host: bytes) -> None:
-        self.id = number
-        self.host = host
-
-
-class RecordNames:
-    """The names in a record as a NameIndex: directories with their paths on the host."""
-
-    def __init__(self, record: RecordWriter) -> None:
-        self.root = OpenDirectory(0, b"")
-        self._record = record
-        self._hosts: dict[int, bytes] = {}  # where directories lie, by id
-        self.has_whiteout = record.has_whiteout
-        self.add_whiteout = record.add_whiteout
-
-    def find(self, directory: OpenDirectory, name: str, /) -> Row | None:
-        return self._record.find(directory.id, name)
-
-    def kind(self, row: Row, /) -> NodeKind:
-        if row.kind != Kind.DIRECTORY:
-            return NodeKind.FILE
-        return NodeKind.STAND_IN if row.flags & Flag.SURROGATE else NodeKind.DIRECTORY
-
-    def name(self, row: Row, /) -> str:
-        return row.name
-
-    def enter(self, _parent: OpenDirectory, row: Row, /) -> OpenDirectory:
-        return self.made(row.id, self.host_path(row))
-
-    def missing(self, directory: OpenDirectory, name: str, /) -> OpenDirectory:
-        raise NotImplementedError("a sink stops at the first fault")
-
-    def made(self, number: int, host: bytes) -> OpenDirectory:
-        """The directory with that id, which lies at `host`."""
-        if len(self._hosts) >= _MAX_CACHE:
-            self._hosts.clear()
-        self._hosts[number] = host
-        return OpenDirectory(number, host)
-
-    def host_path(self, row: Row) -> bytes:
-        """Where an entry lies on the host."""
-        names = [self._own_name(row)]
-        while row.parent:
-            if (above := self._hosts.get(row.parent)) is not None:
-                names.append(above)
-                break
-            row = self._record.get(row.parent)
-            names.append(self._own_name(row))
-        return b"/".join(reversed(names))
-
-    def _own_name(self, row: Row) -> bytes:
-        return (self._record.host_name(row.id) if row.flags & Flag.EXTRA else None) or encode_wtf8(row.name)
 
 
 class FolderSink(ABC):

@@ -19,7 +19,8 @@ from ...win32.attributes import FILE_ATTRIBUTE_ARCHIVE
 from ...win32.names import encode_wtf8
 from ...win32.reparse import is_name_surrogate, reparse_tag, tag_name
 from ..folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
-from ..folder.sink import FolderSink, OpenDirectory, StoredFile, StreamOwner
+from ..folder.names import OpenDirectory
+from ..folder.sink import FolderSink, StoredFile, StreamOwner
 from ..record.writer import LAYER_DB, Row
 from .attributes import NtfsFiles, unheld_attributes
 from .mount import check_names

@@ -10,7 +10,8 @@ from typing import Final
 from ...entry import AlternateStream, Body, Directory, File
 from ...win32.filetime import to_unix_ns
 from ...win32.names import encode_wtf8, upcase, win32_problem
-from ..folder.sink import FolderSink, OpenDirectory, StoredFile
+from ..folder.names import OpenDirectory
+from ..folder.sink import FolderSink, StoredFile
 from ..record.writer import Flag, Row
 from ..root.symlinks import host_target
 

@@ -16,7 +16,8 @@ from ...union.rules import UTILITY_VM
 from ...win32.filetime import to_unix_ns
 from ...win32.names import encode_wtf8, upcase, win32_problem
 from ..atomic import PartialFolder
-from ..folder.sink import OpenDirectory, StoredFile, StreamOwner
+from ..folder.names import OpenDirectory
+from ..folder.sink import StoredFile, StreamOwner
 from ..ntfs.backup import backup_head, backup_tail, has_data
 from ..ntfs.backup_sink import BackupSink
 from ..record.writer import Kind, Row, link_extra

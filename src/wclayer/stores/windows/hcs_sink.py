@@ -18,7 +18,8 @@ from ...union.rules import UTILITY_VM, UTILITY_VM_FILES
 from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY
 from ...win32.names import encode_wtf8
 from ..atomic import PartialFolder
-from ..folder.sink import FolderSink, OpenDirectory, StoredFile, StreamOwner
+from ..folder.names import OpenDirectory
+from ..folder.sink import FolderSink, StoredFile, StreamOwner
 from ..record.writer import LAYER_DB, Kind, Row, link_extra
 from ..root.root import Root
 from ..transport.sink import TransportSink

@@ -31,7 +31,8 @@ from ...win32.attributes import (
 from ...win32.backup_stream import StreamHeader, StreamId, pack_header
 from ...win32.names import encode_wtf8
 from ..folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
-from ..folder.sink import OpenDirectory, StoredFile, StreamOwner
+from ..folder.names import OpenDirectory
+from ..folder.sink import StoredFile, StreamOwner
 from ..ntfs.backup import backup_head, backup_tail, has_data
 from ..ntfs.backup_sink import BackupSink
 from ..record.writer import Row, Times, times_of
