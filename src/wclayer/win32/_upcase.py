@@ -1,4 +1,4 @@
-"""NTFS's upper-case table ($UpCase), as a fresh NTFS volume has it: facts, kept as runs.
+"""NTFS's upper-case table, the file $UpCase of a fresh volume, as runs.
 
 A run is (first, last, step, delta): every `step`-th UTF-16 code unit from first
 to last has the upper case unit + delta. Units in no run are their own upper case.

@@ -59,7 +59,7 @@ _NAMES: Final = {
     0x400000: "RECALL_ON_DATA_ACCESS",
 }
 
-# As PowerShell's Mode and attrib have them, and those that they leave out.
+# The letters of PowerShell's Mode and of attrib, and some for attributes that these do not show.
 MODE_LETTERS: Final = {
     "d": FILE_ATTRIBUTE_DIRECTORY,
     "a": FILE_ATTRIBUTE_ARCHIVE,
@@ -77,25 +77,28 @@ _LETTERS: Final = MODE_LETTERS | {"n": FILE_ATTRIBUTE_NORMAL, "o": 0x1000, "v": 
 
 
 def parse_attributes(value: bytes) -> int:
-    """The uint32 in `MSWINDOWS.fileattr`: ASCII digits alone, as Go's strconv.ParseUint. Raises AttributesError."""
+    """Parse the uint32 of `MSWINDOWS.fileattr`, ASCII digits as Go's strconv.ParseUint. Raises AttributesError."""
+    # int() would take signs, blanks, underscores and other scripts' digits, and long numbers at any cost.
     if value.isdigit() and len(digits := value.lstrip(b"0")) <= 10 and (number := int(digits or b"0")) <= 0xFFFFFFFF:
         return number
-    raise AttributesError("file attributes", expected="a decimal uint32", got=repr(value[:40])[2:-1] or "nothing")
+    raise AttributesError(
+        "malformed file attributes", expected="a decimal uint32", got=repr(value[:40])[2:-1] or "nothing"
+    )
 
 
 def attribute_names(attributes: int) -> list[str]:
-    """The names of the bits set, lowest first; bits without a name in hexadecimal."""
+    """Return the names of the set bits, lowest first; bits without a name in hexadecimal."""
     bits = (1 << number for number in range(32) if attributes >> number & 1)
     return [_NAMES.get(bit, f"{bit:#x}") for bit in bits]
 
 
 def attribute_mode(attributes: int) -> str:
-    """The letters of MODE_LETTERS whose bits are set, a dash for each that is not."""
+    """Return the letters of MODE_LETTERS, each as a dash where its bit is not set."""
     return "".join(letter if attributes & bit else "-" for letter, bit in MODE_LETTERS.items())
 
 
 def attribute_letters(attributes: int) -> str:
-    """The bits set as letters, those of attribute_mode() and some more; `-` for none.
+    """Return the set bits as letters, those of attribute_mode() and some more; `-` for none.
 
     Bits without a letter follow in hexadecimal: `a+0x40000`.
     """

@@ -1,15 +1,15 @@
-"""Win32 backup streams: what BackupRead gives and BackupWrite takes (WIN32_STREAM_ID, winbase.h).
+"""Win32 backup streams: what BackupRead returns and BackupWrite takes (WIN32_STREAM_ID, winbase.h; [MS-BKUP]).
 
-One object is a series of streams, each with a header of
+A file or directory is a series of streams, each a header
 
     uint32 dwStreamId
     uint32 dwStreamAttributes
-    uint64 Size                 of the data that follow the name
+    uint64 Size                 of the data that follow the name, in bytes
     uint32 dwStreamNameSize     in bytes
-    name                        UTF-16, `:name:$DATA`, of ALTERNATE_DATA alone
+    name                        UTF-16, `:name:$DATA`, only of ALTERNATE_DATA
 
-and its data, without padding. A SPARSE_BLOCK's data begin with a uint64: the
-offset in the file of the bytes that follow it; `StreamHeader.size` is without it,
+and its data, without padding. The data of a SPARSE_BLOCK begin with a uint64, the
+offset in the file of the bytes that follow; `StreamHeader.size` does not count it,
 as in go-winio.
 """
 
@@ -40,7 +40,9 @@ STREAM_ATTRIBUTE_SPARSE: Final = 8
 
 _HEADER: Final = struct.Struct("<IIQI")
 _OFFSET: Final = struct.Struct("<Q")
-_MAX_NAME_SIZE: Final = 2 * (255 + 32)  # of NTFS's longest stream name, with its colons and type
+# Bytes of NTFS's longest stream name, with its colons and type. BackupRead gives no longer one, so no stranger's
+# header makes us read megabytes of a name.
+_MAX_NAME_SIZE: Final = 2 * (255 + 32)
 _MAX_INT64: Final = (1 << 63) - 1
 
 
@@ -61,7 +63,7 @@ class StreamId(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class StreamHeader:
-    """One stream's header; `id` may be one that StreamId does not know, `offset` is a SPARSE_BLOCK's."""
+    """The header of one stream; `id` may be unknown to StreamId, `offset` is that of a SPARSE_BLOCK, in bytes."""
 
     id: int
     size: int
@@ -72,7 +74,7 @@ class StreamHeader:
 
 @dataclass(frozen=True, slots=True)
 class PartialHeader:
-    """The fixed part of a header; the next `more` bytes belong to it too."""
+    """The first HEADER_SIZE bytes of a header, which are at `position`; the next `more` bytes belong to it too."""
 
     id: int
     attributes: int
@@ -82,21 +84,22 @@ class PartialHeader:
 
     @property
     def more(self) -> int:
+        """The number of bytes that complete() needs."""
         return self.name_size + (_OFFSET.size if self.id == StreamId.SPARSE_BLOCK else 0)
 
     def complete(self, rest: bytes) -> StreamHeader:
-        """The whole header, with the `more` bytes after the fixed part. Raises BackupStreamError."""
+        """Complete the header with the `more` bytes behind the fixed part. Raises BackupStreamError."""
         if len(rest) < self.more:
             raise _truncated("a stream's header", self.position, HEADER_SIZE + self.more, HEADER_SIZE + len(rest))
         name = from_utf16(rest[: self.name_size])
         if "\0" in name:
-            raise BackupStreamError("a stream name with a NUL", offset=self.position, got=repr(name))
+            raise BackupStreamError("name of a stream with a NUL", offset=self.position, got=repr(name))
         if self.id != StreamId.SPARSE_BLOCK:
             return StreamHeader(self.id, self.size, self.attributes, name)
         (offset,) = _OFFSET.unpack_from(rest, self.name_size)
         size = self.size - _OFFSET.size
         if offset + size > _MAX_INT64:
-            raise BackupStreamError("a sparse block beyond the end of any file", offset=self.position, got=offset)
+            raise BackupStreamError("sparse block beyond the end of any file", offset=self.position, got=offset)
         return StreamHeader(self.id, size, self.attributes, name, offset)
 
 
@@ -107,23 +110,26 @@ def _truncated(what: str, offset: int, expected: int, got: int) -> BackupStreamE
 
 
 def parse_header(fixed: bytes, position: int = 0) -> PartialHeader:
-    """Decode the first HEADER_SIZE bytes of a header, which stand at `position`. Raises BackupStreamError."""
+    """Decode the first HEADER_SIZE bytes of a header, which are at `position`. Raises BackupStreamError."""
     if len(fixed) < HEADER_SIZE:
         raise _truncated("a stream's header", position, HEADER_SIZE, len(fixed))
     number, attributes, size, name_size = _HEADER.unpack_from(fixed)
     if size > _MAX_INT64:
-        raise BackupStreamError("a stream of negative size", offset=position, got=size)
+        raise BackupStreamError("stream of negative size", offset=position, got=size)
     if name_size % 2 or name_size > _MAX_NAME_SIZE:
         raise BackupStreamError(
-            "size of a stream's name", offset=position, expected=f"even, at most {_MAX_NAME_SIZE}", got=name_size
+            "malformed size of a stream's name",
+            offset=position,
+            expected=f"even, at most {_MAX_NAME_SIZE}",
+            got=name_size,
         )
     if number == StreamId.SPARSE_BLOCK and size < _OFFSET.size:
-        raise BackupStreamError("a sparse block without its offset", offset=position, expected="8 bytes", got=size)
+        raise BackupStreamError("sparse block without its offset", offset=position, expected="8 bytes", got=size)
     return PartialHeader(number, attributes, size, name_size, position)
 
 
 def pack_header(header: StreamHeader) -> bytes:
-    """The bytes of a header; the data follow."""
+    """Encode a header, which the data follow."""
     name = to_utf16(header.name)
     sparse = header.id == StreamId.SPARSE_BLOCK
     size = header.size + (_OFFSET.size if sparse else 0)
@@ -132,7 +138,7 @@ def pack_header(header: StreamHeader) -> bytes:
 
 
 def parse_streams(data: bytes) -> Iterator[tuple[StreamHeader, bytes]]:
-    """Each stream in `data`, with its bytes. Raises BackupStreamError where it comes to something malformed."""
+    """Yield each stream in `data` with its bytes. Raises BackupStreamError at the first malformed one."""
     position = 0
     while position < len(data):
         partial = parse_header(data[position : position + HEADER_SIZE], position)

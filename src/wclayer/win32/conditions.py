@@ -9,7 +9,7 @@
     attribute   0xF8 (local), 0xF9 (user), 0xFA (resource), 0xFB (device), uint32 bytes, the name in UTF-16
     operator    0x80 to 0xA2
 
-Which tokens may follow each other is what the text of a condition says (`sddl_conditions`).
+Which tokens may follow each other is checked where they are printed (`sddl_conditions`).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _SID: Final = 0x51
 
 
 class AttributeKind(IntEnum):
-    """Whose attribute a name is of ([MS-DTYP] 2.4.4.17.8)."""
+    """Whose attribute it is ([MS-DTYP] 2.4.4.17.8)."""
 
     LOCAL = 0xF8
     USER = 0xF9
@@ -62,7 +62,7 @@ class AttributeKind(IntEnum):
 
 
 class Operator(IntEnum):
-    """Operators ([MS-DTYP] 2.4.4.17.6 and 2.4.4.17.7); with one operand, or with two."""
+    """Operators with one operand or two ([MS-DTYP] 2.4.4.17.6 and 2.4.4.17.7)."""
 
     EQUAL = 0x80
     NOT_EQUAL = 0x81
@@ -107,7 +107,7 @@ class Base(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """A number of 64 bits with sign; `sign` and `base` tell how to write it, `code` how wide it was meant (1 to 4)."""
+    """A signed number of 64 bits; `sign` and `base` are how it was written, `code` its type (1 to 4, int8 to int64)."""
 
     value: int
     sign: int = Sign.NONE
@@ -138,12 +138,12 @@ _OPERATORS: Final = frozenset(Operator)
 
 
 def padded(data: bytes) -> bytes:
-    """`data` with zeros up to a multiple of 4 bytes, as the size of an ACE must be."""
+    """Return `data` with zeros up to a multiple of 4 bytes, as the size of an ACE must be ([MS-DTYP] 2.4.4.1)."""
     return data + bytes(-len(data) % 4)
 
 
 def encode_token(token: Token) -> bytes:
-    """Raises SecurityDescriptorError for numbers over 64 bits, and for a SID that is none."""
+    """Encode a token. Raises SecurityDescriptorError for numbers over 64 bits, and for a malformed SID."""
     match token:
         case Operator():
             return bytes((token,))
@@ -151,7 +151,7 @@ def encode_token(token: Token) -> bytes:
             try:
                 return _INTEGER.pack(token.code, token.value, token.sign, token.base)
             except struct.error:
-                raise _error("an integer too large", 0, "64 bits", token.value) from None
+                raise _error("integer too large", 0, "64 bits", token.value) from None
         case str():
             return _counted(_STRING, token.encode("utf-16-le", "surrogatepass"))
         case bytes():
@@ -165,21 +165,21 @@ def encode_token(token: Token) -> bytes:
 
 
 def encode_condition(tokens: Iterable[Token]) -> bytes:
-    """The application data of a callback ACE. Raises SecurityDescriptorError as `encode_token` does."""
+    """Encode the application data of a callback ACE. Raises SecurityDescriptorError as `encode_token` does."""
     return padded(SIGNATURE + b"".join(map(encode_token, tokens)))
 
 
 def decode_condition(data: bytes) -> tuple[Token, ...]:
-    """The tokens of application data; zeros at the end are none.
+    """Decode the tokens of application data; zeros at the end are padding.
 
-    Raises SecurityDescriptorError, with the offset in `data`, for what is no token of [MS-DTYP] 2.4.4.17.4.
+    Raises SecurityDescriptorError, with the offset in `data`, for what is not a token of [MS-DTYP] 2.4.4.17.4.
     """
     if not data.startswith(SIGNATURE):
-        raise _error("no condition", 0, "artx", data[:4].hex(" ") or "nothing")
+        raise _error("not a condition", 0, "artx", data[:4].hex(" ") or "nothing")
     end = len(data.rstrip(b"\0"))
     tokens: list[Token] = []
     position = len(SIGNATURE)
-    # A token may itself end in zeros: what begins before the last other byte is one.
+    # A token may end in zeros too, so only where it begins tells it from padding.
     while position < end:
         token, position = _token(data, position, len(data))
         tokens.append(token)
@@ -195,7 +195,7 @@ def _counted(code: int, data: bytes) -> bytes:
 
 
 def _token(data: bytes, position: int, limit: int) -> tuple[Token, int]:
-    """The token at `position`, which must end by `limit`, and where it ends."""
+    """Return the token at `position`, which must end by `limit`, and where it ends."""
     code = data[position]
     if code in _OPERATORS:
         return Operator(code), position + 1
@@ -217,11 +217,11 @@ def _scalar(data: bytes, position: int, limit: int) -> tuple[Integer | str | byt
     code = data[position]
     if _INT8 <= code <= INT64:
         if position + _INTEGER.size > limit:
-            raise _error("an integer that is cut off", position, f"{_INTEGER.size} bytes", limit - position)
+            raise _error("integer that is cut off", position, f"{_INTEGER.size} bytes", limit - position)
         code, value, sign, base = _INTEGER.unpack_from(data, position)
         return Integer(value, sign, base, code), position + _INTEGER.size
     if code not in (_STRING, _OCTETS, _SID):
-        raise _error("an unknown token", position, "a code of [MS-DTYP] 2.4.4.17.4", f"{code:#04x}")
+        raise _error("unknown token", position, "a code of [MS-DTYP] 2.4.4.17.4", f"{code:#04x}")
     content, end = _content(data, position, limit)
     if code == _STRING:
         return _utf16(content, position), end
@@ -230,11 +230,11 @@ def _scalar(data: bytes, position: int, limit: int) -> tuple[Integer | str | byt
     try:
         return Sid.from_bytes(content), end
     except SecurityDescriptorError as error:
-        raise _error("no SID", position, error.expected, error.got) from None
+        raise _error("malformed SID", position, error.expected, error.got) from None
 
 
 def _content(data: bytes, position: int, limit: int) -> tuple[bytes, int]:
-    """The counted bytes of a token, and where it ends."""
+    """Return the counted bytes of a token, and where it ends."""
     start = position + _LENGTH.size
     if start > limit:
         raise _error("a token that is cut off", position, f"{_LENGTH.size} bytes", limit - position)

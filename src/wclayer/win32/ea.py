@@ -1,10 +1,10 @@
-"""Extended attributes: lists of FILE_FULL_EA_INFORMATION ([MS-FSCC] 2.4.16), as backup streams hold them.
+"""Extended attributes: lists of FILE_FULL_EA_INFORMATION ([MS-FSCC] 2.4.16), the content of an EA_DATA stream.
 
 uint32 NextEntryOffset   from this entry to the next, 0 in the last
 uint8  Flags
 uint8  EaNameLength      without the NUL that follows the name
 uint16 EaValueLength
-EaName NUL EaValue       padded to 4 bytes, the last entry too
+EaName NUL EaValue       padded to 4 bytes, the last entry too, as go-winio's EncodeExtendedAttributes does
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _HEADER: Final = struct.Struct("<IBBH")
 
 
 def parse_ea_list(data: bytes) -> tuple[ExtendedAttribute, ...]:
-    """The extended attributes in `data`, in its order; none for no bytes. Raises ExtendedAttributeError."""
+    """Decode the extended attributes in `data`, in their order. Raises ExtendedAttributeError."""
     result: list[ExtendedAttribute] = []
     position, end = 0, len(data)
-    while position < end:  # a last entry that points to the end, as ntfs-3g wants it, is well too
+    while position < end:  # also after a last entry that points to the end, as ntfs-3g's lists have it
         if end - position < _HEADER.size:
             raise _error("an entry's header is cut off", position, f"{_HEADER.size} bytes", end - position)
         following, flags, name_size, value_size = _HEADER.unpack_from(data, position)
@@ -37,7 +37,7 @@ def parse_ea_list(data: bytes) -> tuple[ExtendedAttribute, ...]:
         if following == 0:
             return tuple(result)
         if following < value + value_size - position or following > end - position:
-            raise _error("an entry that points to no next one", position, "its end or beyond", following)
+            raise _error("an entry whose NextEntryOffset leads to no entry", position, "its end or beyond", following)
         position += following
     return tuple(result)
 
@@ -47,16 +47,16 @@ def _error(message: str, offset: int, expected: str, got: object) -> ExtendedAtt
 
 
 def build_ea_list(attributes: Iterable[ExtendedAttribute]) -> bytes:
-    """The list of `attributes`, in their order; no bytes for none.
+    """Encode `attributes` in their order; no bytes for none.
 
-    Raises ExtendedAttributeError for a name over 255 bytes or a value over 65,535.
+    Raises ExtendedAttributeError for a name over 255 bytes, a value over 65,535, or flags over 255.
     """
     parts: list[bytes] = []
     items = list(attributes)
     for number, ea in enumerate(items):
         if len(ea.name) > 0xFF or len(ea.value) > 0xFFFF or not 0 <= ea.flags <= 0xFF:
             raise ExtendedAttributeError(
-                "an extended attribute too large for NTFS",
+                "extended attribute too large for NTFS",
                 expected="a name of at most 255 bytes, a value of at most 65,535, one byte of flags",
                 got=f"{len(ea.name)}, {len(ea.value):,}, {ea.flags:#x}",
             )

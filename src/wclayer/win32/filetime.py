@@ -1,8 +1,8 @@
 """FILETIME: 100 ns ticks since 1601-01-01 UTC, unsigned 64 bits ([MS-DTYP] 2.3.3), and the text of PAX times.
 
 A PAX time is decimal seconds since 1970, in layers with up to seven digits after
-the point. Both directions are exact over all 64 bits; hcsshim goes through 64-bit
-nanoseconds, and wraps what lies outside the years 1677 to 2262.
+the point. Both directions are exact over all 64 bits; hcsshim converts through
+64-bit nanoseconds, which wrap outside the years 1677 to 2262.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 UNIX_EPOCH: Final = 116444736000000000  # 1970-01-01
-NO_TIME: Final = 48491090211286549  # what hcsshim makes of Go's zero time, the year 1
+NO_TIME: Final = 48491090211286549  # hcsshim's FILETIME (in 1754) for a time that is not set, Go's year 1
 
 _TICKS: Final = 10_000_000  # a second
 _EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
@@ -36,18 +36,18 @@ _PAX_TIME = re.compile(rb"([+-]?)([0-9]{1,128})(?:\.([0-9]{0,128}))?")
 def _checked(filetime: int, got: object) -> int:
     if 0 <= filetime < _LIMIT:
         return filetime
-    raise FileTimeError("a time that no FILETIME can hold", expected="a time from 1601-01-01 to 60056-05-28", got=got)
+    raise FileTimeError("time that a FILETIME cannot hold", expected="a time from 1601-01-01 to 60056-05-28", got=got)
 
 
 def parse_pax_time(value: bytes) -> int:
-    """The FILETIME of a PAX time such as `b"1600000000.1234567"`.
+    """Convert a PAX time such as `b"1600000000.1234567"` to a FILETIME.
 
-    An optional sign, digits, optionally a point and digits; what is finer than 100 ns is cut, towards 1970, as
-    hcsshim does. Raises FileTimeError for other text, and for what lies outside FILETIME's range.
+    Accepted are an optional sign, digits, and optionally a point and digits. What is finer than 100 ns is cut, towards
+    1970, as hcsshim does. Raises FileTimeError for other text, and for a time outside FILETIME's range.
     """
     found = _PAX_TIME.fullmatch(value)
     if found is None:
-        raise FileTimeError("a time", expected="decimal seconds", got=repr(value[:40])[2:-1])
+        raise FileTimeError("malformed time", expected="decimal seconds", got=repr(value[:40])[2:-1])
     sign, seconds, fraction = found.groups()
     ticks = int(seconds) * _TICKS
     if fraction:
@@ -56,7 +56,7 @@ def parse_pax_time(value: bytes) -> int:
 
 
 def format_pax_time(filetime: int) -> bytes:
-    """The PAX time of a FILETIME: no more digits than it needs, negative as sign and absolute value."""
+    """Convert a FILETIME to a PAX time: without zeros at the end, a negative one as sign and absolute value."""
     ticks = filetime - UNIX_EPOCH
     seconds, rest = divmod(abs(ticks), _TICKS)
     sign = b"-" if ticks < 0 else b""
@@ -64,25 +64,25 @@ def format_pax_time(filetime: int) -> bytes:
 
 
 def from_unix_ns(ns: int) -> int:
-    """The FILETIME of nanoseconds since 1970, cut towards 1970. Raises FileTimeError."""
+    """Convert nanoseconds since 1970 to a FILETIME, cut towards 1970 as Go divides. Raises FileTimeError."""
     ticks = ns // 100 if ns >= 0 else -(-ns // 100)
     return _checked(UNIX_EPOCH + ticks, f"{ns} ns since 1970")
 
 
 def to_unix_ns(filetime: int) -> int:
-    """The nanoseconds since 1970 of a FILETIME."""
+    """Convert a FILETIME to nanoseconds since 1970."""
     return (filetime - UNIX_EPOCH) * 100
 
 
 def from_datetime(time: datetime) -> int:
-    """The FILETIME of a datetime; one without a time zone is in UTC. Raises FileTimeError before 1601."""
+    """Convert a datetime to a FILETIME; without a time zone it is in UTC. Raises FileTimeError before 1601."""
     past = time.replace(tzinfo=time.tzinfo or UTC) - _EPOCH
     return _checked(((past.days * 86400 + past.seconds) * 10**6 + past.microseconds) * 10, time)
 
 
 def to_datetime(filetime: int) -> datetime:
-    """The datetime in UTC of a FILETIME, cut to microseconds. Raises FileTimeError after the year 9999."""
+    """Convert a FILETIME to a datetime in UTC, cut to microseconds. Raises FileTimeError after the year 9999."""
     try:
         return _EPOCH + timedelta(microseconds=filetime // 10)
     except OverflowError:
-        raise FileTimeError("a time that no datetime can hold", expected="up to the year 9999", got=filetime) from None
+        raise FileTimeError("time that a datetime cannot hold", expected="up to the year 9999", got=filetime) from None

@@ -1,13 +1,13 @@
 """What a new file or directory inherits from the security descriptor of its parent ([MS-DTYP] 2.5.3.4).
 
-As Windows computes it for a new object without a descriptor of its own, under
-automatic inheritance; owner and group are the parent's.
+As Windows computes it for a new object that is created without a descriptor, with
+automatic inheritance (AI); owner and group are the parent's. The flags of an ACE:
 
-    OI  OBJECT_INHERIT        for files; directories pass it on
-    CI  CONTAINER_INHERIT     for directories
-    NP  NO_PROPAGATE_INHERIT  for children alone, not for what is below them
-    IO  INHERIT_ONLY          not for the object that has it
-    ID  INHERITED             came from above
+    OI  OBJECT_INHERIT        files inherit it; directories pass it on
+    CI  CONTAINER_INHERIT     directories inherit it
+    NP  NO_PROPAGATE_INHERIT  only children inherit it, not what is below them
+    IO  INHERIT_ONLY          it does not hold for the object that has it
+    ID  INHERITED             it was inherited
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _GENERIC_BITS: Final = 0xF0000000
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What GENERIC_READ, WRITE, EXECUTE and ALL ([MS-DTYP] 2.4.3) are for one kind of object."""
+    """The rights that GENERIC_READ, WRITE, EXECUTE and ALL ([MS-DTYP] 2.4.3) stand for with one kind of object."""
 
     read: int
     write: int
@@ -56,7 +56,7 @@ class Rights:
     all: int
 
     def of(self, mask: int) -> int:
-        """The mask with its generic rights replaced."""
+        """Return the mask with its generic rights replaced."""
         result = mask & ~_GENERIC_BITS
         for bit, rights in ((1 << 31, self.read), (1 << 30, self.write), (1 << 29, self.execute), (1 << 28, self.all)):
             if mask & bit:
@@ -69,17 +69,18 @@ KEY_RIGHTS: Final = Rights(0x20019, 0x20006, 0x20019, 0xF003F)  # winnt.h KEY_RE
 
 
 def inherit(parent: bytes, *, directory: bool, rights: Rights = FILE_RIGHTS) -> bytes:
-    """The self-relative descriptor of a new file or `directory` in one whose descriptor is `parent`.
+    """Compute the self-relative descriptor of a new file or directory below one with the descriptor `parent`.
 
-    rights: for keys of the registry, which inherit as directories, KEY_RIGHTS.
+    directory: it is a directory, or a registry key, which inherits as a directory does. rights: KEY_RIGHTS for keys.
 
-    Where no entry of the parent's DACL is for children, owner and SYSTEM get all rights, as Windows gives a process of
-    the administrators'. Raises SecurityDescriptorError for a parent without a DACL, or with a NULL one.
+    If children inherit no entry of the parent's DACL, owner and SYSTEM get all rights: the default DACL of an
+    administrator's token, which Windows then takes. Raises SecurityDescriptorError for a parent without a DACL, or
+    with a NULL one.
     """
     found = SecurityDescriptor.from_bytes(parent)
     if found.dacl is None or not found.control & SE_DACL_PRESENT:
         raise SecurityDescriptorError(
-            "nothing to inherit: the directory's security descriptor has no DACL",
+            "nothing to inherit: the security descriptor of the directory has no DACL",
             expected="a DACL",
             hint="give the directory one in image.toml, with sddl or acl",
         )
@@ -90,7 +91,7 @@ def inherit(parent: bytes, *, directory: bool, rights: Rights = FILE_RIGHTS) -> 
         dacl = Acl(tuple(Ace(AceType.ACCESS_ALLOWED, 0, rights.all, sid) for sid in accounts))
         control &= ~SE_DACL_AUTO_INHERITED
     sacl = None
-    if found.sacl is not None and found.control & SE_SACL_PRESENT:
+    if found.sacl is not None and found.control & SE_SACL_PRESENT:  # without the bit, OffsetSacl means nothing
         sacl = _inherited(found.sacl, found, rights, directory=directory)
     if sacl is not None and sacl.aces:
         control |= SE_SACL_PRESENT | SE_SACL_AUTO_INHERITED
@@ -105,8 +106,8 @@ def _inherited(acl: Acl, parent: SecurityDescriptor, rights: Rights, *, director
 
 
 def _children(ace: Ace, parent: SecurityDescriptor, rights: Rights, *, directory: bool) -> Iterator[Ace]:
-    """What becomes of one entry of the parent: none, one, or one that holds here and one that is passed on."""
-    if ace.inherited_object_type is not None:  # for objects of a directory service's class
+    """Yield what the child gets of an entry: nothing, one entry, or one that holds and one that is only passed on."""
+    if ace.inherited_object_type is not None:  # only objects of that class in a directory service inherit it
         return
     own = ace.flags & ~_INHERITANCE
     passed = 0 if ace.flags & NO_PROPAGATE_INHERIT else ace.flags & (OBJECT_INHERIT | CONTAINER_INHERIT)
@@ -118,6 +119,8 @@ def _children(ace: Ace, parent: SecurityDescriptor, rights: Rights, *, directory
             yield replace(ace, flags=own | passed | INHERIT_ONLY | INHERITED)
     else:
         effective = _effective(ace, parent, rights)
+        # Generic rights and creators must be resolved again further down, so they are passed on as they are, by an
+        # entry of its own that holds only there.
         if effective == ace or not passed:
             yield replace(effective, flags=own | passed | INHERITED)
         else:
@@ -126,7 +129,7 @@ def _children(ace: Ace, parent: SecurityDescriptor, rights: Rights, *, directory
 
 
 def _effective(ace: Ace, parent: SecurityDescriptor, rights: Rights) -> Ace:
-    """The entry as it holds for one object: no generic rights, and creators by their names."""
+    """Return the entry as it holds for the child: generic rights replaced, and owner and group for the creators."""
     if ace.raw is not None:
         return ace
     sid = ace.sid
@@ -134,6 +137,6 @@ def _effective(ace: Ace, parent: SecurityDescriptor, rights: Rights) -> Ace:
         sid = parent.owner or sid
     elif sid == _CREATOR_GROUP:
         sid = parent.group or sid
-    # A mandatory label's mask is a policy, with bits of its own.
+    # The mask of a mandatory label is a policy with bits of its own ([MS-DTYP] 2.4.4.13).
     mask = ace.mask if ace.type == AceType.SYSTEM_MANDATORY_LABEL else rights.of(ace.mask)
     return replace(ace, sid=sid, mask=mask)

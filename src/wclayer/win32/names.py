@@ -1,8 +1,8 @@
 """Names as NTFS has them: UTF-16 code units, compared in upper case by $UpCase.
 
-NTFS allows unpaired surrogates. In Python text they stand as themselves, in the
-bytes of a tar as WTF-8 (https://simonsapin.github.io/wtf-8/). Upper case is that
-of the volume's own table, never Python's, which changes with its version.
+NTFS allows unpaired surrogates. They are surrogates in Python's text, and WTF-8
+(https://simonsapin.github.io/wtf-8/) in the bytes of a tar. Upper case is that of
+the volume's own table, never Python's, which changes with the version of Unicode.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\xb9\x
 
 
 def _joined(text: str) -> str:
-    """`text` with each high and low surrogate that stand together as the one character that they are to NTFS."""
+    """Join each high surrogate with the low one that follows, as these units are one character to NTFS."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def decode_wtf8(data: bytes) -> str:
-    """The name in `data`. Raises InvalidNameError for bytes that are no WTF-8, which no NTFS name can be."""
+    """Decode a name. Raises InvalidNameError for bytes that are not WTF-8: no name of NTFS can be that."""
     try:
         text = data.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
         raise InvalidNameError(
-            "a name that is no UTF-8",
+            "name that is not UTF-8",
             expected="UTF-8, as Windows' names are Unicode",
             got=repr(data[error.start : error.end])[2:-1],
         ) from None
@@ -57,47 +57,49 @@ def decode_wtf8(data: bytes) -> str:
 
 
 def encode_wtf8(name: str) -> bytes:
-    """The bytes of `name`, unpaired surrogates as three bytes each."""
+    """Encode `name` as WTF-8: UTF-8, and unpaired surrogates as three bytes each."""
     return name.encode("utf-8", "surrogatepass")
 
 
 def to_utf16(name: str) -> bytes:
-    """UTF-16, little-endian, without a mark."""
+    """Encode as little-endian UTF-16 without a byte order mark."""
     return name.encode("utf-16-le", "surrogatepass")
 
 
 def from_utf16(data: bytes) -> str:
-    """Text of little-endian UTF-16; a single byte at the end is left out."""
+    """Decode little-endian UTF-16; a single byte at the end is ignored."""
     return data[: len(data) // 2 * 2].decode("utf-16-le", "surrogatepass")
 
 
 def upcase(name: str) -> str:
-    """`name` in NTFS's upper case, by which names are compared; characters beyond the BMP stay as they are."""
+    """Return `name` in NTFS's upper case, by which names are compared; characters beyond the BMP stay as they are."""
+    # NTFS looks up each UTF-16 unit, and $UpCase leaves surrogates alone: there is no case beyond the BMP.
     return name.upper() if name.isascii() else name.translate(_UPCASE)
 
 
 def check_component(name: str) -> None:
-    """Raise InvalidNameError for what can be no file's name: `.`, `..`, nothing, or with one of / \\ : NUL in it."""
+    """Raise InvalidNameError for what cannot be the name of a file: `.`, `..`, nothing, or one of / \\ : NUL in it."""
     if name in ("", ".", ".."):
-        raise InvalidNameError("no file name", expected="a name", got=repr(name))
+        raise InvalidNameError("not a file name", expected="a name", got=repr(name))
     found = _FORBIDDEN.search(name)
     if found is not None:
-        raise InvalidNameError("a character that no file name can have", expected="none of / \\ : NUL", got=repr(name))
+        raise InvalidNameError("character that a file name cannot have", expected="none of / \\ : NUL", got=repr(name))
 
 
 def check_length(name: str) -> None:
-    """Raise InvalidNameError for a name longer than NTFS can hold; a tar can hold it all the same."""
+    """Raise InvalidNameError for a name longer than NTFS can hold. A tar can, so it is checked apart."""
     if len(name) > MAX_NAME // 2 and (units := len(to_utf16(name)) // 2) > MAX_NAME:
         raise InvalidNameError(
-            "a name longer than NTFS can hold", expected=f"at most {MAX_NAME} UTF-16 code units", got=units
+            "name longer than NTFS can hold", expected=f"at most {MAX_NAME} UTF-16 code units", got=units
         )
 
 
 def check_path_length(path: str) -> None:
-    """Raise InvalidNameError for a path longer than Windows can open, on whichever volume."""
+    """Raise InvalidNameError for a path longer than Windows can open, on any volume."""
+    # A character is one or two units, so most paths need not be encoded to be measured.
     if len(path) > MAX_LAYER_PATH // 2 and (units := len(to_utf16(path)) // 2) > MAX_LAYER_PATH:
         raise InvalidNameError(
-            "a path longer than Windows can open",
+            "path longer than Windows can open",
             expected=f"at most {MAX_LAYER_PATH:,} UTF-16 code units",
             got=f"{units:,}",
             rule=Code.PATH_TOO_LONG,
@@ -105,7 +107,7 @@ def check_path_length(path: str) -> None:
 
 
 def win32_problem(name: str) -> str | None:
-    """Why Win32 programs could not open a file of this name, which NTFS can hold; None if they could."""
+    """Say why Win32 programs cannot open a file of this name, although NTFS can hold it; None if they can."""
     if _WIN32_FORBIDDEN.search(name):
         return 'a control character, or one of < > " | ? *'
     if name.endswith((".", " ")):
@@ -116,7 +118,7 @@ def win32_problem(name: str) -> str | None:
 
 
 def long_path(path: str) -> str:
-    r"""An absolute path in the form that has no limit of 260 characters: `\\?\C:\x`, `\\?\UNC\server\share`."""
+    r"""Return an absolute path in the form without the limit of 260 characters: `\\?\C:\x`, `\\?\UNC\server\share`."""
     if path.startswith("\\\\?\\"):
         return path
     return f"\\\\?\\UNC{path[1:]}" if path.startswith("\\\\") else f"\\\\?\\{path}"

@@ -1,13 +1,15 @@
-"""Reparse points: REPARSE_DATA_BUFFER ([MS-FSCC] 2.1.2), symlinks and mount points decoded, every other tag whole.
+"""Reparse points: REPARSE_DATA_BUFFER ([MS-FSCC] 2.1.2). Symlinks and mount points are decoded, other tags kept.
 
     uint32 ReparseTag
     uint16 ReparseDataLength   of what follows the header
     uint16 Reserved
-    [GUID]                     where the tag is not Microsoft's
+    [GUID]                     only if the tag is not Microsoft's ([MS-FSCC] 2.1.2.3)
     data
 
-In a layer tar a symlink or mount point is its print name; the substitute name is
-rebuilt as go-winio's EncodeReparsePoint does.
+The data of symlinks ([MS-FSCC] 2.1.2.4) and mount points (2.1.2.5) are offsets and
+sizes of two names, and the names: the substitute name, which the kernel follows,
+and the print name, which programs show. A layer tar has only the print name; the
+substitute name is rebuilt as go-winio's EncodeReparsePoint does.
 """
 
 from __future__ import annotations
@@ -92,26 +94,26 @@ class ReparseLink:
 
 
 def reparse_tag(buffer: bytes) -> int:
-    """The tag of a reparse buffer. Raises ReparseError if it is too short to have one."""
+    """Return the tag of a reparse buffer. Raises ReparseError if it is too short."""
     if len(buffer) < 4:
         raise ReparseError("reparse point cut off", expected="at least 8 bytes", got=len(buffer))
     return int.from_bytes(buffer[:4], "little")
 
 
 def tag_name(tag: int) -> str:
-    """The tag's name without IO_REPARSE_TAG_, or its number."""
+    """Return the name of a tag without IO_REPARSE_TAG_, or its number."""
     return _NAMES.get(tag, f"{tag:#010x}")
 
 
 def is_name_surrogate(tag: int) -> bool:
-    """Does the object stand for another one (a link), so that nothing can lie in it?"""
+    """Return True if the object stands for another one (a link): a directory of this kind has no children."""
     return bool(tag & _NAME_SURROGATE)
 
 
 def decode(buffer: bytes) -> ReparseLink | int:
-    """Check a whole buffer: a symlink or mount point decoded, of any other the tag.
+    """Check a buffer, and decode it if it is a symlink or mount point; of any other, return the tag.
 
-    Bytes beyond the length that the header gives are let pass, as NTFS gives some. Raises ReparseError.
+    Bytes behind the length in the header are ignored, as NTFS returns some. Raises ReparseError.
     """
     tag = reparse_tag(buffer)
     if len(buffer) < _HEADER.size:
@@ -136,11 +138,11 @@ def _link(buffer: bytes, tag: int) -> ReparseLink:
     texts: list[str] = []
     for offset, size in (offsets[:2], offsets[2:]):
         start = names + offset
-        # An odd length counts whole characters alone, as Go's decoding does.
+        # Of an odd length only the whole characters count, as in go-winio's DecodeReparsePoint.
         data = buffer[start : start + size // 2 * 2]
         if len(data) < size // 2 * 2:
             raise ReparseError(
-                f"a name of the reparse point {tag_name(tag)} lies outside it",
+                f"name of the reparse point {tag_name(tag)} lies outside it",
                 offset=start,
                 expected=f"{size} bytes",
                 got=len(data),
@@ -150,7 +152,7 @@ def _link(buffer: bytes, tag: int) -> ReparseLink:
 
 
 def link_target(buffer: bytes) -> tuple[str, bool] | None:
-    """The print name, and whether it is a mount point; None for any other tag, and for what is malformed."""
+    """Return the print name and whether it is a mount point; None for any other tag, and for a malformed buffer."""
     try:
         found = decode(buffer)
     except ReparseError:
@@ -159,23 +161,24 @@ def link_target(buffer: bytes) -> tuple[str, bool] | None:
 
 
 def link_text(buffer: bytes) -> str:
-    """What hcsshim writes as the link's target: the print name, unpaired surrogates as U+FFFD. Raises ReparseError."""
+    """Return the target that hcsshim writes: the print name, unpaired surrogates as U+FFFD. Raises ReparseError."""
     target = link_target(buffer)
     if target is None:
-        raise ReparseError("no symlink and no mount point", got=tag_name(reparse_tag(buffer)))
+        raise ReparseError("not a symlink or mount point", got=tag_name(reparse_tag(buffer)))
     return "".join("\ufffd" if 0xD800 <= ord(char) < 0xE000 else char for char in target[0])
 
 
 def tar_target_to_windows(linkname: str) -> str:
-    """A symlink's target in the tar as hcsshim reads it: `/` is `\\`."""
+    """Convert the target of a symlink in a tar as hcsshim reads it: `/` becomes `\\`."""
     return linkname.replace("/", "\\")
 
 
 def build_link(target: str, mount_point: bool) -> bytes:
-    """The reparse buffer for a print name, as go-winio's EncodeReparsePoint makes it.
+    """Build the reparse buffer for a print name, as go-winio's EncodeReparsePoint does.
 
     Raises InexpressibleError for a target too long for the format.
     """
+    # The kernel's names begin with \\??\\, where Win32's have \\\\?\\, a drive, or the \\\\ of a server.
     relative = False
     if target.startswith("\\\\?\\"):
         substitute = "\\??\\" + target[4:]
@@ -191,7 +194,9 @@ def build_link(target: str, mount_point: bool) -> bytes:
     flags = b"" if mount_point else (_RELATIVE if relative else 0).to_bytes(4, "little")
     length = _OFFSETS.size + len(flags) + len(names)
     if length > _MAX_DATA:
-        raise InexpressibleError("link target too long for a reparse point", expected="at most 64 KiB", got=length)
+        raise InexpressibleError(
+            "link target too long for a reparse point", expected=f"at most {_MAX_DATA:,} bytes", got=f"{length:,}"
+        )
     return (
         _HEADER.pack(IO_REPARSE_TAG_MOUNT_POINT if mount_point else IO_REPARSE_TAG_SYMLINK, length, 0)
         + _OFFSETS.pack(0, len(first), len(first) + 2, len(second))

@@ -1,27 +1,29 @@
-"""SDDL, the security descriptor definition language ([MS-DTYP] 2.5.1), read into a descriptor and printed.
+"""SDDL, the security descriptor definition language ([MS-DTYP] 2.5.1): parsing; printing is in `sddl_print`.
 
     O:owner G:group D:flags(ace)(ace)... S:flags(ace)...
     ace = type;flags;rights;object GUID;inherited object GUID;SID
         = type;flags;rights;object GUID;inherited object GUID;SID;(condition or resource attribute)
 
-Old layer tars have it in `MSWINDOWS.sd`. `parse_sddl` reads it, `format_sddl` prints it
-(`sddl_print`); conditions are in `sddl_conditions`, resource attributes in `sddl_attributes`.
+Old layer tars have it in `MSWINDOWS.sd`. Conditions are in `sddl_conditions`, resource
+attributes in `sddl_attributes`.
 
-Rules, where implementations differ (Wine's are those of Wine 8):
+Where implementations differ (Wine is Wine 8), the rules are these:
 
-- The parts may come in any order, each once; blanks (tab to carriage return, space)
-  may stand between all that has a meaning, not inside it. Wine skips a leading blank
-  but counts it, leaves the entries of a repeated list out, and reads `O:` as S-1-0-0.
-- Names are in capitals. A mask may be a number of C's notation, of 32 bits at most:
-  a larger one is refused, not cut. ACE flags are names alone, as in the grammar.
-- An authority of a SID has 48 bits (Wine cuts it to 32).
-- NO_ACCESS_CONTROL is a NULL ACL; a list without entries an empty one (Wine: both empty).
-- OA without a GUID is A, as ConvertStringSecurityDescriptorToSecurityDescriptor says;
-  a list with object entries has ACL_REVISION_DS.
-- An alias that is relative to a domain or machine needs that SID from the caller
-  (Wine makes one up).
+- The parts may be in any order, each once. Blanks (tab to carriage return, space) may
+  be between tokens. Wine skips a leading blank but counts it, drops the entries of a
+  repeated list, and reads `O:` as S-1-0-0.
+- Names are in capitals. A mask may be a number in C's notation, of at most 32 bits: a
+  larger one is an error, not cut. ACE flags are only names, as in the grammar.
+- The authority of a SID has 48 bits (Wine cuts it to 32).
+- NO_ACCESS_CONTROL is a NULL ACL; a list without entries is an empty one (in Wine both
+  are empty).
+- OA without a GUID is A, as the documentation of
+  ConvertStringSecurityDescriptorToSecurityDescriptor has it; a list with object entries
+  has ACL_REVISION_DS.
+- For an alias that is relative to a domain or machine, the caller passes that SID (Wine
+  invents one).
 - XA, XD, XU and ZA need their condition, RA its attribute; FL may have a condition
-  (Wine has none of them).
+  (Wine knows none of them).
 """
 
 from __future__ import annotations
@@ -64,10 +66,10 @@ _SHOWN: Final = 40
 
 
 def parse_sddl(text: str, *, domain: Sid | None = None, machine: Sid | None = None, forest: Sid | None = None) -> bytes:
-    """The self-relative descriptor of SDDL text ([MS-DTYP] 2.5.1.1); of no text, one with nothing in it.
+    """Convert SDDL ([MS-DTYP] 2.5.1.1) to a self-relative descriptor; empty text gives an empty descriptor.
 
-    `domain`, `machine` and `forest` (the forest's root domain) are what aliases such as DA, LA and EA are
-    relative to. Raises SddlError, whose offset is the index of a character of `text`.
+    domain, machine, forest: the SIDs that aliases such as DA, LA and EA are relative to; `forest` is that of the
+    forest's root domain. Raises SddlError, whose offset is the index of a character in `text`.
     """
     return _Parser(text, {"domain": domain, "machine": machine, "forest": forest}).descriptor().to_bytes()
 
@@ -84,10 +86,10 @@ class _Parser(Scanner):
             start = self.position
             found = _PART.match(self.text, start)
             if found is None:
-                raise self.unexpected("no part of a descriptor", "O:, G:, D: or S:")
+                raise self.unexpected("not a part of a descriptor", "O:, G:, D: or S:")
             letter = found[1]
             if letter in sids or letter in acls:
-                raise sddl_error("a part that comes twice", start, "each part once", f"{letter}:")
+                raise sddl_error("repeated part", start, "each part once", f"{letter}:")
             self.position = found.end()
             if letter in "OG":
                 sids[letter] = self.sid()
@@ -97,7 +99,7 @@ class _Parser(Scanner):
         return SecurityDescriptor(sids.get("O"), sids.get("G"), acls.get("S"), acls.get("D"), self.control)
 
     def acl(self, letter: str) -> Acl | None:
-        """The flags and entries after D: or S:; None for a NULL list."""
+        """Parse the flags and entries after D: or S:; None for a NULL list."""
         start = self.position
         self.control |= SE_DACL_PRESENT if letter == "D" else SE_SACL_PRESENT
         while (found := self.skip(_ACL_FLAG)) is not None:
@@ -110,18 +112,18 @@ class _Parser(Scanner):
         while (found := self.skip(_ACE_TEXT)) is not None:
             aces.append(self.ace(found[1], found.start(1)))
             if not self.text.startswith(")", self.position):
-                raise self.unexpected("an entry without its end", ")")
+                raise self.unexpected("entry without its end", ")")
             self.position += 1
         revision = ACL_REVISION_DS if any(ace.type in OBJECT_TYPES for ace in aces) else ACL_REVISION
         acl = Acl(tuple(aces), revision)
         try:
             acl.to_bytes()
         except SecurityDescriptorError as error:
-            raise sddl_error("a list too large", start, error.expected, error.got) from None
+            raise sddl_error("list too large", start, error.expected, error.got) from None
         return acl
 
     def ace(self, inner: str, start: int) -> Ace:
-        """The entry of `inner`, the text from `start` to a parenthesis; the position is left behind its last field."""
+        """Parse an entry. `inner` is the text from `start` to the next parenthesis; ends behind the last field."""
         end = self.position
         fields = inner.split(";")
         name = fields[0].strip(BLANK_CHARACTERS)
@@ -132,11 +134,11 @@ class _Parser(Scanner):
             has_seventh = len(fields) == 7 and not fields[6].strip(BLANK_CHARACTERS) and self.text.startswith("(", end)
             if not has_seventh and (len(fields) != 6 or kind is not AceType.SYSTEM_ACCESS_FILTER):
                 what = "attribute" if kind is AceType.SYSTEM_RESOURCE_ATTRIBUTE else "condition"
-                raise sddl_error(f"an entry of type {name} without its {what}", start, f"seven fields, ({what})", inner)
+                raise sddl_error(f"entry of type {name} without its {what}", start, f"seven fields, ({what})", inner)
         elif len(fields) == 7:
-            raise sddl_error(f"a condition in an entry of type {name}", end - len(fields[6]), "six fields", "seven")
+            raise sddl_error(f"condition in an entry of type {name}", end - len(fields[6]), "six fields", "seven")
         elif len(fields) != 6:
-            raise sddl_error("fields of an entry", start, "six, with ; between", len(fields))
+            raise sddl_error("wrong number of fields in an entry", start, "six, with ; between", len(fields))
         starts = [start]
         for text in fields[:-1]:
             starts.append(starts[-1] + len(text) + 1)
@@ -144,13 +146,15 @@ class _Parser(Scanner):
         mask = _mask(fields[2], starts[2])
         guid, inherited = (_guid(fields[at], starts[at]) for at in (3, 4))
         if kind not in OBJECT_TYPES and (guid or inherited):
-            raise sddl_error("a GUID in an entry that is for no object", starts[3], "none", fields[3] or fields[4])
+            raise sddl_error(
+                "GUID in an entry of another type than an object entry", starts[3], "none", fields[3] or fields[4]
+            )
         self.position = starts[5]
         sid = self.sid()
         data = b""
         if len(fields) == 7:
             if self.position != starts[6] - 1:
-                raise self.unexpected("text after a SID", ";")
+                raise self.unexpected("text behind a SID", ";")
             self.position = end
             data = parse_attribute(self) if kind is AceType.SYSTEM_RESOURCE_ATTRIBUTE else parse_condition(self)
         if kind is AceType.ACCESS_ALLOWED_OBJECT and not guid and not inherited:
@@ -159,7 +163,7 @@ class _Parser(Scanner):
 
 
 def _names(field: str, start: int, names: Mapping[str, int], what: str) -> int:
-    """The bits of names of two letters one after the other."""
+    """Parse names of two letters, one after the other, into their bits."""
     bits, position = 0, len(field) - len(field.lstrip(BLANK_CHARACTERS))
     while position < len(field):
         found = _NAME.match(field, position)
@@ -172,14 +176,16 @@ def _names(field: str, start: int, names: Mapping[str, int], what: str) -> int:
 
 
 def _mask(field: str, start: int) -> int:
-    """An access mask: names, or a number in C's notation."""
+    """Parse an access mask: names, or a number in C's notation."""
     text = field.strip(BLANK_CHARACTERS)
     if not NUMBER.fullmatch(text):
         return _names(field, start, _ALL_RIGHTS, "rights")
     mask = number(text)
     if mask is not None and mask <= 0xFFFFFFFF:
         return mask
-    raise sddl_error("rights that are no number of 32 bits", start, "decimal, 0x and hexadecimal, or 0 and octal", text)
+    raise sddl_error(
+        "rights that are not a number of 32 bits", start, "decimal, 0x and hexadecimal, or 0 and octal", text
+    )
 
 
 def _guid(field: str, start: int) -> bytes | None:
@@ -188,4 +194,4 @@ def _guid(field: str, start: int) -> bytes | None:
         return None
     if _GUID.fullmatch(text):
         return uuid.UUID(text).bytes_le
-    raise sddl_error("no GUID", start, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", text[:_SHOWN])
+    raise sddl_error("malformed GUID", start, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", text[:_SHOWN])

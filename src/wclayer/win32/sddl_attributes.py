@@ -1,12 +1,12 @@
-"""Resource attributes: CLAIM_SECURITY_ATTRIBUTE_RELATIVE_V1 ([MS-DTYP] 2.4.10.1) and its text.
+"""Resource attributes: CLAIM_SECURITY_ATTRIBUTE_RELATIVE_V1 ([MS-DTYP] 2.4.10.1) and their text.
 
     ("Project",TS,0x0,"Windows","SQL")
 
     uint32 Name, uint16 ValueType, uint16 Reserved, uint32 Flags, uint32 ValueCount, uint32 Values[],
-    all names and values by their offset from the beginning; then, without gaps, the name and the values:
-    strings are UTF-16 with a NUL, numbers int64 or uint64, octets and SIDs have their uint32 size in front
+    the name and the values as offsets from the beginning; then, without gaps, the name and the values:
+    strings are UTF-16 with a NUL, numbers int64 or uint64, octets and SIDs follow their uint32 size
 
-Values in another order or with gaps mean the same, but SDDL does not say where they are.
+Values in another order or with gaps mean the same, but SDDL does not express where they are.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _Value: TypeAlias = int | str | bytes | Sid
 
 @dataclass(frozen=True, slots=True)
 class ResourceAttribute:
-    """A name, a value type and the values of it; `flags` are CLAIM_SECURITY_ATTRIBUTE_* and, above, FCI_CLAIM_*."""
+    """A name, a type of values, and the values; `flags` are CLAIM_SECURITY_ATTRIBUTE_* and, above, FCI_CLAIM_*."""
 
     name: str
     type: int
@@ -75,7 +75,7 @@ class ResourceAttribute:
             raise _error("cut off", 0, f"at least {_HEAD.size} bytes", len(data))
         name, kind, _reserved, flags, count = _HEAD.unpack_from(data)
         if kind not in _TYPE_NAMES:
-            raise _error("an unknown value type", 4, ", ".join(map(str, _TYPE_NAMES)), kind)
+            raise _error("unknown value type", 4, ", ".join(map(str, _TYPE_NAMES)), kind)
         if count > (len(data) - _HEAD.size) // _UINT32.size:
             raise _error("more values than bytes", 12, (len(data) - _HEAD.size) // _UINT32.size, count)
         values: list[_Value] = []
@@ -84,12 +84,12 @@ class ResourceAttribute:
             value, size = _decoded(kind, data, place)
             values.append(value)
             total += size
-            if total > len(data):  # or few bytes could be many long values
+            if total > len(data):  # else a few bytes, used again and again, could become gigabytes of values
                 raise _error("values that overlap", _HEAD.size, f"at most {len(data)} bytes", total)
         return cls(_string(data, name)[0], kind, flags, tuple(values))
 
     def to_bytes(self) -> bytes:
-        """As Windows lays it out: the offsets, the name, the values one after the other, zeros up to 4 bytes."""
+        """Encode in Windows' layout: the offsets, the name, the values in order, zeros up to a multiple of 4 bytes."""
         parts = [_zero_terminated(self.name), *(_encoded(self.type, value) for value in self.values)]
         place = _HEAD.size + _UINT32.size * len(self.values)
         places: list[int] = []
@@ -101,59 +101,56 @@ class ResourceAttribute:
 
 
 def parse_attribute(scan: Scanner) -> bytes:
-    """The application data of the attribute whose ( is at the position; the position is left behind its ).
-
-    Raises SddlError.
-    """
+    """Parse the attribute at the position, from its ( to its ), into application data. Raises SddlError."""
     start = scan.position
     if not scan.take("("):
-        raise scan.unexpected("no resource attribute", "(")
+        raise scan.unexpected("not a resource attribute", "(")
     name = scan.skip(_NAME)
     if name is None or "\0" in (unescaped := unescaped_name(name[1])):
-        raise scan.unexpected("no name of a resource attribute", '"name", with %XXXX for special characters')
+        raise scan.unexpected("malformed name of a resource attribute", '"name", with %XXXX for special characters')
     if any("\ud800" <= character <= "\udfff" for character in name[1]):
-        raise sddl_error("a name that no text can hold", name.start(1), "no unpaired surrogates", name[1][:20])
+        raise sddl_error("name that a text cannot hold", name.start(1), "no unpaired surrogates", name[1][:20])
     _comma(scan)
     type_at = scan.position
     found = scan.skip(_TYPE)
     kind = _TYPES.get(found[0]) if found is not None else None
     if kind is None:
         scan.position = type_at
-        raise scan.unexpected("an unknown type of a resource attribute", ", ".join(_TYPES))
+        raise scan.unexpected("unknown type of a resource attribute", ", ".join(_TYPES))
     _comma(scan)
     flags_at = scan.position
     flags_text = scan.skip(_SIGNED)
     flags = number(flags_text[0]) if flags_text is not None else None
     if flags is None or flags > 0xFFFFFFFF:
         scan.position = flags_at
-        raise scan.unexpected("no flags of a resource attribute", "a number of 32 bits")
+        raise scan.unexpected("malformed flags of a resource attribute", "a number of 32 bits")
     values: list[_Value] = []
     size = _HEAD.size
     while scan.take(","):
         values.append(_parse_value(scan, kind))
         size += _UINT32.size + len(_encoded(kind, values[-1]))
         if size > _MAX_BYTES:
-            raise sddl_error("a resource attribute too large", start, f"at most {_MAX_BYTES} bytes", f"{size} or more")
+            raise sddl_error("resource attribute too large", start, f"at most {_MAX_BYTES} bytes", f"{size} or more")
     if not scan.take(")"):
-        raise scan.unexpected("a resource attribute without its end", ", or )")
+        raise scan.unexpected("resource attribute without its end", ", or )")
     return ResourceAttribute(unescaped, kind, flags, tuple(values)).to_bytes()
 
 
 def format_attribute(data: bytes, names: dict[Sid, str], *, strict: bool = True) -> str:
-    """The attribute in application data, with its parentheses; `names` are aliases of SIDs.
+    """Print the attribute in application data, with its parentheses; `names` are aliases of SIDs.
 
-    Raises SddlError for what is no attribute, or one that SDDL cannot say. Not `strict`: the layout of the values
-    and padding are left out.
+    Raises SddlError for a malformed attribute, and for one that SDDL cannot express: strict, also for a layout other
+    than Windows' own, and for more padding.
     """
     try:
         attribute = ResourceAttribute.from_bytes(data)
     except SecurityDescriptorError as error:
         raise sddl_error(error.message, error.offset, error.expected, error.got) from None
     if not attribute.name:
-        raise sddl_error("a resource attribute without a name", 0, "a name", "nothing")
+        raise sddl_error("resource attribute without a name", 0, "a name", "nothing")
     if strict and attribute.to_bytes() != data:
         expected = "the name and the values without gaps, in order"
-        raise sddl_error("the layout of a resource attribute, which SDDL cannot say", None, expected, "another")
+        raise sddl_error("layout of a resource attribute, which SDDL cannot express", None, expected, "another")
     fields = [f'"{escaped_name(attribute.name)}"', _TYPE_NAMES[attribute.type], f"{attribute.flags:#x}"]
     return f"({','.join((*fields, *(_format_value(value, names) for value in attribute.values)))})"
 
@@ -180,7 +177,7 @@ def _encoded(kind: int, value: _Value) -> bytes:
 
 
 def _decoded(kind: int, data: bytes, place: int) -> tuple[_Value, int]:
-    """The value at an offset, and how many bytes it has."""
+    """Return the value at an offset, and how many bytes it takes."""
     if kind == _STRING:
         return _string(data, place)
     layout = _NUMBERS.get(kind, _UINT32)
@@ -189,7 +186,7 @@ def _decoded(kind: int, data: bytes, place: int) -> tuple[_Value, int]:
     (found,) = layout.unpack_from(data, place)
     if kind in _NUMBERS:
         if found not in _RANGES[kind]:
-            raise _error("no truth value", place, "0 or 1", found)
+            raise _error("malformed boolean", place, "0 or 1", found)
         return int(found), layout.size
     start = place + layout.size
     if found > len(data) - start:
@@ -200,7 +197,7 @@ def _decoded(kind: int, data: bytes, place: int) -> tuple[_Value, int]:
     try:
         return Sid.from_bytes(content), layout.size + found
     except SecurityDescriptorError as error:
-        raise _error("no SID", start, error.expected, error.got) from None
+        raise _error("malformed SID", start, error.expected, error.got) from None
 
 
 def _string(data: bytes, place: int) -> tuple[str, int]:
@@ -208,13 +205,13 @@ def _string(data: bytes, place: int) -> tuple[str, int]:
     while end < len(data) - 1 and data[end : end + 2] != b"\0\0":
         end += 2
     if end >= len(data) - 1:
-        raise _error("a string without an end", place, "a NUL", f"{max(0, len(data) - place)} bytes")
+        raise _error("string without an end", place, "a NUL", f"{max(0, len(data) - place)} bytes")
     return data[place:end].decode("utf-16-le", "surrogatepass"), end + 2 - place
 
 
 def _comma(scan: Scanner) -> None:
     if not scan.take(","):
-        raise scan.unexpected("a resource attribute that is cut off", ",")
+        raise scan.unexpected("resource attribute that is cut off", ",")
 
 
 def _parse_value(scan: Scanner, kind: int) -> _Value:
@@ -225,17 +222,17 @@ def _parse_value(scan: Scanner, kind: int) -> _Value:
         if value is None or value not in _RANGES[kind]:
             scan.position = start
             valid = _RANGES[kind]
-            raise scan.unexpected("no number of the type", f"{valid[0]} to {valid[-1]}")
+            raise scan.unexpected("not a number of this type", f"{valid[0]} to {valid[-1]}")
     elif kind == _STRING:
         value = parse_string(scan)
         if value is None:
-            raise scan.unexpected("no string", '"..."')
+            raise scan.unexpected("not a string", '"..."')
     elif kind == _OCTETS:
         value = parse_octets(scan)
         if value is None:
             found = scan.skip(_BARE_OCTETS)
             if found is None:
-                raise scan.unexpected("no octets", "pairs of hexadecimal digits, perhaps after a #")
+                raise scan.unexpected("malformed octets", "pairs of hexadecimal digits, perhaps after a #")
             value = bytes.fromhex(found[0])
     else:
         value = parse_enclosed_sid(scan)

@@ -1,17 +1,17 @@
-"""Conditions of callback ACEs as text ([MS-DTYP] 2.5.1.1), read and printed.
+"""Conditions of callback ACEs as text ([MS-DTYP] 2.5.1.1), both ways; their binary form is in `conditions`.
 
     (@User.Title == "PM" && (@User.Division Any_of {"Finance", "Sales"} || !(Member_of {SID(BA)})))
 
-! binds before &&, && before ||, equal ones from left to right. Both ways are loops, so no
-nesting is too deep; a condition ends with the 64 KiB of its ACE.
+! binds before &&, && before ||, and equal operators from left to right. Both ways are loops,
+not recursion, so deep nesting costs no stack; the limit is the 64 KiB of an ACE.
 
 Where the grammar leaves room:
 
-- Operators and @User, @Device, @Resource, SID in any case, as ABNF has it.
-- Parentheses may stand around any operand, and ! before one without them: it is printed
-  with them, as the grammar wants it. <, <=, > and >= take lists too (AppLocker writes that).
-- %XXXX is a UTF-16 unit in names with @, and nothing special in strings.
-- An integer is one of 64 bits; it keeps its sign and base. 0 is decimal, 00 octal.
+- Operators, @User, @Device, @Resource and SID are in any case, as strings in ABNF are.
+- Parentheses may be around any operand, and ! may be before one without them; it is printed
+  with them, as in the grammar. <, <=, > and >= take lists too (AppLocker writes them).
+- %XXXX is a UTF-16 unit in names with @, and has no meaning in strings.
+- An integer has 64 bits, and keeps its sign and base. 0 is decimal, 00 octal.
 """
 
 from __future__ import annotations
@@ -111,15 +111,12 @@ _SIGNS: Final = {Sign.PLUS: "+", Sign.MINUS: "-", Sign.NONE: ""}
 
 
 def parse_condition(scan: Scanner) -> bytes:
-    """The application data of the condition whose ( is at the position; the position is left behind its ).
-
-    Raises SddlError.
-    """
+    """Parse the condition at the position, from its ( to its ), into application data. Raises SddlError."""
     return _Reader(scan).condition()
 
 
 class _Reader:
-    """Dijkstra's two stacks: the tokens so far, and the operators and parentheses that wait for operands."""
+    """Dijkstra's shunting yard: the tokens so far, and the operators and parentheses that wait for operands."""
 
     __slots__ = ("groups", "last", "scan", "size", "start", "tokens", "waiting")
 
@@ -129,13 +126,13 @@ class _Reader:
         self.tokens: list[Token] = []
         self.size = len(SIGNATURE)
         self.waiting: list[Operator | None] = []  # None is a parenthesis
-        self.groups: list[int] = []  # how many tokens stood before it
-        self.last = 0  # how many tokens stood before the operand that has just ended
+        self.groups: list[int] = []  # of each parenthesis, the number of tokens before it
+        self.last = 0  # the number of tokens before the operand that has just ended
 
     def condition(self) -> bytes:
         scan = self.scan
         if not scan.take("("):
-            raise scan.unexpected("no condition", "(")
+            raise scan.unexpected("not a condition", "(")
         self.open()
         while self.waiting:
             self.operand()
@@ -149,7 +146,7 @@ class _Reader:
     def add(self, token: Token) -> None:
         self.size += len(encode_token(token))
         if self.size > _MAX_BYTES:
-            raise sddl_error("a condition too large", self.start, f"at most {_MAX_BYTES} bytes", f"over {_MAX_BYTES}")
+            raise sddl_error("condition too large", self.start, f"at most {_MAX_BYTES} bytes", f"over {_MAX_BYTES}")
         self.tokens.append(token)
 
     def operand(self) -> None:
@@ -168,7 +165,7 @@ class _Reader:
         start = scan.position
         found = scan.skip(_LOCAL)
         if found is None:
-            raise scan.unexpected("no term of a condition", "an attribute, Exists, Member_of, ! or (")
+            raise scan.unexpected("not a term of a condition", "an attribute, Exists, Member_of, ! or (")
         operator = _BY_NAME.get(found[0].lower())
         if operator not in _PREFIXES:
             self.add(Attribute(AttributeKind.LOCAL, found[0]))
@@ -177,7 +174,7 @@ class _Reader:
             sids = value.values if isinstance(value, Composite) else (value,)
             if not all(isinstance(sid, Sid) for sid in sids):
                 raise sddl_error(
-                    f"{found[0]} of what are no SIDs", start, "SID(...) or {SID(...), ...}", "another value"
+                    f"{found[0]} with something other than SIDs", start, "SID(...) or {SID(...), ...}", "another value"
                 )
             self.add(value)
             self.add(operator)
@@ -186,7 +183,7 @@ class _Reader:
             self.add(operator)
 
     def after_operand(self) -> None:
-        """All up to the next operand, or to the end of the condition."""
+        """Parse all up to the next operand, or to the end of the condition."""
         scan = self.scan
         while True:
             scan.skip_blanks()
@@ -204,7 +201,7 @@ class _Reader:
                 self.waiting.append(operator)
                 return
             if not scan.take(")"):
-                raise scan.unexpected("a condition without its end", "an operator or )")
+                raise scan.unexpected("condition without its end", "an operator or )")
             self.apply(0)
             self.waiting.pop()
             self.last = self.groups.pop()
@@ -212,7 +209,7 @@ class _Reader:
                 return
 
     def apply(self, binding: int) -> None:
-        """The waiting operators that bind at least as strongly get the operands that stand before."""
+        """Add the waiting operators that bind at least as strongly: their operands are complete."""
         while (operator := self.waiting[-1]) is not None and _BINDING[operator] >= binding:
             self.waiting.pop()
             self.add(operator)
@@ -222,14 +219,14 @@ class _Reader:
         return None if found is None else Attribute(_KINDS[found[1].upper()], unescaped_name(found[2]))
 
     def attribute(self) -> Attribute:
-        """What Exists is about, perhaps in parentheses."""
+        """Parse the attribute after Exists, perhaps in parentheses."""
         scan = self.scan
         depth = self.parentheses()
         attribute = self.prefixed()
         if attribute is None:
             found = _LOCAL.match(scan.text, scan.position)
             if found is None or _BY_NAME.get(found[0].lower()) in _PREFIXES:
-                raise scan.unexpected("no attribute", "@User., @Device. or @Resource. and a name, or a name")
+                raise scan.unexpected("not an attribute", "@User., @Device. or @Resource. and a name, or a name")
             scan.position = found.end()
             attribute = Attribute(AttributeKind.LOCAL, found[0])
         self.close(depth)
@@ -245,10 +242,10 @@ class _Reader:
     def close(self, depth: int) -> None:
         for _ in range(depth):
             if not self.scan.take(")"):
-                raise self.scan.unexpected("an operand without its end", ")")
+                raise self.scan.unexpected("operand without its end", ")")
 
     def value(self) -> Literal:
-        """A literal or a list of them, perhaps in parentheses."""
+        """Parse a literal or a list of literals, perhaps in parentheses."""
         scan = self.scan
         depth = self.parentheses()
         value: Literal
@@ -260,10 +257,10 @@ class _Reader:
                 values.append(self.scalar())
                 size += len(encode_token(values[-1]))
                 if size > _MAX_BYTES:
-                    raise sddl_error("a list too large", self.start, f"at most {_MAX_BYTES} bytes", f"{size} or more")
+                    raise sddl_error("list too large", self.start, f"at most {_MAX_BYTES} bytes", f"{size} or more")
                 closed = scan.take("}")
                 if not closed and not scan.take(","):
-                    raise scan.unexpected("a list without its end", ", or }")
+                    raise scan.unexpected("list without its end", ", or }")
             value = Composite(tuple(values))
         else:
             value = self.scalar()
@@ -276,7 +273,7 @@ class _Reader:
             value = read(scan)
             if value is not None:
                 return value
-        raise scan.unexpected("no value", 'a number, "a string", #octets, SID(...)')
+        raise scan.unexpected("not a value", 'a number, "a string", #octets, SID(...)')
 
 
 def _parse_integer(scan: Scanner) -> Integer | None:
@@ -292,20 +289,20 @@ def _parse_integer(scan: Scanner) -> Integer | None:
         if number <= _LARGEST + (sign == "-"):
             signs = {"+": Sign.PLUS, "-": Sign.MINUS, "": Sign.NONE}
             return Integer(-number if sign == "-" else number, signs[sign], base)
-    raise sddl_error("a number too large", start, "64 bits, one of them the sign", found[0][:40])
+    raise sddl_error("number too large", start, "64 bits, one of them the sign", found[0][:40])
 
 
 # --- Tokens to text ------------------------------------------------------------------
 
-# Text in pieces, so that a long condition is put together once.
+# Nested pieces of text, which are joined once: to join at each operator would take quadratic time.
 _Pieces: TypeAlias = "str | tuple[_Pieces, ...]"
 
 
 def format_condition(data: bytes, names: dict[Sid, str], *, strict: bool = True) -> str:
-    """The condition in application data, with its parentheses; `names` are aliases of SIDs.
+    """Print the condition in application data, with its parentheses; `names` are aliases of SIDs.
 
-    Raises SddlError for what is no condition, or one that SDDL cannot say. Not `strict`: the widths of integers,
-    signs that contradict them, and padding are left out.
+    Raises SddlError for a malformed condition, and for one that SDDL cannot express: strict, also for integers of
+    other widths, or with a sign that contradicts them, and for more padding.
     """
     try:
         tokens = decode_condition(data)
@@ -313,12 +310,12 @@ def format_condition(data: bytes, names: dict[Sid, str], *, strict: bool = True)
         raise sddl_error(error.message, error.offset, error.expected, error.got) from None
     if strict and encode_condition(tokens) != data:
         length = len(encode_condition(tokens))
-        raise sddl_error("padding of a condition that SDDL cannot say", None, f"{length} bytes", len(data))
+        raise sddl_error("padding of a condition, which SDDL cannot express", None, f"{length} bytes", len(data))
     return f"({_Writer(names, strict).text(tokens)})"
 
 
 class _Writer:
-    """A stack of what the tokens so far mean: how strongly its operator binds, the token if it is but one, the text."""
+    """A stack of expressions: how strongly its operator binds, the token if it is a single one, and the text."""
 
     __slots__ = ("names", "stack", "strict")
 
@@ -336,20 +333,20 @@ class _Writer:
             else:
                 self.term(token)
         if len(self.stack) != 1:
-            raise _cannot_say("a condition of several, or none", "one expression", len(self.stack))
+            raise _cannot_say("no single expression", "one expression", len(self.stack))
         _, pieces = self.expression()
         return _joined(pieces)
 
     def pop(self) -> tuple[int, Token | None, _Pieces]:
         if not self.stack:
-            raise _cannot_say("an operator without its operands", "operands before it", "nothing")
+            raise _cannot_say("operator without its operands", "operands before it", "nothing")
         return self.stack.pop()
 
     def expression(self) -> tuple[int, _Pieces]:
-        """What can be true or false: an attribute, or what an operator makes."""
+        """Pop what is true or false: an attribute, or the result of an operator."""
         binding, token, pieces = self.pop()
         if token is not None and not isinstance(token, Attribute):
-            raise _cannot_say("a value for a condition", "an attribute or an operator", "a value")
+            raise _cannot_say("value in place of a condition", "an attribute or an operator", "a value")
         return binding, pieces
 
     def logical(self, operator: Operator) -> None:
@@ -371,19 +368,21 @@ class _Writer:
         if operator in _MEMBERSHIP.values():
             sids = operand.values if isinstance(operand, Composite) else (operand,)
             if not all(isinstance(sid, Sid) for sid in sids):
-                raise _cannot_say(f"{name} of what are no SIDs", "SIDs", "another value")
+                raise _cannot_say(f"{name} with something other than SIDs", "SIDs", "another value")
             self.stack.append((_TERM, None, (name, " ", pieces)))
             return
         if operator not in _PREFIXES:
             if operand is None or (isinstance(operand, Attribute) and operand.kind is AttributeKind.LOCAL):
-                raise _cannot_say(f"{name} with what is no value", "a value, or an attribute with @", "another")
+                raise _cannot_say(
+                    f"{name} with something other than a value", "a value, or an attribute with @", "another"
+                )
             _, left, left_pieces = self.pop()
             self.stack.append((_TERM, None, (left_pieces, f" {name} ", pieces)))
             operand = left
         else:
             self.stack.append((_TERM, None, (name, " ", pieces)))
         if not isinstance(operand, Attribute):
-            raise _cannot_say(f"{name} of what is no attribute", "an attribute", "another operand")
+            raise _cannot_say(f"{name} with something other than an attribute", "an attribute", "another operand")
 
     def operand(self, token: Literal | Attribute) -> str:
         if isinstance(token, Attribute):
@@ -413,7 +412,7 @@ class _Writer:
             return f"{_SIGNS[sign]}{_BASES[base]}{abs(number.value):{_FORMATS[base]}}"
         if self.strict:
             got = f"{number.value}, {number.code}, {number.sign}, {number.base}"
-            raise _cannot_say("an integer", "one of 64 bits whose sign and base are right", got)
+            raise _cannot_say("integer", "64 bits, and a sign and base that fit", got)
         return str(number.value)
 
 
@@ -424,7 +423,7 @@ def _format_attribute(attribute: Attribute) -> str:
             return f"@{_KIND_NAMES[attribute.kind]}.{escaped_name(name)}"
     elif _LOCAL.fullmatch(name) and _BY_NAME.get(name.lower()) not in _PREFIXES:
         return name
-    raise _cannot_say("the name of an attribute", "letters, digits, :, ., / and _", name[:80])
+    raise _cannot_say("name of an attribute", "letters, digits, :, ., / and _", name[:80])
 
 
 def _joined(pieces: _Pieces) -> str:
@@ -440,4 +439,4 @@ def _joined(pieces: _Pieces) -> str:
 
 
 def _cannot_say(what: str, expected: object, got: object) -> SddlError:
-    return sddl_error(f"{what}, which SDDL cannot say", None, expected, got)
+    return sddl_error(f"{what}, which SDDL cannot express", None, expected, got)

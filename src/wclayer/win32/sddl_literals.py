@@ -1,12 +1,12 @@
-"""Names, strings, octets and SIDs in conditions and resource attributes ([MS-DTYP] 2.5.1.1), read and printed.
+"""Names, strings, octets and SIDs in conditions and resource attributes ([MS-DTYP] 2.5.1.1), both ways.
 
     name     letters, digits and some punctuation; %XXXX is a UTF-16 unit
-    string   "...", up to the next quote: nothing stands for a quote, a NUL or an unpaired surrogate in it
-    octets   # and hexadecimal digits; a further # is the digit 0, and an odd number of digits gets a 0 in front
-    SID      SID(...), in full or by an alias
+    string   "...", up to the next quote: there is no escape for a quote, a NUL or an unpaired surrogate
+    octets   # and hexadecimal digits; another # is the digit 0, and an odd number of digits gets a 0 in front
+    SID      SID(...), in full or an alias
 
-What reads gives None where nothing of its kind begins, and raises SddlError where something bad does.
-What prints raises SddlError, without a place, for what cannot be said.
+The parsers return None if nothing of their kind is at the position, and raise SddlError if it is malformed.
+The printers raise SddlError, without an offset, for what SDDL cannot express.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
     "unescaped_name",
 ]
 
-# For the inside of [] in a pattern: of any name, and of those with @ or in quotes.
+# Characters for the inside of [] in a pattern: of any name, and of a name with @ or in quotes.
 NAME_CHARACTERS: Final = "A-Za-z0-9:./_"
 MORE_NAME_CHARACTERS: Final = NAME_CHARACTERS + r"#$'*+;?@\[\\\]^`{}~-"
 _SID_START: Final = re.compile(r"sid\(", re.ASCII | re.IGNORECASE)
@@ -42,13 +42,13 @@ _SHOWN: Final = 40
 
 
 def unescaped_name(text: str) -> str:
-    """A name with %XXXX, each a UTF-16 unit."""
+    """Decode the %XXXX of a name, each a UTF-16 unit."""
     units = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
     return units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def escaped_name(name: str) -> str:
-    """A name as the text of a condition or resource attribute has it; the reverse of `unescaped_name`."""
+    """Encode a name for the text of a condition or resource attribute; the reverse of `unescaped_name`."""
 
     def escape(found: re.Match[str]) -> str:
         units = found[0].encode("utf-16-be", "surrogatepass")
@@ -58,21 +58,21 @@ def escaped_name(name: str) -> str:
 
 
 def parse_string(scan: Scanner) -> str | None:
-    """A string in quotes at the position, or None."""
+    """Parse a string in quotes."""
     start = scan.position
     found = scan.skip(_STRING)
     if found is None:
         return None
     if not _is_sayable(found[1]):
         raise sddl_error(
-            "a string that no text can hold", start, "neither NUL nor unpaired surrogates", found[1][:_SHOWN]
+            "string that a text cannot hold", start, "neither NUL nor unpaired surrogates", found[1][:_SHOWN]
         )
     return found[1]
 
 
 def format_string(text: str) -> str:
     if '"' in text or not _is_sayable(text):
-        raise sddl_error("a string that SDDL cannot say", None, 'no ", NUL or unpaired surrogate', text[:_SHOWN])
+        raise sddl_error("string that SDDL cannot express", None, 'no ", NUL or unpaired surrogate', text[:_SHOWN])
     return f'"{text}"'
 
 
@@ -81,7 +81,7 @@ def _is_sayable(text: str) -> bool:
 
 
 def parse_octets(scan: Scanner) -> bytes | None:
-    """#, digits and # at the position, or None."""
+    """Parse octets."""
     found = scan.skip(_OCTETS)
     if found is None:
         return None
@@ -94,17 +94,17 @@ def format_octets(data: bytes) -> str:
 
 
 def format_sid(sid: Sid, names: dict[Sid, str]) -> str:
-    """By its alias in `names`, or in full. Raises SddlError for a SID without sub-authorities, which has no text."""
+    """Print the alias in `names`, or the SID. Raises SddlError for one without sub-authorities, which has no text."""
     if not sid.sub_authorities:
-        raise sddl_error("a SID that SDDL cannot say", None, "at least one sub-authority", sid)
+        raise sddl_error("SID that SDDL cannot express", None, "at least one sub-authority", sid)
     return names.get(sid) or str(sid)
 
 
 def parse_enclosed_sid(scan: Scanner) -> Sid | None:
-    """SID(...) at the position, or None."""
+    """Parse SID(...)."""
     if scan.skip(_SID_START) is None:
         return None
     sid = scan.sid()
     if not scan.take(")"):
-        raise scan.unexpected("a SID without its end", ")")
+        raise scan.unexpected("SID without its end", ")")
     return sid

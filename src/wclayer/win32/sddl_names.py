@@ -84,7 +84,7 @@ RIGHTS: Final = {
     "KW": 0x00020006,
     "KX": 0x00020019,
 }
-# The same bits by other names in a mandatory label; as text, any entry may have any name.
+# Names of the same bits in a mandatory label; the parser takes any name in any entry.
 LABEL_RIGHTS: Final = {"NW": 0x1, "NR": 0x2, "NX": 0x4}
 
 ACL_FLAGS: Final = {
@@ -150,7 +150,7 @@ WELL_KNOWN: Final = {
     "SS": Sid(18, (2,)),
     **{alias: Sid(_NT, (32, rid)) for alias, rid in _BUILTIN.items()},
 }
-# What the text does not say: whose account, with which relative ID.
+# Aliases whose SID is one of the machine, domain or forest, and their relative IDs.
 RELATIVE: Final = {
     **dict.fromkeys(("LA", "LG"), "machine"),
     **dict.fromkeys(("DA", "DU", "DG", "DC", "DD", "CA", "PA", "CN", "AP", "KA", "RS"), "domain"),

@@ -1,10 +1,10 @@
 """Security descriptors printed as SDDL, as ConvertSecurityDescriptorToStringSecurityDescriptor does.
 
-A mask is the one name of all its bits (FA, KR ...), or the names of its single bits one after
-the other from the lowest (CCDCLC), or a number (0x1200a9); that of a mandatory label NW, NR
-and NX, or a number. SIDs that are the same everywhere are aliases, those of a domain or machine
-in full. This is what Wine 8 prints too, but it has no name for the type ML, no object entries and
-no conditions, and prints a NULL list as an empty one.
+A mask is printed as one name for all its bits (FA, KR ...), else as the names of its bits from the
+lowest (CCDCLC), else as a number (0x1200a9); the mask of a mandatory label as NW, NR and NX, or as a
+number. SIDs that are the same on every machine are printed as aliases, others in full. Wine 8 prints
+the same, but has no name for the type ML, no object entries and no conditions, and prints a NULL list
+as an empty one.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ _LISTS: Final = {"D": "DACL", "S": "SACL"}
 
 
 def format_sddl(descriptor: bytes, *, strict: bool = True) -> str:
-    """The SDDL text of a self-relative descriptor ([MS-DTYP] 2.5.1.1); `parse_sddl` makes an equal one of it.
+    """Convert a self-relative descriptor to SDDL ([MS-DTYP] 2.5.1.1), of which `parse_sddl` makes an equal one.
 
-    Equal are the parts, not their places: the text does not say in which order they are stored.
+    The parts are equal; SDDL does not express in which order they are stored.
 
-    Raises SecurityDescriptorError for bytes that are no descriptor, and SddlError, which names the part, for what
-    the text cannot say: entries of types without a name or of an unknown shape, conditions and resource attributes
-    that cannot be decoded, SIDs without sub-authorities; and if `strict` also other control bits than P, AR and AI
-    (defaulted parts, a resource manager's byte), lists that are not marked as present, revisions of lists and
-    reserved fields other than `parse_sddl` makes, slack in lists, data after the SID of entries that have none,
-    object entries with further flags, OA without a GUID, and widths and padding inside conditions and attributes.
-    For display, `strict=False` leaves those out; the text is valid then, but of another descriptor.
+    Raises SecurityDescriptorError for a malformed descriptor, and SddlError, which names the part, for what SDDL
+    cannot express: entries of types without a name or with an unknown body, conditions and resource attributes that
+    cannot be decoded, SIDs without sub-authorities. strict: also control bits other than P, AR and AI (defaulted
+    parts, a resource manager's byte), lists without their PRESENT bit, revisions of lists and reserved fields other
+    than `parse_sddl` sets, slack in lists, data behind the SID of an entry whose type has none, object entries with
+    other flags, OA without a GUID, and widths and padding inside conditions and attributes. With `strict=False`,
+    for display, these are left out: the text is valid, but describes another descriptor.
     """
     return _text(SecurityDescriptor.from_bytes(descriptor), strict)
 
@@ -86,11 +86,11 @@ def _check(descriptor: SecurityDescriptor) -> None:
         if control & _PRESENT[letter]:
             control &= ~(_PRESENT[letter] | sum(ACL_FLAGS[letter].values()))
         elif acl is not None:
-            raise _cannot_say(f"a {_LISTS[letter]} that is not marked as present", "SE_DACL_PRESENT or SE_SACL_PRESENT")
+            raise _cannot_say(f"{_LISTS[letter]} without its PRESENT bit", "SE_DACL_PRESENT or SE_SACL_PRESENT")
     if control:
         raise _cannot_say("control bits", "those of P, AR and AI, of lists that are present", f"{control:#06x}")
     if descriptor.sbz1:
-        raise _cannot_say("a descriptor whose Sbz1 is set", 0, descriptor.sbz1)
+        raise _cannot_say("Sbz1 of the descriptor", 0, descriptor.sbz1)
 
 
 def _entries(acl: Acl, where: str, strict: bool) -> str:
@@ -101,13 +101,13 @@ def _entries(acl: Acl, where: str, strict: bool) -> str:
         if acl.sbz != (0, 0):
             raise _cannot_say(f"reserved fields of the {where}", "0, 0", f"{acl.sbz[0]}, {acl.sbz[1]}")
         if acl.slack:
-            raise _cannot_say(f"bytes after the entries of the {where}", "none", f"{len(acl.slack)} bytes")
+            raise _cannot_say(f"bytes behind the entries of the {where}", "none", f"{len(acl.slack)} bytes")
     texts: list[str] = []
     for number, ace in enumerate(acl.aces):
         try:
             texts.append(_entry(ace, strict))
         except SddlError as error:
-            # An offset is one in the data behind the SID.
+            # The offset is one in the data behind the SID.
             message = f"{error.message}, in entry {number} of the {where}"
             raise SddlError(message, offset=error.offset, expected=error.expected, got=error.got) from None
     return "".join(texts)
@@ -116,13 +116,13 @@ def _entries(acl: Acl, where: str, strict: bool) -> str:
 def _entry(ace: Ace, strict: bool) -> str:
     name = _TYPE_NAMES.get(AceType(ace.type)) if ace.type in AceType.__members__.values() else None
     if name is None:
-        raise _cannot_say("an entry of a type that has no name", ", ".join(ACE_TYPES), f"{ace.type:#04x}")
+        raise _cannot_say("entry of a type without a name", ", ".join(ACE_TYPES), f"{ace.type:#04x}")
     if ace.sid is None:
-        raise _cannot_say(f"an entry of type {name} without a SID", "a mask and a SID", f"{len(ace.raw or b'')} bytes")
+        raise _cannot_say(f"entry of type {name} without a SID", "a mask and a SID", f"{len(ace.raw or b'')} bytes")
     if strict and ace.object_flags:
         raise _cannot_say("flags of an object entry", "1 and 2", f"{ace.object_flags:#x}")
     if strict and name == "OA" and ace.object_type is None and ace.inherited_object_type is None:
-        raise _cannot_say("an object entry without a GUID", "a GUID, or type A", "none")
+        raise _cannot_say("object entry without a GUID", "a GUID, or type A", "none")
     fields = [
         name,
         "".join(flag for flag, bit in ACE_FLAGS.items() if ace.flags & bit),
@@ -139,7 +139,7 @@ def _entry(ace: Ace, strict: bool) -> str:
     elif ace.type in CONDITIONAL_TYPES and (data or ace.type != AceType.SYSTEM_ACCESS_FILTER):
         fields.append(format_condition(data, _ALIASES, strict=strict))
     elif strict and data:
-        raise _cannot_say(f"data after the SID of an entry of type {name}", "none", f"{len(data)} bytes")
+        raise _cannot_say(f"data behind the SID of an entry of type {name}", "none", f"{len(data)} bytes")
     return f"({';'.join(fields)})"
 
 
@@ -154,4 +154,4 @@ def _rights(mask: int, label: bool) -> str:
 
 
 def _cannot_say(what: str, expected: object, got: object = "not set") -> SddlError:
-    return sddl_error(f"{what}, which SDDL cannot say", None, expected, got)
+    return sddl_error(f"{what}, which SDDL cannot express", None, expected, got)

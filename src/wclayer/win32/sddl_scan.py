@@ -1,4 +1,4 @@
-"""Reading SDDL text piece by piece: blanks, SIDs, numbers, and errors with their place ([MS-DTYP] 2.5.1.1)."""
+"""The scanner of SDDL text ([MS-DTYP] 2.5.1.1): blanks, SIDs, numbers, and errors with their place."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ _LONGEST_NUMBER: Final = 32
 
 
 def sddl_error(message: str, offset: int | None, expected: object, got: object) -> SddlError:
+    """Make the error for a fault at the index `offset` of the text; None while it is not parsed but printed."""
     return SddlError(f"SDDL: {message}", offset=offset, expected=expected, got="nothing" if got in (None, "") else got)
 
 
 def number(text: str) -> int | None:
-    """The value of a number in C's notation (decimal, 0x and hexadecimal, 0 and octal); None if it is none."""
+    """Parse a number in C's notation (decimal, 0x and hexadecimal, 0 and octal); None if it is malformed."""
     if NUMBER.fullmatch(text) is None or len(text) > _LONGEST_NUMBER:
         return None
     try:
@@ -39,14 +40,14 @@ def number(text: str) -> int | None:
 
 @dataclass(slots=True)
 class Scanner:
-    """A text, the place in it, and the SIDs (or None) that the aliases of a domain, machine or forest begin with."""
+    """A text, the position in it, and the SIDs (or None) of the domain, machine and forest for relative aliases."""
 
     text: str
     bases: dict[str, Sid | None]
     position: int = 0
 
     def skip(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """Match at the position and go past it."""
+        """Match a pattern at the position, and skip what it matches."""
         found = pattern.match(self.text, self.position)
         if found is not None:
             self.position = found.end()
@@ -56,7 +57,7 @@ class Scanner:
         self.skip(_BLANKS)
 
     def take(self, character: str) -> bool:
-        """Go past blanks, and past `character` if it is there, and the blanks behind it."""
+        """Skip blanks, and if `character` is next, skip it and the blanks behind it; return whether it was."""
         self.skip_blanks()
         if not self.text.startswith(character, self.position):
             return False
@@ -65,27 +66,32 @@ class Scanner:
         return True
 
     def unexpected(self, message: str, expected: object) -> SddlError:
+        """Make the error for the text at the position."""
         self.skip_blanks()
         return sddl_error(message, self.position, expected, self.text[self.position : self.position + _SHOWN])
 
     def sid(self) -> Sid:
-        """The SID at the position, in full or by an alias; blanks on both sides of it are skipped."""
+        """Parse a SID at the position, in full or an alias, and skip the blanks on both sides of it."""
         found = self.skip(_SID_TEXT)
         if found is None:
-            raise self.unexpected("no SID", "S-1-... or an alias of two letters")
+            raise self.unexpected("not a SID", "S-1-... or an alias of two letters")
         name, start = found[1], found.start(1)
         if (known := WELL_KNOWN.get(name)) is not None:
             return known
         if (whose := RELATIVE.get(name)) is not None:
             base = self.bases[whose]
             if base is None:
-                raise sddl_error(f"{name} is relative to a {whose} that is not known", start, "a SID in full", name)
+                raise sddl_error(
+                    f"{name} is relative to a {whose} whose SID is not known", start, "a SID in full", name
+                )
             if len(base.sub_authorities) >= MAX_SUB_AUTHORITIES:
-                raise sddl_error(f"no {whose}", start, f"less than {MAX_SUB_AUTHORITIES} sub-authorities", base)
+                raise sddl_error(
+                    f"malformed SID of the {whose}", start, f"less than {MAX_SUB_AUTHORITIES} sub-authorities", base
+                )
             return Sid(base.authority, (*base.sub_authorities, RELATIVE_IDS[name]))
         if not name.startswith("S-"):
             raise sddl_error("unknown alias of a SID", start, "an alias of [MS-DTYP] 2.5.1.1", name)
         try:
             return Sid.from_string(name)
         except SecurityDescriptorError as error:
-            raise sddl_error("no SID", start, error.expected, error.got) from None
+            raise sddl_error("malformed SID", start, error.expected, error.got) from None

@@ -1,19 +1,19 @@
 """Security descriptors: SID, ACE, ACL and SECURITY_DESCRIPTOR in self-relative form ([MS-DTYP] 2.4.2 to 2.4.6).
 
     descriptor  uint8 Revision (1), uint8 Sbz1, uint16 Control,
-                uint32 offsets of owner, group, SACL, DACL (0 = not there), then those parts
+                uint32 offsets of owner, group, SACL, DACL (0 = absent), then these parts
     ACL         uint8 AclRevision, uint8 Sbz1, uint16 AclSize, uint16 AceCount, uint16 Sbz2, the ACEs
     ACE         uint8 AceType, uint8 AceFlags, uint16 AceSize, then by type
     SID         uint8 Revision (1), uint8 SubAuthorityCount (at most 15), 48-bit big-endian authority, uint32 each
 
-The bytes are the truth: an ACE of a type that is not known, or whose body is not
-of the known shape, is kept raw, and what follows the last ACE inside its ACL, or
-the SID inside its ACE, is kept too. Sizes that lead out of what holds them, and
-revisions of SIDs and descriptors other than 1, are errors.
+Nothing that a descriptor carries is lost: an ACE of an unknown type, or with an
+unexpected body, is kept raw, and so are the bytes behind the last ACE of an ACL and
+behind the SID of an ACE. Errors are sizes that lead out of the part around them, and
+revisions of SIDs and descriptors other than 1.
 
-A descriptor is written as Windows converts SDDL: owner, group, DACL, SACL, no gaps.
-So one in that layout gives the same bytes again; of any other layout the parts stay
-the same, not their places.
+A descriptor is written in the layout that Windows makes of SDDL: owner, group, DACL,
+SACL, no gaps. One that has this layout gives the same bytes again; of any other the
+parts stay equal, and their places may change.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _DESCRIPTOR: Final = struct.Struct("<BBHIIII")
 _ACL: Final = struct.Struct("<BBHHH")
 _ACE: Final = struct.Struct("<BBH")
 _UINT32: Final = struct.Struct("<I")
-_REVISION: Final = 1  # of SIDs and of descriptors; there is no other
+_REVISION: Final = 1  # of SIDs and of descriptors; no other was ever defined
 MAX_SUB_AUTHORITIES: Final = 15
 _SUB_AUTHORITIES: Final = tuple(struct.Struct(f"<{count}I") for count in range(MAX_SUB_AUTHORITIES + 1))
 _GUID: Final = 16
@@ -115,7 +115,7 @@ def _pack(layout: struct.Struct, what: str, *values: int) -> bytes:
     try:
         return layout.pack(*values)
     except struct.error:
-        raise _error(f"{what} with a number too large", 0, f"what {layout.format} holds", values) from None
+        raise _error(f"number too large in {what}", 0, f"what {layout.format} holds", values) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +127,12 @@ class Sid:
 
     @classmethod
     def parse(cls, data: bytes, offset: int = 0) -> tuple[Self, int]:
-        """The SID at `offset` of `data`, and where it ends. Raises SecurityDescriptorError."""
+        """Return the SID at `offset` of `data`, and where it ends. Raises SecurityDescriptorError."""
         if len(data) < offset + 8:
             raise _error("a SID is cut off", offset, "at least 8 bytes", max(0, len(data) - offset))
         revision, count = data[offset], data[offset + 1]
         if revision != _REVISION or count > MAX_SUB_AUTHORITIES:
-            raise _error("no SID", offset, "revision 1, at most 15 sub-authorities", f"{revision}, {count}")
+            raise _error("malformed SID", offset, "revision 1, at most 15 sub-authorities", f"{revision}, {count}")
         end = offset + 8 + 4 * count
         if end > len(data):
             raise _error("a SID is cut off", offset, f"{8 + 4 * count} bytes", len(data) - offset)
@@ -141,7 +141,7 @@ class Sid:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """The SID that `data` is, all of it. Raises SecurityDescriptorError."""
+        """Decode the SID that is all of `data`. Raises SecurityDescriptorError."""
         sid, end = cls.parse(data)
         if end != len(data):
             raise _error("bytes after a SID", end, f"{end} bytes", len(data))
@@ -149,7 +149,7 @@ class Sid:
 
     @classmethod
     def from_string(cls, text: str) -> Self:
-        """The SID of `S-1-5-32-544`; the authority may be hexadecimal. Raises SecurityDescriptorError."""
+        """Parse a SID such as `S-1-5-32-544`; the authority may be hexadecimal. Raises SecurityDescriptorError."""
         head, *parts = text.split("-")
         try:
             if head in ("S", "s") and len(parts) >= 3 and parts[0] == "1":
@@ -158,18 +158,19 @@ class Sid:
                     return cls(numbers[0], tuple(numbers[1:]))
         except ValueError:
             pass
-        raise _error("no SID", 0, "S-1-AUTHORITY-SUBAUTHORITY...", text[:80])
+        raise _error("malformed SID", 0, "S-1-AUTHORITY-SUBAUTHORITY...", text[:80])
 
     def to_bytes(self) -> bytes:
-        """Raises SecurityDescriptorError for numbers that no SID can hold."""
+        """Encode. Raises SecurityDescriptorError for numbers that a SID cannot hold."""
         count = len(self.sub_authorities)
         if count > MAX_SUB_AUTHORITIES or not 0 <= self.authority < 1 << 48:
             got = f"{count}, {self.authority:#x}"
-            raise _error("no SID", 0, "at most 15 sub-authorities, an authority of 48 bits", got)
+            raise _error("malformed SID", 0, "at most 15 sub-authorities, an authority of 48 bits", got)
         head = bytes((_REVISION, count)) + self.authority.to_bytes(6, "big")
         return head + _pack(_SUB_AUTHORITIES[count], "a SID", *self.sub_authorities)
 
     def __str__(self) -> str:
+        # [MS-DTYP] 2.4.2.1: an authority of more than 32 bits is hexadecimal.
         authority = str(self.authority) if self.authority < 1 << 32 else f"0x{self.authority:012x}"
         return "-".join(("S-1", authority, *map(str, self.sub_authorities)))
 
@@ -185,8 +186,8 @@ def _sid_number(text: str) -> int:
 class Ace:
     """An access control entry.
 
-    Of the known types: `mask` and `sid`, the GUIDs of an object ACE (16 bytes, None where its flags say so), and in
-    `application_data` what follows the SID (conditions, attributes, padding). Of others: `raw`, the whole body.
+    Of a known type: `mask` and `sid`, the GUIDs of an object ACE (16 bytes each, or None), and in `application_data`
+    what follows the SID (conditions, attributes, padding). Of any other: `raw`, all bytes behind the header.
     """
 
     type: int
@@ -195,13 +196,13 @@ class Ace:
     sid: Sid | None = None
     object_type: bytes | None = None
     inherited_object_type: bytes | None = None
-    object_flags: int = 0  # further bits of an object ACE's Flags
+    object_flags: int = 0  # bits of an object ACE's Flags other than those of the GUIDs
     application_data: bytes = b""
     raw: bytes | None = None
 
     @classmethod
     def parse(cls, data: bytes, offset: int, limit: int) -> tuple[Self, int]:
-        """The ACE at `offset`, which must end by `limit`, and where it ends. Raises SecurityDescriptorError."""
+        """Return the ACE at `offset`, which must end by `limit`, and where it ends. Raises SecurityDescriptorError."""
         if offset + _ACE.size > limit:
             raise _error("an ACE outside its ACL", offset, "4 bytes", limit - offset)
         kind, flags, size = _ACE.unpack_from(data, offset)
@@ -237,37 +238,39 @@ class Ace:
         return cls(kind, flags, mask, sid, guids[0], guids[1], more, body[end:])
 
     def to_bytes(self) -> bytes:
-        """Raises SecurityDescriptorError for an ACE over 64 KiB, or with values that no ACE can hold."""
+        """Encode. Raises SecurityDescriptorError for an ACE over 64 KiB, or with values that an ACE cannot hold."""
         body = self._body() if self.raw is None else self.raw
         size = _ACE.size + len(body)
         if size > 0xFFFF:
-            raise _error("an ACE too large", 0, "at most 65,535 bytes", size)
+            raise _error("ACE too large", 0, "at most 65,535 bytes", size)
         return _pack(_ACE, "an ACE", self.type, self.flags, size) + body
 
     def _body(self) -> bytes:
         if self.sid is None:
-            raise _error("an ACE without a SID", 0, "a SID, or the raw body", "none")
+            raise _error("ACE without a SID", 0, "a SID, or the raw body", "none")
         parts = [_pack(_UINT32, "an ACE", self.mask)]
         if self.type in _OBJECT_TYPES:
             if self.object_flags & _GUID_FLAGS:
-                raise _error("object flags that the GUIDs imply", 0, "other bits than 1 and 2", self.object_flags)
+                raise _error(
+                    "object flags that only the GUIDs may set", 0, "other bits than 1 and 2", self.object_flags
+                )
             bits = self.object_flags
             guids: list[bytes] = []
             for bit, guid in zip(_GUID_BITS, (self.object_type, self.inherited_object_type), strict=True):
                 if guid is not None:
                     if len(guid) != _GUID:
-                        raise _error("a GUID of another size", 0, f"{_GUID} bytes", len(guid))
+                        raise _error("malformed GUID", 0, f"{_GUID} bytes", len(guid))
                     bits |= bit
                     guids.append(guid)
             parts += [_pack(_UINT32, "an object ACE", bits), *guids]
         elif self.object_type is not None or self.inherited_object_type is not None or self.object_flags:
-            raise _error("a GUID or object flags in an ACE that is for no object", 0, "an object type", self.type)
+            raise _error("GUID or object flags in an ACE of another type", 0, "the type of an object ACE", self.type)
         return b"".join((*parts, self.sid.to_bytes(), self.application_data))
 
 
 @dataclass(frozen=True, slots=True)
 class Acl:
-    """An access control list; an empty one grants nothing, which is not the same as none."""
+    """An access control list; an empty DACL grants nothing, and a NULL one everything."""
 
     aces: tuple[Ace, ...] = ()
     revision: int = ACL_REVISION
@@ -276,7 +279,7 @@ class Acl:
 
     @classmethod
     def parse(cls, data: bytes, offset: int = 0) -> tuple[Self, int]:
-        """The ACL at `offset` of `data`, and where it ends. Raises SecurityDescriptorError."""
+        """Return the ACL at `offset` of `data`, and where it ends. Raises SecurityDescriptorError."""
         if len(data) < offset + _ACL.size:
             raise _error("an ACL is cut off", offset, "at least 8 bytes", max(0, len(data) - offset))
         revision, sbz1, size, count, sbz2 = _ACL.unpack_from(data, offset)
@@ -291,11 +294,11 @@ class Acl:
         return cls(tuple(aces), revision, (sbz1, sbz2), data[position:end]), end
 
     def to_bytes(self) -> bytes:
-        """Raises SecurityDescriptorError for a list over 64 KiB, and as Ace.to_bytes does."""
+        """Encode. Raises SecurityDescriptorError for an ACL over 64 KiB, and as Ace.to_bytes does."""
         body = b"".join(ace.to_bytes() for ace in self.aces) + self.slack
         size = _ACL.size + len(body)
         if size > 0xFFFF:
-            raise _error("an ACL too large", 0, "at most 65,535 bytes", size)
+            raise _error("ACL too large", 0, "at most 65,535 bytes", size)
         return _pack(_ACL, "an ACL", self.revision, self.sbz[0], size, len(self.aces), self.sbz[1]) + body
 
 
@@ -303,8 +306,8 @@ class Acl:
 class SecurityDescriptor:
     """A security descriptor.
 
-    An ACL is absent where `control` lacks its PRESENT bit; with the bit and None it is NULL (a NULL DACL grants
-    everything to everyone); with an Acl of no entries it is empty (nobody gets anything).
+    Without its PRESENT bit in `control`, an ACL is absent. With the bit, None is a NULL ACL (as DACL it grants
+    everything to everyone), and an Acl without entries an empty one (as DACL it grants nothing to anyone).
     """
 
     owner: Sid | None = None
@@ -321,12 +324,12 @@ class SecurityDescriptor:
             raise _error("cut off", 0, "at least 20 bytes", len(data))
         revision, sbz1, control, owner, group, sacl, dacl = _DESCRIPTOR.unpack_from(data)
         if revision != _REVISION:
-            raise _error("no security descriptor", 0, "revision 1", revision)
+            raise _error("unknown revision", 0, "revision 1", revision)
         if not control & SE_SELF_RELATIVE:
             raise _error("not self-relative", 2, "SE_SELF_RELATIVE set", f"{control:#06x}")
         for number, offset in enumerate((owner, group, sacl, dacl)):
             if offset and not _DESCRIPTOR.size <= offset <= len(data):
-                raise _error("a part outside it", 4 + 4 * number, f"20 to {len(data)}", offset)
+                raise _error("part that lies outside it", 4 + 4 * number, f"20 to {len(data)}", offset)
         return cls(
             Sid.parse(data, owner)[0] if owner else None,
             Sid.parse(data, group)[0] if group else None,
@@ -337,9 +340,9 @@ class SecurityDescriptor:
         )
 
     def to_bytes(self) -> bytes:
-        """Self-relative, in the order of SDDL's text (owner, group, DACL, SACL) and without gaps.
+        """Encode in self-relative form: owner, group, DACL, SACL, as in SDDL, without gaps.
 
-        Raises SecurityDescriptorError for what no descriptor can hold.
+        Raises SecurityDescriptorError for what a descriptor cannot hold.
         """
         offsets: list[int] = []
         parts: list[bytes] = []
@@ -351,5 +354,5 @@ class SecurityDescriptor:
             position += len(data)
         owner, group, dacl, sacl = offsets
         control = self.control | SE_SELF_RELATIVE
-        head = _pack(_DESCRIPTOR, "one", _REVISION, self.sbz1, control, owner, group, sacl, dacl)
+        head = _pack(_DESCRIPTOR, "the header", _REVISION, self.sbz1, control, owner, group, sacl, dacl)
         return head + b"".join(parts)

@@ -275,7 +275,7 @@ def test_names_that_are_no_utf_8(yard: Yard) -> None:
     except OSError:
         pytest.skip("the file system has no such names")
     for word in ("e", "e/*", "e/[^x]"):
-        with pytest.raises(InvalidNameError, match="a name that is no UTF-8"):
+        with pytest.raises(InvalidNameError, match="name that is not UTF-8"):
             on_base(yard, f"COPY {word} /n/")
 
 

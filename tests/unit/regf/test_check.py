@@ -297,7 +297,7 @@ def short_segment(hive: Broken) -> int:
 
 field("security signature", "H", lambda hive: hive.security("beta"), 0x6161, "no security cell")
 field("descriptor size", "I", lambda hive: hive.security("beta") + 16, 0x1000, "a security descriptor larger")
-field("descriptor revision", "B", lambda hive: hive.security("beta") + 20, 2, "no security descriptor")
+field("descriptor revision", "B", lambda hive: hive.security("beta") + 20, 2, "unknown revision")
 field("descriptor not self-relative", "H", lambda hive: hive.security("beta") + 22, 4, "not self-relative")
 field("ring to nowhere", "I", lambda hive: hive.security("ROOT") + 4, 0x24, "a security descriptor in no cell")
 field("ring backwards", "I", lambda hive: hive.security("beta") + 8, 0x24, "the descriptor before this one")
@@ -344,10 +344,10 @@ def entry(hive: Broken) -> int:
     return acl(hive) + 8
 
 
-field("part outside", "I", lambda hive: descriptor(hive) + DACL, 0x7FFFFFF0, "a part outside it")
+field("part outside", "I", lambda hive: descriptor(hive) + DACL, 0x7FFFFFF0, "part that lies outside it")
 field("no owner", "I", lambda hive: descriptor(hive) + OWNER, 0, "a security descriptor without an owner")
-field("owner of another kind", "B", lambda hive: descriptor(hive, OWNER), 2, "no SID")
-field("group too long", "B", lambda hive: group(hive) + 1, 16, "no SID", group)
+field("owner of another kind", "B", lambda hive: descriptor(hive, OWNER), 2, "malformed SID")
+field("group too long", "B", lambda hive: group(hive) + 1, 16, "malformed SID", group)
 field("group cut off", "B", lambda hive: group(hive) + 1, 15, "a SID is cut off", group)
 field("access list size", "H", lambda hive: acl(hive) + 2, 0xFFFF, "an ACL whose size does not fit", acl)
 field("access list of nothing", "H", lambda hive: acl(hive) + 2, 4, "an ACL whose size does not fit", acl)

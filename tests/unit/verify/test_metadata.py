@@ -129,7 +129,7 @@ SAID = {
     Code.TIME_MALFORMED: ("Files/f", "expected decimal seconds; got 1e9"),
     Code.TIME_WRAPPED: ("Files/f", "a creation time that hcsshim cannot count in 64-bit nanoseconds"),
     Code.TIME_UNPADDED: ("Files/f", "expected 1600000000.0000456; got 1600000000.45600"),
-    Code.DESCRIPTOR_MALFORMED: ("Files/f", "a malformed security descriptor: no security descriptor (at 0 in it)"),
+    Code.DESCRIPTOR_MALFORMED: ("Files/f", "a malformed security descriptor: unknown revision (at 0 in it)"),
     Code.SDDL_MALFORMED: ("Files/f", "SDDL"),
     Code.NO_DESCRIPTOR: ("Files/f", "no security descriptor"),
     Code.NO_OWNER: ("Files/f", "a security descriptor without an owner"),
@@ -275,12 +275,12 @@ SOUND = "O:BAG:SYD:(A;;FA;;;BA)"  # owner at 20, group at 36, DACL at 48, its AC
     ("sddl", "fields", "said"),
     [
         (SOUND, {"at3": 0}, "not self-relative (at 2 in it)"),
-        (SOUND, {"at4": 200}, "a part outside it (at 4 in it)"),
-        (SOUND, {"at21": 16}, "no SID (at 20 in it)"),
+        (SOUND, {"at4": 200}, "part that lies outside it (at 4 in it)"),
+        (SOUND, {"at21": 16}, "malformed SID (at 20 in it)"),
         (SOUND, {"at48": 5}, "the revision of an ACL (at 48 in it)"),
         (SOUND, {"at52": 2}, "an ACE outside its ACL (at 80 in it)"),
         (SOUND, {"at64": 2}, "an ACE without a SID (at 56 in it)"),
-        ("G:SYD:(A;;FA;;;BA)", {"at20": 9}, "no SID (at 20 in it)"),
+        ("G:SYD:(A;;FA;;;BA)", {"at20": 9}, "malformed SID (at 20 in it)"),
     ],
 )
 def test_malformed_descriptors(sddl: str, fields: dict[str, int], said: str) -> None:

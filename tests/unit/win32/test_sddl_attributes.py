@@ -134,7 +134,7 @@ def test_too_large() -> None:
 
 def test_the_first_byte_too_many() -> None:
     """16 bytes of fields, 4 for the offset, 4 for the size: what fits the uint16 of an ACE's size fails only there."""
-    for size, message in ((65_511, "a list too large"), (65_512, "a resource attribute too large")):
+    for size, message in ((65_511, "list too large"), (65_512, "resource attribute too large")):
         with pytest.raises(SddlError, match=message):
             attribute(f'("a",TX,0,{"00" * size})')
 
