@@ -85,7 +85,7 @@ def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: Pr
     """What is known of a layer of the base.
 
     That a blob has the diff_id that the config gives it, only reading it shows. So the cache's key has both digests in
-    it, lest a wrong config borrow what is known of another layer.
+    it, so that a wrong config does not use the index of another layer.
     """
     key = layer.diff_id
     if layer.descriptor.digest != layer.diff_id:

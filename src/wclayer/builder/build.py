@@ -137,7 +137,7 @@ def build_on(
 ) -> BuiltImage:
     """As build_image, on a base that is open already; `recipe.base` does not matter.
 
-    bare: make no hives FROM scratch, and an image of the new layers alone; no Windows takes it.
+    bare: make no hives FROM scratch, and an image of only the new layers; Windows refuses it.
     """
     options = options or ImageOptions()
     place = output if isinstance(output, ImageReference) else parse_place(output)

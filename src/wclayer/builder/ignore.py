@@ -91,7 +91,7 @@ class _Pattern:
     """One pattern: a literal beginning, then components; None among these is `**`."""
 
     negative: bool
-    directories: bool  # for them alone
+    directories: bool  # the pattern matches only directories
     anchored: bool  # for the whole path, not just the name
     literal: bytes
     components: list[Component | None] = field(default_factory=list)

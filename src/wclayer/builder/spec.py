@@ -237,7 +237,7 @@ class _Spec:
         names: tuple[str | None, ...] = (None,) if self._layers is None else self._layers
         layers = tuple(self._layer(name) for name in names)
         if self._layers is None and not any(self._tables.values()) and not self._registry:
-            return ()  # a change of the config alone
+            return ()  # only the config changes
         for layer in layers:
             if layer == LayerRecipe(name=layer.name):
                 raise self._image.error("a layer with nothing in it", expected="a table for it", got=layer.name)

@@ -30,30 +30,30 @@ class Key:
 
 
 _LAYER: Final = Key("text", "The layer that this goes into; only, and always, where [image] has `layers`.")
-_ACL: Final = Key("text", "A template for the target and what lies below it.", choices=tuple(TEMPLATES))
-_SDDL: Final = Key("text", "The security descriptor of the target itself, in SDDL; what lies below it inherits.")
+_ACL: Final = Key("text", "A template for the target and all entries below it.", choices=tuple(TEMPLATES))
+_SDDL: Final = Key("text", "The security descriptor of the target itself, in SDDL; entries below inherit from it.")
 _OWNER: Final = Key("text", "The owner: an SDDL alias such as BA, a name such as ContainerUser, or a SID.")
 _SECURITY: Final = {"acl": _ACL, "sddl": _SDDL, "owner": _OWNER, "layer": _LAYER}
 _ATTRIBUTES: Final = Key("attributes", "Attributes to set.", choices=tuple(ATTRIBUTES))
 
 IMAGE: Final[dict[str, Key]] = {
-    "from": Key("text", "The place of the image to build on; without it FROM scratch. Relative to this file's folder."),
+    "from": Key("text", "The base image; without it FROM scratch. Relative to this file's folder."),
     "entrypoint": Key("texts", "What the container runs, one argument each."),
     "cmd": Key("texts", "The arguments that it gets where none are given; without an entrypoint, what it runs."),
     "env": Key("map", "Environment variables."),
     "workdir": Key("text", "The working directory."),
-    "user": Key("text", "Who runs it, such as ContainerUser."),
+    "user": Key("text", "The user that runs it, such as ContainerUser."),
     "ports": Key("ports", 'Ports that it listens on: 80, "80/tcp", "53/udp".'),
     "labels": Key("map", "Labels, in the image's config."),
     "annotations": Key("map", "Annotations, in the image's manifest."),
     "author": Key("text", "Who made it."),
     "created": Key("time", "When: 2024-01-31T12:00:00Z, or seconds since 1970. No file is newer."),
-    "times": Key("text", "Keep the files' times, or give all of them `created`.", choices=("files", "epoch")),
+    "times": Key("text", "Keep the files' times, or set all to `created`.", choices=("files", "epoch")),
     "os-version": Key("text", "The Windows that it needs, such as 10.0.20348.2227; of a base that is an index, which."),
     "architecture": Key("text", "The processor.", choices=("amd64", "arm64")),
-    "acl": Key("text", "The template for what no rule says anything about.", choices=tuple(TEMPLATES)),
+    "acl": Key("text", "The template for everything without a rule of its own.", choices=tuple(TEMPLATES)),
     "compress": Key("text", "The compression of the new layers.", choices=tuple(LEVELS)),
-    "level": Key("number", "How hard to compress: 1 to 9 for gzip, 1 to 19 for zstd."),
+    "level": Key("number", "Compression level: 1 to 9 for gzip, 1 to 19 for zstd."),
     "layers": Key("texts", "Names of several new layers, the lowest first."),
 }
 
@@ -66,14 +66,14 @@ TABLES: Final[dict[str, dict[str, Key]]] = {
         **_SECURITY,
     },
     "directories": {
-        "path": Key("text", "A directory, made where there is none.", required=True),
+        "path": Key("text", "A directory, made if missing.", required=True),
         "attributes": _ATTRIBUTES,
         **_SECURITY,
     },
     "symlinks": {
         "path": Key("text", "Where the symlink is.", required=True),
         "target": Key("text", "Where it leads, relative to its directory or from C:\\.", required=True),
-        "directory": Key("flag", "Does it lead to a directory? Found out, if not given."),
+        "directory": Key("flag", "Does it lead to a directory? Default: looked up."),
         **_SECURITY,
     },
     "junctions": {
@@ -82,7 +82,7 @@ TABLES: Final[dict[str, dict[str, Key]]] = {
         **_SECURITY,
     },
     "remove": {
-        "path": Key("text", "What the layers below have, and this one deletes.", required=True),
+        "path": Key("text", "A path of the layers below, which this layer deletes.", required=True),
         "layer": _LAYER,
     },
 }

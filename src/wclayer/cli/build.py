@@ -275,7 +275,7 @@ def _read(file: str, most: int = MAX_SIZE) -> bytes:
 
 
 def _build_arguments(given: tuple[str, ...]) -> dict[str, str]:
-    """NAME=VALUE; NAME alone takes what the environment has, if it does, as Docker's."""
+    """NAME=VALUE; NAME without a value takes that of the environment, if any, as in Docker."""
     result: dict[str, str] = {}
     for argument in given:
         name, equals, value = argument.partition("=")

@@ -64,7 +64,7 @@ def diff(
     A and B are layer tars (one of them may be -), layer folders, images or single layers of them, PLACE#N; with //PATH,
     what is at and below it; PATH is taken literally, without patterns, and links on the way are not followed. Of
     several layers, it is what a container on them sees. With -l, both are on the same parents. Names are compared as
-    Windows does; the names of a file with hard links count as one file, and files that were moved are told by their
+    Windows does; the names of a file with hard links count as one file, and moved files are found by their
     digests. Lines with - are of A, with + of B, with > of files that were moved, with ~ of what differs.
 
     A round trip through hcsshim's own tools changes any layer a little: times, the boot store of the utility VM, the

@@ -17,7 +17,7 @@ __all__ = ["reading_bar"]
 
 @contextmanager
 def reading_bar(what: str, *, quiet: bool, verbose: bool) -> Iterator[Callable[[ViewEntry], None] | None]:
-    """What to call with each entry that is read: a bar of the bytes gone by, or, if `verbose`, the entries' names."""
+    """What to call with each entry that is read: a bar of the bytes read, or, if `verbose`, the entries' names."""
     if verbose:
         yield lambda seen: None if isinstance(seen.entry, AlternateStream) else _name(seen)
         return

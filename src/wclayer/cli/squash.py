@@ -190,7 +190,7 @@ def squash(
 
 
 class _Run:
-    """The sources, opened for as long as `stack` lives, and what every way of squashing is told."""
+    """The sources, opened for as long as `stack` lives, and the arguments of every way of squashing."""
 
     def __init__(
         self,

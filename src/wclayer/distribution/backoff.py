@@ -15,7 +15,7 @@ __all__ = ["TRANSIENT", "Backoff", "Tries", "retry_after"]
 
 # Statuses that another try may change.
 TRANSIENT: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
-_ENOUGH: Final = 1 << 20  # bytes that got through: enough for the count of tries to begin anew
+_ENOUGH: Final = 1 << 20  # bytes that got through: enough to reset the count of tries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,7 +81,7 @@ class AuthFiles:
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            raise FormatError("a file of credentials that is no JSON object", path=path, hint="log in anew")
+            raise FormatError("a credentials file that is not a JSON object", path=path, hint="log in again")
         self._read[path] = value
         return value
 
@@ -170,7 +170,7 @@ def _ask(helper: str, server: str, path: str) -> Credential | None:
         )
     except FileNotFoundError:
         raise RemoteError(
-            "a credential helper that is not installed", path=path, expected=program, hint="install it, or log in anew"
+            "a credential helper that is not installed", path=path, expected=program, hint="install it, or log in again"
         ) from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RemoteError(f"the credential helper {program} fails: {type(error).__name__}", path=path) from None

@@ -116,7 +116,7 @@ class Download:
                 response = self._ask("GET", url.text, what, headers=headers, wanted=wanted)
             except RemoteError as failed:
                 failed.path = self._name
-                failed.hint = f"it is a foreign layer, to be had at {url.address} alone"
+                failed.hint = f"it is a foreign layer, available only at {url.address}"
                 error = failed
                 continue
             self._url = url.text

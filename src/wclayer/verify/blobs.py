@@ -71,7 +71,7 @@ class _Counted:
 
 
 def read_document(blobs: Blobs, descriptor: Descriptor, what: str, notes: Notes) -> bytes | None:
-    """The bytes of a document, whether or not they are those of its digest; None where there are none to be had."""
+    """The bytes of a document, whether or not they match its digest; None if they cannot be read."""
     most = MAX_CONFIG if what == "the config" else MAX_MANIFEST
     try:
         stream = _Counted(blobs.open(descriptor))

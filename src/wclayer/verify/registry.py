@@ -51,7 +51,7 @@ _NAMES: Final = frozenset(key.rpartition("/")[2] for key in (*_OF_BASE, *_OF_BOO
 @dataclass(frozen=True, slots=True)
 class _Found:
     """What is at the path of a hive or log. content: of the file; None for one that cannot be judged, as one too large,
-    or a link to what has gone by.
+    or a link to what was already read.
     """
 
     entry: Directory | File | HardLink
@@ -61,7 +61,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What a hive at its place breaks if it is no file, is empty, was not wholly written, or is broken.
+    """The rule that a hive breaks if it is not a file, is empty, dirty or broken.
 
     no_file: with what must be there, in words.
     """
@@ -198,8 +198,8 @@ class RegistryCheck:
     def end(self, source: Source | None = None) -> None:
         """The layer has ended: judge its hives.
 
-        source: the layer, which is read once more where a hive is a hard link of what has gone by, if it can be; twice,
-        where that is a link itself.
+        source: the layer, which is read once more if a hive is a hard link to an entry already read, if possible;
+        twice, where that is a link itself.
         """
         layer = self._current()
         self._ended = True
@@ -351,7 +351,7 @@ class RegistryCheck:
             if rules is not _BOOT:
                 self._note(layer, Code.HIVE_HARD_LINK, found, "a hive that is a hard link", got=entry.target)
             if content is None:
-                return None  # what it is has gone by
+                return None  # its content was already read
         elif isinstance(entry, Directory) or _is_link(entry):
             code, what = rules.no_file
             self._note(layer, code, found, _no_file(entry, what))
@@ -374,7 +374,7 @@ class RegistryCheck:
                 data = recovered.data
                 content = self._spool.put(BytesBody(data))
                 report = check_hive(data)
-                message = f"a {rules.what} that was not wholly written, and is whole with its logs"
+                message = f"a dirty {rules.what}, complete with its logs"
                 self._note(layer, Code.HIVE_DIRTY_WITH_LOGS, found, "; ".join((message, *recovered.notes)))
         if report.reason is not None:
             self._refuse(layer, found, report, report.reason, rules)
@@ -397,7 +397,7 @@ class RegistryCheck:
             self._note(layer, rules.empty, found, message, expected="8,192 bytes or more", got="0")
             return
         dirty = report.state is HiveState.DIRTY
-        what = f"a {rules.what} that was not wholly written, without logs" if dirty else f"a broken {rules.what}"
+        what = f"a dirty {rules.what} without logs" if dirty else f"a broken {rules.what}"
         code = rules.dirty if dirty else rules.broken
         self._note(layer, code, found, f"{what}: {_text(reason)}", expected=reason.expected, got=reason.got)
 
@@ -415,7 +415,7 @@ class RegistryCheck:
 
 
 def _pass_over(member: Member, error: WclayerError) -> None:
-    """What is told of members that are no entries, and has been said before."""
+    """Findings about members that are not entries, which were reported before."""
 
 
 def _keys(hive: Hive) -> Hive:

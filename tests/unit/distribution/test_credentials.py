@@ -163,7 +163,7 @@ def test_a_file_is_read_once(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_cannot_be_right(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(FormatError, match="a file of credentials that is no JSON object") as caught:
+    with pytest.raises(FormatError, match="a credentials file that is not a JSON object") as caught:
         find(tmp_path, data)
     assert caught.value.path == str(tmp_path / "config.json")
 

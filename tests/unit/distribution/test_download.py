@@ -354,7 +354,7 @@ def test_no_address_has_it() -> None:
     model = Model()
     model.hosts["gone.example"] = lambda _: Answer(404, failure("X", "not here"))
     with pytest.raises(
-        RemoteError, match=rf"^{NAME}: .*a foreign layer, to be had at https://gone.example alone"
+        RemoteError, match=rf"^{NAME}: .*a foreign layer, available only at https://gone.example"
     ) as caught:
         blob(model, digest=digest_of(DATA), urls=("https://gone.example/x?sig=S1G",))
     assert "S1G" not in str(caught.value)

@@ -149,8 +149,8 @@ SAID = {
     Code.HIVE_MISSING: (SAM.config, "a base layer without this hive of the registry"),
     Code.HIVE_EMPTY: (SAM.config, "an empty file, where a hive must be; expected 8,192 bytes or more; got 0"),
     Code.HIVE_BROKEN: (SAM.config, "a broken hive: "),
-    Code.HIVE_DIRTY: (SAM.config, "a hive that was not wholly written, without logs: "),
-    Code.HIVE_DIRTY_WITH_LOGS: (SAM.config, "a hive that was not wholly written, and is whole with its logs"),
+    Code.HIVE_DIRTY: (SAM.config, "a dirty hive without logs: "),
+    Code.HIVE_DIRTY_WITH_LOGS: (SAM.config, "a dirty hive, complete with its logs"),
     Code.HIVE_DIFFERENCING: (SAM.config, "a differencing hive, where an ordinary one must be"),
     Code.HIVE_NO_FILE: (SAM.config, "a link (SYMLINK), where a hive of the registry must be"),
     Code.HIVE_HARD_LINK: (SAM.config, f"a hive that is a hard link; got {DEFAULT.config}"),
@@ -235,8 +235,8 @@ def test_names_are_compared_as_windows_does() -> None:
 @pytest.mark.parametrize(
     ("logs", "code", "text"),
     [
-        ({"SAM.LOG1": LOG}, Code.HIVE_DIRTY_WITH_LOGS, "is whole with its logs"),
-        ({"sam.log2": LOG, "SAM.LOG1": b""}, Code.HIVE_DIRTY_WITH_LOGS, "is whole with its logs"),
+        ({"SAM.LOG1": LOG}, Code.HIVE_DIRTY_WITH_LOGS, "complete with its logs"),
+        ({"sam.log2": LOG, "SAM.LOG1": b""}, Code.HIVE_DIRTY_WITH_LOGS, "complete with its logs"),
         ({"SAM.LOG1": b""}, Code.HIVE_DIRTY, "without logs: "),
         ({"SAM.LOG": LOG}, Code.HIVE_DIRTY, "without logs: "),
         ({"SYSTEM.LOG1": LOG}, Code.HIVE_DIRTY, "without logs: "),
@@ -377,7 +377,7 @@ def test_an_empty_hive_is_refused_by_name_where_it_is() -> None:
     ("data", "text"),
     [
         (b"", "an empty file, where a differencing hive must be"),
-        (dirty(EMPTY, 2, 1), "a differencing hive that was not wholly written, without logs: "),
+        (dirty(EMPTY, 2, 1), "a dirty differencing hive without logs: "),
         (b"regf", "a broken differencing hive: "),
     ],
 )
@@ -517,7 +517,7 @@ STORE = minimal_bcd(TIME)
     ("item", "text"),
     [
         (b"", "an empty file, where a boot store must be"),
-        (dirty(STORE, 2, 1), "a boot store that was not wholly written, without logs"),
+        (dirty(STORE, 2, 1), "a dirty boot store without logs"),
         (EMPTY, "a differencing hive, where a boot store must be"),
     ],
 )

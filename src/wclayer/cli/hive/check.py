@@ -54,7 +54,7 @@ def check(
 _VERDICTS = {
     HiveState.LOADABLE: "Windows loads all of it",
     HiveState.EMPTY: "empty, which Windows refuses since Server 2025",
-    HiveState.DIRTY: "not wholly written: a hive only with its transaction logs (wclayer hive recover)",
+    HiveState.DIRTY: "dirty: needs its transaction logs (wclayer hive recover)",
     HiveState.BROKEN: "broken: Windows refuses it, or drops a part of it",
 }
 

@@ -105,7 +105,7 @@ METADATA_RULES: Final[tuple[Rule, ...]] = (
             Effect(_BACKUP_WRITE, f"{_REFUSED}: BackupWrite, ERROR_INVALID_SECURITY_DESCR (0x8007053a)"),
             Effect((Target.CIMFS,), "the descriptor is stored as it is, and the file cannot be opened"),
         ),
-        "Write the descriptor anew; MSWINDOWS.sd takes SDDL.",
+        "Write the descriptor again; MSWINDOWS.sd takes SDDL.",
         imports=True,
     ),
     Rule(
