@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 __all__ = [
     "AlternateStream",
@@ -176,6 +176,27 @@ class Summary:
     compressor: str | None = None  # name and version
     own_records: dict[str, int] = field(default_factory=dict)  # by name: what only wclayer restores from the tar
     warnings: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as JSON has it."""
+        return {
+            "entries": dict(sorted(self.entries.items())),
+            "bytes": self.bytes,
+            "tar_size": self.tar_size,
+            "diff_id": self.diff_id,
+            "blob_size": self.blob_size,
+            "digest": self.digest,
+            "compression": self.compression,
+            "compressor": self.compressor,
+            "own_records": dict(sorted(self.own_records.items())),
+            "warnings": self.warnings,
+        }
+
+    def layer_dict(self) -> dict[str, Any]:
+        """The summary of a layer as JSON has it in the result of an image."""
+        names = ("diff_id", "tar_size", "digest", "blob_size", "compression", "compressor", "entries", "bytes")
+        found = self.to_dict()
+        return {name: found[name] for name in names}
 
     def count(self, entry: Entry) -> None:
         kind = kind_of(entry)

@@ -7,11 +7,12 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.hosts import posix_only
+from tests.hosts import WINDOWS, posix_only
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import dword
 from wclayer.regf.reader import read_hive
@@ -83,6 +84,30 @@ def test_the_whole_page_runs(tmp_path: Path) -> None:
 def test_the_page_is_short() -> None:
     assert README.count("\n") <= 150
     assert len(blocks()) >= 7
+
+
+@pytest.mark.skipif(WINDOWS, reason="Windows makes layers of its own here, with privileges: tests/windows")
+def test_the_page_of_the_library(tmp_path: Path) -> None:
+    """Its blocks, one after the other, as one program."""
+    text = (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert all(len(block.splitlines()) <= 12 for block in blocks)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks)], cwd=tmp_path, capture_output=True, check=False, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "True",
+        "['gzip'] windows/amd64",
+        "['Files/Windows', 'Files/hello.cmd']",
+        "b'@echo hello\\r\\n'",
+        "['Files/hello.cmd']",
+        "True 0 2.1.0",
+        "Files/Windows/System32/config/DEFAULT",
+        "True",
+        f"{datetime.now(UTC).year} O:BA",
+        "Administrators",
+    ]
 
 
 def test_hives_in_python(tmp_path: Path) -> None:

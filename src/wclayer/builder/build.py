@@ -66,6 +66,21 @@ class BuiltImage:
     left_out: int = 0
     warnings: list[str] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON has it."""
+        return {
+            "digest": self.digest,
+            "config": self.config_digest,
+            "platform": self.platform.to_json(),
+            "created": rfc3339(self.created),
+            "base_layers": self.base_layers,
+            "layers": [layer.layer_dict() for layer in self.layers],
+            "made": self.made,
+            "changed": self.changed,
+            "left_out": self.left_out,
+            "warnings": self.warnings,
+        }
+
 
 def build_image(
     source: Recipe | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],

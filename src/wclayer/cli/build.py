@@ -28,7 +28,7 @@ from ..layers.hives.config_hives import locate
 from ..layertar.compression import Compression
 from ..regf.edits import KeyEdits
 from ..regf.reg_text import MAX_REG, parse_reg
-from .common import check_image_output, common_options, pairs, size_text, temporary_folder
+from .common import check_image_output, common_options, pairs, size_text, temporary_folder, with_seconds
 from .network import jobs_option, network_options, registries_of
 from .progress import progress_bar
 
@@ -222,7 +222,7 @@ def build(
             options=ImageOptions(temp_dir=temporary_folder(), progress=progress, registries=registries),
         )
     if as_json:
-        click.echo(json.dumps(_as_json(built, time.perf_counter() - began)))
+        click.echo(json.dumps(with_seconds(built.to_dict(), time.perf_counter() - began)))
     elif not quiet:
         _print(built, output, time.perf_counter() - began, err=to_stdout)
 
@@ -314,34 +314,6 @@ def _time(text: str) -> int:
             "--created or SOURCE_DATE_EPOCH", expected="seconds since 1970, or 2024-01-31T12:00:00Z", got=text
         )
     return int(found.timestamp() // 1)
-
-
-def _as_json(built: BuiltImage, seconds: float) -> dict[str, Any]:
-    return {
-        "digest": built.digest,
-        "config": built.config_digest,
-        "platform": built.platform.to_json(),
-        "created": rfc3339(built.created),
-        "base_layers": built.base_layers,
-        "layers": [
-            {
-                "diff_id": layer.diff_id,
-                "tar_size": layer.tar_size,
-                "digest": layer.digest,
-                "blob_size": layer.blob_size,
-                "compression": layer.compression,
-                "compressor": layer.compressor,
-                "entries": dict(sorted(layer.entries.items())),
-                "bytes": layer.bytes,
-            }
-            for layer in built.layers
-        ],
-        "made": built.made,
-        "changed": built.changed,
-        "left_out": built.left_out,
-        "seconds": round(seconds, 3),
-        "warnings": built.warnings,
-    }
 
 
 def _print(built: BuiltImage, output: str, seconds: float, *, err: bool) -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "print_summary",
     "size_text",
     "temporary_folder",
+    "with_seconds",
 ]
 
 P = ParamSpec("P")
@@ -196,24 +197,20 @@ def size_text(size: int) -> str:
     return f"{number:.1f} TB"
 
 
+def with_seconds(result: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """The result of a command as JSON has it, with the time that it took before the warnings."""
+    return {
+        **{name: value for name, value in result.items() if name != "warnings"},
+        "seconds": round(seconds, 3),
+        "warnings": result["warnings"],
+    }
+
+
 def print_summary(verb: str, what: str, summary: Summary, began: float, *, as_json: bool, err: bool = False) -> None:
     """The result of a command on stdout, or on stderr if `err`; `began` is a time.perf_counter()."""
     seconds = time.perf_counter() - began
     if as_json:
-        result: dict[str, Any] = {
-            "entries": dict(sorted(summary.entries.items())),
-            "bytes": summary.bytes,
-            "tar_size": summary.tar_size,
-            "diff_id": summary.diff_id,
-            "blob_size": summary.blob_size,
-            "digest": summary.digest,
-            "compression": summary.compression,
-            "compressor": summary.compressor,
-            "own_records": dict(sorted(summary.own_records.items())),
-            "seconds": round(seconds, 3),
-            "warnings": summary.warnings,
-        }
-        click.echo(json.dumps(result), err=err)
+        click.echo(json.dumps(with_seconds(summary.to_dict(), seconds)), err=err)
         return
     counts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in sorted(summary.entries.items()))
     lines = [f"{verb} {what}: {counts or 'nothing'}; {size_text(summary.bytes)} in {seconds:.1f} s"]

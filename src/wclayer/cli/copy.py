@@ -105,23 +105,9 @@ def copy(
         )
     seconds = time.perf_counter() - began
     if as_json:
-        click.echo(json.dumps(_as_json(copied, seconds)))
+        click.echo(json.dumps({**copied.to_dict(), "seconds": round(seconds, 3)}))
     elif not quiet:
         _print(copied, destination, seconds, verbose=verbose, err=to_stdout)
-
-
-def _as_json(copied: CopiedImage, seconds: float) -> dict[str, Any]:
-    return {
-        "digest": copied.digest,
-        "images": [
-            {"platform": None if platform is None else platform.to_json(), "digest": digest}
-            for platform, digest in copied.images
-        ],
-        "blobs": dict(sorted(copied.blobs.items())),
-        "size": copied.size,
-        "moved": copied.moved,
-        "seconds": round(seconds, 3),
-    }
 
 
 def _print(copied: CopiedImage, destination: str, seconds: float, *, verbose: bool, err: bool) -> None:

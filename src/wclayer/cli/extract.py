@@ -79,24 +79,9 @@ def extract(
             seen=seen,
         )
     if as_json:
-        click.echo(json.dumps(_as_json(found)))
+        click.echo(json.dumps(found.to_dict()))
     elif not quiet:
         _print(found, target, time.perf_counter() - began, verbose=verbose)
-
-
-def _as_json(found: Extracted) -> dict[str, Any]:
-    return {
-        "directories": found.directories,
-        "files": found.files,
-        "hard_links": found.hard_links,
-        "symlinks": found.symlinks,
-        "streams": found.streams,
-        "whiteouts": found.whiteouts,
-        "bytes": found.bytes,
-        "left_out": {
-            kind: {"count": noted.count, "paths": noted.paths} for kind, noted in sorted(found.left_out.items())
-        },
-    }
 
 
 def _print(found: Extracted, target: str, seconds: float, *, verbose: bool) -> None:

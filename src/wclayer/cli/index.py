@@ -54,11 +54,7 @@ def index(
             options=ImageOptions(temp_dir=temporary_folder(), registries=registries),
         )
     if as_json:
-        found = [
-            {"place": place, "platform": platform.to_json(), "digest": digest}
-            for place, platform, digest in made.images
-        ]
-        click.echo(json.dumps({"digest": made.digest, "images": found}))
+        click.echo(json.dumps(made.to_dict()))
     elif not quiet:
         click.echo(f"made {output}: {made.digest}", err=to_stdout)
         for place, platform, digest in made.images:

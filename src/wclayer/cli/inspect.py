@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Any, Final
 
 import click
@@ -79,60 +78,10 @@ def inspect(
     ):
         found = inspect_places(places, parse_layer_place(src), top=top, temp_dir=temporary_folder(), progress=progress)
     if as_json:
-        click.echo(json.dumps(_as_json(found)))
+        click.echo(json.dumps(found.to_dict()))
     elif not quiet:
         for line in _lines(found, verbose=verbose):
             click.echo(line)
-
-
-# --- JSON ----------------------------------------------------------------------
-
-
-def _as_json(inspected: Inspected) -> dict[str, Any]:
-    found, image = inspected.found, inspected.image
-    return {
-        "place": inspected.place.text,
-        "image": None if image is None else _image_json(image),
-        "layers": [_layer_json(number, layer) for number, layer in enumerate(found.layers)],
-        "contents": _contents_json(found.contents),
-        "windows": None if found.windows is None else asdict(found.windows),
-        "notes": list(found.notes),
-    }
-
-
-def _image_json(image: ImageFacts) -> dict[str, Any]:
-    return {
-        "digest": image.digest,
-        "platform": image.platform.to_json(),
-        "created": image.created,
-        "config": dict(image.config),
-        "history": image.history,
-        "empty_layers": image.empty_layers,
-    }
-
-
-def _layer_json(number: int, layer: LayerInspection) -> dict[str, Any]:
-    return {
-        "number": number,
-        "name": layer.name,
-        "kind": "base" if layer.base else "non-base",
-        "utility_vm": layer.utility_vm,
-        "contents": _contents_json(layer.contents),
-        "stored": None if layer.stored is None else asdict(layer.stored),
-        "framing": None if layer.framing is None else asdict(layer.framing),
-        "windows": None if layer.windows is None else asdict(layer.windows),
-    }
-
-
-def _contents_json(contents: Contents) -> dict[str, Any]:
-    def pairs(found: Iterable[tuple[str, int]], name: str) -> list[dict[str, Any]]:
-        return [{name: text, "count": count} for text, count in found]
-
-    result = asdict(contents)
-    result["attributes"] = {attribute_names(bit)[0]: count for bit, count in contents.attributes.items()}
-    result["descriptors"]["common"] = pairs(contents.descriptors.common, "sddl")
-    result["descriptors"]["owners"] = pairs(contents.descriptors.owners, "owner")
-    return result
 
 
 # --- text ----------------------------------------------------------------------

@@ -54,32 +54,9 @@ def layers(
         ) as image,
     ):
         if as_json:
-            click.echo(json.dumps(_as_json(image)))
+            click.echo(json.dumps(image.to_dict()))
         elif not quiet:
             _print(image, verbose=verbose)
-
-
-def _as_json(image: Image) -> dict[str, Any]:
-    return {
-        "place": image.place.text,
-        "digest": image.manifest.digest,
-        "config": image.config_descriptor.digest,
-        "platform": image.platform.to_json(),
-        "annotations": image.manifest_annotations,
-        "layers": [
-            {
-                "number": layer.number,
-                "diff_id": layer.diff_id,
-                "digest": layer.descriptor.digest,
-                "size": layer.descriptor.size,
-                "media_type": layer.descriptor.media_type,
-                "compression": layer.compression,
-                "annotations": dict(layer.descriptor.annotations),
-                "history": layer.history,
-            }
-            for layer in image.layers
-        ],
-    }
 
 
 def _print(image: Image, *, verbose: bool) -> None:

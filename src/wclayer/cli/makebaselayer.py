@@ -78,7 +78,7 @@ def makebaselayer(
             processed = process_folder(folder)
     note = _NOTES[processed]
     if as_json:
-        click.echo(json.dumps({"made": result.made, "replaced": result.replaced, "kept": result.kept, "note": note}))
+        click.echo(json.dumps({**result.to_dict(), "note": note}))
         return
     if not quiet:
         counts = f"{len(result.made)} made, {len(result.replaced)} replaced, {len(result.kept)} kept"

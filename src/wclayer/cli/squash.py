@@ -38,6 +38,7 @@ from .common import (
     print_summary,
     size_text,
     temporary_folder,
+    with_seconds,
 )
 from .folders import folder_of, layer_folders
 from .network import jobs_option, network_options, registries_of
@@ -273,26 +274,7 @@ class _Run:
 def _show(found: SquashedImage, output: str, began: float, *, as_json: bool, quiet: bool, err: bool) -> None:
     seconds = time.perf_counter() - began
     if as_json:
-        result = {
-            "digest": found.digest,
-            "config": found.config_digest,
-            "platform": found.platform.to_json(),
-            "kept": found.kept,
-            "squashed": found.squashed,
-            "layer": {
-                "diff_id": found.layer.diff_id,
-                "tar_size": found.layer.tar_size,
-                "digest": found.layer.digest,
-                "blob_size": found.layer.blob_size,
-                "compression": found.layer.compression,
-                "compressor": found.layer.compressor,
-                "entries": dict(sorted(found.layer.entries.items())),
-                "bytes": found.layer.bytes,
-            },
-            "seconds": round(seconds, 3),
-            "warnings": found.warnings,
-        }
-        click.echo(json.dumps(result))
+        click.echo(json.dumps(with_seconds(found.to_dict(), seconds)))
         return
     if not quiet:
         layer = found.layer

@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from .. import __version__
 from ..codes import Code
 from ..errors import UsageError
 from ..operations.layer_places import parse_layer_place
-from ..verify.output import text_lines, to_json, to_sarif
+from ..verify.output import text_lines
 from ..verify.rules import Target
 from ..verify.verifying import verify_layers
 from .common import temporary_folder
@@ -79,9 +78,9 @@ def verify(
             temp_dir=temporary_folder(),
         )
     if form == "sarif":
-        click.echo(json.dumps(to_sarif(report, __version__), indent=2))
+        click.echo(json.dumps(report.to_sarif(), indent=2))
     elif form == "json" or as_json:
-        click.echo(json.dumps(to_json(report)))
+        click.echo(json.dumps(report.to_dict()))
     elif not quiet:
         for line in text_lines(report, verbose=verbose):
             click.echo(line)

@@ -61,6 +61,19 @@ class CopiedImage:
     size: int = 0
     moved: int = 0
 
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON has it."""
+        return {
+            "digest": self.digest,
+            "images": [
+                {"platform": None if platform is None else platform.to_json(), "digest": digest}
+                for platform, digest in self.images
+            ],
+            "blobs": dict(sorted(self.blobs.items())),
+            "size": self.size,
+            "moved": self.moved,
+        }
+
 
 def copy_image(
     source: ImageReference | str,

@@ -28,6 +28,14 @@ class MadeIndex:
     digest: str
     images: tuple[tuple[str, Platform, str], ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON has it."""
+        images = [
+            {"place": place, "platform": platform.to_json(), "digest": digest}
+            for place, platform, digest in self.images
+        ]
+        return {"digest": self.digest, "images": images}
+
 
 def make_index(
     sources: Sequence[ImageReference | str],

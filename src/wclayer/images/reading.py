@@ -126,6 +126,29 @@ class Image:
             )
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """The image and its layers as JSON has them."""
+        return {
+            "place": self.place.text,
+            "digest": self.manifest.digest,
+            "config": self.config_descriptor.digest,
+            "platform": self.platform.to_json(),
+            "annotations": self.manifest_annotations,
+            "layers": [
+                {
+                    "number": layer.number,
+                    "diff_id": layer.diff_id,
+                    "digest": layer.descriptor.digest,
+                    "size": layer.descriptor.size,
+                    "media_type": layer.descriptor.media_type,
+                    "compression": layer.compression,
+                    "annotations": dict(layer.descriptor.annotations),
+                    "history": layer.history,
+                }
+                for layer in self.layers
+            ],
+        }
+
     def everything(self) -> list[tuple[Descriptor, Callable[[], VerifiedBlob]]]:
         """All blobs of the image, the manifest last: descriptors, and what opens them."""
         small = ((self.config_descriptor, self.config_bytes), (self.manifest, self.manifest_bytes))

@@ -47,6 +47,10 @@ class BaseLayer:
     replaced: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, list[str]]:
+        """The result as JSON has it."""
+        return {"made": self.made, "replaced": self.replaced, "kept": self.kept}
+
 
 @dataclass(slots=True)
 class _Place:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..entry import ProgressCallback
 from ..images.options import ImageOptions
 from ..images.reading import Image
 from ..images.spec.descriptors import Platform
-from ..layers.inspect.inspect import Inspection, inspect_sources
+from ..layers.inspect.contents import Contents
+from ..layers.inspect.inspect import Inspection, LayerInspection, inspect_sources
+from ..win32.attributes import attribute_names
 from .layer_places import LayerPlaces, LayerReference, parse_layer_place
 
 __all__ = ["ImageFacts", "Inspected", "inspect_layers", "inspect_places"]
@@ -39,6 +41,53 @@ class Inspected:
     place: LayerReference
     found: Inspection
     image: ImageFacts | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON has it."""
+        found, image = self.found, self.image
+        return {
+            "place": self.place.text,
+            "image": None if image is None else _image_json(image),
+            "layers": [_layer_json(number, layer) for number, layer in enumerate(found.layers)],
+            "contents": _contents_json(found.contents),
+            "windows": None if found.windows is None else asdict(found.windows),
+            "notes": list(found.notes),
+        }
+
+
+def _image_json(image: ImageFacts) -> dict[str, Any]:
+    return {
+        "digest": image.digest,
+        "platform": image.platform.to_json(),
+        "created": image.created,
+        "config": dict(image.config),
+        "history": image.history,
+        "empty_layers": image.empty_layers,
+    }
+
+
+def _layer_json(number: int, layer: LayerInspection) -> dict[str, Any]:
+    return {
+        "number": number,
+        "name": layer.name,
+        "kind": "base" if layer.base else "non-base",
+        "utility_vm": layer.utility_vm,
+        "contents": _contents_json(layer.contents),
+        "stored": None if layer.stored is None else asdict(layer.stored),
+        "framing": None if layer.framing is None else asdict(layer.framing),
+        "windows": None if layer.windows is None else asdict(layer.windows),
+    }
+
+
+def _contents_json(contents: Contents) -> dict[str, Any]:
+    def pairs(found: Iterable[tuple[str, int]], name: str) -> list[dict[str, Any]]:
+        return [{name: text, "count": count} for text, count in found]
+
+    result = asdict(contents)
+    result["attributes"] = {attribute_names(bit)[0]: count for bit, count in contents.attributes.items()}
+    result["descriptors"]["common"] = pairs(contents.descriptors.common, "sddl")
+    result["descriptors"]["owners"] = pairs(contents.descriptors.owners, "owner")
+    return result
 
 
 def inspect_layers(

@@ -46,6 +46,18 @@ class SquashedImage:
     layer: Summary = field(default_factory=Summary)
     warnings: list[str] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON has it."""
+        return {
+            "digest": self.digest,
+            "config": self.config_digest,
+            "platform": self.platform.to_json(),
+            "kept": self.kept,
+            "squashed": self.squashed,
+            "layer": self.layer.layer_dict(),
+            "warnings": self.warnings,
+        }
+
 
 def squash_image(
     source: ImageReference | str,

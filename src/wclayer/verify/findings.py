@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from ..codes import Code
 from ..errors import WclayerError, described
@@ -79,6 +79,19 @@ class Report:
         return sum(
             count for (_, code), count in self.counts.items() if RULES[code].at(self.targets).severity is severity
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON has it, see `output.to_json`."""
+        from .output import to_json  # noqa: PLC0415 # which needs this module
+
+        return to_json(self)
+
+    def to_sarif(self, rules_uri: str | None = None) -> dict[str, Any]:
+        """The report as a SARIF log for code scanning. rules_uri: where docs/rules.md can be read."""
+        from .. import __version__  # noqa: PLC0415 # as above
+        from .sarif import to_sarif  # noqa: PLC0415 # as above
+
+        return to_sarif(self, __version__, rules_uri)
 
     @property
     def passed(self) -> bool:

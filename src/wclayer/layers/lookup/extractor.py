@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from ...entry import AlternateStream, Body, Directory, File
 from ...regf.model import Noted
@@ -30,6 +30,21 @@ class Extracted:
     whiteouts: int = 0
     bytes: int = 0
     left_out: dict[str, Noted] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON has it."""
+        return {
+            "directories": self.directories,
+            "files": self.files,
+            "hard_links": self.hard_links,
+            "symlinks": self.symlinks,
+            "streams": self.streams,
+            "whiteouts": self.whiteouts,
+            "bytes": self.bytes,
+            "left_out": {
+                kind: {"count": noted.count, "paths": noted.paths} for kind, noted in sorted(self.left_out.items())
+            },
+        }
 
     def leave_out(self, kind: str, path: str) -> None:
         self.left_out.setdefault(kind, Noted()).add(path)
