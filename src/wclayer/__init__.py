@@ -156,6 +156,7 @@ _PUBLIC: Final[dict[str, tuple[str, ...]]] = {
         "extract_files",
         "find_files",
         "list_files",
+        "open_file",
         "read_file",
     ),
     "operations.inspect": (

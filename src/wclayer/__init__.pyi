@@ -68,7 +68,7 @@ from .layers.squash.api import squash_layers
 from .layers.windows.scratch import create_scratch, mount_layer, remove_layer, unmount_layer
 from .layertar.reader import TarSource
 from .operations.diff import diff_layers
-from .operations.files import extract_files, find_files, list_files, read_file
+from .operations.files import extract_files, find_files, list_files, open_file, read_file
 from .operations.inspect import ImageFacts, Inspected, inspect_layers
 from .operations.layer_places import LayerReference
 from .operations.squash import SquashedImage, squash_image
@@ -220,6 +220,7 @@ __all__ = [
     "merge_delta",
     "mount_layer",
     "mounted_volume",
+    "open_file",
     "open_image",
     "open_layer",
     "parse_account",

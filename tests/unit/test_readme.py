@@ -101,6 +101,7 @@ def test_the_page_of_the_library(tmp_path: Path) -> None:
         "['gzip'] windows/amd64",
         "['Files/Windows', 'Files/hello.cmd']",
         "b'@echo hello\\r\\n'",
+        "6 b'hello'",
         "['Files/hello.cmd']",
         "True 0 2.1.0",
         "Files/Windows/System32/config/DEFAULT",

@@ -7,9 +7,11 @@ of an image as a container on it sees them, or one of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import groupby
+from typing import BinaryIO, cast
 
 from ..entry import Source
 from ..errors import UsageError
@@ -30,6 +32,7 @@ __all__ = [
     "find_places",
     "list_files",
     "list_places",
+    "open_file",
     "read_file",
     "write_places",
 ]
@@ -155,6 +158,24 @@ def read_file(
     places = _places(parents, options)
     write_places(places, [source], parts.append, temp_dir=places.temp_dir)
     return b"".join(parts)
+
+
+@contextmanager
+def open_file(
+    source: str,
+    *,
+    parents: Sequence[str | os.PathLike[str]] = (),
+    options: ImageOptions | None = None,
+) -> Iterator[BinaryIO]:
+    """One file in a layer or image as a binary file object that can seek, in constant memory.
+
+    The content is in a temporary file until the block ends. The rest, and what is raised, as in `read_file`.
+    """
+    places = _places(parents, options)
+    with tempfile.TemporaryFile(dir=places.temp_dir, prefix="wclayer-") as file:
+        write_places(places, [source], file.write, temp_dir=places.temp_dir)
+        file.seek(0)
+        yield cast("BinaryIO", file)
 
 
 def list_files(
