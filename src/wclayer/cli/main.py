@@ -20,6 +20,7 @@ import click
 from .. import __version__
 from ..errors import WclayerError
 from ..host.errors import translate
+from ..host.unfinished import abort_unfinished
 from ..stores import settings
 from .lazy import LazyCommands
 
@@ -116,6 +117,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = _run(arguments)
     finally:
         sys.stdout = stdout
+        abort_unfinished()
     sys.exit(code)
 
 

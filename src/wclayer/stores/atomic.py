@@ -25,6 +25,7 @@ from typing import BinaryIO, Final, Self
 
 from ..errors import AlreadyExistsError, NotFoundError
 from ..host.errors import absolute, host_errors, shown
+from ..host.unfinished import begun, finished
 from ..native.files import replace_file
 from .root.open_root import open_root
 
@@ -68,7 +69,14 @@ class PartialFolder:
                 raise NotFoundError("the folder to make it in is not there", path=shown(parent), hint="make it first")
             self._clean(parent, name)
             self._check()
-            self._lock = None
+            self._lock: int | None = None
+            self._done = False
+            self._make(parent, name)
+
+    def _make(self, parent: bytes, name: bytes) -> None:
+        """Make the folder under a name that no other process has, and lock it."""
+        begun(self)
+        try:
             for number in range(_TRIES):
                 self.path = os.path.join(parent, name + _MARK + secrets.token_hex(4).encode())
                 with contextlib.suppress(FileExistsError):
@@ -80,7 +88,9 @@ class PartialFolder:
                         break
                     with contextlib.suppress(OSError):
                         os.rmdir(self.path)
-        self._done = False
+        except Exception:
+            finished(self)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -207,6 +217,7 @@ class PartialFolder:
                     self._put_back(old)
                 raise
             self._done = True
+            finished(self)
             if then is not None:
                 try:
                     then()
@@ -223,6 +234,7 @@ class PartialFolder:
         self._done = True
         _remove(self.path, self._lock)
         self._lock = None
+        finished(self)
 
 
 @contextlib.contextmanager

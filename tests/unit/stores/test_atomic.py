@@ -10,6 +10,7 @@ import pytest
 
 from tests.hosts import posix_only
 from wclayer.errors import AlreadyExistsError, NotFoundError
+from wclayer.host.unfinished import abort_unfinished
 from wclayer.stores.atomic import PartialFolder, partial_file, remove_tree
 from wclayer.stores.in_place import replaced_file
 
@@ -94,3 +95,19 @@ def test_a_link_that_is_to_be_removed_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("folder")
     remove_tree(os.fsencode(tmp_path / "link"))
     assert (tmp_path / "folder" / "kept").read_bytes() == b"x"
+
+
+def test_a_signal_just_after_the_folder_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody holds the folder yet in a `with`; who ends the process removes it."""
+    mkdir = os.mkdir
+
+    def interrupted(path: bytes, mode: int = 0o777) -> None:
+        mkdir(path, mode)
+        raise SystemExit(143)
+
+    monkeypatch.setattr(os, "mkdir", interrupted)
+    with pytest.raises(SystemExit):
+        PartialFolder(tmp_path / "layer")
+    assert [path.name.partition("-")[0] for path in tmp_path.iterdir()] == ["layer.partial"]
+    abort_unfinished()
+    assert list(tmp_path.iterdir()) == []
