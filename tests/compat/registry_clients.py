@@ -25,7 +25,7 @@ DROPPED = re.compile(r"XDG_.*|.*_proxy|SOURCE_DATE_EPOCH|SSL_CERT_.*|DOCKER_.*|R
 QUICK = """
 from functools import partial
 from wclayer.cli import main, network
-from wclayer.registry.backoff import Backoff
+from wclayer.distribution.backoff import Backoff
 network.Registries = partial(network.Registries, backoff=Backoff(first=0.01, most=0.05))
 main()
 """

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from tests.command import wclayer
 from tests.hosts import posix_only
 from tests.tars import BASE, M, build, directory
 from wclayer.cli.hive import hive
@@ -126,10 +129,8 @@ BEFORE = {
 
 def examples(command: str) -> list[str]:
     arguments = [] if command == "wclayer" else command.split()
-    done = subprocess.run(
-        [sys.executable, "-m", "wclayer", *arguments, "--help"], capture_output=True, check=True, encoding="utf-8"
-    )
-    lines = re.findall(r"^ +((?:cat [^|]*\| )?wclayer [^-\n].*)$", done.stdout.partition("Examples:")[2], re.MULTILINE)
+    text = wclayer(*arguments, "--help", check=True).stdout.decode()
+    lines = re.findall(r"^ +((?:cat [^|]*\| )?wclayer [^-\n].*)$", text.partition("Examples:")[2], re.MULTILINE)
     assert lines
     return [line for line in lines if "docker://" not in line]  # these want a registry: tests/compat/test_registry_docs
 
@@ -148,6 +149,14 @@ def test_the_examples_of_each_help_run(tmp_path: Path, command: str) -> None:
     run_examples(tmp_path, command, BEFORE[command])
 
 
+def run_line(line: str, place: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of an example; by a shell, which starts a program, only if it needs one."""
+    if re.search(r"[|<>&;$`~*?]", line):
+        return subprocess.run(["sh", "-c", line], cwd=place, env=environment, capture_output=True, check=False)
+    with mock.patch.dict(os.environ, environment):
+        return wclayer(*shlex.split(line)[1:], cwd=place)
+
+
 def run_examples(tmp_path: Path, command: str, before: list[str]) -> None:
     script = tmp_path / "bin" / "wclayer"
     script.parent.mkdir()
@@ -155,7 +164,8 @@ def run_examples(tmp_path: Path, command: str, before: list[str]) -> None:
     script.chmod(0o755)
     for folder in (".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"):
         (tmp_path / folder).mkdir(parents=True)
-    environment = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}", "HOME": str(tmp_path), "PROFILE": "p"}
+    more = {"PATH": f"{script.parent}:{os.environ['PATH']}", "HOME": str(tmp_path), "PROFILE": "p"}
+    environment = {**os.environ, **more}
     place = tmp_path / "here"
     (place / "hello" / "Files").mkdir(parents=True)
     (place / "hello" / "hello.cmd").write_bytes(b"@echo hello\r\n")
@@ -178,6 +188,6 @@ def run_examples(tmp_path: Path, command: str, before: list[str]) -> None:
     for line in (*(f"wclayer {line}" for line in before), *examples(command)):
         if command in ("wclayer", "export") and line.startswith("wclayer export") and "-o" in line:
             line = line.replace("export", "export --force", 1)  # noqa: PLW2901 # some of it is there already
-        done = subprocess.run(["sh", "-c", line], cwd=place, env=environment, capture_output=True, check=False)
+        done = run_line(line, place, environment)
         says = re.search(r"wclayer (hive diff|diff|verify) ", line)  # with 1, that there is something to say
         assert done.returncode in ((0, 1) if says else (0,)), (line, done.stderr)

@@ -213,11 +213,11 @@ def free_cells(count: int) -> bytes:
 
 
 SHAPES: dict[str, Callable[[], bytes]] = {
-    "keys": lambda: write_hive(Hive(keys(20_000))),
-    "values": lambda: write_hive(Hive(values(50_000))),
-    "descriptors": lambda: write_hive(Hive(descriptors(10_000))),
+    "keys": lambda: write_hive(Hive(keys(4_000))),
+    "values": lambda: write_hive(Hive(values(10_000))),
+    "descriptors": lambda: write_hive(Hive(descriptors(2_500))),
     "comb": lambda: write_hive(Hive(comb(500))),
-    "free cells": lambda: free_cells(200_000),
+    "free cells": lambda: free_cells(50_000),
     "large values": lambda: write_hive(Hive(Key("R", tuple(Value(f"{n}", 3, bytes(30_000)) for n in range(60))))),
 }
 

@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from wclayer.errors import InexpressibleError, SpecError, UsageError
+from wclayer.regf import reg_text
 from wclayer.regf.edits import KeyEdits, apply_edits
 from wclayer.regf.model import Key, LayerSemantics, Noted, RegType, Value, dword, sz
 from wclayer.regf.names import key_order
@@ -270,12 +271,14 @@ def test_other_versions_and_encodings() -> None:
         parse_reg(codecs.BOM_UTF16_LE + f"{HEADER}\n".encode("utf-16-le") + b"x", source="x.reg")
 
 
-def test_huge_input_is_bounded() -> None:
+def test_huge_input_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpecError, match="line 3: a line this long"):
         parse_reg(f"{HEADER}\n\n;".encode() + b"x" * (1 << 27), source="x.reg")
+    assert reg_text._MAX_KEYS == 1 << 21
+    monkeypatch.setattr(reg_text, "_MAX_KEYS", 1 << 17)  # the same in a sixteenth of the time
     deep = "\\a" * 500
-    many = "".join(f"[HKLM\\{number}{deep}]\n" for number in range(4200))
-    with pytest.raises(SpecError, match=r"line 41[0-9][0-9]: too many keys"):
+    many = "".join(f"[HKLM\\{number}{deep}]\n" for number in range(270))
+    with pytest.raises(SpecError, match=r"line 26[0-9]: too many keys"):
         edits(many)
 
 
