@@ -324,7 +324,7 @@ REAL = {
 REASONS = {
     "yarp_BadListHive": r"parent of a key; expected 0x2e8; got 0x380 \(at byte 5,252\)",
     "yarp_NewDirtyHive": r"expected two equal; got 3 and 2 \(at byte 4\)",
-    "yarp_WrongOrderHive": r"1: a subkey before which another belongs; expected one after '2'; got '1'",
+    "yarp_WrongOrderHive": r"1: a subkey out of order; expected one after '2'; got '1'",
 }
 
 

@@ -1,4 +1,4 @@
-"""The base block of a hive: what it says, and what must hold of it."""
+"""The base block of a hive: its fields, and what must hold for them ([REGF], "Base block")."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["BaseBlock", "check_base_block", "check_clean", "has_base_block"]
 
 
 class BaseBlock(NamedTuple):
-    """The fields of lay.BASE_BLOCK, and the flags."""
+    """The fields of layout.BASE_BLOCK, and the flags."""
 
     signature: bytes
     primary_sequence: int
@@ -28,14 +28,14 @@ class BaseBlock(NamedTuple):
 
     @property
     def differencing(self) -> bool:
-        """Does the hive hold what a layer changes in the hives below?"""
+        """True if the hive holds what a layer changes in the lower hives."""
         return self.minor == lay.MINOR_LAYERED and bool(self.flags & lay.BASE_LAYERED)
 
 
 def has_base_block(data: bytes, findings: Findings) -> BaseBlock | None:
-    """The base block of a hive; None, and an error, for what has none."""
+    """Read the base block of a hive; None, and an error, if there is none."""
     if data[:4] != lay.BASE_SIGNATURE:
-        findings.error(0, "no registry hive", lay.BASE_SIGNATURE, data[:4])
+        findings.error(0, "not a registry hive", lay.BASE_SIGNATURE, data[:4])
         return None
     if len(data) < lay.BASE_BLOCK_SIZE:
         findings.error(0, "a hive cut off", f"at least {lay.BASE_BLOCK_SIZE} bytes", len(data))
@@ -45,7 +45,7 @@ def has_base_block(data: bytes, findings: Findings) -> BaseBlock | None:
 
 
 def check_clean(base: BaseBlock, data: bytes, findings: Findings) -> Finding | None:
-    """The finding, if there is one, that the hive was not wholly written."""
+    """Check sequence numbers and checksum; return the finding that the hive was not completely written, or None."""
     before = len(findings.kept)
     primary, secondary = base.primary_sequence, base.secondary_sequence
     if primary != secondary:
@@ -57,7 +57,7 @@ def check_clean(base: BaseBlock, data: bytes, findings: Findings) -> Finding | N
 
 
 def check_base_block(base: BaseBlock, data: bytes, findings: Findings) -> None:
-    """Check all fields but those that say whether the hive was wholly written."""
+    """Check all fields except those that `check_clean` checks."""
     if base.major != lay.MAJOR:
         findings.error(lay.MAJOR_AT, "the major version", lay.MAJOR, base.major)
     if not lay.MINOR_NT4 <= base.minor <= lay.MINOR_LAYERED:
@@ -79,5 +79,5 @@ def check_base_block(base: BaseBlock, data: bytes, findings: Findings) -> None:
         expected = f"a multiple of {lay.PAGE}, at most {lay.MAX_BINS:,}"
         findings.error(lay.BINS_SIZE_AT, "the size of the hive bins", expected, base.bins_size)
     elif base.bins_size > there:
-        # What lies behind the bins, on the other hand, is nothing: kernels write files in larger steps.
+        # More bytes than the bins have are no fault: kernels allocate files in steps of 256 KiB.
         findings.error(lay.BINS_SIZE_AT, "a hive cut off", f"{base.bins_size} bytes of hive bins", there)

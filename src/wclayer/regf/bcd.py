@@ -1,8 +1,8 @@
-"""A store of boot configuration data (BCD): the hive that a layer with a utility VM must have.
+"""A store of boot configuration data (BCD), the hive that a layer with a utility VM must have.
 
-It names the boot manager and one operating system loader, as the store that
-buildpacks' imgutil makes does. Windows imports a layer with it; what lies in it
-boots nothing, as no element names a device.
+It has the boot manager and one operating system loader, like the store that
+buildpacks' imgutil makes. Windows imports a layer with it. It cannot boot anything,
+as no element names a device.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .writer import write_hive
 __all__ = ["minimal_bcd"]
 
 _BOOT_MANAGER: Final = "{9dea862c-5cdd-4e70-acc1-f32b344d4795}"  # its well-known GUID, {bootmgr}
-_LOADER: Final = "{6a6c1f1b-59d4-11ea-9438-9402e6abd998}"  # any GUID; imgutil's
+_LOADER: Final = "{6a6c1f1b-59d4-11ea-9438-9402e6abd998}"  # any GUID; this is imgutil's
 _BOOT_MANAGER_TYPE: Final = 0x10100002
 _LOADER_TYPE: Final = 0x10200003
 _DESCRIPTION: Final = "12000004"  # BcdLibraryString_Description
@@ -24,9 +24,9 @@ _DEFAULT_OBJECT: Final = "23000003"  # BcdBootMgrObject_DefaultObject
 
 
 def minimal_bcd(last_written: int) -> bytes:
-    """The store, of 8192 bytes, of the version that bcdedit writes (1.3).
+    """Make the store, a hive of 8,192 bytes and of the version that bcdedit writes (1.3).
 
-    `last_written` is the FILETIME of hive and keys. Raises InexpressibleError for one that no hive can have.
+    last_written: the FILETIME of the hive and its keys. Raises InexpressibleError for one that a hive cannot hold.
     """
 
     def key(name: str, *content: Key | Value) -> Key:

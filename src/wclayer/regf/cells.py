@@ -1,7 +1,7 @@
-"""The cells of a hive: all bins looked through once, then each cell given out at most once.
+"""The cells of a hive: the bins are scanned once, then each cell is given out at most once.
 
-That a cell has one owner is what bounds the work on a hostile hive: lists that lead
-back to themselves, or a thousand keys that share one list, end at the first repetition.
+One owner for each cell bounds the work on a hostile hive: lists that lead back to
+themselves, or a thousand keys that share one list, end at the first repetition.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NONE: Final = 0
 _FREE: Final = 1
 _TAKEN: Final = 2
 _ALLOCATED: Final = 3
-_STATES: Final = {_NONE: "where no cell begins", _FREE: "a free cell", _TAKEN: "used already"}
+_STATES: Final = {_NONE: "where no cell begins", _FREE: "a free cell", _TAKEN: "already in use"}
 
 
 class Cells:
@@ -25,18 +25,18 @@ class Cells:
 
     def __init__(self, data: bytes, states: bytearray, findings: Findings) -> None:
         self.data = data
-        self._states = states  # a byte for each place where a cell can begin: the memory of an eighth of the bins
+        self._states = states  # a byte for each place where a cell can begin: an eighth of the size of the bins
         self._findings = findings
 
     def take(self, offset: int, at: int, what: str, minimum: int = 0) -> tuple[int, int] | None:
-        """The position and size, in bytes, of the content of the cell at `offset`, which nobody may have taken yet.
+        """Take the cell at `offset`, which nobody took before; return position and size, in bytes, of its content.
 
-        `what` it is to be, and the position `at` of the field that leads to it, are for the finding if there is no
-        such cell, or if its content is smaller than `minimum` bytes; then it is None.
+        Returns None, with a finding, if there is no such cell, or if its content has less than `minimum` bytes. For the
+        finding are `what` the cell is for, and `at`, the position of the field that leads to it.
         """
         place = offset // lay.CELL_UNIT
         if offset % lay.CELL_UNIT or place >= len(self._states) or self._states[place] != _ALLOCATED:
-            self._findings.error(at, f"{what} in no cell of its own", "an allocated cell", self._instead(offset))
+            self._findings.error(at, f"{what} without a cell of its own", "an allocated cell", self._instead(offset))
             return None
         self._states[place] = _TAKEN
         position = lay.BASE_BLOCK_SIZE + offset
@@ -55,7 +55,7 @@ class Cells:
 
 
 def scan_bins(data: bytes, size: int, findings: Findings) -> Cells:
-    """All cells of the first `size` bytes of bins, or of as many as there are. Work is linear in them."""
+    """Scan the first `size` bytes of bins, or as many as there are, for their cells. Work is linear in the size."""
     position = lay.BASE_BLOCK_SIZE
     end = min(position + size, len(data))
     states = bytearray(max(0, end - position) // lay.CELL_UNIT)
@@ -65,12 +65,10 @@ def scan_bins(data: bytes, size: int, findings: Findings) -> Cells:
             break
         signature, offset, bin_size, _, _ = lay.BIN.unpack_from(data, position)
         if signature != lay.BIN_SIGNATURE:
-            findings.error(position, "no hive bin", lay.BIN_SIGNATURE, signature)
-            break  # its size, too, cannot be believed
+            findings.error(position, "not a hive bin", lay.BIN_SIGNATURE, signature)
+            break  # its size field means nothing either
         if offset != position - lay.BASE_BLOCK_SIZE:
-            findings.error(
-                position + 4, "a hive bin with another place", hex(position - lay.BASE_BLOCK_SIZE), hex(offset)
-            )
+            findings.error(position + 4, "the offset in a hive bin", hex(position - lay.BASE_BLOCK_SIZE), hex(offset))
         if not 0 < bin_size <= end - position or bin_size % lay.PAGE:
             expected = f"a multiple of {lay.PAGE}, at most {end - position}"
             findings.error(position + 8, "the size of a hive bin", expected, bin_size)
@@ -81,7 +79,7 @@ def scan_bins(data: bytes, size: int, findings: Findings) -> Cells:
 
 
 def _scan_cells(data: bytes, start: int, size: int, states: bytearray, findings: Findings) -> None:
-    """Note the cells of the bin at the position `start`; those after a broken one cannot be known."""
+    """Note the cells of the bin at the position `start`, up to a malformed one: where the next begins is unknown."""
     position, end = start + lay.BIN.size, start + size
     read = lay.CELL.unpack_from
     while position < end:

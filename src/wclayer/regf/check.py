@@ -1,10 +1,9 @@
-"""Judge a hive: will Windows load it?
+"""Validate a hive: will Windows load it?
 
-Checked is what the kernel checks when it loads a hive, as far as that is public:
+The checks are those of the kernel when it loads a hive, as far as they are public:
 [REGF], the sources of ReactOS, and Google Project Zero's "The Windows Registry
-Adventure" (2024-2025). The kernel heals much itself, by dropping keys and values; what
-it would drop is an error here, as nobody wants a layer that loses a part of its
-registry.
+Adventure" (2024-2025). The kernel repairs much by dropping keys and values. What it
+would drop is an error here: a layer must not lose a part of its registry.
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ __all__ = ["HiveReport", "HiveState", "check_hive", "require_loadable"]
 
 
 class HiveState(Enum):
-    """What becomes of a hive that Windows is given."""
+    """What Windows does with a hive."""
 
     LOADABLE = "loadable"
-    """It is loaded, all of it."""
+    """Windows loads all of it."""
     EMPTY = "empty"
-    """A file of no bytes, which since Windows Server 2025 is refused."""
+    """A file of 0 bytes, which Windows Server 2025 and later refuse."""
     DIRTY = "dirty"
-    """It was not wholly written: only with its transaction logs is it a hive."""
+    """It was not completely written; the rest is in its transaction logs."""
     BROKEN = "broken"
-    """It is refused, or loses keys or values."""
+    """Windows refuses it, or drops keys or values."""
 
 
 @dataclass(frozen=True, slots=True)
 class HiveReport:
-    """The judgement: the state, the finding that led to it (None if it is loadable), and all findings.
+    """The result: the state, the finding that decided it (None if it is loadable), and all findings.
 
-    A `differencing` hive holds what a layer changes in the hives below it, and is loaded over them alone.
+    A `differencing` hive holds what a layer changes in the lower hives, and is loaded only on top of them.
     """
 
     state: HiveState
@@ -48,7 +47,7 @@ class HiveReport:
 
 
 def check_hive(data: bytes) -> HiveReport:
-    """Judge a hive, for which no bytes are too wrong: nothing is raised, and work is linear in their number."""
+    """Validate a hive. Raises nothing, whatever the bytes are; work is linear in their number."""
     findings = Findings()
     if not data:
         findings.error(0, "an empty file", "a hive", "0 bytes")
@@ -70,7 +69,7 @@ def check_hive(data: bytes) -> HiveReport:
 
 
 def require_loadable(data: bytes) -> None:
-    """Raise HiveError, with the reason, for a hive that Windows would not load whole."""
+    """Raise HiveError, with the reason, for a hive that Windows would not load completely."""
     report = check_hive(data)
     if report.reason is not None:
         reason = report.reason
@@ -85,7 +84,7 @@ def require_loadable(data: bytes) -> None:
 
 
 _HINTS = {
-    HiveState.EMPTY: "a minimal hive takes its place",
-    HiveState.DIRTY: "its .LOG1 and .LOG2 make it whole: wclayer hive recover",
-    HiveState.BROKEN: "take the hive from the image or layer anew",
+    HiveState.EMPTY: "replace it by a minimal hive: wclayer hive new",
+    HiveState.DIRTY: "complete it with its .LOG1 and .LOG2: wclayer hive recover",
+    HiveState.BROKEN: "get the hive from its image or layer again",
 }

@@ -1,9 +1,9 @@
-"""Check what is inside a security descriptor: what Windows looks at when it loads a hive.
+"""Check a security descriptor as Windows does when it loads a hive.
 
-It gives keys whose descriptor it finds malformed another one. Checked is what
-SeValidSecurityDescriptor is documented to look at (revision, self-relative form, the
-owner, alignment, that nothing leads out of the descriptor), and what [MS-DTYP] says of
-ACLs and ACEs.
+Windows replaces the malformed descriptor of a key by another one. The checks are those
+that SeValidSecurityDescriptor is documented to make (revision, self-relative form, owner,
+alignment, nothing that leads out of the descriptor), and the rules for ACLs and ACEs of
+[MS-DTYP] 2.4.4 and 2.4.5.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _CONTROL, _OWNER, _SACL, _DACL = 2, 4, 12, 16  # of the fields in a descriptor
 _OFFSETS: Final = struct.Struct("<IIII")  # owner, group, SACL, DACL
 _ALIGNMENT: Final = 4
 _ACL_HEADER: Final = 8
-# ACEs that every version of Windows knows, and looks into.
+# ACEs that every version of Windows knows, and reads.
 _BASIC: Final = (AceType.ACCESS_ALLOWED, AceType.ACCESS_DENIED, AceType.SYSTEM_AUDIT, AceType.SYSTEM_ALARM)
 
 
 def check_descriptor(data: bytes, position: int, findings: Findings) -> None:
-    """Check the self-relative descriptor in `data`, which lies at a position of the file."""
+    """Check the self-relative descriptor `data`, which is at `position` in the file."""
     try:
         descriptor = SecurityDescriptor.from_bytes(data)
     except SecurityDescriptorError as error:
@@ -46,7 +46,7 @@ def check_descriptor(data: bytes, position: int, findings: Findings) -> None:
     for number, offset in enumerate(offsets):
         if offset % _ALIGNMENT:
             at = position + _OWNER + 4 * number
-            findings.error(at, "a part of a security descriptor at an odd place", "a multiple of 4", offset)
+            findings.error(at, "an unaligned part of a security descriptor", "a multiple of 4", offset)
     for acl, present, at, name in (
         (descriptor.sacl, SE_SACL_PRESENT, _SACL, "SACL"),
         (descriptor.dacl, SE_DACL_PRESENT, _DACL, "DACL"),
@@ -54,9 +54,9 @@ def check_descriptor(data: bytes, position: int, findings: Findings) -> None:
         if acl is None:
             continue
         if not descriptor.control & present:
-            # Without a DACL a key is open to everyone.
+            # A key without a DACL is open to everyone.
             got = f"{descriptor.control:#06x}"
-            findings.warning(position + _CONTROL, f"a {name} that is not marked as there", f"{present:#06x} set", got)
+            findings.warning(position + _CONTROL, f"a {name} without its PRESENT bit", f"{present:#06x} set", got)
         _check_acl(acl, position + offsets[(at - _OWNER) // 4], findings)
 
 
@@ -65,7 +65,7 @@ def _check_acl(acl: Acl, position: int, findings: Findings) -> None:
         findings.error(position, "the revision of an ACL", f"{ACL_REVISION} to {ACL_REVISION_DS}", acl.revision)
     at = position + _ACL_HEADER
     if len(acl.slack) % 2:
-        # RtlValidAcl, as ReactOS has it, refuses these.
+        # RtlValidAcl refuses an odd size, in ReactOS' version of it.
         findings.error(position + 2, "the size of an ACL", "a multiple of 2", len(acl.to_bytes()))
     for ace in acl.aces:
         size = len(ace.to_bytes())

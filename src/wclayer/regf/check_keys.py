@@ -1,4 +1,4 @@
-"""Check the keys of a hive: a walk from the root over every key, its lists of subkeys, and what belongs to it."""
+"""Check the keys of a hive: a walk from the root over each key, its lists of subkeys, and the cells it refers to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .names import decode_name, key_order, name_hash, utf16_length
 
 __all__ = ["check_keys"]
 
-# Of the fields in an nk.
+# Offsets of the fields in an nk cell.
 _FLAGS: Final = 2
 _PARENT: Final = 16
 _SUBKEYS: Final = 20
@@ -35,10 +35,10 @@ _ON_DISK_NEVER: Final = lay.KEY_VOLATILE | lay.KEY_HIVE_EXIT
 
 
 class _Key(NamedTuple):
-    """A key that was met, and is to be looked into."""
+    """A key that was found, and whose cells are not checked yet."""
 
     offset: int
-    position: int  # of the cell's content; all else in it is read again, as many keys may be waiting
+    position: int  # of the cell's content, which is read again: many keys may wait, so each keeps little
     place: Place
     depth: int
     class_length: int
@@ -46,7 +46,7 @@ class _Key(NamedTuple):
 
 
 def check_keys(cells: Cells, base: BaseBlock, findings: Findings) -> None:
-    """Check all keys from the root on, whose cell `base` names. Work is bounded by the number of cells."""
+    """Check all keys, from the root that `base` refers to. Work is bounded by the number of cells."""
     _Walk(cells, base, findings).run(base.root)
 
 
@@ -68,7 +68,7 @@ class _Walk:
         self._security.finish()
 
     def _open(self, offset: int, at: int, parent: _Key | None) -> _Key | None:
-        """The key in the cell at `offset`, its own fields checked; None if it has no name that could be read."""
+        """Return the key in the cell at `offset`, its own fields checked; None if its name is unreadable."""
         cell = self._cells.take(offset, at, "a key", lay.KEY.size)
         if cell is None:
             return None
@@ -76,7 +76,7 @@ class _Walk:
         fields = self._fields(position)
         findings = self._findings
         if fields.signature != lay.KEY_SIGNATURE:
-            findings.error(position, "no key", lay.KEY_SIGNATURE, fields.signature)
+            findings.error(position, "not a key", lay.KEY_SIGNATURE, fields.signature)
             return None
         compressed = bool(fields.flags & lay.KEY_COMP_NAME)
         length, limit = fields.name_length, min(room - lay.KEY.size, lay.MAX_KEY_NAME * (1 if compressed else 2))
@@ -89,7 +89,7 @@ class _Walk:
         place = Place(name, parent and parent.place)
         findings.place = place
         if "\\" in name:
-            findings.error(start, "a backslash in the name of a key, which no path leads to", "none", repr(name))
+            findings.error(start, "a backslash in the name of a key, which no path can reach", "none", repr(name))
         self._check_place(fields, position, parent)
         findings.place = parent and parent.place
         depth = 1 if parent is None else parent.depth + 1
@@ -102,42 +102,44 @@ class _Walk:
         findings, flags = self._findings, fields.flags
         if parent is None:
             if not flags & lay.KEY_HIVE_ENTRY:
-                findings.error(position + _FLAGS, "a root that is not marked as one", "flag 4", hex(flags))
+                findings.error(position + _FLAGS, "a root without its flag", "flag 4", hex(flags))
             if not flags & lay.KEY_NO_DELETE:
                 findings.warning(position + _FLAGS, "a root that can be deleted", "flag 8", hex(flags))
         else:
             if fields.parent != parent.offset:
                 findings.error(position + _PARENT, "the parent of a key", hex(parent.offset), hex(fields.parent))
             if flags & lay.KEY_HIVE_ENTRY:
-                findings.warning(position + _FLAGS, "a key below the root marked as the root", "no flag 4", hex(flags))
+                findings.warning(
+                    position + _FLAGS, "a key below the root with the root's flag", "no flag 4", hex(flags)
+                )
         if flags & _ON_DISK_NEVER:
-            findings.warning(position + _FLAGS, "a key that belongs on no disk", "no flag 1 or 2", hex(flags))
+            findings.warning(position + _FLAGS, "a key that belongs only in memory", "no flag 1 or 2", hex(flags))
         if flags & lay.KEY_PREDEF_HANDLE and (self._differencing or parent is None):
-            # In ordinary hives Windows had two, below Perflib. No merge can keep one.
+            # Windows had two of them below Perflib, in ordinary hives. A merge cannot keep one.
             findings.warning(position + _FLAGS, "a key that is a predefined handle", "no flag 0x40", hex(flags))
         check_layer(fields, position, None if parent is None else parent.layer, findings, self._differencing)
 
     def _look_into(self, key: _Key) -> list[_Key]:
-        """Check what belongs to `key`; its subkeys."""
+        """Check the cells that `key` refers to, and return its subkeys."""
         findings, cell, at = self._findings, self._fields(key.position), key.position
         findings.place = key.place
         self._security.use(cell.security, at + _SECURITY)
         if cell.class_cell != lay.NIL:
             self._cells.take(cell.class_cell, at + _CLASS, "a class name", cell.class_length)
         elif cell.class_length:
-            findings.error(at + _CLASS, "a class name in no cell", f"a cell of {cell.class_length} bytes", "none")
+            findings.error(at + _CLASS, "a class name without a cell", f"a cell of {cell.class_length} bytes", "none")
         value_name = value_data = 0
         if cell.flags & lay.KEY_PREDEF_HANDLE:
-            pass  # the number is none of values
+            pass  # the field holds the handle, not a number of values
         elif cell.values:
             value_name, value_data = self._values.check(cell.value_list, cell.values, at + _VALUE_LIST)
         elif cell.value_list != lay.NIL:
-            findings.warning(at + _VALUE_LIST, "a list of no values", "none", hex(cell.value_list))
+            findings.warning(at + _VALUE_LIST, "a list of values, but no values", "none", hex(cell.value_list))
         subkeys: list[_Key] = []
         if cell.subkeys:
             subkeys = self._subkeys(key, cell)
         elif cell.subkey_list != lay.NIL:
-            findings.warning(at + _SUBKEY_LIST, "a list of no subkeys", "none", hex(cell.subkey_list))
+            findings.warning(at + _SUBKEY_LIST, "a list of subkeys, but no subkeys", "none", hex(cell.subkey_list))
         name = max((utf16_length(sub.place.name) for sub in subkeys), default=0)
         class_name = max((sub.class_length for sub in subkeys), default=0)
         for field, noted, actual, what in (
@@ -146,7 +148,7 @@ class _Walk:
             (_MAX_VALUE_NAME, cell.max_value_name, value_name, "value's name"),
             (_MAX_DATA, cell.max_value_data, value_data, "value's data"),
         ):
-            # More than there is remains where the largest was deleted; less makes programs read too little.
+            # A field too large remains when the largest was deleted. One too small makes programs read too little.
             if noted < actual:
                 findings.warning(at + field, f"the largest {what}", f"at least {actual} bytes", noted)
         return subkeys
@@ -164,7 +166,7 @@ class _Walk:
         for leaf, count, position, signature in self._leaves(cell.subkey_list, at):
             listed += count
             if not count:
-                self._findings.warning(position, "a leaf of no subkeys", "at least one", 0)
+                self._findings.warning(position, "an empty leaf of subkeys", "at least one", 0)
             step = lay.UINT32.size if signature == lay.LEAF_INDEX else lay.ELEMENT.size
             for place in range(leaf, leaf + step * count, step):
                 (offset,) = lay.UINT32.unpack_from(self._cells.data, place)
@@ -182,7 +184,7 @@ class _Walk:
         return found
 
     def _leaves(self, offset: int, at: int) -> list[tuple[int, int, int, bytes]]:
-        """Of each leaf, in order: the position of its elements, their number, its own position, its signature."""
+        """Return of each leaf in order: the position of its elements, their number, its position, its signature."""
         top = self._list(
             offset, at, "a list of subkeys", (lay.LEAF_HASHED, lay.LEAF_FAST, lay.LEAF_INDEX, lay.ROOT_INDEX)
         )
@@ -216,10 +218,10 @@ class _Walk:
         return position + lay.LIST.size, count, position, signature
 
     def _ordered(self, sub: _Key, last: bytes, at: int) -> bytes:
-        """Check that `sub` comes after the subkey whose order is `last`; its own order."""
+        """Check that `sub` comes after the subkey whose order is `last`, and return its own order."""
         order = key_order(sub.place.name)
         if order <= last:
-            message = "two subkeys of one name" if order == last else "a subkey before which another belongs"
+            message = "two subkeys of one name" if order == last else "a subkey out of order"
             previous = last.decode("utf-16-be", "surrogatepass")
             self._findings.error(at, message, f"one after {previous!r}", repr(sub.place.name))
         return order
@@ -230,7 +232,7 @@ class _Walk:
             self._findings.error(at + 4, "the hash of a subkey's name", f"{actual:#010x}", f"{noted:#010x}")
 
     def _hinted(self, name: str, at: int) -> None:
-        """Check a hint as a kernel uses it: without regard to case, up to its first zero."""
+        """Check a hint as the kernel uses it: without regard to case, up to its first zero byte."""
         hint = self._cells.data[at + 4 : at + lay.ELEMENT.size].split(b"\0", 1)[0].decode("latin-1")
         if not key_order(name).startswith(key_order(hint)):
             self._findings.error(at + 4, "the hint at a subkey's name", repr(name[: lay.HINT]), repr(hint))

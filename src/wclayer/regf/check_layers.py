@@ -1,4 +1,4 @@
-"""Check the layer byte of a key: what it makes, in a differencing hive, of the key of its name in the hives below."""
+"""Check the layer byte of a key, its relation to the key of the same name in the lower hives."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["IN_A_TREE", "LAYER_KNOWN", "LET_THROUGH", "check_layer"]
 LAYER_KNOWN: Final = lay.LAYER_SEMANTICS | lay.LAYER_INHERIT_CLASS
 """The bits of a layer byte that have a meaning."""
 IN_A_TREE: Final = (LayerSemantics.SUPERSEDE_TREE, LayerSemantics.TOMBSTONE)
-"""What a subkey of one that hides the whole tree may be."""
-LET_THROUGH: Final = "a key that lets the key below through, in one that hides the whole tree"
+"""The semantics of subkeys below one that supersedes the tree."""
+LET_THROUGH: Final = "a key that does not supersede, below one that supersedes the tree"
 
-_LAYER, _SUBKEYS, _VALUES, _CLASS = 13, 20, 36, 74  # of the fields in an nk
+_LAYER, _SUBKEYS, _VALUES, _CLASS = 13, 20, 36, 74  # offsets of the fields in an nk cell
 
 
 def check_layer(fields: lay.KeyCell, position: int, parent: int | None, findings: Findings, differencing: bool) -> None:
-    """Check the layer byte in the nk at a position.
+    """Check the layer byte of the nk cell at `position`.
 
-    parent: the layer byte of the key above, None at the root. The rules are those that Windows' own hives keep, and
+    parent: the layer byte of the parent key, None at the root. The rules are those that Windows' own hives follow, and
     those of "Containerized registry hives in Windows" (Maxim Suhanov, 2020).
     """
     layer = fields.layer
     if not differencing:
         if layer:
-            findings.warning(position + _LAYER, "a layer byte, in a hive that is not differencing", 0, hex(layer))
+            findings.warning(position + _LAYER, "a layer byte in a hive that is not differencing", 0, hex(layer))
         return
     if layer & ~LAYER_KNOWN:
         findings.warning(position + _LAYER, "a layer byte", f"no bits but {LAYER_KNOWN:#x}", hex(layer))
@@ -39,7 +39,7 @@ def check_layer(fields: lay.KeyCell, position: int, parent: int | None, findings
     elif parent & lay.LAYER_SEMANTICS == LayerSemantics.SUPERSEDE_TREE and semantics not in IN_A_TREE:
         findings.error(position + _LAYER, LET_THROUGH, "layer semantics 3 or 1", int(semantics))
     if semantics is LayerSemantics.TOMBSTONE:
-        # Nobody ever finds what is in it.
+        # What is in it can never be found.
         if fields.subkeys:
             findings.error(position + _SUBKEYS, "a deleted key with subkeys", "none", fields.subkeys)
         if fields.values:
@@ -47,4 +47,4 @@ def check_layer(fields: lay.KeyCell, position: int, parent: int | None, findings
         if fields.class_length:
             findings.warning(position + _CLASS, "a deleted key with a class name", "none", fields.class_length)
     elif layer & lay.LAYER_INHERIT_CLASS and fields.class_length:
-        findings.warning(position + _CLASS, "a class name, where that below is to show", "none", fields.class_length)
+        findings.warning(position + _CLASS, "a class name in a key that inherits it", "none", fields.class_length)

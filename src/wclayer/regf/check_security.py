@@ -1,4 +1,4 @@
-"""Check the security cells of a hive: descriptors, the ring that joins them, and who uses them."""
+"""Check the security (sk) cells of a hive: descriptors, the ring that links them, and their reference counts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .findings import Findings
 
 __all__ = ["SecurityCheck"]
 
-_FLINK, _BLINK, _REFERENCES, _SIZE = 4, 8, 12, 16  # of the fields in a cell
+_FLINK, _BLINK, _REFERENCES, _SIZE = 4, 8, 12, 16  # offsets of the fields in an sk cell
 
 
 class SecurityCheck:
-    """The security cells met on a walk over the keys; many keys share one, so they are not taken by each."""
+    """The security cells found on a walk over the keys. Many keys share one, so only the first one takes it."""
 
     def __init__(self, cells: Cells, findings: Findings) -> None:
         self._cells = cells
@@ -23,13 +23,13 @@ class SecurityCheck:
         self._descriptors: set[bytes] = set()
 
     def use(self, offset: int, at: int) -> None:
-        """Note that a key, whose field lies at the position `at`, uses the cell at `offset`."""
+        """Note that a key uses the cell at `offset`; `at` is the position of its field."""
         if offset not in self._known:
             self._known[offset] = self._read(offset, at)
         self._used[offset] = self._used.get(offset, 0) + 1
 
     def finish(self) -> None:
-        """Check, after the walk, the ring and the numbers of references."""
+        """Check the ring and the reference counts, after the walk."""
         first = next((offset for offset in self._used if self._known[offset] is not None), None)
         ring = set() if first is None else self._ring(first)
         for offset, cell in self._known.items():
@@ -37,13 +37,13 @@ class SecurityCheck:
                 continue
             position, _, _, counted = cell
             if offset not in ring:
-                self._findings.error(position + _FLINK, "a security descriptor outside the ring of them all")
-            # The kernel counts anew as it loads a hive.
+                self._findings.error(position + _FLINK, "a security descriptor outside the ring of descriptors")
+            # The kernel counts again when it loads a hive, so this is harmless.
             if counted != (used := self._used.get(offset, 0)):
                 self._findings.warning(position + _REFERENCES, "the number of keys with a descriptor", used, counted)
 
     def _ring(self, first: int) -> set[int]:
-        """The cells from `first` on, each followed to the next, until one was there already or is broken."""
+        """Follow the ring from `first` until a cell repeats or is malformed, and return its cells."""
         ring: set[int] = set()
         offset = first
         while (cell := self._known[offset]) is not None:
@@ -69,7 +69,7 @@ class SecurityCheck:
         data = self._cells.data
         signature, _, following, previous, references, size = lay.SECURITY.unpack_from(data, position)
         if signature != lay.SECURITY_SIGNATURE:
-            self._findings.error(position, "no security cell", lay.SECURITY_SIGNATURE, signature)
+            self._findings.error(position, "not a security cell", lay.SECURITY_SIGNATURE, signature)
             return None
         if size > room - lay.SECURITY.size:
             expected = f"at most {room - lay.SECURITY.size} bytes"
@@ -79,6 +79,8 @@ class SecurityCheck:
             descriptor = data[start : start + size]
             check_descriptor(descriptor, start, self._findings)
             if descriptor in self._descriptors:
-                self._findings.warning(start, "a security descriptor that another cell has", "one cell of each", "two")
+                self._findings.warning(
+                    start, "a security descriptor that another cell has too", "one cell of each", "two"
+                )
             self._descriptors.add(descriptor)
         return position, following, previous, references

@@ -1,4 +1,4 @@
-"""Check the values of a key: their list, names, and data in its three forms."""
+"""Check the values of a key: their list, names, and data (in the vk cell, in a cell of their own, in segments)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .names import decode_name, key_order, utf16_length
 
 __all__ = ["ValueCheck"]
 
-_NAME_LENGTH, _DATA_SIZE, _DATA, _TYPE, _FLAGS = 2, 4, 8, 12, 16  # of the fields in a vk
-_SEGMENTS, _SEGMENT_LIST = 2, 4  # of those in a db
+_NAME_LENGTH, _DATA_SIZE, _DATA, _TYPE, _FLAGS = 2, 4, 8, 12, 16  # offsets of the fields in a vk cell
+_SEGMENTS, _SEGMENT_LIST = 2, 4  # and in a db cell
 _KNOWN_FLAGS: Final = lay.VALUE_COMP_NAME | lay.VALUE_TOMBSTONE
 
 
 class ValueCheck:
-    """Checks of values in a hive with the base block `base`."""
+    """Checks of the values of a hive with the base block `base`."""
 
     def __init__(self, cells: Cells, findings: Findings, base: BaseBlock) -> None:
         self._cells = cells
@@ -27,9 +27,9 @@ class ValueCheck:
         self._differencing = base.differencing
 
     def check(self, offset: int, count: int, at: int) -> tuple[int, int]:
-        """Check `count` values whose list is the cell at `offset`, as the field at the position `at` says.
+        """Check `count` values whose list is in the cell at `offset`; `at` is the position of the field with it.
 
-        Returns the largest name, as UTF-16, and the largest data, both in bytes.
+        Returns the size of the largest name, as UTF-16, and of the largest data, both in bytes.
         """
         cell = self._cells.take(offset, at, "a list of values", 4 * count)
         if cell is None:
@@ -56,14 +56,14 @@ class ValueCheck:
         return largest_name, largest_data
 
     def _value(self, offset: int, at: int) -> tuple[str, int] | None:
-        """The name and size of a value; None where it has none that could be read."""
+        """Return the name of a value and the size of its data; None if the name is unreadable."""
         cell = self._cells.take(offset, at, "a value", lay.VALUE.size)
         if cell is None:
             return None
         position, room = cell
         signature, length, size, data, kind, flags, _ = lay.VALUE.unpack_from(self._cells.data, position)
         if signature != lay.VALUE_SIGNATURE:
-            self._findings.error(position, "no value", lay.VALUE_SIGNATURE, signature)
+            self._findings.error(position, "not a value", lay.VALUE_SIGNATURE, signature)
             return None
         if flags & ~_KNOWN_FLAGS:
             self._findings.warning(position + _FLAGS, "the flags of a value", f"none but {_KNOWN_FLAGS:#x}", hex(flags))
@@ -82,13 +82,13 @@ class ValueCheck:
     def _check_tombstone(self, value: int, kind: int) -> None:
         if not self._differencing:
             self._findings.warning(
-                value + _FLAGS, "a deleted value, in a hive that is not differencing", "no flag 2", "flag 2"
+                value + _FLAGS, "a deleted value in a hive that is not differencing", "no flag 2", "flag 2"
             )
         elif kind:
             self._findings.warning(value + _TYPE, "the type of a deleted value", 0, kind)
 
     def _data(self, value: int, size: int, offset: int, flags: int) -> int:
-        """Check the data of the value at the position `value`; its size in bytes."""
+        """Check the data of the value at the position `value`, and return its size in bytes."""
         findings = self._findings
         at = value + _DATA
         if flags & lay.VALUE_TOMBSTONE and self._differencing:
@@ -99,12 +99,12 @@ class ValueCheck:
             size &= ~lay.INLINE
             if size > lay.MAX_INLINE:
                 expected = f"at most {lay.MAX_INLINE} bytes"
-                findings.error(value + _DATA_SIZE, "data in the place of its cell", expected, size)
+                findings.error(value + _DATA_SIZE, "data inside the value cell", expected, size)
                 return 0
             return size
         if not size:
             if offset != lay.NIL:
-                findings.error(at, "a cell for data of no bytes", "none", hex(offset))
+                findings.error(at, "a cell for empty data", "none", hex(offset))
         elif self._big_data and size > lay.SEGMENT:
             self._segments(size, offset, at)
         else:
@@ -118,7 +118,7 @@ class ValueCheck:
         position, _ = cell
         signature, count, segments = lay.BIG_DATA.unpack_from(self._cells.data, position)
         if signature != lay.BIG_DATA_SIGNATURE:
-            self._findings.error(position, "no big data", lay.BIG_DATA_SIGNATURE, signature)
+            self._findings.error(position, "not big data", lay.BIG_DATA_SIGNATURE, signature)
             return
         if count != lay.segment_count(size):
             expected = f"{lay.segment_count(size)} for {size} bytes"

@@ -1,7 +1,7 @@
-"""What differs between two trees of keys, one difference after the other; and the changes that make one the other.
+"""The differences between two trees of keys, and the edits that turn one into the other.
 
-Names are compared as the kernel does: a key or value that is spelled in another case is
-the same one. The names of the two roots do not matter, nor does the order of values.
+Names are compared as the kernel does: in another case it is still the same key or value.
+The names of the two roots and the order of values do not matter.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ Pairs: TypeAlias = Iterator[tuple[str, Key | None, Key | None]]
 
 
 class What(Enum):
-    """What of a key is different."""
+    """What is different in a key."""
 
     KEY = "key"
-    """One of the two has it, with its values; what is below it is told of by itself."""
+    """Only one side has the key, with its values; its subkeys are differences of their own."""
     VALUE = "value"
     SECURITY = "security"
     CLASS = "class"
     FLAGS = "flags"
     LAYER = "layer"
-    """What it makes, in differencing hives, of the key below."""
+    """Its layer byte, in differencing hives."""
     CONTROL = "control"
     HANDLE = "handle"
     TIME = "time"
@@ -37,9 +37,9 @@ class What(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`names` lead to the key from the root; `old` and `new` are its two sides, None where there is none.
+    """One difference. `names` are the path of the key below the root; `old` and `new` are its two sides, or None.
 
-    They are keys (KEY), values (VALUE), bytes (SECURITY, CLASS) or numbers as in a Key (all others).
+    The sides are keys (KEY), values (VALUE), bytes (SECURITY, CLASS) or numbers as in a Key (all others).
     """
 
     names: tuple[str, ...]
@@ -49,17 +49,17 @@ class Difference:
 
     @property
     def path(self) -> str:
-        """The key's, from below the root."""
+        """The path of the key below the root."""
         return "\\".join(self.names)
 
 
 def compare(old: Key, new: Key, *, times: bool = False) -> Iterator[Difference]:
-    """The differences in the order of a hive: a key's own, its values by their names, its subkeys.
+    """Yield the differences in the order of a hive: those of a key, of its values by name, of its subkeys.
 
-    times: also when keys were last written. Memory is bounded by what is on the way to one key.
+    times: compare also when keys were last written. Memory is bounded by the keys on the path to one key.
     """
     levels: list[Pairs] = [iter((("", old, new),))]
-    names: list[str] = []  # of the keys in which the levels are, from the third on
+    names: list[str] = []  # of the keys that the levels are in, from the third level on
     while levels:
         pair = next(levels[-1], None)
         if pair is None:
@@ -80,7 +80,7 @@ def compare(old: Key, new: Key, *, times: bool = False) -> Iterator[Difference]:
 
 
 def _own(was: Key, now: Key, at: tuple[str, ...], *, times: bool) -> Iterator[Difference]:
-    """What differs in a key that both have."""
+    """Yield the differences in a key that both sides have."""
     for what, one, other in (
         (What.SECURITY, was.security, now.security),
         (What.CLASS, was.class_name, now.class_name),
@@ -107,7 +107,7 @@ def _content(value: Value) -> tuple[int, bytes, bool]:
 
 
 def _pairs(was: Iterable[Key], now: Iterable[Key]) -> Pairs:
-    """The subkeys of both, by their names, each with its name and the one of that name."""
+    """Yield the subkeys of both sides by name: the name, and the key of each side, or None."""
     old, new = by_order(was), by_order(now)
     for order in sorted({*old, *new}):
         one, other = old.get(order), new.get(order)
@@ -117,10 +117,10 @@ def _pairs(was: Iterable[Key], now: Iterable[Key]) -> Pairs:
 def edits_of(
     differences: Iterable[Difference], unsaid: Callable[[Difference], object], *, security: bool = False
 ) -> KeyEdits:
-    """The changes that make the old tree the new one. unsaid: takes the differences that changes cannot say.
+    """Return the edits that turn the old tree into the new one.
 
-    These are classes, flags and times, also of keys that are new. security: the changes have descriptors; without,
-    these too are among what is not said, and new keys inherit theirs.
+    unsaid: gets the differences that edits cannot express: classes, flags and times, also of new keys. security: edits
+    with descriptors; without, these are passed to `unsaid` too, and new keys inherit theirs.
     """
     root = KeyEdits()
     for one in differences:
@@ -147,7 +147,7 @@ def edits_of(
 
 
 def _remove(root: KeyEdits, names: tuple[str, ...]) -> None:
-    """Delete a key, unless it goes with one above it."""
+    """Delete a key, unless a key above it is deleted already."""
     key = root
     for name in names:
         if key.delete:

@@ -1,14 +1,14 @@
-"""Differencing hives: laid over the hive below as Windows' kernel shows both, and over one another.
+"""Differencing hives: merged onto a lower hive as the Windows kernel shows both, and onto one another.
 
-A key of a differencing hive has a layer byte. Its semantics say what it makes of the
-key of its name below (`LayerSemantics`); InheritClass, that its class name is the one
-below. A value with the tombstone flag hides the one of its name.
+A key of a differencing hive has a layer byte. Its semantics are the relation to the
+lower key of the same name (`LayerSemantics`); with InheritClass it has the class name
+of that key. A value with the tombstone flag hides the lower value of the same name.
 
 Known from [REGF], from Windows' own differencing hives, and from "Containerized
 registry hives in Windows" (Maxim Suhanov, 2020): the semantics, that values of the
-higher layer win, the rule for classes, that the more recent time counts. Inferred:
-that the descriptor and flags of the higher layer win, as each of its keys has whole
-ones, but for the root, where Windows writes offreg's default.
+upper layer win, the rule for classes, that the later time counts. Inferred: that the
+descriptor and flags of the upper layer win, because each of its keys has complete
+ones, except the root, where Windows writes offreg's default.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ TREE: Final = LayerSemantics.SUPERSEDE_TREE
 
 @dataclass(slots=True)
 class MergeReport:
-    """What a merge met. unbacked: keys that say they touch a key below, where there is none.
+    """What a merge came across.
 
-    Windows makes none of those: the differencing hive belongs to another base. plain: ordinary hives that stood where
-    differencing ones are to be; their keys were merged.
+    unbacked: keys that inherit from a lower key that does not exist. Windows does not write them: the differencing
+    hive belongs to another base. plain: the number of ordinary hives in place of differencing ones; they were merged.
     """
 
     unbacked: Noted = field(default_factory=Noted)
@@ -43,22 +43,24 @@ class MergeReport:
 
 
 def empty_delta(last_written: int) -> Hive:
-    """A differencing hive that changes nothing: a root alone, with offreg's descriptor as Windows' have."""
+    """Make a differencing hive that changes nothing: only a root, with offreg's descriptor as in Windows' own."""
     return Hive(Key("ROOT", last_written=last_written), last_written, lay.MINOR_LAYERED)
 
 
 def changes_nothing(delta: Hive) -> bool:
-    """Does the hive, laid over another, leave it as it is?"""
+    """Return True if a merge of the hive changes nothing."""
     return not delta.root.values and not delta.root.subkeys
 
 
 def merge_delta(base: Hive, delta: Hive, report: MergeReport | None = None) -> Hive:
-    """The ordinary hive of version 1.5 that `delta` over `base` looks like.
+    """Merge `delta` onto `base`, and return an ordinary hive of version 1.5.
 
-    An ordinary hive as `delta`, which some tools write, is merged key by key; where it has no class name, that below
-    stays. Several layers are merged one by one, from the lowest on, as hcsshim has offreg's ORMergeHives do it.
+    An ordinary hive as `delta`, which some tools write, is merged key by key; without a class name of its own, a key
+    keeps the lower one. Merge several layers one by one, from the lowest up, as hcsshim does with offreg's
+    ORMergeHives.
 
-    Raises HiveError for a differencing hive as base, and for keys that no merge can keep: of another hive, or handles.
+    Raises HiveError for a differencing hive as `base`, and for keys that a merge cannot keep: roots of other hives,
+    and predefined handles.
     """
     if base.differencing:
         raise HiveError(
@@ -70,16 +72,16 @@ def merge_delta(base: Hive, delta: Hive, report: MergeReport | None = None) -> H
     merge = _Merge(delta, report or MergeReport())
     root = base.root
     found = merge.over(root, replace(merge.root, layer=lay.LAYER_INHERIT_CLASS), Place(root.name, None))
-    # A differencing hive's root has offreg's descriptor, whatever the root below has.
+    # The root of a differencing hive has offreg's descriptor, whatever the lower root has, so that one is kept.
     root = replace(found, name=root.name, security=root.security, flags=root.flags, control=root.control)
     return Hive(root, max(base.last_written, delta.last_written))
 
 
 def merge_deltas(lower: Hive, upper: Hive, report: MergeReport | None = None) -> Hive:
-    """The differencing hive that does, over any base, what `upper` over `lower` does.
+    """Merge two differencing hives into one that, over any base, has the effect of `upper` over `lower`.
 
-    Nothing of Windows' is known that does it; that both ways give the same is what the tests hold it to. Ordinary hives
-    count as differencing ones that merge all their keys. Raises HiveError as merge_delta.
+    No API of Windows is known that does it; the tests compare it with two merges onto a base. Ordinary hives count as
+    differencing hives that merge all their keys. Raises HiveError as merge_delta.
     """
     merge = _Merge(upper, report or MergeReport())
     below = _as_delta(lower)
@@ -90,9 +92,10 @@ def merge_deltas(lower: Hive, upper: Hive, report: MergeReport | None = None) ->
 
 
 def _as_delta(hive: Hive) -> Hive:
-    """A differencing hive by the rules; an ordinary one as such: each key merged, with the class below if it has none.
+    """Return a differencing hive that follows the rules, also for an ordinary hive: each key merges, and inherits the
+    class if it has none.
 
-    Other programs may break the rules, and the writer keeps them.
+    Other programs may break the rules, which the writer enforces.
     """
     if hive.differencing:
         return replace(hive, root=_ruled(replace(hive.root, layer=0), in_tree=False))
@@ -107,7 +110,7 @@ def _touching(key: Key) -> Key:
 
 
 def _ruled(key: Key, *, in_tree: bool) -> Key:
-    """`key` without what nothing shows anyway; a key that keeps the rules is itself. in_tree: is one above a TREE?"""
+    """Return `key` without what no view shows; `key` itself if it follows the rules. in_tree: below a TREE."""
     layer = key.layer & (lay.LAYER_SEMANTICS | lay.LAYER_INHERIT_CLASS)
     if key.semantics is TOMBSTONE:
         if layer != key.layer or key.values or key.subkeys or key.class_name:
@@ -118,7 +121,7 @@ def _ruled(key: Key, *, in_tree: bool) -> Key:
     in_tree = layer & lay.LAYER_SEMANTICS == TREE
     subkeys: list[Key] = []
     same = True
-    for sub in key.subkeys:  # as a comprehension it would be two levels of Python's stack
+    for sub in key.subkeys:  # not a comprehension, which would take two levels of Python's stack for each of 512
         subkeys.append(_ruled(sub, in_tree=in_tree))
         same = same and subkeys[-1] is sub
     class_name = b"" if key.inherits_class else key.class_name
@@ -128,11 +131,11 @@ def _ruled(key: Key, *, in_tree: bool) -> Key:
 
 
 class _Merge:
-    """A merge with one differencing hive above; by recursion, as a hive has no more than 512 levels."""
+    """A merge with one differencing hive as the upper one; by recursion, as a hive has at most 512 levels."""
 
     def __init__(self, upper: Hive, report: MergeReport) -> None:
         self.report = report
-        # An ordinary hive says nothing of what is below, so nothing there can be missed.
+        # An ordinary hive makes no claim about lower keys, so it cannot miss one.
         self._says = upper.differencing
         if not upper.differencing:
             report.plain += 1
@@ -142,7 +145,7 @@ class _Merge:
     # Over an ordinary hive
 
     def over(self, base: Key, delta: Key, place: Place) -> Key:
-        """The key that `delta`, which is no tombstone and hides no tree, over `base` looks like."""
+        """Merge `delta`, which is neither a tombstone nor supersedes the tree, onto the ordinary key `base`."""
         subkeys = by_order(base.subkeys)
         for sub in delta.subkeys:
             order, where = key_order(sub.name), Place(sub.name, place)
@@ -167,7 +170,7 @@ class _Merge:
         )
 
     def fresh(self, delta: Key, place: Place) -> Key:
-        """The key that `delta`, no tombstone, looks like where nothing is below it, or nothing that shows."""
+        """Make an ordinary key of `delta`, which is not a tombstone and has no visible lower key."""
         for at, key in delta.places(place.above) if self._says else ():
             if key.inherits_class and key.semantics is not TREE:
                 self.report.unbacked.add(at)
@@ -176,7 +179,7 @@ class _Merge:
     # Over a differencing hive
 
     def joined(self, lower: Key, upper: Key, place: Place) -> Key:
-        """The key that does what `upper` over `lower` does."""
+        """Return the key that has the effect of `upper` over `lower`."""
         if upper.semantics in (TOMBSTONE, TREE):
             return upper
         if lower.semantics is TOMBSTONE:
@@ -212,7 +215,7 @@ def _fresh(key: Key, subkeys: tuple[Key, ...]) -> Key | None:
 
 
 def _values(*keys: Iterable[Value], tombstones: bool) -> tuple[Value, ...]:
-    """The values of keys that lie on each other, lowest first; a tombstone as such, or as nothing."""
+    """Merge the values of keys, the lowest first; tombstones are kept, or take effect and go."""
     result: dict[bytes, Value] = {}
     for values in keys:
         for order, value in by_order(values).items():
@@ -224,7 +227,7 @@ def _values(*keys: Iterable[Value], tombstones: bool) -> tuple[Value, ...]:
 
 
 def _check(root: Key) -> None:
-    """Raise HiveError for keys that mean something else than themselves."""
+    """Raise HiveError for keys that stand for something else."""
     for place, key in root.places():
         if key.flags & lay.KEY_PREDEF_HANDLE:
             raise HiveError(

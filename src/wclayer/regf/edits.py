@@ -1,8 +1,8 @@
-"""Changes to a hive, as a tree of their own: what a .reg file or a build says, before it is known what is there.
+"""Edits of a hive as a tree of their own, made from a .reg file or a build before the hive is known.
 
 They are applied to a hive (`apply_edits`), or become a differencing hive that makes
-them over what the layers below have (`delta_of`). Names are compared as the kernel
-does; a key that is made on the way inherits its descriptor, as on Windows.
+them on top of the lower layers (`delta_of`). Names are compared as the kernel does. A
+key that is created on the way inherits its descriptor, as on Windows.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from .names import key_order
 
 __all__ = ["KeyEdits", "Missed", "apply_edits", "changed_hive", "delta_of", "inherited", "superseding"]
 
-_TOUCHED: Final = lay.LAYER_INHERIT_CLASS | LayerSemantics.MERGE  # of a key that the layers below have
+_TOUCHED: Final = lay.LAYER_INHERIT_CLASS | LayerSemantics.MERGE  # the layer byte of a key that lower layers have
 
 
 @dataclass(slots=True, eq=False)
 class KeyEdits:
-    """What is to become of a key called `name`, and of those below it.
+    """The edits of a key called `name`, and of its subkeys.
 
-    make: there is to be such a key. delete: what is there goes first, with all below it. values: by the order of their
-    names, to set, or to delete where the value is a tombstone. security: its new descriptor. subkeys: by their order.
+    make: create the key if it does not exist. delete: first delete the existing key with all below it. values: by the
+    order of their names, to set, or to delete if the value is a tombstone. security: the new descriptor. subkeys: by
+    the order of their names.
     """
 
     name: str = ""
@@ -38,7 +39,7 @@ class KeyEdits:
     subkeys: dict[bytes, KeyEdits] = field(default_factory=dict)
 
     def at(self, names: Sequence[str], *, make: bool) -> KeyEdits:
-        """The changes of the key that `names` lead to from here. make: it, and those on the way, are to be there.
+        """Return the edits of the key with the path `names` from here. make: create it, and the keys on the way.
 
         Raises InexpressibleError for more levels than a hive can have.
         """
@@ -54,11 +55,11 @@ class KeyEdits:
         return key
 
     def below(self, name: str) -> KeyEdits:
-        """The changes of the subkey of that name."""
+        """Return the edits of the subkey of that name."""
         return self.subkeys.setdefault(key_order(name), KeyEdits(name))
 
     def set(self, value: Value) -> None:
-        """Set a value; the key is to be there."""
+        """Set a value, and create the key."""
         self.make = True
         self.unset(value.name)
         self.values[key_order(value.name)] = value
@@ -66,24 +67,24 @@ class KeyEdits:
     def unset(self, name: str) -> None:
         """Delete a value."""
         order = key_order(name)
-        self.values.pop(order, None)  # the order of values is that in which they were set last
+        self.values.pop(order, None)  # values are in the order in which they were set last
         self.values[order] = Value(name, 0, tombstone=True)
 
     def change(self, value: Value) -> None:
-        """Set a value, or delete it, if it is a tombstone."""
+        """Set a value, or delete it if it is a tombstone."""
         if value.tombstone:
             self.unset(value.name)
         else:
             self.set(value)
 
     def remove(self) -> None:
-        """Delete the key with all below it; what is said of it afterwards makes it anew."""
+        """Delete the key with all below it; later edits create it again."""
         self.make, self.delete, self.security = False, True, None
         self.values.clear()
         self.subkeys.clear()
 
     def update(self, later: KeyEdits) -> None:
-        """Make the changes of `later` after these."""
+        """Add the edits of `later`, which come after these."""
         stack = [(self, later)]
         while stack:
             mine, other = stack.pop()
@@ -100,14 +101,14 @@ class KeyEdits:
 
 @dataclass(slots=True)
 class Missed:
-    """Deletions of what is not there: of keys, and of values, which are named as `KEY\\\\\\\\VALUE`."""
+    """Deletions of keys and values that do not exist; values are named as `KEY\\\\VALUE`."""
 
     keys: Noted = field(default_factory=Noted)
     values: Noted = field(default_factory=Noted)
 
     @property
     def count(self) -> int:
-        """How many these are."""
+        """Their number."""
         return self.keys.count + self.values.count
 
     def value(self, place: Place, name: str) -> None:
@@ -116,13 +117,13 @@ class Missed:
 
 
 def changed_hive(hive: Hive, edits: KeyEdits, time: int, missed: Missed | None = None, *, name: str) -> Hive:
-    """The hive with the changes made at the FILETIME `time`; the very same one, if they change nothing.
+    """Return the hive with the edits made at the FILETIME `time`; the same object if they change nothing.
 
-    name: the hive's, for errors. Raises InexpressibleError for a differencing hive.
+    name: of the hive, for errors. Raises InexpressibleError for a differencing hive.
     """
     if hive.differencing:
         raise InexpressibleError(
-            "a differencing hive, whose changes depend on the hives below it",
+            "a differencing hive, whose changes depend on the lower hives",
             path=name,
             expected="an ordinary hive",
             hint="merge it onto its base first: wclayer hive merge BASE DELTA -o OUT",
@@ -132,9 +133,9 @@ def changed_hive(hive: Hive, edits: KeyEdits, time: int, missed: Missed | None =
 
 
 def apply_edits(root: Key, edits: KeyEdits, time: int, missed: Missed | None = None) -> Key:
-    """The root key `root` with the changes made; keys that change have the FILETIME `time`.
+    """Return the root key `root` with the edits made; keys that change get the FILETIME `time`.
 
-    The root itself stays, if it is to be deleted, but empty.
+    If the edits delete the root, it stays, but empty.
     """
     if edits.delete:
         root = replace(root, values=(), subkeys=(), last_written=time)
@@ -176,7 +177,7 @@ def _new(edits: KeyEdits, parent: bytes, time: int) -> Key:
 
 
 def inherited(parent: bytes) -> bytes:
-    """The descriptor of a new key in one with the descriptor `parent`; offreg's default if that passes nothing on."""
+    """Return the descriptor of a new key below one with the descriptor `parent`; offreg's default without a DACL."""
     try:
         return inherit(parent, directory=True, rights=KEY_RIGHTS)
     except SecurityDescriptorError:
@@ -184,7 +185,7 @@ def inherited(parent: bytes) -> bytes:
 
 
 def _miss(edits: KeyEdits, place: Place, missed: Missed) -> None:
-    """Nothing is to be made at `place`, and nothing is there: what was to be deleted below it is missed."""
+    """Note all deletions below `place` as missed, because there is no such key and none is created."""
     stack = [(edits, place)]
     while stack:
         key, where = stack.pop()
@@ -198,10 +199,11 @@ def _miss(edits: KeyEdits, place: Place, missed: Missed) -> None:
 
 
 def delta_of(view: Key, edits: KeyEdits, time: int, missed: Missed | None = None) -> Key:
-    """The root key of a differencing hive that makes the changes over `view`, what the layers below show.
+    """Return the root key of a differencing hive that makes the edits on top of `view`, the merged lower layers.
 
-    As Windows writes them: a key that is there has its descriptor, and inherits its class name; one that is not, is
-    new; what is deleted has a tombstone; what is deleted and made again hides all that was there.
+    As Windows writes them: an existing key keeps its descriptor and inherits its class name; a deleted key or value is
+    a tombstone; a key that is deleted and created again supersedes the tree. Raises InexpressibleError for edits of
+    the root itself other than values.
     """
     missed = missed or Missed()
     if edits.delete:
@@ -211,12 +213,12 @@ def delta_of(view: Key, edits: KeyEdits, time: int, missed: Missed | None = None
             "a differencing hive cannot change the security of the root", expected="a key below the root"
         )
     root = _delta(view, edits, time, Place(view.name, None), missed)
-    # The root of Windows' own has no flags and no class; its descriptor hides nothing (registry-hives, 5.3 and 5.4).
+    # The root of Windows' own has no flags and no class name, and its descriptor does not replace the lower one.
     return replace(root, security=DEFAULT_SECURITY, layer=0, class_name=b"", flags=0, control=0)
 
 
 def _delta(key: Key, edits: KeyEdits, time: int, place: Place, missed: Missed) -> Key:
-    """The node of a key that is there, and changes, or has something below it that does."""
+    """Return the node of an existing key that changes, or has a subkey that does."""
     values: list[Value] = []
     there = by_order(key.values if edits.values else ())
     for order, value in edits.values.items():
@@ -232,7 +234,7 @@ def _delta(key: Key, edits: KeyEdits, time: int, place: Place, missed: Missed) -
         found, where = known.get(order), Place(below.name, place)
         if found is None or below.delete:
             node = _delta_below(found, below, security, time, where, missed)
-        else:  # here, as a tree of 512 levels is to fit Python's stack
+        else:  # not in _delta_below: 512 levels of two functions each would not fit Python's stack
             node = _delta(found, below, time, where, missed)
             if not node.values and not node.subkeys and node.security == found.security:
                 continue
@@ -254,7 +256,7 @@ def _delta(key: Key, edits: KeyEdits, time: int, place: Place, missed: Missed) -
 def _delta_below(
     found: Key | None, edits: KeyEdits, parent: bytes, time: int, place: Place, missed: Missed
 ) -> Key | None:
-    """The node of a subkey that is not there, or is deleted first; None where there is nothing to say."""
+    """Return the node of a subkey that does not exist, or is deleted first; None if it needs no node."""
     if found is None:
         if edits.delete:
             missed.keys.add(place)
@@ -268,7 +270,7 @@ def _delta_below(
 
 
 def superseding(key: Key) -> Key:
-    """`key`, and all below it but tombstones, as what hides the whole tree of its name below."""
+    """Return `key` and all below it, except tombstones, with semantics that supersede the lower tree."""
 
     def change(key: Key, subkeys: tuple[Key, ...]) -> Key:
         if key.semantics is LayerSemantics.TOMBSTONE:

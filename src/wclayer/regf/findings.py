@@ -1,4 +1,4 @@
-"""What is wrong with a hive: findings, each with how bad it is and where."""
+"""Findings in a hive, each with its severity and position."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from .model import Place
 __all__ = ["MAX_FINDINGS", "Finding", "Findings", "Severity"]
 
 MAX_FINDINGS: Final = 1000
-"""So many of each severity are kept; a broken hive of many megabytes would have as many more."""
+"""Kept of each severity; a broken hive of many megabytes could have millions."""
 
 
 class Severity(Enum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     ERROR = "error"
-    """Windows refuses the hive, drops a part of it or replaces it, or never finds it by its name."""
+    """Windows refuses the hive, drops or replaces a part of it, or cannot find that part by its name."""
     WARNING = "warning"
-    """Windows loads it all the same, perhaps repairs it; no program that keeps the rules wrote it."""
+    """Windows loads the hive nevertheless, perhaps repaired; a program that follows the rules does not write this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, at a position in the file; `path` is the key where there is one, without the root."""
+    """One fault, at the position `offset` in the file; `path` is the key without the root, or None."""
 
     severity: Severity
     offset: int
@@ -45,12 +45,12 @@ class Finding:
 
 
 class Findings:
-    """Findings in the order of their discovery."""
+    """Findings in the order in which they were made."""
 
     def __init__(self) -> None:
         self.kept: list[Finding] = []
         self._counts = dict.fromkeys(Severity, 0)
-        self.place: Place | None = None  # the key that is looked at
+        self.place: Place | None = None  # the key that is being checked
 
     def error(self, offset: int, message: str, expected: object = None, got: object = None) -> None:
         """Note an error at the position `offset`."""

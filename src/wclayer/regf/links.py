@@ -1,10 +1,10 @@
-r"""Symbolic links between keys: whose changes are made in the keys that they lead to, as on Windows.
+r"""Symbolic links between keys: edits of a link are made in the key that it leads to, as on Windows.
 
 A link is a key with KEY_SYM_LINK; its value `SymbolicLinkValue` names another key as
-the kernel does, `\REGISTRY\MACHINE\SOFTWARE\Classes`. Whoever opens, makes or deletes
-a key by its name reaches that one, where there is no such key, nothing (Wine's tests
-of the registry, which Windows passes). Only who asks for the link itself gets it, which
-no .reg file does.
+the kernel does, `\REGISTRY\MACHINE\SOFTWARE\Classes`. To open, create or delete a link
+by its name reaches the other key, or fails if that does not exist (Wine's tests of the
+registry, which Windows passes). The link itself is reached only with
+REG_OPTION_OPEN_LINK, which no .reg file can ask for.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ Names: TypeAlias = Sequence[str]
 
 _VALUE: Final = "SymbolicLinkValue"
 _ROOTS: Final = {"MACHINE": "HKEY_LOCAL_MACHINE", "USER": "HKEY_USERS"}
-_MAX_LINKS: Final = 32  # on the way to one key; the kernel's bound is of this size too
+_MAX_LINKS: Final = 32  # on the way to one key; the kernel's own limit is about as large
 
 
 class Links:
-    """The links of a hive, whose root is `root`.
+    """The links of the hive with the root key `root`.
 
-    below: gives, for the names of a path of the registry, those that lead there from the hive's root; raises UsageError
-    for a key of another hive. alias: does the same for names from the root that are no key's, as CurrentControlSet is
-    the link that a system makes as it starts; it is given what else is to change.
+    below: converts a path of the registry to one from the hive's root; raises UsageError for a key of another hive.
+    alias: converts a path from the root if its name is an alias: CurrentControlSet is a link that Windows creates at
+    boot, so no hive file has it. It gets the other edits too.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Links:
         self._known: dict[int, dict[bytes, Key]] = {}
 
     def followed(self, names: Names, changes: KeyEdits) -> Names:
-        """The names, from the root, of the key that `names` lead to, after `changes`.
+        """Return the path, from the root, of the key that `names` lead to after the edits `changes`.
 
-        Raises UsageError for a link into another hive or to itself, NotFoundError for one to a key that is not there,
-        InexpressibleError if what it leads to is too deep.
+        Raises UsageError for a link into another hive or to itself, NotFoundError for one to a missing key,
+        InexpressibleError if the key would be too deep.
         """
         path = "\\".join(names)
-        free = len(names)  # so many of the last names may be those of keys that are to be made
+        free = len(names)  # so many of the last names may be of keys that do not exist yet
         for _ in range(_MAX_LINKS):
             names = self._alias(names, changes)
             found = self._first(names, changes)
@@ -63,7 +63,7 @@ class Links:
                 target = names[: len(names) - free]
                 if not self._has(target, changes):
                     expected = "\\".join(target)
-                    raise NotFoundError("a link to a key that is not there", path=path, expected=expected)
+                    raise NotFoundError("a link to a missing key", path=path, expected=expected)
                 return names
             link, rest = found
             free = min(free, len(rest))
@@ -72,7 +72,7 @@ class Links:
         raise UsageError("links that lead to each other", path=path, expected=f"at most {_MAX_LINKS} on the way")
 
     def cut(self, edits: KeyEdits, names: Names) -> list[tuple[Names, KeyEdits]]:
-        """Take the changes of links out of `edits`, those of the key that `names` lead to; each with its names."""
+        """Remove the edits of links from `edits` of the key `names`; return each with the path of its link."""
         key: Key | None = self._root
         place: Place | None = None
         for name in names:
@@ -82,7 +82,7 @@ class Links:
         while stack:
             said, key, place = stack.pop()
             if key is None or said.delete:
-                continue  # what is made there anew is no link
+                continue  # a key that is created again is not a link
             for order, below in list(said.subkeys.items()):
                 sub, at = self._subkey(key, order), Place(below.name, place)
                 if _is_link(sub) or (place is None and tuple(self._alias((below.name,), edits)) != (below.name,)):
@@ -92,7 +92,7 @@ class Links:
         return result
 
     def _first(self, names: Names, changes: KeyEdits) -> tuple[Key, Names] | None:
-        """The first link on the way, and the names behind it."""
+        """Return the first link on the path, and the names behind it."""
         key: Key | None = self._root
         edits: KeyEdits | None = changes
         for number, name in enumerate(names, 1):
@@ -106,7 +106,7 @@ class Links:
         return None
 
     def _has(self, names: Names, changes: KeyEdits) -> bool:
-        """Is there such a key, after the changes?"""
+        """Return True if there is such a key after the edits."""
         key: Key | None = self._root
         edits: KeyEdits | None = changes
         for name in names:
@@ -132,7 +132,10 @@ class Links:
         root = _ROOTS.get(upcase(names[2])) if len(names) > 3 else None  # ["", "REGISTRY", "MACHINE", ...]
         if root is None or names[0] or upcase(names[1]) != "REGISTRY":
             raise UsageError(
-                "a link that leads to no key", path=path, expected="\\REGISTRY\\MACHINE\\...", got=text or "nothing"
+                "a link that does not lead to a key",
+                path=path,
+                expected="\\REGISTRY\\MACHINE\\...",
+                got=text or "nothing",
             )
         try:
             return self._below((root, *names[3:]))
@@ -143,10 +146,10 @@ class Links:
 
 
 def follow_links(edits: KeyEdits, links: Links) -> None:
-    """Make the changes of links, among `edits` of the hive's root, those of what they lead to.
+    """Move the edits of links, among `edits` of the hive's root, to the keys that the links lead to.
 
-    Raises UsageError where that one is changed under its own name too, or under another, and the changes contradict: of
-    the two, nobody could tell which comes first. And as `Links.followed`.
+    Raises UsageError if such a key is edited by its own path or another link too, and the edits contradict each other:
+    their order is unknown. And as `Links.followed`.
     """
     waiting: deque[tuple[Names, KeyEdits]] = deque(links.cut(edits, ()))
     while waiting:
@@ -161,7 +164,7 @@ def follow_links(edits: KeyEdits, links: Links) -> None:
         if key is not None and (key.delete or _contradict(key, said)):
             here, there = printable("\\".join(given)), printable("\\".join(names)) or "the root"
             raise UsageError(
-                f"changes of {here} and of {there}, which are the same here",
+                f"changes of {here} and of {there}, which are one key",
                 expected="changes that do not contradict, or one of the two names",
             )
         _check_depth(len(names) + _depth(said), "\\".join(given))
@@ -169,7 +172,7 @@ def follow_links(edits: KeyEdits, links: Links) -> None:
 
 
 def _contradict(one: KeyEdits, other: KeyEdits) -> bool:
-    """Does the order matter in which the two are made?"""
+    """Return True if the result depends on the order of the two."""
     stack = [(one, other)]
     while stack:
         one, other = stack.pop()
@@ -184,7 +187,7 @@ def _contradict(one: KeyEdits, other: KeyEdits) -> bool:
 
 
 def _depth(edits: KeyEdits) -> int:
-    """The levels below."""
+    """Return the number of levels below."""
     result, level = 0, [*edits.subkeys.values()]
     while level:
         result, level = result + 1, [sub for one in level for sub in one.subkeys.values()]

@@ -1,16 +1,17 @@
-"""Replay the transaction logs of a hive that was not wholly written, as Windows does when it loads it.
+"""Replay the transaction logs of a hive that was not completely written, as Windows does when it loads it.
 
-Since Windows 8.1 changes go to one of two logs first, .LOG1 and .LOG2 in turn, and into
+Since Windows 8.1, changes go first to one of two logs, .LOG1 and .LOG2 in turn, and to
 the hive up to an hour later; until then the hive is dirty. A log is a sequence of
-entries, each with the pages that one write changed and a number one higher than the
-entry before; what lies behind the last are remnants of earlier use. An entry counts
-if both its hashes do. The rules are those of [REGF], "Format of transaction log files".
+entries, each with the pages that one write changed, and with the number of the entry
+before plus 1. Behind the last entry are remnants of earlier use. An entry is valid if
+both its hashes are right. The rules are those of [REGF], "Format of transaction log
+files".
 
-Two things are not as in Windows. Where the base block must come from a log, [REGF] has
-Windows use that log alone; here the other is replayed too if its entries lead up to
-that one's: what they repeat is written again by the later ones, and what never reached
-the hive is not lost. And a hive with a broken bin is refused, where Windows puts an
-empty one in its place and loses the keys.
+Two things differ from Windows. If the base block must come from a log, Windows, by
+[REGF], uses only that log; here the other log is replayed too if its entries lead up to
+the first one's: the later entries write again what the earlier ones repeat, and what
+never reached the hive is not lost. And a hive with a malformed bin is an error, where
+Windows replaces the bin by an empty one and loses the keys.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from .findings import Finding, Findings, Severity
 
 __all__ = ["Recovered", "recover_hive"]
 
-_HASHED_AT_A_TIME: Final = 1 << 16  # bytes; Python's numbers take nine times as many
+_HASHED_AT_A_TIME: Final = 1 << 16  # bytes; as Python's integers they take nine times the memory
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A clean hive: its bytes, how many entries of each log it has taken, and what is to be said of them.
+    """A clean hive: its bytes, the number of entries applied from each log, and notes about the logs.
 
-    `applied` and the numbers in `notes` follow the order in which the logs were given, the notes from 1 on.
+    `applied` is in the order of the logs; `notes` number the logs from 1 in that order.
     """
 
     data: bytes
@@ -44,19 +45,19 @@ class Recovered:
 
 
 def recover_hive(data: bytes, logs: Sequence[bytes]) -> Recovered:
-    """The hive in `data`, made whole by its transaction logs, in any order; a clean one is given back as it is.
+    """Complete the hive in `data` with its transaction logs, in any order; a clean hive is returned as it is.
 
-    The bins are those that Windows makes; both sequence numbers are that of the last entry. Work is linear in the
+    The bins are those that Windows makes; both sequence numbers become that of the last entry. Work is linear in the
     size of hive and logs, and the hive grows at most by the size of the logs.
 
-    Raises HiveError where there is no log, where none has an entry that fits the hive, and where the hive is broken
-    even with them. An entry that is broken ends its log, as a write that broke off leaves one; the notes say so.
+    Raises HiveError without a log, if no log has an entry that fits the hive, and if the hive stays broken with them. A
+    malformed entry ends its log, with a note: a write that broke off leaves one.
     """
     findings = Findings()
     base = has_base_block(data, findings)
     dirty = findings.kept[0] if base is None else check_clean(base, data, findings)
     if dirty is None:
-        notes = ("the hive is clean, so its logs have nothing that it lacks",) if logs else ()
+        notes = ("the hive is clean: its logs hold nothing new",) if logs else ()
         return Recovered(data, (0,) * len(logs), notes)
     replay = _Replay(data, logs)
     if base is None or not _has_checksum(data):
@@ -71,9 +72,9 @@ def recover_hive(data: bytes, logs: Sequence[bytes]) -> Recovered:
 
 
 def _refuse(dirty: Finding, is_hive: bool, notes: list[str]) -> NoReturn:
-    what = f"a hive that was not wholly written: {dirty.message}" if is_hive else dirty.message
+    what = f"a dirty hive: {dirty.message}" if is_hive else dirty.message
     raise HiveError(
-        "; ".join((what, *(notes or ("no log to make it whole",)))),
+        "; ".join((what, *(notes or ("no log to recover it with",)))),
         offset=dirty.offset,
         expected=dirty.expected,
         got=dirty.got,
@@ -82,7 +83,7 @@ def _refuse(dirty: Finding, is_hive: bool, notes: list[str]) -> NoReturn:
 
 
 def _require_whole(data: bytes, notes: list[str]) -> None:
-    """Raise HiveError for a hive whose bins the logs have not made whole. Its keys are for the check."""
+    """Raise HiveError for a hive whose bins are not complete. Its keys are checked elsewhere (`check`)."""
     findings = Findings()
     base = has_base_block(data, findings)
     if base is not None:
@@ -91,7 +92,7 @@ def _require_whole(data: bytes, notes: list[str]) -> None:
     broken = next((finding for finding in findings.kept if finding.severity is Severity.ERROR), None)
     if broken is not None:
         raise HiveError(
-            "; ".join((f"a hive that is broken even with its logs: {broken.message}", *notes)),
+            "; ".join((f"a hive that stays broken with its logs: {broken.message}", *notes)),
             offset=broken.offset,
             expected=broken.expected,
             got=broken.got,
@@ -104,7 +105,7 @@ def _has_checksum(data: bytes) -> bool:
 
 
 class _Entry(NamedTuple):
-    """An entry of a log that is whole; its pages are read when it is applied."""
+    """A valid entry of a log; its pages are read when it is applied."""
 
     position: int
     flags: int
@@ -114,9 +115,9 @@ class _Entry(NamedTuple):
 
 
 class _Log(NamedTuple):
-    """A log with entries, each of which follows the one before."""
+    """A log with entries of consecutive numbers."""
 
-    number: int  # from 0 on, in the order given
+    number: int  # from 0, in the caller's order
     data: bytes
     entries: list[_Entry]
 
@@ -136,13 +137,13 @@ class _Replay:
         self.notes: list[str] = []
         self.applied = [0] * len(logs)
         self._hive = bytearray(data)
-        # A few bytes that claim a hive of 2 GiB must not make it.
+        # An entry of a few bytes must not make the hive grow to 2 GiB.
         self._limit = max(len(data), lay.BASE_BLOCK_SIZE) + sum(map(len, logs))
         self.last: _Entry | None = None  # that was applied
         self._logs = [log for number, content in enumerate(logs) if (log := self._open(number, content)) is not None]
 
     def from_sequences(self, begun: int, whole: int) -> None:
-        """Apply what comes after the last whole write of the hive; `begun` is the number of the last that was begun."""
+        """Apply the entries after the last completed write, `whole`; `begun` is the last write that began."""
         logs = []
         for log in self._of_one_hive(bytes(self._hive[: lay.LOG_UNIT])):
             later = [entry for entry in log.entries if entry.sequence >= whole]
@@ -158,7 +159,7 @@ class _Replay:
             self.notes.append(f"the entry {self.last.sequence} is the last one, and the hive may have parts of {begun}")
 
     def with_lost_base_block(self) -> None:
-        """Apply the log with the latest entries, whose copy of the base block is the hive's, after what leads to it."""
+        """Take the base block from the log with the latest entries; apply what leads up to it, and this log."""
         if not self._logs:
             return
         latest = max(self._logs, key=lambda log: log.last)
@@ -174,7 +175,7 @@ class _Replay:
         self._apply(logs)
 
     def finish(self, last: _Entry) -> bytes:
-        """The clean hive, whose last entry was `last`."""
+        """Return the clean hive, with `last` as its last entry."""
         hive = self._hive
         (flags,) = lay.UINT32.unpack_from(hive, lay.BASE_FLAGS_AT)
         flags = flags & ~lay.BASE_TRANSACTED | last.flags & lay.BASE_TRANSACTED
@@ -195,7 +196,7 @@ class _Replay:
     # Reading
 
     def _open(self, number: int, data: bytes) -> _Log | None:
-        """The log in `data`; None, and a note, for what has no entry."""
+        """Open the log in `data`; None, with a note, if it has no entry."""
         refused = _no_log(data)
         entries: list[_Entry] = []
         if refused is None:
@@ -207,7 +208,7 @@ class _Replay:
         return _Log(number, data, entries) if entries else None
 
     def _of_one_hive(self, base: bytes) -> Iterator[_Log]:
-        """The logs of the hive with that base block, as far as the identity of its resource manager tells."""
+        """Yield the logs whose resource manager is that of the base block `base`, or unknown."""
         own = _resource_manager(base)
         for log in self._logs:
             named = _resource_manager(log.data)
@@ -221,7 +222,7 @@ class _Replay:
     # Writing
 
     def _apply(self, logs: list[_Log]) -> None:
-        """Apply the logs one after the other, each of which must go on where the last one ended."""
+        """Apply the logs in order; each must continue where the one before ended."""
         for log in logs:
             last = self.last
             if last is not None and log.first != last.sequence + 1:
@@ -245,23 +246,23 @@ def _resource_manager(base: bytes) -> bytes:
 
 
 def _no_log(data: bytes) -> str | None:
-    """Why `data` is no log that can be replayed."""
+    """Return why `data` is not a log that can be replayed; None if it is one."""
     if not any(data[: lay.LOG_UNIT]):
         return "is empty"
     if len(data) < lay.LOG_UNIT or data[:4] != lay.BASE_SIGNATURE:
-        return "is no transaction log"
+        return "is not a transaction log"
     (kind,) = lay.UINT32.unpack_from(data, lay.FILE_TYPE_AT)
     if kind in lay.FILE_LOGS_OLD or data[lay.LOG_UNIT : lay.LOG_UNIT + 4] == lay.DIRTY_VECTOR_SIGNATURE:
-        return "has the format of before Windows 8.1, which Windows alone replays"
+        return "has the format used before Windows 8.1, which only Windows can replay"
     if kind != lay.FILE_LOG:
-        return f"is no transaction log, but a file of the type {kind}"
+        return f"is not a transaction log, but a file of the type {kind}"
     if not _has_checksum(data):
         return "has a base block whose checksum is wrong"
     return None
 
 
 def _entries(data: bytes, sequence: int) -> tuple[list[_Entry], str | None]:
-    """The entries from that with the number `sequence` on; and why there are no more, if there should be."""
+    """Return the entries from the number `sequence` on, and why there are no more, or None at their regular end."""
     entries: list[_Entry] = []
     at = lay.LOG_UNIT
     while data[at : at + 4] == lay.LOG_ENTRY_SIGNATURE:
@@ -277,21 +278,21 @@ def _entries(data: bytes, sequence: int) -> tuple[list[_Entry], str | None]:
 
 
 def _entry(data: bytes, at: int, expected: int) -> tuple[_Entry, int] | str | None:
-    """The entry at the position `at` and its size; why it is none; or None for what remains of earlier use."""
+    """Return the entry at the position `at` and its size; or why it is invalid; or None for remnants of earlier use."""
     room = len(data) - at
     if room < lay.LOG_ENTRY.size:
         return "an entry cut off"
     _, size, flags, sequence, bins_size, pages, content_hash, own_hash = lay.LOG_ENTRY.unpack_from(data, at)
     if own_hash != _marvin32(data, at, at + lay.LOG_ENTRY_HASHED):
-        return "the hash of an entry"
+        return "wrong hash of an entry"
     if sequence != expected:
         return None if sequence < expected else f"the entry {sequence}, where {expected} was to come"
     if size % lay.LOG_UNIT or size < lay.LOG_UNIT:
-        return f"an entry of {size} bytes, no multiple of {lay.LOG_UNIT}"
+        return f"an entry of {size} bytes, not a multiple of {lay.LOG_UNIT}"
     if size > room:
         return "an entry cut off"
     if content_hash != _marvin32(data, at + lay.LOG_ENTRY.size, at + size):
-        return "the hash of an entry's pages"
+        return "wrong hash of an entry's pages"
     if bins_size % lay.PAGE or not 0 < bins_size <= lay.MAX_BINS:
         return f"hive bins of {bins_size} bytes"
     entry = _Entry(at, flags, sequence, bins_size, pages)
@@ -307,7 +308,7 @@ def _entry(data: bytes, at: int, expected: int) -> tuple[_Entry, int] | str | No
 
 
 def _pages(data: bytes, entry: _Entry) -> Iterator[tuple[int, int, int]]:
-    """Of each page of an entry: its offset in the bins, its position in the log, its size."""
+    """Yield of each page of an entry: its offset in the bins, its position in the log, its size."""
     at = entry.position + lay.LOG_ENTRY.size
     start = at + entry.pages * lay.PAGE_REFERENCE.size
     for place, size in lay.PAGE_REFERENCE.iter_unpack(memoryview(data)[at:start]):
@@ -316,7 +317,7 @@ def _pages(data: bytes, entry: _Entry) -> Iterator[tuple[int, int, int]]:
 
 
 def _marvin32(data: bytes, start: int, end: int) -> int:
-    """The Marvin32 hash, as logs have it, of data[start:end], which is a multiple of four bytes."""
+    """Compute the Marvin32 hash, with the seed of logs, of data[start:end], a multiple of four bytes."""
     low, high = lay.LOG_SEED
     for at in range(start, end, _HASHED_AT_A_TIME):
         words = struct.unpack_from(f"<{min(end - at, _HASHED_AT_A_TIME) // 4}I", data, at)

@@ -1,6 +1,6 @@
-"""The smallest hive that Windows loads: a root key, and nothing in it.
+"""The smallest hive that Windows loads: an empty root key.
 
-A base layer needs five hives. Where there is nothing to say in them, they are these.
+A base layer needs five hives. Those without content are this one.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ __all__ = ["minimal_hive"]
 
 
 def minimal_hive(last_written: int, *, root_name: str = "ROOT", minor: int = MINOR_XP) -> bytes:
-    """A hive of 8192 bytes with a root key alone, with offreg's security; Windows looks not at its name.
+    """Make a hive of 8,192 bytes with only a root key, with offreg's descriptor; Windows does not check its name.
 
-    `last_written` is the FILETIME of hive and key. Raises InexpressibleError for a time, name or version that no hive
-    can have.
+    last_written: the FILETIME of hive and key. Raises InexpressibleError for a time, name or version that a hive cannot
+    have.
     """
     return write_hive(Hive(Key(root_name, last_written=last_written), last_written, minor))

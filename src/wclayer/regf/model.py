@@ -1,7 +1,7 @@
 """A hive as values: a tree of keys, each with values, a class name, a security descriptor and a time.
 
-Bytes that the format only carries (data, class names, descriptors) are kept as they
-are: a REG_SZ may lack its NUL, a class name may be no text, a type any number.
+Bytes that the format only carries (data, class names, descriptors) are kept unchanged:
+a REG_SZ may lack its NUL, a class name need not be text, a type may be any number.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ DEFAULT_SECURITY: Final = bytes.fromhex(
 
 
 class RegType(IntEnum):
-    """The types of values that Windows names ([MS-RRP] 3.1.1.5); any other uint32 is legal too."""
+    """The named types of values ([MS-RRP] 3.1.1.5); any other uint32 is legal too."""
 
     NONE = 0
     SZ = 1
@@ -62,18 +62,18 @@ class RegType(IntEnum):
 
 
 _MAX_NAMES: Final = 16  # of a path that is shown
-_MAX_PATHS: Final = 100  # that are kept of those that are noted
+_MAX_PATHS: Final = 100  # kept in one Noted
 _MAX_PATH: Final = 1000  # characters of one
 
 
 class Place(NamedTuple):
-    """A key below others. Its path is built for findings alone, as those of all keys could outgrow the hive."""
+    """A key below others. Its path is built only for findings: those of all keys could be larger than the hive."""
 
     name: str
     above: Place | None
 
     def path(self) -> str:
-        """The names from below the root, of a deep key the last ones."""
+        """Return the path below the root, of a deep key only the last names."""
         names: list[str] = []
         place = self
         while place.above is not None and len(names) < _MAX_NAMES:
@@ -86,9 +86,9 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Noted:
-    """Keys, or values, that there is something to say of: all are counted, the first hundred named.
+    """Keys or values for a report: all are counted, and the paths of the first hundred kept.
 
-    The paths of all could outgrow the hive, and so could a single one: of a long one, the end is kept.
+    The paths of all could be larger than the hive, and so could a single one: of a long path the end is kept.
     """
 
     count: int = 0
@@ -103,21 +103,21 @@ class Noted:
 
 
 class LayerSemantics(IntEnum):
-    """What a key of a differencing hive makes of the key of its name in the hives below: bits of its layer byte."""
+    """The relation of a key in a differencing hive to the lower key of the same name: bits of its layer byte."""
 
     MERGE = 0
-    """Its values and subkeys come to those below."""
+    """Its values and subkeys are added to the lower ones."""
     TOMBSTONE = 1
-    """There is no such key."""
+    """The key is deleted."""
     SUPERSEDE_LOCAL = 2
-    """It hides the values, class name and descriptor below, but no subkeys."""
+    """It hides the lower values, class name and descriptor, but not the subkeys."""
     SUPERSEDE_TREE = 3
-    """It hides the key below with all its subkeys; its own are of this kind too, or tombstones."""
+    """It hides the lower key with all subkeys; its own subkeys have these semantics too, or are tombstones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value; the default one of a key has no name. A `tombstone`, in a differencing hive, hides one of its name."""
+    """A value; the default value has no name. A `tombstone`, in a differencing hive, hides the one of its name."""
 
     name: str
     type: int
@@ -130,10 +130,10 @@ class Key:
     """A key: `subkeys` in any order, `values` in the order in which they are enumerated.
 
     `last_written` is a FILETIME, `class_name` UTF-16 without a NUL, `security` a self-relative descriptor.
-    `flags` are KEY_ bits of the layout without what follows from name and place (COMP_NAME, those of the root).
-    `layer` is the layer byte, 0 but in a differencing hive; `control` the upper 16 bits beside the largest name of a
-    subkey: flags of WOW64, of virtualisation, of debugging. `handle` is what a key with KEY_PREDEF_HANDLE opens as, in
-    place of values of its own, as those of Perflib did until 2023.
+    `flags` are the KEY_ bits of `layout` without those that follow from name and place (COMP_NAME, those of the root).
+    `layer` is the layer byte, 0 except in a differencing hive. `control` are the upper 16 bits of the field for the
+    largest name of a subkey: flags of WOW64, of virtualisation, of debugging. `handle` is the handle that a key with
+    KEY_PREDEF_HANDLE opens as; it has no values of its own (as below Perflib until 2023).
     """
 
     name: str
@@ -149,33 +149,33 @@ class Key:
 
     @property
     def semantics(self) -> LayerSemantics:
-        """What it makes of the key below, in a differencing hive."""
+        """Its relation to the lower key, in a differencing hive."""
         return LayerSemantics(self.layer & LAYER_SEMANTICS)
 
     @property
     def inherits_class(self) -> bool:
-        """In a differencing hive: has it the class name of the key below?"""
+        """True if it has the class name of the lower key, in a differencing hive."""
         return bool(self.layer & LAYER_INHERIT_CLASS)
 
     def subkey(self, name: str) -> Key | None:
-        """The subkey of that name, in any case; None for none."""
+        """Return the subkey of that name, in any case, or None."""
         order = key_order(name)
         return next((key for key in self.subkeys if key_order(key.name) == order), None)
 
     def value(self, name: str) -> Value | None:
-        """The value of that name, in any case; None for none."""
+        """Return the value of that name, in any case, or None."""
         order = key_order(name)
         return next((value for value in self.values if key_order(value.name) == order), None)
 
     def find(self, path: str) -> Key | None:
-        """The key at a path below this one, its names with backslashes between; None for none."""
+        """Return the key at a path below this one, names with backslashes between, or None."""
         key: Key | None = self
         for name in filter(None, path.split("\\")):
             key = None if key is None else key.subkey(name)
         return key
 
     def walk(self) -> Iterator[tuple[str, Key]]:
-        """This key and all below, each before its subkeys, with its path from here (names with backslashes between)."""
+        """Yield this key and all below, each before its subkeys, with its path from here (joined by backslashes)."""
         stack = [("", self)]
         while stack:
             path, key = stack.pop()
@@ -183,17 +183,17 @@ class Key:
             stack += ((f"{path}\\{sub.name}" if path else sub.name, sub) for sub in reversed(key.subkeys))
 
     def places(self, above: Place | None = None) -> Iterator[tuple[Place, Key]]:
-        """The same with places, of which a path is made only where it is needed: paths can outgrow the hive."""
+        """As walk(), with places: all paths together can be larger than the hive, so few should be built."""
         stack = [(Place(self.name, above), self)]
         while stack:
             place, key = stack.pop()
             yield place, key
             stack += ((Place(sub.name, place), sub) for sub in reversed(key.subkeys))
 
-    # All without recursion, as a tree of 512 levels would outgrow Python's stack.
+    # All without recursion, as a tree of 512 levels would exceed Python's stack.
 
     def changed(self, change: Callable[[Key, tuple[Key, ...]], Key | None]) -> Key | None:
-        """This key and all below, each what `change` makes of it and its subkeys; None leaves it out."""
+        """Rebuild the tree from the leaves up: `change` gets a key and its new subkeys, and returns a key or None."""
         order: list[tuple[int, Key]] = []
         stack = [(-1, self)]
         while stack:
@@ -235,9 +235,9 @@ Named = TypeVar("Named", Key, Value)
 
 @dataclass(frozen=True, slots=True)
 class Hive:
-    """A whole hive. `last_written` is a FILETIME; its version is 1.`minor`, 6 for a differencing one.
+    """A hive. `last_written` is a FILETIME; the version is 1.`minor`, 1.6 for a differencing hive.
 
-    layered: does one of version 1.6 say that it is differencing? Windows has made some that do not.
+    layered: whether a hive of version 1.6 has the flag of a differencing one. Windows has made some without.
     """
 
     root: Key
@@ -247,12 +247,12 @@ class Hive:
 
     @property
     def differencing(self) -> bool:
-        """Does it hold what a layer changes in the hives below?"""
+        """True if it holds what a layer changes in the lower hives."""
         return self.minor == MINOR_LAYERED and self.layered
 
 
 def by_order(found: Iterable[Named]) -> dict[bytes, Named]:
-    """Keys or values by the order of their names; of two of one name it is the first that Windows finds."""
+    """Index keys or values by the order of their names; of two with one name, Windows finds the first."""
     result: dict[bytes, Named] = {}
     for one in found:
         result.setdefault(key_order(one.name), one)
@@ -260,20 +260,20 @@ def by_order(found: Iterable[Named]) -> dict[bytes, Named]:
 
 
 def sz(name: str, text: str, kind: int = RegType.SZ) -> Value:
-    """A REG_SZ of `text`, with its NUL; or a REG_EXPAND_SZ, which has the same form."""
+    """Make a REG_SZ of `text`, with its NUL; or a REG_EXPAND_SZ, which has the same form."""
     return Value(name, kind, to_utf16(text + "\0"))
 
 
 def multi_sz(name: str, texts: Iterable[str]) -> Value:
-    """A REG_MULTI_SZ of `texts`, none of them empty, as an empty one ends the list."""
+    """Make a REG_MULTI_SZ of `texts`; none may be empty, as an empty one ends the list."""
     return Value(name, RegType.MULTI_SZ, to_utf16("".join(text + "\0" for text in texts) + "\0"))
 
 
 def dword(name: str, number: int) -> Value:
-    """A REG_DWORD of `number`, which 32 bits must hold."""
+    """Make a REG_DWORD of `number`, an unsigned number of 32 bits."""
     return Value(name, RegType.DWORD, number.to_bytes(4, "little"))
 
 
 def qword(name: str, number: int) -> Value:
-    """A REG_QWORD of `number`, which 64 bits must hold."""
+    """Make a REG_QWORD of `number`, an unsigned number of 64 bits."""
     return Value(name, RegType.QWORD, number.to_bytes(8, "little"))

@@ -1,13 +1,13 @@
-"""Read a hive: all keys and values, with what the format only carries.
+"""Read a hive: all keys and values, with all that belongs to them.
 
-What lies in no cell of its own, is larger than its cell or is nothing that it should
-be ends the reading with an error, as does a hive that was not wholly written. What
-`check` finds beyond that (hashes, order, counted references, rings) does not matter
-to who reads the whole tree, and is right again when it is written.
+An error is whatever has no cell of its own, is larger than its cell or has another
+signature, and a hive that was not completely written. What `check` finds beyond that
+(hashes, order, reference counts, rings) does not matter for reading the whole tree,
+and is correct again when the tree is written.
 
-Left behind is what says nothing about keys and values: sequence numbers, GUIDs and
-file name of the base block, bits of a running system, free cells, and whatever lies
-behind the bins.
+Dropped is what does not belong to keys and values: sequence numbers, GUIDs and the
+file name in the base block, bits of a running system, free cells, and bytes behind the
+bins.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["read_hive"]
 
 Trie: TypeAlias = "dict[bytes, Trie | None]"
 
-# What the writer sets anew, or belongs to a running system.
+# Flags that the writer sets itself, or that belong to a running system.
 _ROOT_FLAGS_DROPPED: Final = lay.KEY_VOLATILE | lay.KEY_HIVE_EXIT | lay.KEY_COMP_NAME | lay.ROOT_FLAGS
 _FLAGS_DROPPED: Final = lay.KEY_VOLATILE | lay.KEY_HIVE_EXIT | lay.KEY_COMP_NAME
 _MAX_SHOWN: Final = 16  # names of a path in an error
@@ -35,17 +35,18 @@ _STEPS: Final = {lay.LEAF_HASHED: 8, lay.LEAF_FAST: 8, lay.LEAF_INDEX: 4}
 
 
 def read_hive(data: bytes, *, accept_dirty: bool = False, within: Collection[str] | None = None) -> Hive:
-    """The hive in `data`; what lies behind its bins does not matter.
+    """Read the hive in `data`; bytes behind its bins are ignored.
 
-    accept_dirty: read a hive that was not wholly written as it is, without what its transaction logs have. within: just
-    the keys at these paths from the root, with all below them and those on the way there; no other is looked at.
+    accept_dirty: read a hive that was not completely written as it is, without its transaction logs. within: read only
+    the keys at these paths from the root, with all below them and the keys on the way there.
 
-    Raises HiveError with position and key. Work is linear in the size of `data`; the values take some five times it.
+    Raises HiveError with position and key. Work is linear in the size of `data`; the values take about five times the
+    memory of `data`.
     """
     if not data:
         raise HiveError("an empty file", expected="a registry hive", got="0 bytes")
     reader = _Reader(data)
-    base = cast("BaseBlock", has_base_block(data, reader.findings))  # the findings raise
+    base = cast("BaseBlock", has_base_block(data, reader.findings))  # never None, as its findings raise
     check_base_block(base, data, reader.findings)
     if not accept_dirty:
         _check_clean(base, data)
@@ -54,7 +55,7 @@ def read_hive(data: bytes, *, accept_dirty: bool = False, within: Collection[str
 
 
 def _trie(paths: Collection[str] | None) -> Trie | None:
-    """The paths by their names in order; None for all that is below."""
+    """Return the paths as a tree, by the order of their names; None stands for all keys below."""
     if paths is None:
         return None
     result: Trie = {}
@@ -76,11 +77,11 @@ def _check_clean(base: BaseBlock, data: bytes) -> None:
     found = check_clean(base, data, findings)
     if found is not None:
         raise HiveError(
-            f"a hive that was not wholly written: {found.message}",
+            f"a dirty hive: {found.message}",
             offset=found.offset,
             expected=found.expected,
             got=found.got,
-            hint="its .LOG1 and .LOG2 make it whole: wclayer hive recover",
+            hint="complete it with its .LOG1 and .LOG2: wclayer hive recover",
         )
 
 
@@ -89,7 +90,7 @@ def _length(limit: int, compressed: int, least: int) -> str:
 
 
 class _Refusing(Findings):
-    """Findings the first of which is an error."""
+    """Findings that raise: the first error ends the reading."""
 
     def __init__(self, where: _Reader) -> None:
         super().__init__()
@@ -100,7 +101,7 @@ class _Refusing(Findings):
 
 
 class _Record(NamedTuple):
-    """A key whose subkeys are not known yet."""
+    """A key whose subkeys are not read yet."""
 
     parent: int  # its number among the records
     name: str
@@ -120,12 +121,12 @@ class _Reader:
         self.findings = _Refusing(self)
         self._records: list[_Record] = []
         self._at = -1  # the record that is read
-        self._names: dict[str, str] = {}  # one object for each; a few of them make up most
+        self._names: dict[str, str] = {}  # one object for equal names, as most keys share a few
         self._security: dict[int, bytes] = {}
         self._descriptors: dict[bytes, bytes] = {}
 
     def path(self) -> str | None:
-        """The key that is being read, for errors."""
+        """Return the path of the key that is being read, for errors."""
         names: list[str] = []
         at = self._at
         while at > 0 and len(names) < _MAX_SHOWN:
@@ -160,7 +161,7 @@ class _Reader:
         return self._tree()
 
     def _tree(self) -> Key:
-        """All keys, each after its subkeys, which come behind it."""
+        """Build the keys from the end, where each key comes after its subkeys."""
         records = self._records
         below: dict[int, list[Key]] = {}
         while True:
@@ -172,14 +173,14 @@ class _Reader:
             below.setdefault(parent, []).append(key)
 
     def _key(self, offset: int, at: int, parent: int) -> list[tuple[int, int]]:
-        """Note a key with its values; the cells of its subkeys, with the positions of the fields that lead there."""
+        """Read a key with its values; return the cells of its subkeys, each with the position of the field for it."""
         position, room = self._take(offset, at, "a key", lay.KEY.size)
         (
             signature, flags, last_written, _, layer, _, _, count, _, subkey_list, _,
             values, value_list, security, class_cell, max_name, _, _, _, _, length, class_length,
         ) = lay.KEY.unpack_from(self._data, position)  # fmt: skip
         if signature != lay.KEY_SIGNATURE:
-            self.findings.error(position, "no key", lay.KEY_SIGNATURE, signature)
+            self.findings.error(position, "not a key", lay.KEY_SIGNATURE, signature)
         compressed = flags & lay.KEY_COMP_NAME
         limit = min(room - lay.KEY.size, lay.MAX_KEY_NAME * (1 if compressed else 2))
         if not 0 < length <= limit or (length % 2 and not compressed):
@@ -240,7 +241,7 @@ class _Reader:
         subkeys += [(read(data, place)[0], place) for place in range(start, start + step * count, step)]
 
     def _list(self, offset: int, at: int, what: str) -> tuple[bytes, int, int]:
-        """Signature, position of the elements, and their number."""
+        """Return signature, position of the elements, and their number."""
         position, room = self._take(offset, at, what, lay.LIST.size)
         signature, count = lay.LIST.unpack_from(self._data, position)
         if signature != lay.ROOT_INDEX and signature not in _STEPS:
@@ -265,7 +266,7 @@ class _Reader:
         position, room = self._take(offset, at, "a value", lay.VALUE.size)
         signature, length, size, cell, kind, flags, _ = lay.VALUE.unpack_from(self._data, position)
         if signature != lay.VALUE_SIGNATURE:
-            self.findings.error(position, "no value", lay.VALUE_SIGNATURE, signature)
+            self.findings.error(position, "not a value", lay.VALUE_SIGNATURE, signature)
         compressed = flags & lay.VALUE_COMP_NAME
         limit = min(room - lay.VALUE.size, lay.MAX_VALUE_NAME * (1 if compressed else 2))
         if length > limit or (length % 2 and not compressed):
@@ -276,9 +277,7 @@ class _Reader:
         if size & lay.INLINE:
             size &= ~lay.INLINE
             if size > lay.MAX_INLINE:
-                self.findings.error(
-                    position + 4, "data in the place of its cell", f"at most {lay.MAX_INLINE} bytes", size
-                )
+                self.findings.error(position + 4, "data inside the value cell", f"at most {lay.MAX_INLINE} bytes", size)
             return Value(name, kind, self._data[position + 8 : position + 8 + size])
         if not size:
             return Value(name, kind)
@@ -291,7 +290,7 @@ class _Reader:
         position, _ = self._take(offset, at, "big data", lay.BIG_DATA.size)
         signature, count, listed = lay.BIG_DATA.unpack_from(self._data, position)
         if signature != lay.BIG_DATA_SIGNATURE:
-            self.findings.error(position, "no big data", lay.BIG_DATA_SIGNATURE, signature)
+            self.findings.error(position, "not big data", lay.BIG_DATA_SIGNATURE, signature)
         if count != lay.segment_count(size):
             self.findings.error(position + 2, "the number of segments of big data", lay.segment_count(size), count)
         start, _ = self._take(listed, position + 4, "the list of segments", 4 * count)
@@ -306,13 +305,13 @@ class _Reader:
     # Security
 
     def _descriptor(self, offset: int, at: int) -> bytes:
-        """The descriptor in the cell at `offset`, which many keys share."""
+        """Return the descriptor in the cell at `offset`, which many keys share."""
         found = self._security.get(offset)
         if found is None:
             position, room = self._take(offset, at, "a security descriptor", lay.SECURITY.size)
             signature, _, _, _, _, size = lay.SECURITY.unpack_from(self._data, position)
             if signature != lay.SECURITY_SIGNATURE:
-                self.findings.error(position, "no security cell", lay.SECURITY_SIGNATURE, signature)
+                self.findings.error(position, "not a security cell", lay.SECURITY_SIGNATURE, signature)
             if size > room - lay.SECURITY.size:
                 self.findings.error(
                     position + 16,

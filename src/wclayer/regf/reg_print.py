@@ -1,13 +1,13 @@
-r"""Keys, and changes to them, as the text of a .reg file, version 5.00 (its grammar: `reg_text`).
+r"""Print keys, and edits of them, as a .reg file of version 5.00 (its grammar: `reg_text`).
 
-As regedit exports: keys in the order of a hive, values in their own; REG_SZ, REG_DWORD
-and REG_BINARY in their short forms, lists of bytes in lines of at most 80 columns. A
-short form stands where it says everything: a REG_SZ without its NUL, with one inside,
-with a line break or an unpaired surrogate, and a REG_DWORD that has not four bytes, are
-lists of bytes. So parsed text gives the same types and data.
+The format is that of regedit's export: keys in the order of a hive, values in their own
+order; REG_SZ, REG_DWORD and REG_BINARY in their short forms, lists of bytes in lines of
+at most 80 columns. A short form is used only if it is exact: a REG_SZ without its NUL,
+with a NUL inside, with a line break or an unpaired surrogate, and a REG_DWORD of other
+than four bytes are printed as lists of bytes. So parsing gives the same types and data.
 
-Classes, security descriptors, times and flags have no place in .reg files. Nor has a
-name with a line break or a NUL, or a key's with a backslash.
+A .reg file cannot hold class names, security descriptors, times and flags, nor a name
+with a line break or a NUL, nor the name of a key with a backslash.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from .reg_text import HEADER
 
 __all__ = ["encode_reg", "print_edits", "print_reg"]
 
-_WIDTH: Final = 77  # a line of bytes is full with so many characters; the backslash comes behind them
+_WIDTH: Final = 77  # regedit breaks a line of bytes after so many characters; the backslash follows
 _INDENT: Final = "  "
 _BYTE: Final = 3  # two digits and a comma
-_LONGEST_STRING: Final = 1 << 20  # bytes; longer ones are lists, so that lines are bounded
+_LONGEST_STRING: Final = 1 << 20  # bytes; longer strings are lists of bytes, so that lines have a limit
 _UNSPEAKABLE: Final = re.compile("[\r\n\0]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")  # one of a pair is part of a character
 _UNSPEAKABLE_IN_KEYS: Final = re.compile(r"[\r\n\0\\]|\A\Z")
 
 
 def print_reg(key: Key, path: str, *, left_out: Noted | None = None, utf8: bool = False) -> Iterator[str]:
-    r"""The lines of a .reg file that makes `key` with all below it, at the registry path `path`, with `\n` at their
-    ends.
+    r"""Yield the lines, each with its `\n`, of a .reg file that creates `key` with all below it.
 
-    path: `HKEY_LOCAL_MACHINE\SOFTWARE`, say; the name of `key` does not matter. Of a differencing hive the text makes
-    its changes. left_out: takes the paths of keys, and of values as `KEY\\VALUE`, that no .reg file can name, and
-    which are then left out; if None, they are errors. utf8: names with an unpaired surrogate are among these.
+    path: its registry path, such as `HKEY_LOCAL_MACHINE\SOFTWARE`; the name of `key` is ignored. For a differencing
+    hive the file makes its changes. left_out: gets the paths of keys, and of values as `KEY\\VALUE`, that a .reg file
+    cannot name, and which are then left out; if None, they are errors. utf8: for UTF-8, which cannot hold names with
+    an unpaired surrogate.
 
-    Raises InexpressibleError at once, not after some lines: also for a key that supersedes locally, which no text says.
+    Raises InexpressibleError at once, not after some lines; also for a key that supersedes locally.
     """
     names = _Names(path, utf8)
     stack = [(key, Place("", None))]
@@ -64,7 +64,7 @@ def print_reg(key: Key, path: str, *, left_out: Noted | None = None, utf8: bool 
 
 def _printed(key: Key, path: str, names: _Names, left_out: Noted) -> Iterator[str]:
     yield f"{HEADER}\n"
-    # Levels of keys yet to come, each with the path that they are in: all paths at once could be many times the hive.
+    # The keys of each level, with the path that they are in: all paths at once could be many times the hive.
     levels: list[tuple[Iterator[Key], str | None, bool]] = [(iter((key,)), None, False)]
     while levels:
         keys, above, anew = levels[-1]
@@ -91,9 +91,9 @@ def _printed(key: Key, path: str, names: _Names, left_out: Noted) -> Iterator[st
 
 
 def print_edits(edits: KeyEdits, path: str, *, utf8: bool = False) -> Iterator[str]:
-    """The lines of a .reg file that makes the changes `edits` of the key at the registry path `path`.
+    """Yield the lines of a .reg file that makes the edits of the key at the registry path `path`.
 
-    Raises InexpressibleError as print_reg, and for a change of a descriptor, which no text can say.
+    Raises InexpressibleError as print_reg, and for an edit of a descriptor.
     """
     names = _Names(path, utf8)
     stack = [(edits, Place("", None))]
@@ -129,7 +129,7 @@ def _printed_edits(edits: KeyEdits, path: str) -> Iterator[str]:
 
 
 def encode_reg(lines: Iterable[str], *, utf8: bool = False) -> Iterator[bytes]:
-    r"""The bytes of a .reg file of these lines: UTF-16 with a byte order mark and CRLF, as regedit's; or UTF-8 with LF.
+    r"""Encode the lines of a .reg file: in UTF-16 with a byte order mark and CRLF, as regedit does; or UTF-8 and LF.
 
     Raises InexpressibleError for a name with an unpaired surrogate in UTF-8.
     """
@@ -152,14 +152,14 @@ def _order(key: Key) -> bytes:
 
 
 class _Names:
-    """The names that a .reg file can have, of what lies at the registry path `path`; utf8: one in UTF-8."""
+    """The names that a .reg file can hold, below the registry path `path`. utf8: a file in UTF-8."""
 
     def __init__(self, path: str, utf8: bool) -> None:
         self._path = path
         self._utf8 = utf8
         if _UNSPEAKABLE.search(path) is not None:
             raise InexpressibleError(
-                "the name has no place in a .reg file", path=path, expected="names with no line break and no NUL"
+                "the name cannot be in a .reg file", path=path, expected="names with no line break and no NUL"
             )
 
     def has_key(self, name: str) -> bool:
@@ -169,21 +169,21 @@ class _Names:
         return self._has(name, _UNSPEAKABLE, MAX_VALUE_NAME)
 
     def check_key(self, name: str, above: Place) -> None:
-        """Raise InexpressibleError for a name that a key cannot have."""
+        """Raise InexpressibleError for the name of a key that the file cannot hold."""
         if not self.has_key(name):
             expected = f"up to {MAX_KEY_NAME} UTF-16 code units, no line break, no NUL, no backslash"
             raise self.error("the name", Place(name, above), self._expected(expected))
 
     def check_value(self, name: str, key: Place) -> None:
-        """Raise InexpressibleError for a name that a value cannot have."""
+        """Raise InexpressibleError for the name of a value that the file cannot hold."""
         if not self.has_value(name):
             expected = f"up to {MAX_VALUE_NAME} UTF-16 code units, no line break, no NUL"
             raise self.error("the name", Place(f"\\{name}", key), self._expected(expected))
 
     def error(self, message: str, place: Place, expected: str) -> InexpressibleError:
-        """What has no place in a .reg file, at a place below the path."""
+        """What cannot be in a .reg file, at a place below the path."""
         path = self._path if place.above is None else f"{self._path}\\{place.name and place.path()}"
-        return InexpressibleError(f"{message} has no place in a .reg file", path=path, expected=expected)
+        return InexpressibleError(f"{message} cannot be in a .reg file", path=path, expected=expected)
 
     def _has(self, name: str, bad: re.Pattern[str], most: int) -> bool:
         if self._utf8 and _SURROGATE.search(name) is not None:
@@ -208,7 +208,7 @@ def _value(value: Value) -> Iterator[str]:
 
 
 def _text(data: bytes) -> str | None:
-    """The text of a REG_SZ, if a string says all of it."""
+    """Return the text of a REG_SZ, or None if a string in quotes would not be exact."""
     if len(data) > _LONGEST_STRING or data[-2:] != b"\0\0":
         return None
     try:
@@ -223,7 +223,7 @@ def _escaped(text: str) -> str:
 
 
 def _bytes(begin: str, data: bytes) -> Iterator[str]:
-    """The lines of a list of bytes."""
+    """Yield the lines of a list of bytes."""
     at = 0
     while True:
         column = utf16_length(begin) // 2

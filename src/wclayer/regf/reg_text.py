@@ -1,25 +1,25 @@
-r"""The text of .reg files, "Windows Registry Editor Version 5.00", read into changes.
+r"""Parse .reg files, "Windows Registry Editor Version 5.00", into edits.
 
     Windows Registry Editor Version 5.00
 
     ; a comment
-    [HKEY_LOCAL_MACHINE\SOFTWARE\Acme]     the key, and those on the way, are to be there
-    [-HKEY_LOCAL_MACHINE\SOFTWARE\Old]     the key goes, with all below it
+    [HKEY_LOCAL_MACHINE\SOFTWARE\Acme]     create the key, and those on the way
+    [-HKEY_LOCAL_MACHINE\SOFTWARE\Old]     delete the key with all below it
     @="text"                               the default value, a REG_SZ; \\ and \" stand for \ and "
     "name"=dword:0000002a                  REG_DWORD
-    "name"=hex:01,02,\                     REG_BINARY; a comma and a backslash go on in the next line
+    "name"=hex:01,02,\                     REG_BINARY; a comma and a backslash continue in the next line
       03
     "name"=hex(7):61,00,00,00,00,00        any type, in hexadecimal, with its raw bytes
-    "name"=-                               the value goes
+    "name"=-                               delete the value
 
-Read is what Windows' own regedit and reg.exe read, as Wine's tests of both have it.
-What these leave out without a word, a value that they do not understand, is an error
-here. A file is UTF-16 (little-endian) with a byte order mark, as regedit writes it, or
-UTF-8, which Windows takes for its code page where there is no mark. Lines end as in
-any system's files; a line break in a string is a part of it.
+The grammar is that of Windows' regedit and reg.exe, as Wine's tests of both show it.
+Values that these ignore silently are errors here. A file is in UTF-16 (little-endian)
+with a byte order mark, as regedit writes it, or in UTF-8; without a mark Windows would
+read that in its code page. Lines end as on any system; a line break in a string is
+part of the string.
 
-Version 4 (`REGEDIT4`) is refused: its text is in the code page of the machine that
-wrote it, which it does not name.
+Version 4 (`REGEDIT4`) is an error: its text is in the code page of the machine that
+wrote it, and the file does not name it.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ ROOTS: Final = {
     "HKCU": "HKEY_CURRENT_USER",
     "HKCC": "HKEY_CURRENT_CONFIG",
 }
-"""What every registry path begins with: short and, as Windows' files have it, long."""
+"""The roots of registry paths: short names, and the long ones that .reg files have."""
 
-MAX_REG: Final = 1 << 31  # bytes; the text of a hive has some six times its size
+MAX_REG: Final = 1 << 31  # bytes; the text of a hive is about six times as large as the hive
 
 _OLD_HEADERS: Final = ("REGEDIT4", "REGEDIT")
-_MAX_LINE: Final = 1 << 26  # characters; as much hexadecimal is a value of 22 MB
-_MAX_KEYS: Final = 1 << 21  # of all that is named and on the way; a line of a kilobyte can name 500
+_MAX_LINE: Final = 1 << 26  # characters; in hexadecimal a value of 22 MB
+_MAX_KEYS: Final = 1 << 21  # with those on the way; a line of a kilobyte can name 500
 _MAX_DEPTH: Final = MAX_DEPTH + 2  # a hive's root is two names below the registry's
 _CHUNK: Final = 1 << 16
 _SHOWN: Final = 100  # characters of a line, in errors
 
 _BREAK: Final = re.compile("\r\n?|\n")
 _BLANK: Final = re.compile(r"[ \t]*(?:;.*)?", re.DOTALL)
-_STRING: Final = re.compile(r'(?:[^"\\]++|\\["\\])*+')  # up to its quote, to an escape that is none, to the end
+_STRING: Final = re.compile(r'(?:[^"\\]++|\\["\\])*+')  # up to its quote, to an unknown escape, or to the end
 _ESCAPE: Final = re.compile(r"\\(.)")
 _DWORD: Final = re.compile(r"dword:([0-9A-Fa-f]{1,8})(?![0-9A-Za-z])")
 _HEX: Final = re.compile(r"hex(?:\(([0-9A-Fa-f]{1,8})\))?:")
@@ -72,23 +72,22 @@ _LONG: Final = {**ROOTS, **{long: long for long in ROOTS.values()}}
 
 
 def parse_reg(data: bytes, *, source: str, where: Where | None = None) -> KeyEdits:
-    r"""The changes that a .reg file makes.
+    r"""Parse a .reg file into edits.
 
-    The subkeys of the result, which itself has no name, are called as the roots of the registry
-    (`HKEY_LOCAL_MACHINE`, also where the file says `HKLM`); below them everything is spelled as the file has it, and
-    stands in the order of the file. where: gives, for the names of a path, those that lead to it from the result, which
-    may be a key's own; it is given the changes of the lines above too, and what it raises is said of the line. source:
-    the file's name, for errors. Memory and work are linear in `data`.
+    The result has no name; its subkeys are the roots of the registry (`HKEY_LOCAL_MACHINE`, also for `HKLM`). Below
+    them, names and order are those of the file. where: converts a registry path to one from the result, which then may
+    be a key itself; it also gets the edits of the lines before, and its errors get the line's number. source: the
+    file's name, for errors. Memory and work are linear in `data`.
 
-    Raises SpecError, with the line, for what is no such file, or is larger than MAX_REG.
+    Raises SpecError, with the line, for a malformed file, or one larger than MAX_REG.
     """
     if len(data) > MAX_REG:
-        raise SpecError("a .reg file this large", path=source, expected=f"at most {MAX_REG:,} bytes")
+        raise SpecError(".reg file too large", path=source, expected=f"at most {MAX_REG:,} bytes")
     return _Parser(data, source, where).parse()
 
 
 def _lines(data: bytes) -> Iterator[str]:
-    """The lines of a file, each with its end. Raises UnicodeDecodeError, and ValueError for one that is too long."""
+    """Yield the lines with their ends. Raises UnicodeDecodeError, and ValueError for a line that is too long."""
     if data.startswith(codecs.BOM_UTF16_LE) or data[1:2] == b"\0":
         start = len(codecs.BOM_UTF16_LE) if data.startswith(codecs.BOM_UTF16_LE) else 0
         decoder = codecs.getincrementaldecoder("utf-16-le")("surrogatepass")
@@ -97,7 +96,7 @@ def _lines(data: bytes) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder("utf-8")()
     begun: list[str] = []
     size = 0
-    held = ""  # a CR, which an LF may follow
+    held = ""  # a CR, as an LF may follow in the next chunk
     for at in range(start, len(data), _CHUNK):
         last = at + _CHUNK >= len(data)
         broken = None
@@ -124,7 +123,7 @@ def _lines(data: bytes) -> Iterator[str]:
 
 
 def _front(pattern: re.Pattern[str], text: str, at: int) -> str:
-    """What `pattern`, which nothing fits too, finds at `at`."""
+    """Return what `pattern`, which also matches nothing, matches at `at`."""
     found = pattern.match(text, at)
     return "" if found is None else found[0]
 
@@ -150,11 +149,11 @@ class _Parser:
             if text[0] == "[":
                 key, deleted = self._key(text)
             elif text[0] not in '@"':
-                raise self._error("no line of a .reg file", "[KEY], a value or a comment", text)
+                raise self._error("not a line of a .reg file", "[KEY], a value or a comment", text)
             elif key is None:
                 raise self._error("a value before the first key", "[KEY]", text)
             elif deleted:
-                raise self._error("a value of a key that is deleted", "[KEY], which makes it anew", text)
+                raise self._error("a value of a key that is deleted", "[KEY], which creates it again", text)
             else:
                 self._value(key, line.lstrip(" \t"))
         return self._root
@@ -165,15 +164,15 @@ class _Parser:
         return SpecError(f"line {number}: {message}", path=self._source, expected=expected, got=shown)
 
     def _line(self) -> str | None:
-        """The next line, with its end; None at the end of the file."""
+        """Return the next line with its end; None at the end of the file."""
         self._number += 1
         try:
             line = next(self._rest, None)
         except UnicodeDecodeError as error:
             encoding = "UTF-8" if error.encoding == "utf-8" else "UTF-16"
-            raise self._error(f"text that is no {encoding}", f"{encoding}, or UTF-16 with a byte order mark") from None
+            raise self._error(f"text that is not {encoding}", f"{encoding}, or UTF-16 with a byte order mark") from None
         except ValueError:
-            raise self._error("a line this long", f"at most {_MAX_LINE:,} characters") from None
+            raise self._error("line too long", f"at most {_MAX_LINE:,} characters") from None
         if line is not None and "\0" in line:
             raise self._error("a NUL in the text", "a value with one as hex(N)")
         return line
@@ -184,15 +183,15 @@ class _Parser:
         line = (self._line() or "").strip(" \t\r\n")
         if line in _OLD_HEADERS:
             error = self._error("a .reg file of an old version", HEADER, line)
-            error.hint = "its text is in a code page that it does not name: export it anew as version 5.00"
+            error.hint = "its text is in a code page that it does not name: export it again as version 5.00"
             raise error
         if line != HEADER:
-            raise self._error("no .reg file", HEADER, line or "nothing")
+            raise self._error("not a .reg file", HEADER, line or "nothing")
 
     # --- keys ---------------------------------------------------------------------
 
     def _key(self, text: str) -> tuple[KeyEdits, bool]:
-        """The key in brackets, and whether it is deleted."""
+        """Parse a key in brackets; return its edits, and whether it is deleted."""
         end = text.rfind("]")  # a name may have brackets
         if end < 0:
             raise self._error("a key without its closing bracket", "[KEY]", text)
@@ -209,18 +208,18 @@ class _Parser:
             if below is None:
                 below = key.subkeys[order] = self._new(name)
             key = below
-            if not delete and not key.make:  # what a deleted key lies in may be there or not
+            if not delete and not key.make:  # to delete a key does not create those above it
                 key.name, key.make = name, True
         if delete:
             key.remove()
         return key, delete
 
     def _names(self, path: str) -> Sequence[str]:
-        """The names that lead to the key at a path of the registry."""
+        """Parse a registry path into names, from the result of `parse_reg`."""
         names = path.rstrip("\\").split("\\")
         root = _LONG.get(names[0].upper())
         if root is None:
-            raise self._error("a path with no root", "HKEY_LOCAL_MACHINE\\..., HKEY_USERS\\... and the like", path)
+            raise self._error("a path without a root", "HKEY_LOCAL_MACHINE\\..., HKEY_USERS\\... or another root", path)
         if "" in names:
             raise self._error("a key without a name", "names with one backslash between", path)
         if len(names) > _MAX_DEPTH:
@@ -241,7 +240,7 @@ class _Parser:
 
     def _new(self, name: str) -> KeyEdits:
         if utf16_length(name) > 2 * MAX_KEY_NAME:
-            raise self._error("a key with this long a name", f"at most {MAX_KEY_NAME} UTF-16 code units", name)
+            raise self._error("name of a key too long", f"at most {MAX_KEY_NAME} UTF-16 code units", name)
         self._keys += 1
         if self._keys > _MAX_KEYS:
             raise self._error("too many keys", f"at most {_MAX_KEYS:,}")
@@ -273,10 +272,10 @@ class _Parser:
             key.set(Value(name, kind, self._bytes(line, found.end())))
         else:
             expected = '"text", dword: and 1 to 8 digits, hex: or hex(N): and bytes, or -'
-            raise self._error("data that is none", expected, line[at:].strip() or "nothing")
+            raise self._error("malformed data", expected, line[at:].strip() or "nothing")
 
     def _name(self, line: str) -> tuple[str, int]:
-        """The name in quotes, and where what follows it begins."""
+        """Parse a name in quotes; return it, and the index behind it."""
         name = _front(_STRING, line, 1)
         end = 1 + len(name)
         if line[end : end + 1] == "\\":
@@ -285,13 +284,13 @@ class _Parser:
             raise self._error("a value's name without its closing quote", '"name"=data', line.strip())
         name = _ESCAPE.sub(r"\1", name)
         if utf16_length(name) > 2 * MAX_VALUE_NAME:
-            raise self._error("a value with this long a name", f"at most {MAX_VALUE_NAME} UTF-16 code units", name)
+            raise self._error("name of a value too long", f"at most {MAX_VALUE_NAME} UTF-16 code units", name)
         return name, end + 1
 
     def _string(self, line: str, at: int) -> str:
-        """The text up to its closing quote, perhaps lines further on."""
+        """Parse a string up to its closing quote, perhaps some lines further on."""
         first = self._number
-        text = io.StringIO(newline="")  # of lines of a few characters each, a list would be many times as large
+        text = io.StringIO(newline="")  # a list of short lines would take many times the memory
         while True:
             part = _front(_STRING, line, at)
             text.write(_ESCAPE.sub(r"\1", part))
@@ -312,7 +311,7 @@ class _Parser:
         return self._error("an escape that .reg files do not have", 'one of \\\\ and \\", or the data as hex(N)', got)
 
     def _bytes(self, line: str, at: int) -> bytes:
-        """The bytes of a list, which goes on behind a comma and a backslash."""
+        """Parse a list of bytes, which a comma and a backslash continue in the next line."""
         first = self._number
         result = bytearray()
         fresh = True  # nothing of the list has been read
@@ -326,12 +325,12 @@ class _Parser:
                 return bytes(result)
             self._nothing_after(rest, 1)
             if not listed.endswith(",") and not (fresh and not listed):
-                raise self._error("a backslash that continues no list", "a comma before it", line.strip())
+                raise self._error("a backslash that does not continue a list", "a comma before it", line.strip())
             fresh = False
             line, at = self._continuation(first), 0
 
     def _continuation(self, first: int) -> str:
-        """The next line of a list that began in the line `first`; blank lines and comments between are none."""
+        """Return the next line of a list that began in the line `first`, without blank lines and comments between."""
         while (line := self._line()) is not None:
             if line.strip(" \t\r\n") and line.lstrip(" \t")[0] != ";":
                 return line
@@ -340,4 +339,4 @@ class _Parser:
     def _nothing_after(self, text: str, at: int) -> None:
         """Raise SpecError for anything but a comment."""
         if _BLANK.fullmatch(rest := text[at:].rstrip("\r\n")) is None:
-            raise self._error("something behind it", "the end of the line, or ; and a comment", rest.strip())
+            raise self._error("text behind it", "the end of the line, or ; and a comment", rest.strip())

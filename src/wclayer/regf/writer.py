@@ -1,10 +1,10 @@
 """Write a hive: the same values give the same bytes, on any host and at any time.
 
-Cells are laid out one after the other, a key first, then its security descriptor if no
-key before it had the same, its class name, its values with their data, its list of
-subkeys, then each subkey in the list's order. A cell that does not fit into its bin
-begins another one, and a free cell takes the rest. Padding and all that names a place
-or moment of writing (file name, GUIDs) is zero.
+Cells are laid out one after the other: a key, its security descriptor if no key before
+it had the same, its class name, its values with their data, its list of subkeys, then
+each subkey in the order of the list. A cell that does not fit into the bin begins another
+bin, and a free cell takes the rest of the first. Padding is zero, and so are the fields
+that would tell where and when the hive was written (file name, GUIDs).
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from .names import encode_name, key_hint, key_order, name_hash, utf16_length
 __all__ = ["LEAF_ELEMENTS", "write_hive"]
 
 LEAF_ELEMENTS: Final = 500
-"""Subkeys in one leaf, which so fits one page; more of them make several leaves under an index."""
+"""Subkeys in one leaf, which then fits into a page; more subkeys make several leaves under an index."""
 
 _MINORS: Final = range(lay.MINOR_NT4, lay.MINOR_LAYERED + 1)
-_MAX_DATA: Final = lay.MAX_CELL - lay.CELL.size  # where there is no big data
+_MAX_DATA: Final = lay.MAX_CELL - lay.CELL.size  # of data in one cell
 _MAX_BIG_DATA: Final = 0xFFFF * lay.SEGMENT
-# What the writer sets itself, and what may lie on no disk.
+# Flags that the writer sets itself, and flags that exist only in memory.
 _FLAGS_REFUSED: Final = lay.KEY_VOLATILE | lay.KEY_HIVE_EXIT | lay.KEY_HIVE_ENTRY | lay.KEY_COMP_NAME
 
 
 def write_hive(hive: Hive) -> bytes:
-    """The bytes of `hive`.
+    """Encode `hive`.
 
-    Raises InexpressibleError for what no hive of its version can hold, with the key's path, and
+    Raises InexpressibleError, with the key's path, for what a hive of its version cannot hold, and
     SecurityDescriptorError for a malformed descriptor.
     """
     if hive.minor not in _MINORS:
-        raise InexpressibleError("a hive version that is not written", expected="1.3 to 1.6", got=f"1.{hive.minor}")
+        raise InexpressibleError("a hive version that cannot be written", expected="1.3 to 1.6", got=f"1.{hive.minor}")
     _uint("a hive's time", hive.last_written, 64, Place(hive.root.name, None))
     return _Writer(hive).write()
 
@@ -54,7 +54,7 @@ def _uint(what: str, number: int, bits: int, place: Place) -> None:
 
 
 def _check_descriptor(descriptor: bytes, place: Place) -> None:
-    """Refuse a descriptor that Windows would replace. What else it may be is not the writer's to say."""
+    """Refuse a descriptor that Windows would replace; warnings are for the caller to check."""
     findings = Findings()
     check_descriptor(descriptor, 0, findings)
     for found in findings.kept:
@@ -65,7 +65,7 @@ def _check_descriptor(descriptor: bytes, place: Place) -> None:
 
 
 def _check_layer(key: Key, place: Place) -> None:
-    """Refuse what the check finds in a differencing hive: what is lost or has no meaning."""
+    """Refuse in a differencing hive what `check_layers` reports: what Windows loses or ignores."""
     if key.layer & ~LAYER_KNOWN:
         _refuse("a layer byte", place, f"no bits but {LAYER_KNOWN:#x}", f"{key.layer:#x}")
     if key.semantics is LayerSemantics.TOMBSTONE:
@@ -73,7 +73,7 @@ def _check_layer(key: Key, place: Place) -> None:
             if count:
                 _refuse(f"a deleted key with {what}", place, "none", len(count))
     elif key.inherits_class and key.class_name:
-        _refuse("a class name, where that below is to show", place, "none", f"{len(key.class_name)} bytes")
+        _refuse("a class name in a key that inherits it", place, "none", f"{len(key.class_name)} bytes")
     if key.semantics is LayerSemantics.SUPERSEDE_TREE:
         for sub in key.subkeys:
             if sub.semantics not in IN_A_TREE:
@@ -81,7 +81,7 @@ def _check_layer(key: Key, place: Place) -> None:
 
 
 class _Bins:
-    """Hive bins that grow at their end; `data` starts with the first one, so that an offset is an index."""
+    """Hive bins that grow at their end; `data` begins with the first one, so that an offset is an index."""
 
     def __init__(self, last_written: int) -> None:
         self.data = bytearray()
@@ -89,7 +89,7 @@ class _Bins:
         self._next = 0  # where the next cell goes, in the last bin
 
     def allocate(self, size: int, place: Place) -> int:
-        """The offset of a new cell of `size` bytes, without its size field, all zero."""
+        """Allocate a cell for `size` bytes, all zero, and return its offset."""
         whole = -(-(lay.CELL.size + size) // lay.CELL_UNIT) * lay.CELL_UNIT
         if self._next + whole > len(self.data):
             self._open(whole, place)
@@ -99,7 +99,7 @@ class _Bins:
         return offset
 
     def store(self, content: bytes, place: Place) -> int:
-        """The offset of a new cell with `content`."""
+        """Allocate a cell with `content`, and return its offset."""
         offset = self.allocate(len(content), place)
         self.fill(offset, 0, content)
         return offset
@@ -110,7 +110,7 @@ class _Bins:
         self.data[start : start + len(content)] = content
 
     def finish(self) -> bytearray:
-        """All bins, with the last one closed."""
+        """Close the last bin with a free cell, and return all bins."""
         if self._next < len(self.data):
             lay.CELL.pack_into(self.data, self._next, len(self.data) - self._next)
         return self.data
@@ -165,7 +165,7 @@ class _Writer:
         return bytes(base + bins)
 
     def _key(self, key: Key, parent: int, place: Place) -> tuple[int, list[tuple[int, int]], list[Key]]:
-        """Write a key with all but its subkeys: its cell, those sorted, and where each one's cell is to be noted."""
+        """Write a key without its subkeys; return its cell, the places for their cells, and the subkeys in order."""
         self._check_key(key, parent == lay.NIL, place)
         stored, compressed = encode_name(key.name)
         offset = self._bins.allocate(lay.KEY.size + len(stored), place)
@@ -231,7 +231,7 @@ class _Writer:
     # Subkeys
 
     def _subkey_lists(self, subkeys: list[Key], place: Place) -> tuple[int, list[tuple[int, int]]]:
-        """The cell of the list of subkeys, and the place of each one's cell: a leaf, and where in it."""
+        """Write the list of subkeys; return its cell, and for each subkey the leaf and the place in it for its cell."""
         leaves: list[int] = []
         places: list[tuple[int, int]] = []
         for first in range(0, len(subkeys), LEAF_ELEMENTS):
@@ -247,7 +247,7 @@ class _Writer:
         return self._bins.store(lay.LIST.pack(lay.ROOT_INDEX, len(leaves)) + cells, place), places
 
     def _leaf(self, subkeys: list[Key]) -> bytes:
-        """A leaf whose cells are still to be noted."""
+        """Encode a leaf; the cells of its subkeys are filled in later."""
         if self._hive.minor < lay.MINOR_XP:
             signature, notes = lay.LEAF_FAST, [int.from_bytes(key_hint(key.name), "little") for key in subkeys]
         else:
@@ -257,7 +257,7 @@ class _Writer:
     # Values
 
     def _values(self, values: tuple[Value, ...], place: Place) -> int:
-        """The cell of the list of values."""
+        """Write the values, and return the cell of their list."""
         if not values:
             return lay.NIL
         if 4 * len(values) > _MAX_DATA:
@@ -278,7 +278,7 @@ class _Writer:
             _refuse("the name of a value", place, f"at most {lay.MAX_VALUE_NAME} UTF-16 code units", units)
         _uint("a value's type", value.type, 32, place)
         stored, compressed = encode_name(value.name)
-        # Windows marks no name as compressed where there is none.
+        # In Windows' hives an empty name does not have the flag of a compressed one.
         flags = lay.VALUE_COMP_NAME if compressed and stored else 0
         offset = self._bins.allocate(lay.VALUE.size + len(stored), place)
         if value.tombstone:
@@ -292,7 +292,7 @@ class _Writer:
         return offset
 
     def _data(self, data: bytes, place: Place) -> tuple[int, int]:
-        """The size field and the cell field of a value with `data`."""
+        """Write the data of a value; return its size field and its cell field."""
         if len(data) <= lay.MAX_INLINE:
             return lay.INLINE | len(data), int.from_bytes(data, "little")
         if self._hive.minor < lay.MINOR_BIG_DATA or len(data) <= lay.SEGMENT:
@@ -308,7 +308,7 @@ class _Writer:
         self._bins.fill(offset, 0, lay.BIG_DATA.pack(lay.BIG_DATA_SIGNATURE, count, segments))
         for number in range(count):
             start = number * lay.SEGMENT
-            # Windows gives the last one as much room as the others.
+            # Windows allocates as much for the last one as for the others.
             cell = self._bins.allocate(lay.SEGMENT + lay.SEGMENT_SPARE, place)
             self._bins.fill(cell, 0, data[start : start + lay.SEGMENT])
             self._bins.fill(segments, 4 * number, lay.UINT32.pack(cell))
@@ -329,7 +329,7 @@ class _Writer:
         return offset
 
     def _link_security(self) -> None:
-        """Write the heads of all security cells, now that it is known how many there are and who uses them."""
+        """Write the heads of the security cells, once all of them and their reference counts are known."""
         cells = list(self._security.values())
         for number, (descriptor, offset) in enumerate(self._security.items()):
             after, before = cells[(number + 1) % len(cells)], cells[number - 1]
@@ -338,7 +338,7 @@ class _Writer:
 
 
 def _sorted(subkeys: tuple[Key, ...], place: Place) -> list[Key]:
-    """`subkeys` as a list of them must be. Raises InexpressibleError for two of one name."""
+    """Sort `subkeys` as a list of them must be. Raises InexpressibleError for two of one name."""
     ordered = sorted(((key_order(key.name), key) for key in subkeys), key=lambda pair: pair[0])
     for (one, key), (two, _) in pairwise(ordered):
         if one == two:

@@ -94,7 +94,7 @@ def test_merge_of_differencing_hives(here: Path, capsys: pytest.CaptureFixture[s
 
 def test_a_dirty_hive_says_what_to_do(here: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     (here / "dirty").write_bytes(DIRTY)
-    with pytest.raises(HiveError, match=r"^dirty: a hive that was not wholly written.* wclayer hive recover"):
+    with pytest.raises(HiveError, match=r"^dirty: a dirty hive.* wclayer hive recover"):
         run("get", "dirty", "Acme", "Level")
     assert run("get", "--accept-dirty", "dirty", "Acme", "Level") == 0
     assert capsysbinary.readouterr().out == b"42\n"
@@ -136,7 +136,7 @@ def test_what_recovering_does_not_heal_is_said(here: Path, capsys: pytest.Captur
 def test_a_dirty_hive_in_layers_has_its_logs_there(here: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     software = here / "base" / CONFIG / "SOFTWARE"
     software.write_bytes(DIRTY)
-    with pytest.raises(HiveError, match="not wholly written"):
+    with pytest.raises(HiveError, match="dirty hive"):
         run("get", "base", "HKLM\\SOFTWARE\\Acme", "Level")
     for options, number in (([], b"43\n"), (["--accept-dirty"], b"42\n")):
         software.with_suffix(".LOG1").write_bytes(LOG)

@@ -131,7 +131,7 @@ def test_what_changes_cannot_say(here: Path) -> None:
     (here / "changed").write_bytes(hive(root))
     assert changes("SOFTWARE", "changed") == (HEADER, ["", "Acme\\Sub"])
     (here / "changed").write_bytes(hive(Key("ROOT", (), (Key("bad\n", (Value("x", 0),)),))))
-    with pytest.raises(InexpressibleError, match=r"the name has no place in a .reg file"):
+    with pytest.raises(InexpressibleError, match=r"the name cannot be in a .reg file"):
         changes("SOFTWARE", "changed")
 
 

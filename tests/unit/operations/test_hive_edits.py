@@ -133,7 +133,7 @@ def test_the_number_of_a_control_set_may_be_set_by_the_lines_above() -> None:
 
 def test_a_file_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reg_text, "MAX_REG", 10)
-    with pytest.raises(SpecError, match=r"^x.reg: a .reg file this large; expected at most 10 bytes"):
+    with pytest.raises(SpecError, match=r"^x.reg: .reg file too large; expected at most 10 bytes"):
         edits("SYSTEM")
 
 

@@ -103,18 +103,18 @@ field("bins size none", "I", lambda _: 40, 0, "the size of the hive bins")
 field("bins size odd", "I", lambda _: 40, lambda hive: hive.get("I", 40) - 8, "the size of the hive bins")
 field("bins size huge", "I", lambda _: 40, 0xFFFFF000, "the size of the hive bins")
 field("bins size larger", "I", lambda _: 40, lambda hive: hive.get("I", 40) + 4096, "a hive cut off")
-field("root nowhere", "I", lambda _: 36, 0x24, "a key in no cell")
-field("root none", "I", lambda _: 36, 0xFFFFFFFF, "a key in no cell")
-field("root behind the end", "I", lambda _: 36, 0x7FFFFFF8, "a key in no cell")
+field("root nowhere", "I", lambda _: 36, 0x24, "a key without a cell")
+field("root none", "I", lambda _: 36, 0xFFFFFFFF, "a key without a cell")
+field("root behind the end", "I", lambda _: 36, 0x7FFFFFF8, "a key without a cell")
 
 warned("clustering", "I", lambda _: 44, 2, "the clustering factor")
 warned("flags", "I", lambda _: 144, 0x10, "the flags of the hive")
 
 # Bins and cells
 
-field("bin signature", "I", lambda _: 4096, 0, "no hive bin")
-field("signature of a later bin", "I", last_bin, 0, "no hive bin")
-field("bin offset", "I", lambda hive: last_bin(hive) + 4, 0, "a hive bin with another place")
+field("bin signature", "I", lambda _: 4096, 0, "not a hive bin")
+field("signature of a later bin", "I", last_bin, 0, "not a hive bin")
+field("bin offset", "I", lambda hive: last_bin(hive) + 4, 0, "the offset in a hive bin")
 field("bin size none", "I", lambda _: 4096 + 8, 0, "the size of a hive bin")
 field("bin size odd", "I", lambda _: 4096 + 8, 4104, "the size of a hive bin")
 field("bin size huge", "I", lambda _: 4096 + 8, 0x7FFFF000, "the size of a hive bin")
@@ -126,28 +126,28 @@ field("cell size lowest", "i", lambda hive: hive.key("beta") - 4, -(1 << 31), "t
 # Keys
 
 
-@fault("in no cell of its own")
+@fault("without a cell of its own")
 def free_key(hive: Broken) -> int:
     at = hive.key("beta") - 4
     hive.put("i", at, -hive.get("i", at))
     return leaf(hive) + 4 + 8  # the second of the leaf
 
 
-field("key signature", "H", lambda hive: hive.key("beta"), 0x6B6F, "no key")
-field("root signature", "H", lambda hive: hive.key("ROOT"), 0x6B6F, "no key")
-field("root not marked", "H", lambda hive: hive.key("ROOT") + 2, 0x28, "a root that is not marked as one")
+field("key signature", "H", lambda hive: hive.key("beta"), 0x6B6F, "not a key")
+field("root signature", "H", lambda hive: hive.key("ROOT"), 0x6B6F, "not a key")
+field("root not marked", "H", lambda hive: hive.key("ROOT") + 2, 0x28, "a root without its flag")
 warned("root to be deleted", "H", lambda hive: hive.key("ROOT") + 2, 0x24, "a root that can be deleted")
-warned("another root", "H", lambda hive: hive.key("beta") + 2, 0x24, "marked as the root")
-warned("volatile", "H", lambda hive: hive.key("beta") + 2, 0x21, "belongs on no disk")
+warned("another root", "H", lambda hive: hive.key("beta") + 2, 0x24, "with the root's flag")
+warned("volatile", "H", lambda hive: hive.key("beta") + 2, 0x21, "only in memory")
 warned("root that is a handle", "H", lambda hive: hive.key("ROOT") + 2, 0x6C, "a key that is a predefined handle")
 field("parent", "I", lambda hive: hive.key("Deepest") + 16, 0x20, "the parent of a key")
 field("name larger than cell", "H", lambda hive: hive.key("beta") + 72, 0x40, "the name of a key")
 field("name of nothing", "H", lambda hive: hive.key("beta") + 72, 0, "the name of a key")
 field("name with a backslash", "B", lambda hive: hive.key("Deepest") + 76, ord("\\"), "a backslash")
-field("security none", "I", lambda hive: hive.key("beta") + 44, 0xFFFFFFFF, "a security descriptor in no cell")
-field("security elsewhere", "I", lambda hive: hive.key("beta") + 44, 0x20, "a security descriptor in no cell")
-field("class elsewhere", "I", lambda hive: hive.key("Alpha") + 48, 0x24, "a class name in no cell")
-field("class none", "I", lambda hive: hive.key("Alpha") + 48, 0xFFFFFFFF, "a class name in no cell")
+field("security none", "I", lambda hive: hive.key("beta") + 44, 0xFFFFFFFF, "a security descriptor without a cell")
+field("security elsewhere", "I", lambda hive: hive.key("beta") + 44, 0x20, "a security descriptor without a cell")
+field("class elsewhere", "I", lambda hive: hive.key("Alpha") + 48, 0x24, "a class name without a cell")
+field("class none", "I", lambda hive: hive.key("Alpha") + 48, 0xFFFFFFFF, "a class name without a cell")
 field("class larger than cell", "H", lambda hive: hive.key("Alpha") + 74, 100, "a class name larger", class_cell)
 warned("largest subkey name", "I", lambda hive: hive.key("ROOT") + 52, 9, "the largest subkey's name")
 warned("largest class", "I", lambda hive: hive.key("ROOT") + 56, 8, "the largest subkey's class")
@@ -158,15 +158,15 @@ warned("largest data", "I", lambda hive: hive.key("ROOT") + 64, len(LARGE) - 1, 
 
 field("fewer subkeys", "I", lambda hive: hive.key("ROOT") + 20, 2, "the number of subkeys")
 field("more subkeys", "I", lambda hive: hive.key("ROOT") + 20, 4, "the number of subkeys")
-field("subkeys without a list", "I", lambda hive: hive.key("ROOT") + 28, 0xFFFFFFFF, "a list of subkeys in no cell")
+field("subkeys without a list", "I", lambda hive: hive.key("ROOT") + 28, 0xFFFFFFFF, "a list of subkeys without a cell")
 field("list signature", "H", leaf, 0x6161, "not a list of subkeys")
 field("list larger than cell", "H", lambda hive: leaf(hive) + 2, 99, "a list of subkeys larger")
 field("hash", "I", lambda hive: leaf(hive) + 8, 0, "the hash of a subkey's name")
-field("element none", "I", lambda hive: leaf(hive) + 4, 0xFFFFFFFF, "a key in no cell")
-warned("list of no subkeys", "I", lambda hive: hive.key("beta") + 28, 0x20, "a list of no subkeys")
+field("element none", "I", lambda hive: leaf(hive) + 4, 0xFFFFFFFF, "a key without a cell")
+warned("list of no subkeys", "I", lambda hive: hive.key("beta") + 28, 0x20, "a list of subkeys, but no subkeys")
 
 
-@fault("a subkey before which another belongs")
+@fault("a subkey out of order")
 def order(hive: Broken) -> int:
     at = leaf(hive) + 4
     hive[at : at + 16] = hive[at + 8 : at + 16] + hive[at : at + 8]
@@ -191,21 +191,21 @@ def hash_of(name: str) -> int:
     return value
 
 
-@fault("a key in no cell of its own")
+@fault("a key without a cell of its own")
 def one_key_twice(hive: Broken) -> int:
     at = leaf(hive) + 4
     hive[at + 8 : at + 16] = hive[at : at + 8]
     return at + 8
 
 
-@fault("a list of subkeys in no cell of its own")
+@fault("a list of subkeys without a cell of its own")
 def one_list_twice(hive: Broken) -> int:
     at = hive.key("Alpha") + 28
     hive.put("I", at, hive.get("I", hive.key("ROOT") + 28))
     return at
 
 
-@fault("a key in no cell of its own")
+@fault("a key without a cell of its own")
 def cycle(hive: Broken) -> int:
     at = hive.subkeys("Alpha") + 4
     hive.put("I", at, hive.get("I", 36))
@@ -214,9 +214,9 @@ def cycle(hive: Broken) -> int:
 
 # Values
 
-field("value list none", "I", lambda hive: hive.key("ROOT") + 40, 0xFFFFFFFF, "a list of values in no cell")
+field("value list none", "I", lambda hive: hive.key("ROOT") + 40, 0xFFFFFFFF, "a list of values without a cell")
 field("value list larger", "I", lambda hive: hive.key("ROOT") + 36, 0x40000001, "a list of values larger", value_list)
-field("value signature", "H", lambda hive: hive.value("text value"), 0x6B6F, "no value")
+field("value signature", "H", lambda hive: hive.value("text value"), 0x6B6F, "not a value")
 field("value name larger", "H", lambda hive: hive.value("text value") + 2, 100, "the name of a value")
 field(
     "data longer than cell",
@@ -226,28 +226,28 @@ field(
     "the data of a value larger",
     long_data,
 )
-field("data nowhere", "I", lambda hive: hive.value("long value") + 8, 0xFFFFFFFF, "the data of a value in no cell")
-field("data inline too long", "I", lambda hive: hive.value("number") + 4, 0x80000005, "data in the place of its cell")
+field("data nowhere", "I", lambda hive: hive.value("long value") + 8, 0xFFFFFFFF, "the data of a value without a cell")
+field("data inline too long", "I", lambda hive: hive.value("number") + 4, 0x80000005, "data inside the value cell")
 field(
     "data of no bytes in a cell",
     "I",
     lambda hive: hive.value("number") + 4,
     0,
-    "a cell for data of no bytes",
+    "a cell for empty data",
     number_data,
 )
 warned("flags of a value", "H", lambda hive: hive.value("number") + 16, 0x8001, "the flags of a value")
-warned("list of no values", "I", lambda hive: hive.key("beta") + 40, 0x20, "a list of no values")
+warned("list of no values", "I", lambda hive: hive.key("beta") + 40, 0x20, "a list of values, but no values")
 
 
-@fault("in no cell of its own")
+@fault("without a cell of its own")
 def free_value(hive: Broken) -> int:
     at = hive.value("text value") - 4
     hive.put("i", at, -hive.get("i", at))
     return hive.cell(hive.key("ROOT") + 40)
 
 
-@fault("the data of a value in no cell of its own")
+@fault("the data of a value without a cell of its own")
 def data_shared(hive: Broken) -> int:
     at = hive.value("long value") + 8
     hive.put("I", at, hive.get("I", hive.value("text value") + 8))
@@ -278,10 +278,12 @@ def two_values_of_one_name(hive: Broken) -> int:
     return hive.cell(hive.key("ROOT") + 40) + 4
 
 
-field("big data signature", "H", big, 0x6161, "no big data")
+field("big data signature", "H", big, 0x6161, "not big data")
 field("big data count", "H", lambda hive: big(hive) + 2, 2, "the number of segments")
-field("big data list", "I", lambda hive: big(hive) + 4, 0xFFFFFFFF, "the list of segments in no cell")
-field("segment none", "I", lambda hive: hive.cell(big(hive) + 4) + 8, 0xFFFFFFFF, "a segment of big data in no cell")
+field("big data list", "I", lambda hive: big(hive) + 4, 0xFFFFFFFF, "the list of segments without a cell")
+field(
+    "segment none", "I", lambda hive: hive.cell(big(hive) + 4) + 8, 0xFFFFFFFF, "a segment of big data without a cell"
+)
 
 
 @fault("a segment of big data larger than its cell")
@@ -295,11 +297,11 @@ def short_segment(hive: Broken) -> int:
 
 # Security
 
-field("security signature", "H", lambda hive: hive.security("beta"), 0x6161, "no security cell")
+field("security signature", "H", lambda hive: hive.security("beta"), 0x6161, "not a security cell")
 field("descriptor size", "I", lambda hive: hive.security("beta") + 16, 0x1000, "a security descriptor larger")
 field("descriptor revision", "B", lambda hive: hive.security("beta") + 20, 2, "unknown revision")
 field("descriptor not self-relative", "H", lambda hive: hive.security("beta") + 22, 4, "not self-relative")
-field("ring to nowhere", "I", lambda hive: hive.security("ROOT") + 4, 0x24, "a security descriptor in no cell")
+field("ring to nowhere", "I", lambda hive: hive.security("ROOT") + 4, 0x24, "a security descriptor without a cell")
 field("ring backwards", "I", lambda hive: hive.security("beta") + 8, 0x24, "the descriptor before this one")
 warned("references", "I", lambda hive: hive.security("beta") + 12, 3, "the number of keys with a descriptor")
 
@@ -320,7 +322,7 @@ def ring_not_closed(hive: Broken) -> int:
     return last + 4
 
 
-@fault("a security descriptor that another cell has", WARNING)
+@fault("a security descriptor that another cell has too", WARNING)
 def one_descriptor_twice(hive: Broken) -> int:
     source, target = hive.security("beta") + 16, hive.security("Gamma") + 16
     size = 4 + hive.get("I", source)
@@ -357,7 +359,7 @@ field("entry too large", "H", lambda hive: entry(hive) + 2, 0x40, "an ACE whose 
 field("entry of nothing", "H", lambda hive: entry(hive) + 2, 0, "an ACE whose size does not fit", entry)
 field("entry of odd size", "H", lambda hive: entry(hive) + 2, 18, "an ACE without a SID", entry)
 field("entry without a SID", "B", lambda hive: entry(hive) + 8, 9, "an ACE without a SID", entry)
-warned("access list not marked", "H", lambda hive: descriptor(hive) + 2, 0x8000, "a DACL that is not marked")
+warned("access list not marked", "H", lambda hive: descriptor(hive) + 2, 0x8000, "a DACL without")
 
 
 @fault("the size of an ACE")
@@ -378,7 +380,7 @@ def odd_size_of_an_access_list(hive: Broken) -> int:
     return at + 2
 
 
-@fault("a part of a security descriptor at an odd place")
+@fault("an unaligned part of a security descriptor")
 def part_at_an_odd_place(hive: Broken) -> int:
     at = descriptor(hive)
     sid = group(hive)
@@ -419,12 +421,12 @@ def test_the_faults_are_enough() -> None:
     assert len(FAULTS) >= 100
 
 
-# Before all else: no hive, an empty one, one that was not wholly written
+# Before all else: no hive, an empty one, one that was not completely written
 
 
 def test_an_empty_file() -> None:
     assert checked(b"").state is HiveState.EMPTY
-    with pytest.raises(HiveError, match=r"empty hive: an empty file.*a minimal hive takes its place"):
+    with pytest.raises(HiveError, match=r"empty hive: an empty file.*wclayer hive new"):
         require_loadable(b"")
 
 
@@ -502,7 +504,7 @@ def test_li_leaves(minor: int) -> None:
     assert checked(bytes(hive)).findings == ()
     hive.put("I", at + 4, cells[1])
     hive.put("I", at + 8, cells[0])
-    assert "before which another" in str(checked(bytes(hive)).reason)
+    assert "out of order" in str(checked(bytes(hive)).reason)
 
 
 def test_leaves_of_hashes_in_a_hive_of_before_them() -> None:
@@ -524,7 +526,7 @@ def test_a_sacl_that_is_not_marked() -> None:
     security = parse_sddl("O:SYG:SYS:(AU;SA;KA;;;WD)")
     hive = Broken(write_hive(Hive(Key("ROOT", (), (Key("beta", security=security),)), TIME)))
     hive.put("H", descriptor(hive) + 2, 0x8000)
-    assert [finding.message for finding in checked(bytes(hive)).findings] == ["a SACL that is not marked as there"]
+    assert [finding.message for finding in checked(bytes(hive)).findings] == ["a SACL without its PRESENT bit"]
 
 
 def test_hives_of_disks_with_large_sectors() -> None:
@@ -540,7 +542,7 @@ def test_order_goes_on_from_leaf_to_leaf() -> None:
     hive.put("I", index + 4, second)
     hive.put("I", index + 8, first)
     report = checked(bytes(hive))
-    assert [finding.message for finding in report.findings] == ["a subkey before which another belongs"]
+    assert [finding.message for finding in report.findings] == ["a subkey out of order"]
 
 
 def test_an_index_in_an_index() -> None:
@@ -557,7 +559,7 @@ def test_an_empty_leaf() -> None:
     hive.put("H", hive.cell(index + 8) + 2, 0)
     hive.put("I", hive.key("ROOT") + 20, 500)
     messages = [finding.message for finding in checked(bytes(hive)).findings]
-    assert messages[0] == "a leaf of no subkeys"
+    assert messages[0] == "an empty leaf of subkeys"
 
 
 def test_hints() -> None:
@@ -626,7 +628,10 @@ def test_what_is_named_a_thousand_times_is_looked_at_once() -> None:
     report = checked(bytes(hive))
     assert len(report.findings) == MAX_FINDINGS
     assert report.reason is not None
-    assert (report.reason.offset, report.reason.got) == (listed + 4, f"offset {hive.get('I', listed):#x}, used already")
+    assert (report.reason.offset, report.reason.got) == (
+        listed + 4,
+        f"offset {hive.get('I', listed):#x}, already in use",
+    )
 
 
 @pytest.mark.parametrize("minor", [3, 5, 6])

@@ -60,12 +60,12 @@ FAULTS: dict[str, tuple[Fault, Severity, str]] = {
         "a layer byte; expected no bits but 0x83",
     ),
     "root": (put("B", lambda h: h.key("ROOT") + 13, 0x80), WARNING, "a layer byte of the root"),
-    "merge in a tree": (put("B", lambda h: h.key("inside") + 13, 0), ERROR, "a key that lets the key below through"),
-    "local in a tree": (put("B", lambda h: h.key("inside") + 13, 2), ERROR, "a key that lets the key below through"),
+    "merge in a tree": (put("B", lambda h: h.key("inside") + 13, 0), ERROR, "a key that does not supersede"),
+    "local in a tree": (put("B", lambda h: h.key("inside") + 13, 2), ERROR, "a key that does not supersede"),
     "class that is not to show": (
         lambda hive: put("B", lambda h: h.key("classed") + 13, 0x80)(hive) + 61,
         WARNING,
-        "a class name, where that below is to show",
+        "a class name in a key that inherits it",
     ),
     "deleted with a class": (
         lambda hive: put("B", lambda h: h.key("classed") + 13, 1)(hive) + 61,
@@ -121,8 +121,8 @@ def test_marks_of_layers_in_an_ordinary_hive(minor: int, flags: int) -> None:
     assert (report.state, report.differencing) == (HiveState.LOADABLE, False)
     assert [str(finding).partition(";")[0] for finding in report.findings] == [
         *(["the flag of a differencing hive"] if flags else []),
-        "beta: a layer byte, in a hive that is not differencing",
-        "Alpha: a deleted value, in a hive that is not differencing",
+        "beta: a layer byte in a hive that is not differencing",
+        "Alpha: a deleted value in a hive that is not differencing",
     ]
 
 

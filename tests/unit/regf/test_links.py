@@ -85,14 +85,14 @@ def test_what_a_link_leads_to(path: str, wanted: str) -> None:
     ("path", "error", "words"),
     [
         ("Odd\\Self\\x", UsageError, r"^Odd\\Self(\\x)?: links that lead to each other"),
-        ("Odd\\Gone", NotFoundError, r"^Odd\\Gone: a link to a key that is not there; expected Nothing\\Here"),
+        ("Odd\\Gone", NotFoundError, r"^Odd\\Gone: a link to a missing key; expected Nothing\\Here"),
         (
             "Odd\\Sam\\x",
             UsageError,
             r"a link into another hive, to \\REGISTRY\\MACHINE\\SAM\\SAM -- name ",
         ),
-        ("Odd\\NoPath", UsageError, "a link that leads to no key; .*; got Software"),
-        ("Odd\\NoValue", UsageError, "a link that leads to no key; .*; got nothing"),
+        ("Odd\\NoPath", UsageError, "a link that does not lead to a key; .*; got Software"),
+        ("Odd\\NoValue", UsageError, "a link that does not lead to a key; .*; got nothing"),
     ],
 )
 def test_links_that_lead_nowhere(path: str, error: type[WclayerError], words: str) -> None:
@@ -150,9 +150,9 @@ def test_two_names_of_one_key() -> None:
     assert clsid is not None
     assert (clsid.values, [sub.name for sub in clsid.subkeys]) == ((dword("v", 1),), ["b"])
     for other in (("WOW6432Node\\Classes\\CLSID", 2), ("WOW6432Node\\Twice", 0), ("WOW6432Node\\Classes", 0)):
-        with pytest.raises(UsageError, match=r"changes of WOW6432Node\\.* which are the same here"):
+        with pytest.raises(UsageError, match=r"changes of WOW6432Node\\.* which are one key"):
             change(other)
-    with pytest.raises(UsageError, match="the same here"):  # above it is deleted
+    with pytest.raises(UsageError, match="which are one key"):  # above it is deleted
         change(("Classes", 0), ("Classes\\WOW6432Node", 3), ("WOW6432Node\\Classes\\x", 2))
 
 
@@ -163,7 +163,7 @@ def test_a_root_that_is_led_to_stays() -> None:
     follow_links(changes, Links(root, below))
     assert [sub.name for sub in apply_edits(root, changes, 9).subkeys] == ["Top", "x"]
     changes.at(["Top"], make=False).remove()
-    with pytest.raises(UsageError, match="changes of Top and of the root, which are the same here"):
+    with pytest.raises(UsageError, match="changes of Top and of the root, which are one key"):
         follow_links(changes, Links(root, below))
 
 

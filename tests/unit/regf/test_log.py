@@ -90,7 +90,7 @@ def test_a_clean_hive_is_given_back() -> None:
     recovered = recover_hive(STATES[0], [LOG1, b"no log"])
     assert recovered.data is STATES[0]
     assert recovered.applied == (0, 0)
-    assert recovered.notes == ("the hive is clean, so its logs have nothing that it lacks",)
+    assert recovered.notes == ("the hive is clean: its logs hold nothing new",)
 
 
 def test_what_lies_behind_the_bins_stays() -> None:
@@ -176,17 +176,17 @@ def test_logs_of_another_hive() -> None:
 NO_LOGS: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "is empty"),
     "zeros": (bytes(8192), "is empty"),
-    "text": (b"no log" * 1000, "is no transaction log"),
-    "short": (LOG1[:511], "is no transaction log"),
-    "a hive": (STATES[0], "is no transaction log, but a file of the type 0"),
+    "text": (b"no log" * 1000, "is not a transaction log"),
+    "short": (LOG1[:511], "is not a transaction log"),
+    "a hive": (STATES[0], "is not a transaction log, but a file of the type 0"),
     "old format": (
         log(DIRTY, *CHANGES[:2], kind=1),
-        "has the format of before Windows 8.1, which Windows alone replays",
+        "has the format used before Windows 8.1, which only Windows can replay",
     ),
-    "old format again": (log(DIRTY, *CHANGES[:2], kind=2), "has the format of before Windows 8.1"),
+    "old format again": (log(DIRTY, *CHANGES[:2], kind=2), "has the format used before Windows 8.1"),
     "checksum": (LOG1[:100] + b"\xff" + LOG1[101:], "has a base block whose checksum is wrong"),
     "no entries": (LOG1[:512], "has no entry 6, with which it says to begin"),
-    "dirty vector": (LOG1[:512] + b"DIRT" + bytes(8000), "has the format of before Windows 8.1"),
+    "dirty vector": (LOG1[:512] + b"DIRT" + bytes(8000), "has the format used before Windows 8.1"),
     "entries of earlier use": (log(DIRTY, *CHANGES, sequence=100), "has no entry 100, with which it says to begin"),
     "entries of later use": (log(DIRTY, *CHANGES, sequence=5), "ends at byte 512: the entry 6, where 5 was to come"),
 }
@@ -197,7 +197,7 @@ def test_what_is_no_log(name: str) -> None:
     content, words = NO_LOGS[name]
     with pytest.raises(HiveError) as caught:
         recover_hive(DIRTY, [content])
-    assert f"not wholly written: the sequence numbers of a write; log 1 {words}" in caught.value.message
+    assert f"dirty hive: the sequence numbers of a write; log 1 {words}" in caught.value.message
     assert (caught.value.offset, caught.value.got) == (4, "7 and 6")
     assert caught.value.hint == "give its .LOG1 and .LOG2, copied at the same time, or load the hive in Windows once"
     # Beside one that is, it does no harm.
@@ -205,16 +205,14 @@ def test_what_is_no_log(name: str) -> None:
     assert (recovered.applied, number(recovered)) == ((0, 2), 2)
     assert len(recovered.notes) == 1
     assert f"log 1 {words}" in recovered.notes[0]
-    with pytest.raises(HiveError, match="wholly written: the checksum of the base block; log 1 "):
+    with pytest.raises(HiveError, match="dirty hive: the checksum of the base block; log 1 "):
         recover_hive(without_base_block(STATES[0]), [content])
 
 
 def test_no_log_at_all() -> None:
-    with pytest.raises(
-        HiveError, match=r"not wholly written: the sequence.*; no log to make it whole;.*give its .LOG1"
-    ):
+    with pytest.raises(HiveError, match=r"dirty hive: the sequence.*; no log to recover it with;.*give its .LOG1"):
         recover_hive(DIRTY, [])
-    with pytest.raises(HiveError, match=r"^no registry hive; no log to make it whole"):
+    with pytest.raises(HiveError, match=r"^not a registry hive; no log to recover it with"):
         recover_hive(b"text", [])
 
 
@@ -245,11 +243,11 @@ AT = 512 + len(CHANGES[0].to_bytes()) + len(CHANGES[1].to_bytes())  # of the thi
 THIRD = CHANGES[2]
 PAGE = {0: STATES[3][4096:8192]}
 FAULTS: dict[str, tuple[Entry, str]] = {
-    "hash of the entry": (replace(THIRD, own_hash=1), "the hash of an entry"),
-    "hash of the pages": (replace(THIRD, content_hash=1), "the hash of an entry's pages"),
+    "hash of the entry": (replace(THIRD, own_hash=1), "wrong hash of an entry"),
+    "hash of the pages": (replace(THIRD, content_hash=1), "wrong hash of an entry's pages"),
     "later sequence": (replace(THIRD, sequence=9), "the entry 9, where 8 was to come"),
-    "size none": (replace(THIRD, size=0), "an entry of 0 bytes, no multiple of 512"),
-    "size odd": (replace(THIRD, size=len(THIRD.to_bytes()) - 8), "no multiple of 512"),
+    "size none": (replace(THIRD, size=0), "an entry of 0 bytes, not a multiple of 512"),
+    "size odd": (replace(THIRD, size=len(THIRD.to_bytes()) - 8), "not a multiple of 512"),
     "size huge": (replace(THIRD, size=0xFFFFFE00), "an entry cut off"),
     "bins none": (replace(THIRD, bins_size=0), "hive bins of 0 bytes"),
     "bins odd": (replace(THIRD, bins_size=SIZE + 512), f"hive bins of {SIZE + 512} bytes"),
@@ -335,16 +333,16 @@ def test_memory_and_the_number_of_entries() -> None:
 def test_a_hive_that_grows_by_nothing() -> None:
     # Within what a log may bring, but it brings no bin.
     grown = Entry(6, len(STATES[0]), PAGE)
-    with pytest.raises(HiveError, match=r"broken even with its logs: no hive bin.*are these the logs of this hive"):
+    with pytest.raises(HiveError, match=r"stays broken with its logs: not a hive bin.*are these the logs of this hive"):
         recover_hive(DIRTY, [log(DIRTY, grown)])
 
 
 @pytest.mark.parametrize(
     ("pages", "words"),
     [
-        ({0: bytes(4096)}, "no hive bin"),
+        ({0: bytes(4096)}, "not a hive bin"),
         ({0: STATES[0][4096:4128] + bytes(4064)}, "the size of a cell"),
-        ({0: STATES[0][4096:4128] + struct.pack("<i", 4064) + bytes(4060)}, "a key in no cell"),
+        ({0: STATES[0][4096:4128] + struct.pack("<i", 4064) + bytes(4060)}, "a key without a cell"),
     ],
 )
 def test_pages_that_make_no_hive(pages: dict[int, bytes], words: str) -> None:
@@ -355,7 +353,7 @@ def test_pages_that_make_no_hive(pages: dict[int, bytes], words: str) -> None:
 def test_a_base_block_that_makes_no_hive() -> None:
     hive = Broken(DIRTY)
     hive.put("I", 20, 9)
-    with pytest.raises(HiveError, match=r"broken even with its logs: the major version; expected 1; got 9"):
+    with pytest.raises(HiveError, match=r"stays broken with its logs: the major version; expected 1; got 9"):
         recover_hive(bytes(hive), [LOG1])
 
 

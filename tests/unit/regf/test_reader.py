@@ -95,7 +95,7 @@ def test_marks_of_a_running_system_are_left_behind() -> None:
 def test_a_dirty_hive() -> None:
     hive = Broken(write_hive(small()))
     hive.put("I", 4, 7)
-    with pytest.raises(HiveError, match=r"not wholly written.*got 7 and 1.*wclayer hive recover"):
+    with pytest.raises(HiveError, match=r"dirty hive.*got 7 and 1.*wclayer hive recover"):
         read_hive(bytes(hive))
     assert read_hive(bytes(hive), accept_dirty=True).root == read_hive(write_hive(small())).root
 
@@ -156,7 +156,7 @@ def test_faults_are_errors(name: str) -> None:
 def test_the_key_is_named() -> None:
     hive = Broken(write_hive(small()))
     hive.put("I", hive.key("Deepest") + 44, 0x24)
-    with pytest.raises(HiveError, match=r"Alpha\\Deepest: a security descriptor in no cell of its own"):
+    with pytest.raises(HiveError, match=r"Alpha\\Deepest: a security descriptor without a cell of its own"):
         read_hive(bytes(hive))
 
 

@@ -259,10 +259,10 @@ def test_a_differencing_hive_keeps_the_rules_of_one() -> None:
     for lost in (Key("a", (dword("v", 1),), layer=1), Key("a", (), (Key("b", layer=1),), layer=1)):
         assert "a deleted key" in layered(lost)
     assert "a deleted key" in layered(Key("a", class_name=b"c\0", layer=0x81))
-    assert "a class name, where that below is to show" in layered(Key("a", class_name=b"c\0", layer=0x80))
+    assert "a class name in a key that inherits it" in layered(Key("a", class_name=b"c\0", layer=0x80))
     for layer in (0, 2, 0x80):
         inside = Key("t", (), (Key("u", (), (Key("in", layer=layer),), layer=3),), layer=3)
-        assert layered(inside).startswith("t\\u\\in: a key that lets the key below through")
+        assert layered(inside).startswith("t\\u\\in: a key that does not supersede")
 
 
 DESCRIPTORS = {

@@ -240,7 +240,7 @@ def test_names_are_compared_as_windows_does() -> None:
         ({"SAM.LOG1": b""}, Code.HIVE_DIRTY, "without logs: "),
         ({"SAM.LOG": LOG}, Code.HIVE_DIRTY, "without logs: "),
         ({"SYSTEM.LOG1": LOG}, Code.HIVE_DIRTY, "without logs: "),
-        ({"SAM.LOG1": b"no log"}, Code.HIVE_DIRTY, "log 1 is no transaction log"),
+        ({"SAM.LOG1": b"no log"}, Code.HIVE_DIRTY, "log 1 is not a transaction log"),
     ],
 )
 def test_logs(logs: dict[str, bytes], code: Code, text: str) -> None:
@@ -254,7 +254,7 @@ def test_a_hive_that_is_broken_with_its_logs() -> None:
     after.put("I", 4096, 0)  # "hbin"
     found = registry(base(SAM=DIRTY, **{"SAM.LOG1": log(BEFORE, changes(BEFORE, bytes(after), 2))}))
     assert [one.rule.code for one in found] == [Code.HIVE_DIRTY]
-    assert "broken even with its logs" in found[0].message
+    assert "stays broken with its logs" in found[0].message
 
 
 def test_a_hive_whose_keys_are_broken_with_its_logs() -> None:

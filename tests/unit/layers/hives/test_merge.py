@@ -207,7 +207,7 @@ def test_logs_make_a_hive_whole_that_is_dirty() -> None:
     broken.put("I", 4, 7)
     with (
         stack(bytes(broken)) as files,
-        pytest.raises(HiveError, match=r"SOFTWARE: in layer 0: .*not wholly written"),
+        pytest.raises(HiveError, match=r"SOFTWARE: in layer 0: .*dirty hive"),
     ):
         files.view(SOFTWARE)
     before, after = hive(Key("Acme", (dword("a", 1),))), hive(Key("Acme", (dword("a", 2),)))
@@ -277,7 +277,7 @@ def test_a_broken_hive_is_named() -> None:
         stack(BASE, bytes(broken)) as files,
         pytest.raises(
             HiveError,
-            match=r"Hives/Software_Delta: in layer 1: a security descriptor in no cell of its own, in the key Acme;",
+            match="Hives/Software_Delta: in layer 1: a security descriptor without a cell of its own, in the key Acme;",
         ),
     ):
         files.merged(SOFTWARE)
