@@ -272,7 +272,7 @@ def test_other_versions_and_encodings() -> None:
 
 
 def test_huge_input_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SpecError, match="line 3: a line this long"):
+    with pytest.raises(SpecError, match="line 3: line too long"):
         parse_reg(f"{HEADER}\n\n;".encode() + b"x" * (1 << 27), source="x.reg")
     assert reg_text._MAX_KEYS == 1 << 21
     monkeypatch.setattr(reg_text, "_MAX_KEYS", 1 << 17)  # the same in a sixteenth of the time
