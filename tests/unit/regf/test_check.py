@@ -150,6 +150,8 @@ field("class elsewhere", "I", lambda hive: hive.key("Alpha") + 48, 0x24, "a clas
 field("class none", "I", lambda hive: hive.key("Alpha") + 48, 0xFFFFFFFF, "a class name without a cell")
 field("class larger than cell", "H", lambda hive: hive.key("Alpha") + 74, 100, "a class name larger", class_cell)
 warned("largest subkey name", "I", lambda hive: hive.key("ROOT") + 52, 9, "the largest subkey's name")
+# Beside flags in the upper 16 bits, which Windows has set in most keys.
+warned("largest name with flags", "I", lambda hive: hive.key("ROOT") + 52, 0x5A0009, "the largest subkey's name")
 warned("largest class", "I", lambda hive: hive.key("ROOT") + 56, 8, "the largest subkey's class")
 warned("largest value name", "I", lambda hive: hive.key("ROOT") + 60, 2, "the largest value's name")
 warned("largest data", "I", lambda hive: hive.key("ROOT") + 64, len(LARGE) - 1, "the largest value's data")

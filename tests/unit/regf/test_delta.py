@@ -122,6 +122,13 @@ def test_a_key_that_touches_what_is_not_there_is_reported() -> None:
     assert (report.unbacked.count, report.unbacked.paths, report.plain) == (2, ["a", "a\\b"], 0)
 
 
+def test_a_tree_that_is_replaced_may_say_that_it_inherits() -> None:
+    """There need be nothing below: a key that supersedes the tree hides it all."""
+    report = MergeReport()
+    merge_delta(base(), delta(Key("a", layer=TREE | INHERIT), Key("b", layer=LOCAL | INHERIT)), report)
+    assert (report.unbacked.count, report.unbacked.paths) == (1, ["b"])
+
+
 def test_an_ordinary_hive_as_the_upper_one() -> None:
     report = MergeReport()
     found = merge_delta(base(BELOW), Hive(Key("X", (), (Key("k", (dword("new", 2),), (), 6),)), 6, 3), report)

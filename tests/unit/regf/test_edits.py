@@ -100,6 +100,11 @@ def test_the_last_word_counts() -> None:
     assert apply_edits(ROOT, changes, 9).subkeys == ()
 
 
+def test_values_are_in_the_order_in_which_they_were_set_last() -> None:
+    changes = edits(("set", "New", dword("a", 1)), ("set", "New", dword("b", 2)), ("set", "New", dword("A", 3)))
+    assert apply_edits(ROOT, changes, 9).subkeys[-1].values == (dword("b", 2), dword("A", 3))
+
+
 def test_security() -> None:
     other = parse_sddl("O:BAG:BAD:(A;CI;KA;;;BA)")
     found = apply_edits(ROOT, edits(("secure", "Soft", other), ("make", "Soft\\N", None)), 9).subkeys[0]

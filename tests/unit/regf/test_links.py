@@ -156,6 +156,18 @@ def test_two_names_of_one_key() -> None:
         change(("Classes", 0), ("Classes\\WOW6432Node", 3), ("WOW6432Node\\Classes\\x", 2))
 
 
+@pytest.mark.parametrize(("count", "fits"), [(31, True), (32, False)])
+def test_the_longest_chain_of_links(count: int, fits: bool) -> None:
+    """At most 32 steps, of which the last one finds no further link."""
+    root = Key("", (), (*(to(f"L{number}", f"L{number + 1}") for number in range(count)), Key(f"L{count}")))
+    links = Links(root, below)
+    if fits:
+        assert links.followed(["L0", "x"], KeyEdits()) == (f"L{count}", "x")
+    else:
+        with pytest.raises(UsageError, match="links that lead to each other"):
+            links.followed(["L0", "x"], KeyEdits())
+
+
 def test_a_root_that_is_led_to_stays() -> None:
     root = Key("", (), (link("Top", "\\REGISTRY\\MACHINE\\SOFTWARE"),))
     changes = KeyEdits()

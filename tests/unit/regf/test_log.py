@@ -223,6 +223,10 @@ def test_gaps() -> None:
     assert (recovered.notes, number(recovered)) == (
         ("log 1 begins with the entry 8, and the hive has those up to 5",), 5
     )  # fmt: skip
+    # A single entry that is missing is a gap, too.
+    for whole, notes in ((6, ()), (5, ("log 1 begins with the entry 7, and the hive has those up to 5",))):
+        hive = dirty(STATES[1], 8, whole)
+        assert recover_hive(hive, [log(hive, *CHANGES[1:3])]).notes == notes
     # Between the logs: what was written when is not known any more.
     recovered = recover_hive(DIRTY, [LOG2, log(DIRTY, CHANGES[0])])
     assert (recovered.applied, number(recovered)) == ((0, 1), 1)

@@ -271,6 +271,23 @@ def test_other_versions_and_encodings() -> None:
         parse_reg(codecs.BOM_UTF16_LE + f"{HEADER}\n".encode("utf-16-le") + b"x", source="x.reg")
 
 
+def test_the_deepest_key() -> None:
+    """The 512 levels of a hive, whose root is two names below the registry's."""
+    edits("[HKLM\\a" + "\\b" * 512 + "]")
+    with pytest.raises(SpecError, match="a key too deep; expected at most 514 names; got 515"):
+        edits("[HKLM\\a" + "\\b" * 513 + "]")
+
+
+def test_the_longest_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked at after each chunk of 64 KiB, so a line may be that much longer."""
+    assert reg_text._MAX_LINE == 1 << 26
+    monkeypatch.setattr(reg_text, "_MAX_LINE", 1 << 18)
+    text = f"{HEADER}\n\n;".encode()
+    parse_reg(text + b"x" * ((1 << 18) - 1), source="x.reg")
+    with pytest.raises(SpecError, match="line 3: line too long"):
+        parse_reg(text + b"x" * ((1 << 18) + (1 << 16) + 100), source="x.reg")
+
+
 def test_huge_input_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpecError, match="line 3: line too long"):
         parse_reg(f"{HEADER}\n\n;".encode() + b"x" * (1 << 27), source="x.reg")
@@ -351,6 +368,12 @@ def test_a_string_that_would_lose_something_is_a_list(data: bytes) -> None:
     text = printed(Key("", (Value("a", RegType.SZ, data),)))
     assert '"a"=hex(1):' in text
     assert list(at(KEY, parse_reg(text.encode(), source="x")).values.values()) == [Value("a", 1, data)]
+
+
+@pytest.mark.parametrize(("units", "form"), [((1 << 19) - 1, '"s"="xx'), (1 << 19, '"s"=hex(1):78,00,')])
+def test_the_longest_string(units: int, form: str) -> None:
+    """1 MiB with its NUL; a longer one is a list of bytes, whose lines have a limit."""
+    assert form in printed(Key("any", (sz("s", "x" * units),)))
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 5, 8])

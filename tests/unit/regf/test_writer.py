@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.regf.samples import LARGE, OTHER_SECURITY, TIME, Broken, crowd, rich, small
 from wclayer.errors import InexpressibleError, SecurityDescriptorError
+from wclayer.regf import writer
 from wclayer.regf.check import check_hive
 from wclayer.regf.model import DEFAULT_SECURITY, Hive, Key, Value, dword, sz
 from wclayer.regf.names import key_hint, key_order, name_hash
@@ -196,7 +197,18 @@ def test_large_data(minor: int) -> None:
     assert data[cell : cell + 4] == b"db\3\0"
     listed = data.cell(cell + 4)
     segments = [data.cell(listed + 4 * number) for number in range(3)]
+    # 4 bytes more than the segment has, in the last one too: Windows does so, and hivex and libregf read them.
+    assert [data.get("i", at - 4) for at in segments] == [-(4 + 16344 + 4)] * 3
     assert b"".join(bytes(data[at : at + 16344]) for at in segments)[: len(LARGE)] == LARGE
+
+
+def test_the_most_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """65,535 segments, or what is set here in their place."""
+    assert writer._MAX_BIG_DATA == 0xFFFF * 16344
+    monkeypatch.setattr(writer, "_MAX_BIG_DATA", 2 * 16344)
+    written(values=(Value("most", 3, bytes(2 * 16344)),))
+    with pytest.raises(InexpressibleError, match="at most 32,688 bytes"):
+        written(values=(Value("more", 3, bytes(2 * 16344 + 1)),))
 
 
 def test_data_of_one_segment_is_one_cell() -> None:
