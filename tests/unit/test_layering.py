@@ -90,3 +90,11 @@ def test_packages_and_modules_are_small() -> None:
     for folder, found in packages.items():
         if folder.name not in FLAT:
             assert len(found) - 1 <= MOST_MODULES, folder
+
+
+def test_every_package_says_what_it_is_for() -> None:
+    for path in MODULES.values():
+        if path.name == "__init__.py" and path.parent != SOURCES:
+            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+            assert text, path
+            assert len(text.splitlines()) <= 25, path
