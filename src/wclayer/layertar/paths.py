@@ -43,7 +43,7 @@ def layer_path(name: bytes, what: str, offset: int) -> str:
             path=path,
             offset=offset,
             expected="a relative path without `..` and without a drive",
-            hint="is this a tar of a Windows layer? its paths begin with Files/",
+            hint="the tar was not made for Windows layers: paths begin with Files/",
             rule=Code.LEAVES_LAYER,
         )
     last = components[-1]

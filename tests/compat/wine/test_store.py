@@ -109,7 +109,7 @@ import json, os, sys
 from pathlib import Path
 from wclayer.errors import WclayerError
 from wclayer.native import files, handles
-from wclayer.stores.windows_root import WindowsRoot
+from wclayer.stores.root.root_windows import WindowsRoot
 
 folder = Path(sys.argv[1])
 root = WindowsRoot(os.fsencode(folder / "root"))
