@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-tools lint bench bench-data clean
+.PHONY: demo test test-tools lint mypy mypy-win32 mypy-darwin bench bench-data clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -23,7 +23,7 @@ demo: $(STAMP)
 
 # Everything that this machine allows, files side by side; with WCLAYER_REQUIRE_TOOLS=1 a missing tool is a failure.
 test: $(STAMP) lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 10
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 # The real programs that tests/compat compares with, and a Windows Python for wine (Debian and its kin; needs root).
 test-tools:
@@ -37,9 +37,12 @@ test-tools:
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(MAKE) --no-print-directory --jobs 2 mypy mypy-win32 mypy-darwin
+
+mypy:
 	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 src
-	$(BIN)/mypy --platform darwin src
+mypy-win32 mypy-darwin:
+	$(BIN)/mypy --platform $(@:mypy-%=%) --cache-dir .mypy_cache/$@ src
 
 # What `make bench` cuts its files from: the Windows programs of Debian's wine, 600 MB.
 bench-data:
