@@ -1,23 +1,20 @@
 """Making a layer folder from entries: what all kinds of store have in common.
 
-The record, the order and the rules of entries are here; how a file system takes an
-entry is the store's (`posix`, `ntfs3g_sink`). docs/layer-folder.md describes the folder.
+The record, the order and the rules of entries are here; the objects themselves are
+made by the store's ObjectMaker (`maker`). docs/layer-folder.md describes the folder.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
-from ...body import CHUNK
 from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink, Lower, Summary, Whiteout
-from ...errors import StorageError
 from ...host.errors import host_errors
 from ...union.namespace import Namespace, NodeKind, kind_of
 from ...union.rules import (
@@ -29,35 +26,17 @@ from ...union.rules import (
 )
 from ...win32.names import upcase
 from ..atomic import PartialFolder
-from ..record.writer import LAYER_DB, Flag, Kind, RecordWriter, Row, link_extra, times_of
+from ..record.writer import LAYER_DB, Flag, Kind, RecordWriter, times_of
 from ..root.open_root import open_root
-from ..root.root import Root
+from .maker import ObjectMaker, StreamOwner
 from .names import OpenDirectory, RecordNames
+from .unfinished import UnfinishedLayer
 
-__all__ = ["FolderSink", "StoredFile", "StreamOwner"]
+__all__ = ["FolderSink"]
 
 _DESCRIPTORS: Final = 128  # of directories; macOS gives a process 256
 
 _BOOT_KEYS: Final = {upcase(path): name for path, name in BOOT_FILES.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """What the store made of a file: its flags, and, unless it is a symlink of the host, what is known of its data."""
-
-    flags: int = 0
-    sha256: bytes | None = None  # of what is allocated
-    mtime: int | None = None  # ns since 1970, as the host gave it back
-
-
-@dataclass(frozen=True, slots=True)
-class StreamOwner:
-    """What the last entry was made into, which streams may follow: its id, where it lies on the host, has it some?"""
-
-    entry: Directory | File
-    id: int
-    host: bytes
-    streams: bool = False
 
 
 class FolderSink(ABC):
@@ -82,20 +61,22 @@ class FolderSink(ABC):
     ) -> None:
         self._parents = parents
         self._parent_diff_ids = parent_diff_ids
-        self._base = parents is None
+        self._base = base = parents is None
         self._done = False
-        self._summary = Summary()
         self._owner: StreamOwner | None = None
         self._partial = self._partial_folder(target, force=force)
         with ExitStack() as undo, host_errors(os.fspath(target)):
             undo.callback(self._partial.abort)
-            self._root = self._open_root(_DESCRIPTORS)
-            undo.callback(self._root.close)
+            path = self._partial.path
+            root = open_root(path, descriptors=_DESCRIPTORS)
+            undo.callback(root.close)
             self._record = RecordWriter(self._record_place())
             undo.callback(self._record.close)
             self._index = RecordNames(self._record)
-            self._names = Namespace(self._index, base=self._base)
-            self._begin()
+            self._names = Namespace(self._index, base=base)
+            self._layer = UnfinishedLayer(self._partial.target, path, root, self._record, base)
+            undo.callback(self._layer.held.close)
+            self._maker = self._new_maker(self._layer)
             undo.pop_all()
 
     def __enter__(self) -> Self:
@@ -110,9 +91,11 @@ class FolderSink(ABC):
     def abort(self) -> None:
         """Remove all that was made."""
         self._done = True
-        self._record.close()
-        self._root.close()
-        self._partial.abort()
+        with self._layer.held:
+            self._maker.close()
+            self._record.close()
+            self._layer.root.close()
+            self._partial.abort()
 
     def add(self, entry: Entry, body: Body | None = None, /) -> None:
         if not isinstance(entry, AlternateStream):
@@ -130,7 +113,7 @@ class FolderSink(ABC):
                 self._stream(entry, body)
             else:
                 self._whiteout(entry)
-        self._summary.count(entry)
+        self._layer.summary.count(entry)
 
     def add_framing(self, chunk: bytes) -> None:
         """Keep the next chunk of the framing of the tar that the entries come from (`layertar.framing`)."""
@@ -142,7 +125,7 @@ class FolderSink(ABC):
         owner, self._owner = self._owner, None
         if owner is not None:
             with host_errors(owner.entry.path):
-                self._finish(owner)
+                self._maker.finish(owner)
 
     def commit(
         self, values: Mapping[str, str | int | None] | None = None, then: Callable[[], None] | None = None
@@ -159,7 +142,7 @@ class FolderSink(ABC):
             # Children first, after everything else, as adding an entry changes its directory's times.
             for row in self._record.directories():
                 if not row.flags & Flag.SYMLINK:
-                    self._finish_directory(self._index.host_path(row), row)
+                    self._maker.finish_directory(self._index.host_path(row), row)
             self._record.commit(
                 {
                     "store": self.store,
@@ -169,18 +152,21 @@ class FolderSink(ABC):
                     **(values or {}),
                 }
             )
-            self._before_it_appears()
-            self._root.close()
+            self._maker.before_it_appears()
+            self._maker.close()
+            self._layer.root.close()
             self._partial.commit(then)
             self._done = True
-        return self._summary
+        self._layer.held.close()
+        self._layer.summary.warnings += self._maker.warnings()
+        return self._layer.summary
 
     # --- the kinds of entry ---------------------------------------------------
 
     def _directory(self, entry: Directory) -> None:
         parent, name = self._names.place(entry.path)
-        host, extra = self._host_name(parent, name)
-        flags = self._make_directory(entry, host)
+        host, extra = self._maker.host_name(parent, name)
+        flags = self._maker.make_directory(entry, host)
         real = kind_of(entry) is NodeKind.DIRECTORY
         if not real:
             flags |= Flag.SURROGATE
@@ -192,79 +178,15 @@ class FolderSink(ABC):
 
     def _file(self, entry: File, body: Body | None) -> None:
         parent, name = self._names.place(entry.path)
-        host, extra = self._host_name(parent, name)
-        number = self._add_file(parent, name, host, extra, entry, body, Kind.FILE)
+        host, extra = self._maker.host_name(parent, name)
+        made = self._maker.make_file(entry, body, host, extra)
+        number = self._layer.add_file(parent.id, name, Kind.FILE, entry, made, extra)
         self._owner = StreamOwner(entry, number, host)
         if not self._base or not entry.path.startswith(UTILITY_VM_FILES):
             return
         backup = _BOOT_KEYS.get(upcase(entry.path))
         if backup is not None and entry.reparse_data is None:
-            self._copy(host, backup)  # as hcsshim does, before Windows rewrites it
-
-    def _add_file(
-        self,
-        parent: OpenDirectory,
-        name: str,
-        host: bytes,
-        extra: dict[str, bytes],
-        entry: File,
-        body: Body | None,
-        kind: int,
-        target: str | None = None,
-    ) -> int:
-        """Store a file, as a symlink of the host where it is one that can be, and record it; the id of its row."""
-        made = self._make_file(entry, body, host, extra)
-        return self._record.add(
-            parent.id,
-            name,
-            kind,
-            entry=entry,
-            flags=made.flags,
-            size=entry.size,
-            sha256=made.sha256,
-            mtime=made.mtime,
-            target=target,
-            extra=extra,
-        )
-
-    def _fill(
-        self, fd: int, path: str, entry: File | AlternateStream, body: Body | None, extra: dict[str, bytes]
-    ) -> bytes:
-        """Write a body into an empty file; the SHA-256 of what is allocated. Holes are noted in `extra`."""
-        digest = self._copy_body(path, entry, body, extra, lambda offset, chunk: write_at(fd, chunk, offset))
-        if "extents" in extra:
-            os.ftruncate(fd, entry.size)
-        return digest
-
-    def _copy_body(
-        self,
-        path: str,
-        entry: File | AlternateStream,
-        body: Body | None,
-        extra: dict[str, bytes],
-        write: Callable[[int, bytes], None],
-    ) -> bytes:
-        """Give what is allocated of a body to `write`, in order; its SHA-256. Holes are noted in `extra`."""
-        done, digest = 0, hashlib.sha256()
-        extents: tuple[tuple[int, int], ...] = ()
-        if body is not None:
-            extents = tuple(body.extents())
-            done = sum(length for _, length in extents)
-            for offset, chunk in body.chunks():
-                digest.update(chunk)
-                done -= len(chunk)
-                write(offset, chunk)
-        whole = ((0, entry.size),) if entry.size else ()
-        if done or (body is None and entry.size) or (body is not None and body.size != entry.size):
-            raise StorageError(
-                "the data are not as long as their entry says",
-                path=path,
-                expected=f"{entry.size:,} bytes",
-            )
-        if extents != whole:
-            extra["extents"] = b";".join(b"%d,%d" % extent for extent in extents)
-        self._summary.bytes += entry.size
-        return digest.digest()
+            self._maker.copy_boot_file(host, backup)  # as hcsshim does, before Windows rewrites it
 
     def _stream(self, entry: AlternateStream, body: Body | None) -> None:
         self._names.stream(entry)
@@ -275,7 +197,7 @@ class FolderSink(ABC):
             self._record.set_flag(owner.id, Flag.STREAMS)
             self._owner = replace(owner, streams=True)
         extra: dict[str, bytes] = {}
-        made = self._make_stream(entry, body, owner.host, extra)
+        made = self._maker.make_stream(entry, body, owner.host, extra)
         self._record.add(
             owner.id, name, Kind.STREAM, size=entry.size, sha256=made.sha256, mtime=made.mtime, extra=extra
         )
@@ -292,9 +214,9 @@ class FolderSink(ABC):
             # A link to a link into a parent: the same file below.
             self._link_to_lower_layer(replace(entry, target=str(row.target)), parent, name)
             return
-        host, extra = self._host_name(parent, name)
+        host, extra = self._maker.host_name(parent, name)
         source = self._index.host_path(row)
-        self._make_hard_link(row, source, host)
+        self._maker.make_hard_link(row, source, host)
         if not row.flags & Flag.LINKED:
             self._record.set_flag(row.id, Flag.LINKED)
         self._record.add(
@@ -307,103 +229,32 @@ class FolderSink(ABC):
             extra=extra,
         )
 
-    def _copy(self, source: bytes, target: bytes) -> None:
-        old = self._root.open(source)
-        try:
-            found = os.fstat(old)
-            new = self._root.create(target)
-            try:
-                position = 0
-                while chunk := os.read(old, CHUNK):
-                    write_at(new, chunk, position)
-                    position += len(chunk)
-            finally:
-                os.close(new)
-            self._root.utime(target, (found.st_atime_ns, found.st_mtime_ns))
-        finally:
-            os.close(old)
-
     def _link_to_lower_layer(self, entry: HardLink, parent: OpenDirectory, name: str) -> None:
         found = None if self._parents is None else self._parents.lookup(entry.target)
         self._names.check_lower(entry, found=found is not None, is_file=isinstance(found, File))
         assert self._parents is not None  # noqa: S101 # it has the file
         assert isinstance(found, File)  # noqa: S101
-        self._make_parent_link(entry, replace(found, path=entry.path), self._parents, parent, name)
+        self._maker.make_parent_link(entry, replace(found, path=entry.path), self._parents, parent, name)
 
     def _whiteout(self, entry: Whiteout) -> None:
         parents = self._parents
         self._names.whiteout(entry.path, lambda path: parents is not None and parents.lookup(path) is not None)
+        self._maker.whiteout(entry)
 
-    # --- what a store does ------------------------------------------------------
+    # --- what a store decides -----------------------------------------------------
+
+    @abstractmethod
+    def _new_maker(self, layer: UnfinishedLayer) -> ObjectMaker:
+        """What makes the objects; the folder is there, and nothing is in it."""
 
     def _partial_folder(self, target: str | os.PathLike[str], *, force: bool) -> PartialFolder:
         """Where the folder is made."""
         return PartialFolder(target, force=force)
-
-    def _open_root(self, descriptors: int) -> Root:
-        """What the entries go into."""
-        return open_root(self._partial.path, descriptors=descriptors)
 
     def _record_place(self) -> bytes:
         """Where the record is made."""
         return os.path.join(self._partial.path, LAYER_DB)
 
     def _values(self) -> dict[str, str | int | None]:
-        """What the record is to say of the whole layer, now that all is made."""
+        """What the record says about the whole layer, when everything is made."""
         return {}
-
-    def _begin(self) -> None:  # noqa: B027 # most stores have nothing to do
-        """Before the first entry, when the folder is there."""
-
-    def _before_it_appears(self) -> None:  # noqa: B027 # most stores have nothing to do
-        """When all is made, before the folder gets its name."""
-
-    @abstractmethod
-    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
-        """The host's path for a new entry, and the record's note of it where that is not the entry's own name."""
-
-    @abstractmethod
-    def _make_directory(self, entry: Directory, host: bytes) -> int:
-        """Make a directory, or what stands for one; flags for its row."""
-
-    @abstractmethod
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
-        """Make a file, or what stands for one. What there is to remember besides goes into `extra`."""
-
-    @abstractmethod
-    def _make_stream(
-        self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]
-    ) -> StoredFile:
-        """Make a named stream of what lies at `owner`."""
-
-    def _make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:
-        """Store a copy of the parents' file, recorded as a link, so that export needs no parents."""
-        host, extra = self._host_name(parent, name)
-        body = parents.open(entry.target) if file.size else None
-        extra |= link_extra(entry)
-        number = self._add_file(parent, name, host, extra, file, body, Kind.PARENT_LINK, entry.target)
-        self._take_streams(parents, entry.target, host)
-        self._finish(StreamOwner(file, number, host))
-
-    def _take_streams(self, parents: Lower, path: str, host: bytes) -> None:  # noqa: B027 # most stores do without
-        """Give the copy `host` of the parents' file `path` its named streams; the record does not have them."""
-
-    def _finish(self, owner: StreamOwner) -> None:  # noqa: B027 # most stores have nothing to do
-        """After a file or directory and all its streams; what lies in a directory is still to come."""
-
-    @abstractmethod
-    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
-        """Make `host` a further name of the file at `source`, whose row is `row`."""
-
-    @abstractmethod
-    def _finish_directory(self, host: bytes, row: Row) -> None:
-        """Give a directory its times, after all that lies in it."""
-
-
-def write_at(fd: int, chunk: bytes, offset: int) -> None:
-    """Write the whole chunk at `offset`."""
-    done = 0
-    if os.lseek(fd, 0, os.SEEK_CUR) != offset:
-        os.lseek(fd, offset, os.SEEK_SET)
-    while done < len(chunk):
-        done += os.write(fd, chunk[done:] if done else chunk)

@@ -53,9 +53,12 @@ class FolderTree(ABC):
     """The layer folder `path`, with random access. Closed by close(), or as a context manager.
 
     non_base: what a folder without a layer.db is; None to tell it by its Hives. verify_content: read every file to tell
-    whether it has changed, whatever its mtime. descriptors: of directories that stay open at the most. Raises
-    NotFoundError if there is no such folder, RecordError for a broken layer.db.
+    whether it has changed, whatever its mtime. descriptors: of directories that stay open at the most. record: the
+    record of a layer of which this folder is a part; it stays the caller's to close. Raises NotFoundError if there is
+    no such folder, RecordError for a broken layer.db.
     """
+
+    _whole: FolderTree | None = None  # the layer of which this folder is a part
 
     def __init__(
         self,
@@ -64,19 +67,21 @@ class FolderTree(ABC):
         non_base: bool | None = None,
         verify_content: bool = False,
         descriptors: int = 64,
+        record: RecordReader | None = None,
     ) -> None:
         self._verify_content = verify_content
         folder = absolute(path)
         self.path = shown(folder)
         if not os.path.isdir(folder):
             raise NotFoundError("no such layer folder", path=self.path)
-        self._record: RecordReader | None = None
+        self._record = record
+        self._owns_record = record is None
         with host_errors(self.path):
             self._root = self._open_root(folder, descriptors)
             try:
-                if os.path.lexists(place := self._record_place(folder)):
+                if record is None and os.path.lexists(place := self._record_place(folder)):
                     self._record = RecordReader(place)
-                elif not self._root.exists(FILES.encode()):
+                elif record is None and not self._root.exists(FILES.encode()):
                     raise NotFoundError(
                         "no layer folder: neither layer.db nor Files/",
                         path=self.path,
@@ -104,7 +109,7 @@ class FolderTree(ABC):
 
     def close(self) -> None:
         self._root.close()
-        if self._record is not None:
+        if self._record is not None and self._owns_record:
             self._record.close()
 
     def __enter__(self) -> Self:
@@ -233,7 +238,8 @@ class FolderTree(ABC):
             return None
         if row.kind == Kind.PARENT_LINK and isinstance(row.target, str):
             # What this layer has itself at that place, the link would lead to: then it is a file of its own.
-            return self._record.link(row, node.path, row.target) if self.lookup(row.target) is None else None
+            layer = self._whole or self
+            return self._record.link(row, node.path, row.target) if layer.lookup(row.target) is None else None
         if row.kind != Kind.LINK and not row.flags & Flag.LINKED:
             return None
         first = links.recorded.setdefault(root.id, node.path)

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
 from typing import Final
 
-from ...entry import AlternateStream, Body, Directory, Entry, File, Lower, Summary
+from ...entry import AlternateStream, Body, Directory, Entry, File, Lower
 from ...errors import InexpressibleError, LayerError, StorageError
 from ...win32.attributes import FILE_ATTRIBUTE_ARCHIVE
 from ...win32.names import encode_wtf8
 from ...win32.reparse import is_name_surrogate, reparse_tag, tag_name
 from ..folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from ..folder.maker import ObjectMaker, StreamOwner
 from ..folder.names import OpenDirectory
-from ..folder.sink import FolderSink, StoredFile, StreamOwner
+from ..folder.sink import FolderSink
+from ..folder.unfinished import StoredFile, UnfinishedLayer
 from ..record.writer import LAYER_DB, Row
 from .attributes import NtfsFiles, unheld_attributes
 from .mount import check_names
@@ -35,14 +36,8 @@ class Ntfs3gSink(FolderSink):
 
     store = "ntfs3g"
 
-    def _begin(self) -> None:
-        self._unheld: Counter[str] = Counter()
-        self._opaque: dict[bytes, int] = {}  # directories whose content the driver does not show, and their tags
-        check_names(self._root)
-        self._files = NtfsFiles(self._root)
-        # What the driver gives to new files lets everyone write.
-        self._files.put(b"", b"system.ntfs_acl", DIRECTORY_DESCRIPTOR)
-        self._files.put(LAYER_DB, b"system.ntfs_acl", FILE_DESCRIPTOR)
+    def _new_maker(self, layer: UnfinishedLayer) -> ObjectMaker:
+        return _Ntfs3gMaker(layer)
 
     def add(self, entry: Entry, body: Body | None = None, /) -> None:
         try:
@@ -54,27 +49,38 @@ class Ntfs3gSink(FolderSink):
                 hint="leave one of the two out of the tar",
             ) from error
 
-    def commit(
-        self, values: Mapping[str, str | int | None] | None = None, then: Callable[[], None] | None = None
-    ) -> Summary:
-        summary = super().commit(values, then)
-        if self._unheld:
-            counts = ", ".join(f"{count:,} {field}" for field, count in sorted(self._unheld.items()))
-            summary.warnings.append(f"not on the volume, as ntfs-3g cannot hold it, but in layer.db: {counts}")
-        return summary
 
-    def _before_it_appears(self) -> None:
+class _Ntfs3gMaker(ObjectMaker):
+    """Makes what the driver can make, and counts what it cannot hold."""
+
+    def __init__(self, layer: UnfinishedLayer) -> None:
+        super().__init__(layer)
+        self._unheld: Counter[str] = Counter()
+        self._opaque: dict[bytes, int] = {}  # directories whose content the driver does not show, and their tags
+        check_names(self._root)
+        self._files = NtfsFiles(self._root)
+        # What the driver gives to new files lets everyone write.
+        self._files.put(b"", b"system.ntfs_acl", DIRECTORY_DESCRIPTOR)
+        self._files.put(LAYER_DB, b"system.ntfs_acl", FILE_DESCRIPTOR)
+
+    def warnings(self) -> list[str]:
+        if not self._unheld:
+            return []
+        counts = ", ".join(f"{count:,} {field}" for field, count in sorted(self._unheld.items()))
+        return [f"not on the volume, as ntfs-3g cannot hold it, but in layer.db: {counts}"]
+
+    def before_it_appears(self) -> None:
         try:
             self._root.sync()
         except OSError as error:
             # A loop device takes all, and says only now that the file behind it could not.
             raise StorageError(
                 f"not all could be written to the volume: {error.strerror}",
-                path=os.fsdecode(self._partial.target),
+                path=os.fsdecode(self._layer.target),
                 hint="if it is in a disk image with holes: has the file system that this lies on room for it?",
             ) from error
 
-    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
+    def host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
         tag = self._opaque.get(parent.host)
         if tag is not None:
             raise InexpressibleError(
@@ -86,22 +92,22 @@ class Ntfs3gSink(FolderSink):
         host = encode_wtf8(name)
         return (b"%b/%b" % (parent.host, host) if parent.host else host), {}
 
-    def _make_directory(self, entry: Directory, host: bytes) -> int:
+    def make_directory(self, entry: Directory, host: bytes) -> int:
         self._root.mkdir(host)
         if entry.reparse_data is not None and not is_name_surrogate(tag := reparse_tag(entry.reparse_data)):
             self._opaque[host] = tag
         return 0
 
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
+    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
         return self._write(host, entry.path, entry, body, extra)
 
-    def _make_stream(
+    def make_stream(
         self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]
     ) -> StoredFile:
         host = b"%b:%b" % (owner, encode_wtf8(entry.name))
         return self._write(host, f"{entry.path}:{entry.name}", entry, body, extra)
 
-    def _take_streams(self, parents: Lower, path: str, host: bytes) -> None:
+    def take_streams(self, parents: Lower, path: str, host: bytes) -> None:
         for name in parents.streams(path):
             body = parents.open(path, name)
             entry = AlternateStream(path, name, body.size)
@@ -112,11 +118,11 @@ class Ntfs3gSink(FolderSink):
     ) -> StoredFile:
         fd = self._root.create(host)
         try:
-            return StoredFile(0, self._fill(fd, path, entry, body, extra))
+            return StoredFile(0, self._layer.fill(fd, path, entry, body, extra))
         finally:
             os.close(fd)
 
-    def _finish(self, owner: StreamOwner) -> None:
+    def finish(self, owner: StreamOwner) -> None:
         entry = owner.entry
         unheld = self._files.dress(owner.host, entry)
         if unheld:
@@ -127,14 +133,14 @@ class Ntfs3gSink(FolderSink):
             unheld.add("backup streams")
         self._unheld.update(unheld)
 
-    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
+    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
         self._root.link(source, host)
         if not row.attributes & FILE_ATTRIBUTE_ARCHIVE:  # which the driver sets with a further name
             self._files.set_attributes(source, row.attributes)
 
-    def _finish_directory(self, host: bytes, row: Row) -> None:
+    def finish_directory(self, host: bytes, row: Row) -> None:
         self._files.finish_directory(host, row.attributes, row.times)
 
-    def _copy(self, source: bytes, target: bytes) -> None:
-        super()._copy(source, target)
+    def copy_boot_file(self, source: bytes, target: bytes) -> None:
+        super().copy_boot_file(source, target)
         self._files.put(target, b"system.ntfs_acl", FILE_DESCRIPTOR)

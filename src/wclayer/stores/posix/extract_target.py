@@ -21,7 +21,7 @@ from ...host.errors import host_errors
 from ...win32.filetime import to_unix_ns
 from ...win32.names import encode_wtf8, win32_problem
 from ..atomic import PartialFolder
-from ..folder.sink import write_at
+from ..folder.unfinished import write_at
 from ..root.open_root import open_root
 
 __all__ = ["PlainFolder"]

@@ -10,8 +10,10 @@ from typing import Final
 from ...entry import AlternateStream, Body, Directory, File
 from ...win32.filetime import to_unix_ns
 from ...win32.names import encode_wtf8, upcase, win32_problem
+from ..folder.maker import ObjectMaker
 from ..folder.names import OpenDirectory
-from ..folder.sink import FolderSink, StoredFile
+from ..folder.sink import FolderSink
+from ..folder.unfinished import StoredFile, UnfinishedLayer
 from ..record.writer import Flag, Row
 from ..root.symlinks import host_target
 
@@ -30,7 +32,14 @@ class PosixSink(FolderSink):
 
     store = "posix"
 
-    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
+    def _new_maker(self, layer: UnfinishedLayer) -> ObjectMaker:
+        return _PosixMaker(layer)
+
+
+class _PosixMaker(ObjectMaker):
+    """Makes plain files; what the host cannot hold is only in the record."""
+
+    def host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
         """The host's path for a new entry, and the record's note of it where that is not the entry's own name."""
         host = encode_wtf8(name)
         if len(host) <= _MAX_HOST_NAME and not upcase(name).startswith(HOST_PREFIX.upper()):
@@ -56,17 +65,17 @@ class PosixSink(FolderSink):
         self._set_times(host, entry.last_access_time, entry.last_write_time)
         return Flag.SYMLINK
 
-    def _make_directory(self, entry: Directory, host: bytes) -> int:
+    def make_directory(self, entry: Directory, host: bytes) -> int:
         flags = self._make_link(entry, host)
         if not flags:
             self._root.mkdir(host)
         return flags
 
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
+    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
         flags = 0 if entry.size else self._make_link(entry, host)
         return StoredFile(flags) if flags else self._write(host, entry.path, entry, body, extra)
 
-    def _make_stream(
+    def make_stream(
         self,
         entry: AlternateStream,
         body: Body | None,
@@ -83,7 +92,7 @@ class PosixSink(FolderSink):
     ) -> StoredFile:
         fd = self._root.create(host)
         try:
-            digest = self._fill(fd, path, entry, body, extra)
+            digest = self._layer.fill(fd, path, entry, body, extra)
             if _TIMES_BY_FD:
                 if isinstance(entry, File):
                     self._set_times(fd, entry.last_access_time, entry.last_write_time)
@@ -96,7 +105,7 @@ class PosixSink(FolderSink):
             mtime = self._root.lstat(host).st_mtime_ns
         return StoredFile(0, digest, mtime)
 
-    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
+    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
         if row.flags & Flag.SYMLINK:
             # From another place a relative target could lead outside, so the host gets a placeholder; the record knows.
             os.close(self._root.create(host))
@@ -104,9 +113,9 @@ class PosixSink(FolderSink):
         try:
             self._root.link(source, host)
         except OSError:  # as many names as the file system allows, or it has no hard links: the record keeps the link
-            self._copy(source, host)
+            self._layer.copy(source, host)
 
-    def _finish_directory(self, host: bytes, row: Row) -> None:
+    def finish_directory(self, host: bytes, row: Row) -> None:
         self._set_times(host, row.times[1], row.times[2])
 
     def _set_times(self, file: bytes | int, access: int | None, write: int | None) -> None:

@@ -16,18 +16,20 @@ from ...union.rules import UTILITY_VM
 from ...win32.filetime import to_unix_ns
 from ...win32.names import encode_wtf8, upcase, win32_problem
 from ..atomic import PartialFolder
+from ..folder.maker import ObjectMaker, StreamOwner
 from ..folder.names import OpenDirectory
-from ..folder.sink import StoredFile, StreamOwner
+from ..folder.sink import FolderSink
+from ..folder.unfinished import StoredFile, UnfinishedLayer
 from ..ntfs.backup import backup_head, backup_tail, has_data
-from ..ntfs.backup_sink import BackupSink
-from ..record.writer import Kind, Row, link_extra
+from ..ntfs.backup_maker import BackupMaker
+from ..record.writer import Row
 from ..root.root_windows import WindowsRoot
 from .folder import ATTRIBUTES, STORE, SUFFIX, TIE, TOMBSTONES, belongs, in_hives, tie_of, tombstones_text
 
-__all__ = ["TransportSink"]
+__all__ = ["TransportMaker", "TransportSink"]
 
 
-class TransportSink(BackupSink):
+class TransportSink(FolderSink):
     """Make a transport folder, and its record beside it (see FolderSink).
 
     tombstones: write the whiteouts into the folder too, as ExportLayer does; ImportLayer must not find them there.
@@ -49,9 +51,8 @@ class TransportSink(BackupSink):
         self._tombstones = tombstones
         super().__init__(target, parents=parents, parent_diff_ids=parent_diff_ids, force=force)
 
-    def _begin(self) -> None:
-        self._fd = -1  # of the file that streams may follow in
-        self._whiteouts: list[str] = []
+    def _new_maker(self, layer: UnfinishedLayer) -> ObjectMaker:
+        return TransportMaker(layer, tombstones=self._tombstones)
 
     def _partial_folder(self, target: str | os.PathLike[str], *, force: bool) -> PartialFolder:
         return PartialFolder(target, force=force, belongs=belongs)
@@ -61,15 +62,6 @@ class TransportSink(BackupSink):
 
     def _values(self) -> dict[str, str | int | None]:
         return {TIE: tie_of(self._partial.path)}
-
-    def abort(self) -> None:
-        self._close()
-        super().abort()
-
-    def _close(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
 
     def add(self, entry: Entry, body: Body | None = None, /) -> None:
         for path in (entry.path, entry.target if isinstance(entry, HardLink) else ""):
@@ -81,9 +73,24 @@ class TransportSink(BackupSink):
                 )
         super().add(entry, body)
 
+
+class TransportMaker(BackupMaker):
+    """Makes the files of a transport folder, each one object's backup stream. Raises what TransportSink does."""
+
+    def __init__(self, layer: UnfinishedLayer, *, tombstones: bool = False) -> None:
+        super().__init__(layer)
+        self._tombstones = tombstones
+        self._fd = -1  # of the file that streams may follow in
+        self._whiteouts: list[str] = []
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
     # --- names ------------------------------------------------------------------
 
-    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
+    def host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
         host = encode_wtf8(name)
         full = b"%b/%b" % (parent.host, host) if parent.host else host
         path = os.fsdecode(full)
@@ -102,7 +109,7 @@ class TransportSink(BackupSink):
 
     # --- one object -------------------------------------------------------------
 
-    def _make_directory(self, entry: Directory, host: bytes) -> int:
+    def make_directory(self, entry: Directory, host: bytes) -> int:
         if in_hives(entry.path):
             raise InexpressibleError("a directory in Hives, which holds files alone", path=entry.path)
         # One that is a reparse point too: hcsshim, which makes it when all else is there, lets nothing come into it.
@@ -110,18 +117,18 @@ class TransportSink(BackupSink):
         self._open(host + SUFFIX, entry)
         return 0
 
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
+    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
         if in_hives(entry.path):
             if entry.reparse_data is not None:
                 raise InexpressibleError("a reparse point in Hives, which holds plain files alone", path=entry.path)
             self._fd = self._root.create(host)
-            return StoredFile(0, self._fill(self._fd, entry.path, entry, body, extra))
+            return StoredFile(0, self._layer.fill(self._fd, entry.path, entry, body, extra))
         self._open(host, entry)
         if not has_data(entry):
             return StoredFile()
         return StoredFile(0, self._backup(self._write, entry, body, extra))
 
-    def _make_stream(
+    def make_stream(
         self,
         entry: AlternateStream,
         body: Body | None,
@@ -144,13 +151,13 @@ class TransportSink(BackupSink):
         while done < len(data):
             done += os.write(self._fd, data[done:])
 
-    def _finish(self, owner: StreamOwner) -> None:
+    def finish(self, owner: StreamOwner) -> None:
         entry, host = owner.entry, owner.host
         if not in_hives(entry.path):
             self._write(b"".join(data for _, data in backup_tail(entry)))
         if isinstance(entry, Directory):
             host += SUFFIX
-        self._close()
+        self.close()
         self._set_times(host, entry.creation_time, entry.last_access_time, entry.last_write_time)
         found = self._root.lstat(host)
         self._record.set_stored(owner.id, found.st_size, found.st_mtime_ns)
@@ -166,38 +173,29 @@ class TransportSink(BackupSink):
         with suppress(OSError, OverflowError):
             self._root.utime(host, (to_unix_ns(write if access is None else access), to_unix_ns(write)))
 
-    def _finish_directory(self, host: bytes, row: Row) -> None:
+    def finish_directory(self, host: bytes, row: Row) -> None:
         """Its times are those of the file that stands for it."""
 
     # --- what the record alone holds ----------------------------------------------
 
-    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
+    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
         """In the record alone."""
 
-    def _make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:  # noqa: ARG002
-        self._host_name(parent, name)
-        self._record.add(
-            parent.id,
-            name,
-            Kind.PARENT_LINK,
-            entry=file,
-            size=file.size,
-            target=entry.target,
-            extra=link_extra(entry),
-        )
+    def make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:  # noqa: ARG002
+        self.host_name(parent, name)  # for its checks
+        self._layer.add_parent_link(parent.id, name, entry, file, {})
 
-    def _whiteout(self, entry: Whiteout) -> None:
-        super()._whiteout(entry)
+    def whiteout(self, entry: Whiteout) -> None:
         if not self._tombstones:
             return
         if "\n" in entry.path or "\r" in entry.path:
             raise InexpressibleError("a whiteout of a name with a line end, which no line can hold", path=entry.path)
         self._whiteouts.append(entry.path)
 
-    def _before_it_appears(self) -> None:
+    def before_it_appears(self) -> None:
         if not self._tombstones:
             return
-        if self._base:
+        if self._layer.base:
             raise LayerError("tombstones of a base layer, which has nothing below it to delete from")
         fd = self._root.create(TOMBSTONES)
         with os.fdopen(fd, "wb") as file:

@@ -25,6 +25,7 @@ from ...win32.reparse import is_name_surrogate, reparse_tag
 from ..folder.body import FolderBody
 from ..folder.defaults import changed_file
 from ..folder.tree import Links, Node
+from ..record.reader import RecordReader
 from ..record.writer import Kind, Row, Times
 from .body import Extents, StoredBody, StoredFile, digest_of, holes_of, says_the_same
 from .folder import STORE, SUFFIX, TIE, in_hives, is_transport, read_tombstones, record_of, tie_of
@@ -56,10 +57,11 @@ class TransportLayer(TransportLayerBase):
         non_base: bool | None = None,
         verify_content: bool = False,
         descriptors: int = 64,
+        record: RecordReader | None = None,
     ) -> None:
         self._tombstones: list[str] | None = None
         self._keys: set[str] | None = None  # of those, in upper case
-        super().__init__(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
+        super().__init__(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors, record=record)
         try:
             with host_errors(self.path):
                 self._check(os.path.abspath(os.fsencode(path)))
@@ -164,7 +166,7 @@ class TransportLayer(TransportLayerBase):
             return Node(path, host, _NO_FILE, row)
         first = self._root_row(row)
         place = encode_wtf8(self._record.path_of(first)) if self._record else b""
-        node = super()._known(first, path, place)
+        node = (self._whole or self)._known(first, path, place)
         return None if node is None else Node(path, node.host, node.found, row)
 
     def _is_link(self, row: Row, host: bytes) -> bool:  # noqa: ARG002
@@ -174,9 +176,14 @@ class TransportLayer(TransportLayerBase):
     # --- one entry ------------------------------------------------------------
 
     def entries(self) -> Iterator[tuple[Entry, Body | None]]:
+        self.check_parent_links()
+        yield from super().entries()
+
+    def check_parent_links(self) -> None:
+        """Raise InexpressibleError for a link into a parent that hcsshim's order would make one into this layer."""
         if self._record is not None:
             for row in self._record.parent_links():
-                if isinstance(row.target, str) and self.lookup(row.target) is not None:
+                if isinstance(row.target, str) and (self._whole or self).lookup(row.target) is not None:
                     raise InexpressibleError(
                         "a hard link to a file of a parent, in whose place this layer has one of its own: only in the"
                         " order of the tar that it came from can it be told apart",
@@ -184,7 +191,6 @@ class TransportLayer(TransportLayerBase):
                         got=row.target,
                         hint="export with --framing original",
                     )
-        yield from super().entries()
 
     def _entry(self, node: Node, links: Links | None) -> tuple[Entry, Body | None]:
         if node.path == UTILITY_VM:

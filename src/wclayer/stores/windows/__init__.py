@@ -1,9 +1,9 @@
 """Layer folders on Windows itself.
 
     sink, source           base layers: objects of NTFS, through the backup API
-    split_root             a layer in two folders: its utility VM, and a transport folder for the rest
     utility_vm             the utility VM of a parent, cloned
-    hcs_sink, hcs_source   non-base layers, through the host compute service
+    identities             which files of a layer folder and its parents are one file
+    hcs_sink, hcs_source   non-base layers, through the host compute service: two makers, two readers, and a router
 
 May import `native`, `stores/transport`, `stores/ntfs3g` (what two NTFS drivers share), `stores/ntfs` and what lies
 below them.

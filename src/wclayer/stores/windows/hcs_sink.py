@@ -1,45 +1,46 @@
 """Making a non-base layer on Windows: a transport folder for ImportLayer, and the utility VM in its place.
 
-What comes is written as `transport_sink` does, but for UtilityVM, which does not go
-through such a folder: it becomes objects of NTFS, as `windows_sink` makes them, over a
-clone of the parent's. The two lie in one folder, with the record, until the layer gets
-its name; what follows then is `layers.hcs_import`'s.
+An entry below UtilityVM becomes an object of NTFS over a clone of the parent's utility
+VM, as UtilityVM does not go through a transport folder; everything else goes into one.
+The two lie in one folder, with the record, until the layer gets its name; what follows
+then is in `layers/windows/hcs_import`.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import closing
+from dataclasses import replace
 from typing import Final
 
-from ...entry import AlternateStream, Body, Directory, Entry, File, HardLink, Lower, Whiteout
+from ...entry import AlternateStream, Body, Directory, File, HardLink, Lower, Whiteout
 from ...errors import LayerError
 from ...native import handles
 from ...union.rules import UTILITY_VM, UTILITY_VM_FILES
 from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY
 from ...win32.names import encode_wtf8
-from ..atomic import PartialFolder
+from ..folder.maker import ObjectMaker, StreamOwner
 from ..folder.names import OpenDirectory
-from ..folder.sink import FolderSink, StoredFile, StreamOwner
-from ..record.writer import LAYER_DB, Kind, Row, link_extra
-from ..root.root import Root
-from ..transport.sink import TransportSink
-from .sink import WindowsSink
-from .split_root import SplitRoot, in_utility_vm
-from .utility_vm import clone_utility_vm, remove_tree_of
+from ..folder.sink import FolderSink
+from ..folder.unfinished import StoredFile, UnfinishedLayer
+from ..record.writer import Row
+from ..root.root_windows import WindowsRoot
+from ..transport.sink import TransportMaker
+from .sink import WindowsMaker
+from .utility_vm import clone_utility_vm, in_utility_vm, remove_tree_of
 
 __all__ = ["TRANSPORT", "HcsSink"]
 
 TRANSPORT: Final = b"transport"  # in the layer's folder, until ImportLayer has had it
 
 
-class HcsSink(TransportSink, WindowsSink):
+class HcsSink(FolderSink):
     """Make a non-base layer for the host compute service (see FolderSink).
 
-    nearest: the folder of the nearest parent. Raises what TransportSink and WindowsSink do.
+    nearest: the folder of the nearest parent. Raises what WindowsSink does, and TransportSink outside UtilityVM.
     """
 
     store = "hcs"
-    _root: SplitRoot
 
     def __init__(
         self,
@@ -51,72 +52,58 @@ class HcsSink(TransportSink, WindowsSink):
         force: bool = False,
     ) -> None:
         self._nearest = nearest
-        self._cloned = False
         super().__init__(target, parents=parents, parent_diff_ids=parent_diff_ids, force=force)
 
-    def _begin(self) -> None:
-        WindowsSink._begin(self)
-        TransportSink._begin(self)
+    def _new_maker(self, layer: UnfinishedLayer) -> ObjectMaker:
+        return _Router(layer, self._nearest)
 
-    def _partial_folder(self, target: str | os.PathLike[str], *, force: bool) -> PartialFolder:
-        return PartialFolder(target, force=force)
 
-    def _open_root(self, descriptors: int) -> Root:
-        transport = os.path.join(self._partial.path, TRANSPORT)
-        os.mkdir(transport)
-        return SplitRoot(self._partial.path, transport, descriptors=descriptors)
+class _UtilityVmMaker(WindowsMaker):
+    """Makes what lies below UtilityVM, over a clone of that of the layer folder `nearest`.
 
-    def _record_place(self) -> bytes:
-        return os.path.join(self._partial.path, LAYER_DB)
+    The clone is made with UtilityVM itself, or with the first whiteout below it.
+    """
 
-    def _values(self) -> dict[str, str | int | None]:
-        return {}
+    def __init__(self, layer: UnfinishedLayer, nearest: str | os.PathLike[str]) -> None:
+        super().__init__(layer)
+        self._nearest = nearest
+        self._cloned = False
 
-    def _close(self) -> None:
-        TransportSink._close(self)
-        WindowsSink._close(self)
-
-    def add(self, entry: Entry, body: Body | None = None, /) -> None:
-        FolderSink.add(self, entry, body)
-
-    # --- one object -------------------------------------------------------------
-
-    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
-        if in_utility_vm(parent.host or encode_wtf8(name)):
-            return WindowsSink._host_name(self, parent, name)
-        return TransportSink._host_name(self, parent, name)
-
-    def _make_directory(self, entry: Directory, host: bytes) -> int:
-        if not in_utility_vm(host):
-            return TransportSink._make_directory(self, entry, host)
+    def make_directory(self, entry: Directory, host: bytes) -> int:
         if entry.path == UTILITY_VM:
             self._clone()
         self._make_way(host, directory=entry.reparse_data is None)
         if self._root.exists(host):
             self._new(entry, host, directory=True, disposition=handles.OPEN)
             return 0
-        return WindowsSink._make_directory(self, entry, host)
+        return super().make_directory(entry, host)
 
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
-        if not in_utility_vm(host):
-            return TransportSink._make_file(self, entry, body, host, extra)
+    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
         self._make_way(host)
-        return WindowsSink._make_file(self, entry, body, host, extra)
+        return super().make_file(entry, body, host, extra)
 
-    def _make_stream(
-        self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]
-    ) -> StoredFile:
-        kind = WindowsSink if in_utility_vm(owner) else TransportSink
-        return kind._make_stream(self, entry, body, owner, extra)
+    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:  # noqa: ARG002
+        self._make_way(host)
+        self._root.link(source, host)
+
+    def make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:  # noqa: ARG002
+        # The clone has the parent's files under their own names.
+        host, extra = self.host_name(parent, name)
+        self._make_way(host)
+        self._root.link(encode_wtf8(entry.target), host)
+        self._layer.add_parent_link(parent.id, name, entry, file, extra)
+
+    def whiteout(self, entry: Whiteout) -> None:
+        self._clone()
+        remove_tree_of(self._root, encode_wtf8(entry.path))
 
     def _clone(self) -> None:
-        """Begin with the utility VM of the nearest parent."""
         if not self._cloned:
             clone_utility_vm(self._nearest, self._root)
             self._cloned = True
 
     def _make_way(self, host: bytes, *, directory: bool = False) -> None:
-        """Remove what the clone has there: a hard link is not written to, lest the parent changes too.
+        """Remove what the clone has there: writing to a hard link would change the parent too.
 
         directory: one that is no link may stay.
         """
@@ -129,42 +116,57 @@ class HcsSink(TransportSink, WindowsSink):
             return
         remove_tree_of(self._root, host)
 
-    def _finish(self, owner: StreamOwner) -> None:
-        kind = WindowsSink if in_utility_vm(owner.host) else TransportSink
-        kind._finish(self, owner)
 
-    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:  # noqa: ARG002
-        if in_utility_vm(host) and in_utility_vm(source):
-            self._make_way(host)
-            self._root.link(source, host)
+class _Router(ObjectMaker):
+    """Gives what lies below UtilityVM to one maker, and everything else to another, which has a folder of its own."""
 
-    def _make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:
-        if not in_utility_vm(parent.host):
-            TransportSink._make_parent_link(self, entry, file, parents, parent, name)
-            return
-        # The clone has the parent's files under their own names.
-        host, extra = self._host_name(parent, name)
-        self._make_way(host)
-        self._root.link(encode_wtf8(entry.target), host)
-        self._record.add(
-            parent.id,
-            name,
-            Kind.PARENT_LINK,
-            entry=file,
-            size=file.size,
-            target=entry.target,
-            extra=extra | link_extra(entry),
-        )
+    def __init__(self, layer: UnfinishedLayer, nearest: str | os.PathLike[str]) -> None:
+        super().__init__(layer)
+        self._vm = _UtilityVmMaker(layer, nearest)
+        folder = os.path.join(layer.path, TRANSPORT)
+        os.mkdir(folder)
+        self._folder = WindowsRoot(folder)
+        layer.held.callback(self._folder.close)  # also after an error in what follows
+        self._transport = TransportMaker(replace(layer, root=self._folder))
 
-    def _whiteout(self, entry: Whiteout) -> None:
-        super()._whiteout(entry)
+    def _maker(self, host: bytes) -> ObjectMaker:
+        return self._vm if in_utility_vm(host) else self._transport
+
+    def host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
+        return self._maker(parent.host or encode_wtf8(name)).host_name(parent, name)
+
+    def make_directory(self, entry: Directory, host: bytes) -> int:
+        return self._maker(host).make_directory(entry, host)
+
+    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
+        return self._maker(host).make_file(entry, body, host, extra)
+
+    def make_stream(
+        self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]
+    ) -> StoredFile:
+        return self._maker(owner).make_stream(entry, body, owner, extra)
+
+    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
+        if in_utility_vm(host) and not in_utility_vm(source):
+            return  # only in the record: ImportLayer has yet to make the source
+        self._maker(host).make_hard_link(row, source, host)
+
+    def make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:
+        self._maker(parent.host).make_parent_link(entry, file, parents, parent, name)
+
+    def whiteout(self, entry: Whiteout) -> None:
         if entry.path.startswith(f"{UTILITY_VM_FILES}/"):
-            self._clone()
-            remove_tree_of(self._root, encode_wtf8(entry.path))
+            self._vm.whiteout(entry)
 
-    def _finish_directory(self, host: bytes, row: Row) -> None:
-        kind = WindowsSink if in_utility_vm(host) else TransportSink
-        kind._finish_directory(self, host, row)
+    def finish(self, owner: StreamOwner) -> None:
+        self._maker(owner.host).finish(owner)
 
-    def _before_it_appears(self) -> None:
-        """Nothing: the whiteouts are not for ImportLayer to find."""
+    def finish_directory(self, host: bytes, row: Row) -> None:
+        self._maker(host).finish_directory(host, row)
+
+    def close(self) -> None:
+        with closing(self._folder), closing(self._vm):
+            self._transport.close()
+
+    def warnings(self) -> list[str]:
+        return self._vm.warnings()

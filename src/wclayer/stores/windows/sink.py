@@ -9,12 +9,11 @@ something else, so that export tells what somebody has changed since.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from ...entry import AlternateStream, Body, Directory, File, Lower, Summary
+from ...entry import AlternateStream, Body, Directory, File, Lower
 from ...errors import UnsupportedError
 from ...host.errors import shown
 from ...native import files, handles
@@ -31,14 +30,16 @@ from ...win32.attributes import (
 from ...win32.backup_stream import StreamHeader, StreamId, pack_header
 from ...win32.names import encode_wtf8
 from ..folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
+from ..folder.maker import ObjectMaker, StreamOwner
 from ..folder.names import OpenDirectory
-from ..folder.sink import StoredFile, StreamOwner
+from ..folder.sink import FolderSink
+from ..folder.unfinished import StoredFile, UnfinishedLayer
 from ..ntfs.backup import backup_head, backup_tail, has_data
-from ..ntfs.backup_sink import BackupSink
+from ..ntfs.backup_maker import BackupMaker
 from ..record.writer import Row, Times, times_of
 from ..root.root_windows import WindowsRoot
 
-__all__ = ["HELD", "UNHELD", "WindowsSink", "check_volume", "secure"]
+__all__ = ["HELD", "UNHELD", "WindowsMaker", "WindowsSink", "check_volume", "secure"]
 
 HELD: Final = "held"  # in the record's extra: attributes and times as the volume has them, where it has others
 UNHELD: Final = "unheld"  # the fields that the volume does not hold, with commas
@@ -67,41 +68,38 @@ def secure(root: WindowsRoot, host: bytes, descriptor: bytes) -> None:
         writer.write(pack_header(StreamHeader(StreamId.SECURITY_DATA, len(descriptor))) + descriptor)
 
 
-class WindowsSink(BackupSink):
+class WindowsSink(FolderSink):
     """Make a layer folder on NTFS, on Windows (see FolderSink).
 
     Raises AccessError for privileges that are missing, UnsupportedError for another file system.
     """
 
     store = "windows"
+
+    def _new_maker(self, layer: UnfinishedLayer) -> ObjectMaker:
+        return WindowsMaker(layer)
+
+
+class WindowsMaker(BackupMaker):
+    """Makes objects of NTFS through handles. Raises what WindowsSink does."""
+
     _root: WindowsRoot
 
-    def _begin(self) -> None:
+    def __init__(self, layer: UnfinishedLayer) -> None:
+        super().__init__(layer)
         self._unheld: Counter[str] = Counter()
         self._writer: BackupWriter | None = None
         self._handle = 0
-        self._undo = ExitStack()
-        check_volume(self._partial.path)
-        self._undo.enter_context(privileges(IMPORT))
+        check_volume(layer.path)
+        layer.held.enter_context(privileges(IMPORT))
 
-    def abort(self) -> None:
-        self._close()
-        try:
-            super().abort()
-        finally:
-            self._undo.close()
+    def warnings(self) -> list[str]:
+        if not self._unheld:
+            return []
+        counts = ", ".join(f"{count:,} {name}" for name, count in sorted(self._unheld.items()))
+        return [f"not on the volume, which would not take it, but in layer.db: {counts}"]
 
-    def commit(
-        self, values: Mapping[str, str | int | None] | None = None, then: Callable[[], None] | None = None
-    ) -> Summary:
-        summary = super().commit(values, then)
-        self._undo.close()
-        if self._unheld:
-            counts = ", ".join(f"{count:,} {name}" for name, count in sorted(self._unheld.items()))
-            summary.warnings.append(f"not on the volume, which would not take it, but in layer.db: {counts}")
-        return summary
-
-    def _close(self) -> None:
+    def close(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
             try:
@@ -109,7 +107,7 @@ class WindowsSink(BackupSink):
             finally:
                 handles.close(self._handle)
 
-    def _host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
+    def host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
         host = encode_wtf8(name)
         return (b"%b/%b" % (parent.host, host) if parent.host else host), {}
 
@@ -119,7 +117,7 @@ class WindowsSink(BackupSink):
         self, entry: Directory | File, host: bytes, *, directory: bool, disposition: int = handles.CREATE
     ) -> BackupWriter:
         """Create an object, or OPEN one, and give it all but its data; it stays open until _finish()."""
-        self._close()
+        self.close()
         self._handle = self._root.open_handle(
             host, handles.NEW_OBJECT, disposition=disposition, directory=directory, attributes=FILE_ATTRIBUTE_NORMAL
         )
@@ -135,17 +133,17 @@ class WindowsSink(BackupSink):
             writer.write(piece)
         return writer
 
-    def _make_directory(self, entry: Directory, host: bytes) -> int:
+    def make_directory(self, entry: Directory, host: bytes) -> int:
         self._new(entry, host, directory=True)
         return 0
 
-    def _make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
+    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
         writer = self._new(entry, host, directory=False)
         if not has_data(entry):
             return StoredFile()
         return StoredFile(0, self._backup(writer.write, entry, body, extra))
 
-    def _make_stream(
+    def make_stream(
         self,
         entry: AlternateStream,
         body: Body | None,
@@ -156,12 +154,12 @@ class WindowsSink(BackupSink):
             raise stream_astray_error(entry.path, entry.name)
         return StoredFile(0, self._backup(self._writer.write, entry, body, extra))
 
-    def _take_streams(self, parents: Lower, path: str, host: bytes) -> None:
+    def take_streams(self, parents: Lower, path: str, host: bytes) -> None:
         for name in parents.streams(path):
             body = parents.open(path, name)
-            self._make_stream(AlternateStream(path, name, body.size), body, host, {})
+            self.make_stream(AlternateStream(path, name, body.size), body, host, {})
 
-    def _finish(self, owner: StreamOwner) -> None:
+    def finish(self, owner: StreamOwner) -> None:
         entry, writer = owner.entry, self._writer
         if writer is None:
             return
@@ -183,7 +181,7 @@ class WindowsSink(BackupSink):
                 self._set_basic(self._handle, entry.file_attributes, times_of(entry))
                 self._note_held(owner.id, entry.file_attributes, times_of(entry), self._handle)
         finally:
-            self._close()
+            self.close()
         if unheld:
             self._record.add_extra(owner.id, UNHELD, ",".join(sorted(unheld)).encode())
             self._unheld.update(unheld)
@@ -200,16 +198,16 @@ class WindowsSink(BackupSink):
         if now != attributes or any(given not in (None, time) for given, time in zip(times, held, strict=True)):
             self._record.add_extra(number, HELD, b" ".join(b"%d" % value for value in (now, *held)))
 
-    def _make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
+    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
         self._root.link(source, host)
         with self._root.handle(source, handles.WRITE_ATTRIBUTES) as handle:  # a further name changes them
             self._set_basic(handle, row.attributes, row.times)
 
-    def _finish_directory(self, host: bytes, row: Row) -> None:
+    def finish_directory(self, host: bytes, row: Row) -> None:
         with self._root.handle(host, handles.WRITE_ATTRIBUTES, directory=True) as handle:
             self._set_basic(handle, row.attributes, row.times)
             self._note_held(row.id, row.attributes, row.times, handle)
 
-    def _copy(self, source: bytes, target: bytes) -> None:
-        super()._copy(source, target)
+    def copy_boot_file(self, source: bytes, target: bytes) -> None:
+        super().copy_boot_file(source, target)
         secure(self._root, target, FILE_DESCRIPTOR)

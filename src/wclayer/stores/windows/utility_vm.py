@@ -21,10 +21,15 @@ from ...win32.backup_stream import pack_header
 from ...win32.names import decode_wtf8, upcase
 from ..root.root_windows import WindowsRoot
 
-__all__ = ["clone_utility_vm", "link_to", "remove_tree_of"]
+__all__ = ["clone_utility_vm", "in_utility_vm", "link_to", "remove_tree_of"]
 
 _BOOT_KEYS: Final = {upcase(path) for path in BOOT_FILES}
 _TOP: Final = b"UtilityVM"
+
+
+def in_utility_vm(host: bytes) -> bool:
+    """Is a host path, relative to the layer folder, UtilityVM or below it?"""
+    return host.partition(b"/")[0] == _TOP
 
 
 def clone_utility_vm(parent: str | os.PathLike[str], root: WindowsRoot) -> None:
