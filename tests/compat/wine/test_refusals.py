@@ -150,3 +150,18 @@ def test_the_backup_calls_fail(batch: Batch, call: str) -> None:
         assert results[again]["exit"] == 0, results[again]
         made = {path for path in content(place) if path not in before}
         assert {Path(path).relative_to(place).parts[:2] for path in made} <= {("L", "new"), ("o.tar",)}
+
+
+def test_the_service_exports_nothing(batch: Batch) -> None:
+    """It says that all is well, and leaves an empty folder."""
+    place = world(batch.folder / "w")
+    write(place / "L/p1/Files/f", b"f")
+    before = content(place)
+    export = ["export", "-l", "L/p0", "-o", "o.tar", "L/p1"]
+    host = {"answers": {"wclayer.hcs.calls.export_layer": None}}
+    batch.add(given(place, export), batch.folder / "state", host=host)
+    (result,) = batch.run()
+    assert result["exit"] == 12, result
+    assert "the host compute service has exported nothing" in result["error"]
+    assert result["error"].count("\n") == 1
+    assert content(place) == before

@@ -14,7 +14,6 @@ from contextlib import ExitStack, closing
 
 from ...entry import AlternateStream, Body, Entry, File
 from ...errors import NotFoundError
-from ...host.errors import shown
 from ...union.rules import FILES, UTILITY_VM
 from ..folder.body import FolderBody
 from ..folder.source import LayerFolder
@@ -47,6 +46,13 @@ class ExportedLayer(LayerFolder):
         *,
         verify_content: bool = False,
     ) -> None:
+        if not is_transport(transport):
+            raise NotFoundError(
+                "the host compute service has exported nothing",
+                path=os.fspath(path),
+                expected="a transport folder of ExportLayer",
+                hint="is it a layer that the service has imported, with the parents given?",
+            )
         super().__init__(path, non_base=True, verify_content=verify_content)
         with ExitStack() as undo:
             undo.callback(super().close)
@@ -146,13 +152,7 @@ class _Exported(TransportLayer):
         super().__init__(os.fsdecode(path), non_base=True, verify_content=verify_content, record=record)
 
     def _check(self, folder: bytes) -> None:
-        if not is_transport(folder):
-            raise NotFoundError(
-                "the host compute service has exported nothing",
-                path=shown(folder),
-                expected="a transport folder of ExportLayer",
-                hint="is it a layer that the service has imported, with the parents given?",
-            )
+        """Nothing: the record is in the layer folder, and there is no doubt whose it is."""
 
     def _is_windows_artifact(self, prefix: str, name: str, known: Row | None) -> bool:
         return FolderTree._is_windows_artifact(self, prefix, name, known)
