@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.backup_streams import backup_from_entry
 from tests.conformance import model as m
 from tests.conformance.rules import (
     TIMES,
@@ -39,7 +40,7 @@ from wclayer.layertar.members import MemberReader
 from wclayer.layertar.reader import TarSource
 from wclayer.layertar.stream import Input
 from wclayer.layertar.writer import TarWriter
-from wclayer.stores.ntfs.backup import backup_from_entry, entries_from_backup
+from wclayer.stores.ntfs.backup import entries_from_backup
 from wclayer.win32 import reparse
 from wclayer.win32.names import encode_wtf8
 
@@ -61,7 +62,7 @@ def as_imported(source: TarSource) -> list[dict[str, Any]]:
         if pending is not None:
             entry, data = pending
             body = None if data is None else BytesBody(data)
-            backup = b"".join(backup_from_entry(entry, body, streams))
+            backup = backup_from_entry(entry, body, streams)
             result.append(
                 {
                     "name": encode_wtf8(entry.path),

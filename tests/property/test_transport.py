@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.backup_streams import backup_from_entry
 from tests.property.test_hostile import broken
 from tests.property.test_round_trip import ROUND_TRIP, upper_layer
 from tests.strategies import Item, body_of, items_of, layers, seen, tar_of
@@ -24,7 +25,6 @@ from wclayer.body import BytesBody
 from wclayer.entry import AlternateStream, Body, Directory, File, HardLink
 from wclayer.errors import WclayerError
 from wclayer.stores.folders import open_folder
-from wclayer.stores.ntfs.backup import backup_from_entry
 from wclayer.win32.names import encode_wtf8
 
 _LONGEST = 255 - len(".$wcidirs$")  # bytes, of a directory's name
@@ -137,7 +137,7 @@ def backup_of(items: list[Item], path: str) -> bytes:
         for stream, data, _ in items
         if isinstance(stream, AlternateStream) and stream.path == path
     ]
-    return b"".join(backup_from_entry(entry, body_of(content, extents), named))
+    return backup_from_entry(entry, body_of(content, extents), named)
 
 
 TAR = build(

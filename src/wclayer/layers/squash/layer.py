@@ -1,7 +1,7 @@
 """Squash: layers that lie on each other become one, which shows what they show together.
 
 All of them: a base layer, with no whiteouts and nothing below. The top ones: a
-non-base layer over the rest. The layers are read twice, so that nothing but names is
+non-base layer over the lower layers. The layers are read twice, so that nothing but names is
 kept: once to find out who wins at each path, once for the content of the winners.
 
 The order of the result: directories, each with its streams, as hcsshim walks; the
@@ -98,9 +98,9 @@ class SquashedLayer:
         ):
             again = [ReopenableLayer(partial(self._entries, number)) for number in range(len(self._layers))]
             hives = SquashedHives(again, self._first, registry, spool)
-            view, rest = self._names(spool, hives)
+            view, lower = self._names(spool, hives)
             hives.prepare(view)
-            plan = Plan(view, rest, self._first)
+            plan = Plan(view, lower, self._first)
             self.warnings += plan.clear_short_names()
             for path, name in plan.directories():
                 if isinstance(name.entry, Directory):
@@ -153,11 +153,11 @@ class SquashedLayer:
 
     def _names(self, spool: Spool, hives: SquashedHives) -> tuple[MergedTree, MergedTree | None]:
         """What all layers show, and what those show that are not squashed."""
-        view, rest = MergedTree(), None
+        view, lower = MergedTree(), None
         descriptors: dict[bytes, bytes] = {}
         for number in range(len(self._layers)):
             if number and number == self._first:
-                rest = view.copy()
+                lower = view.copy()
             names = LayerNames(number, view, spool, descriptors)
             with _in_layer(number):
                 for entry, body in self._entries(number):
@@ -172,7 +172,7 @@ class SquashedLayer:
         self._check_parents()
         if self._drop_utility_vm:
             view.remove(UTILITY_VM)
-        return view, rest
+        return view, lower
 
     def _check(self, entry: Entry, number: int) -> None:
         """May the layer have such an entry, seen from the result?"""

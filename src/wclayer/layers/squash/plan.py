@@ -1,8 +1,8 @@
-"""What one layer must have in it, so that a view is seen: as a base layer, or over the rest of the layers.
+"""What a squashed layer must contain so that a container sees `view`: as a base layer, or over lower layers.
 
-Over the rest, its entries are what the view has from the layers squashed; its
-whiteouts are what the rest shows and the view does not, in directories that the view
-has. Never is there an entry of the same name: that alone replaces what is below.
+Over lower layers, its entries are what the view has from the squashed layers. Its
+whiteouts are what the lower layers show and the view does not, in directories that the
+view has. A name never has both an entry and a whiteout: an entry replaces what is below.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ class Contents:
 
 
 class Plan:
-    """The layer that shows `view`; over `rest`, if there is one: what the layers below number `first` show.
+    """The layer that shows `view`; over `lower`, if there is one: what the layers below number `first` show.
 
     whiteouts: their paths, in byte order. Raises LayerError for what no layer can say.
     """
 
-    def __init__(self, view: MergedTree, rest: MergedTree | None = None, first: int = 0) -> None:
+    def __init__(self, view: MergedTree, lower: MergedTree | None = None, first: int = 0) -> None:
         self._view = view
-        self._rest = rest
+        self._lower = lower
         self._first = first
-        self._on_the_way: set[Folder] = set()  # directories of the rest that whiteouts lie in
+        self._on_the_way: set[Folder] = set()  # directories of the lower layers that whiteouts lie in
         self.whiteouts: list[str] = []
-        if rest is not None:
+        if lower is not None:
             for root in (FILES, UTILITY_VM_FILES):
-                self._find_whiteouts(rest, root)
+                self._find_whiteouts(lower, root)
             self.whiteouts.sort(key=encode_wtf8)
 
-    def _find_whiteouts(self, rest: MergedTree, root: str) -> None:
+    def _find_whiteouts(self, lower: MergedTree, root: str) -> None:
         chain: _Chain | None = None
         above = self._view.root
         for part in root.split("/"):
@@ -65,7 +65,7 @@ class Plan:
             if not isinstance(folder, Folder):
                 return
             chain, above = (folder, chain), folder
-        below = rest.root.find(root)
+        below = lower.root.find(root)
         if chain is None or not isinstance(below, Folder):
             return
         waiting = [(below, root, chain)]
@@ -129,9 +129,9 @@ class Plan:
     def contents(self) -> Contents:
         """What the view has of files.
 
-        The first name of a file, as the layers brought them, gets the File entry. A file of the rest has an entry, a
-        hard link, by the names that it got in the layers squashed; the first of them gets its content where the rest
-        has no name of it left that the link could have for its target.
+        The first name of a file, in the order of the layers, gets the File entry. A file of the lower layers has an
+        entry, a hard link, for each name that the squashed layers gave it; the first of them gets its content where
+        the lower layers have no name left that could be the link's target.
         """
         result = Contents()
         carriers: dict[TreeNode, tuple[str, TreeNode]] = {}
@@ -169,13 +169,13 @@ class Plan:
     def _targets(self, files: dict[TreeNode, list[tuple[str, TreeNode]]]) -> Iterator[tuple[TreeNode, dict[str, str]]]:
         """The names of each of these files that a link to it can have for its target, by those in upper case.
 
-        They are those that the rest has, the result has no entry for, and are seen yet; or, where there is none, those
-        that are not: Windows' importer looks into the layers below for them. In the utility VM it does not, but into a
-        copy that has lost them. The oldest comes first.
+        They are the names in the lower layers that the result has no entry for and that are still seen; where there is
+        none, those that are no longer seen, as Windows' importer looks for targets in the layers below. It does not do
+        so in the utility VM, but looks into a copy that has lost them. The oldest comes first.
         """
         seen: dict[TreeNode, list[tuple[tuple[int, int], str]]] = {file: [] for file in files}
         hidden: dict[TreeNode, list[tuple[tuple[int, int], str]]] = {file: [] for file in files}
-        for path, name in self._rest.walk() if self._rest is not None and files else ():
+        for path, name in self._lower.walk() if self._lower is not None and files else ():
             if name.file in seen:
                 now = self._view.root.find(path)
                 if now is name:

@@ -9,14 +9,14 @@ other entries, and are passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
-from ...body import CHUNK, HoledBody, StreamBody, exactly
+from ...body import CHUNK, HoledBody, StreamBody
 from ...entry import AlternateStream, Body, Directory, Entry, ExtendedAttribute, File
 from ...errors import BackupStreamError, FormatError
-from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_SPARSE_FILE
+from ...win32.attributes import FILE_ATTRIBUTE_DIRECTORY
 from ...win32.backup_stream import (
     HEADER_SIZE,
     STREAM_ATTRIBUTE_SPARSE,
@@ -29,7 +29,7 @@ from ...win32.ea import build_ea_list, parse_ea_list
 from ...win32.names import check_component
 from ...win32.reparse import MAXIMUM_REPARSE_DATA_BUFFER_SIZE, decode, link_target
 
-__all__ = ["backup_from_entry", "backup_head", "backup_tail", "entries_from_backup", "has_data"]
+__all__ = ["backup_head", "backup_tail", "entries_from_backup", "has_data"]
 
 Times = tuple[int | None, int | None, int | None, int | None]
 
@@ -214,23 +214,6 @@ def _extended_attributes(data: bytes) -> tuple[ExtendedAttribute, ...]:
     return tuple(sorted(parse_ea_list(data), key=lambda ea: ea.name))
 
 
-def backup_from_entry(
-    entry: Directory | File, body: Body | None, streams: Iterable[tuple[AlternateStream, Body]] = ()
-) -> Iterator[bytes]:
-    """The backup stream of `entry`, in pieces, in hcsshim's order: SECURITY, EA, REPARSE, DATA, the named streams.
-
-    A file always gets a DATA stream, as hcsshim's import makes one, but for symlinks and junctions without data. What
-    hcsshim does not have (OBJECT_ID, PROPERTY_DATA, TXFS_DATA) comes last.
-    """
-    yield from backup_head(entry)
-    sparse = bool(entry.file_attributes & FILE_ATTRIBUTE_SPARSE_FILE)
-    if isinstance(entry, File) and has_data(entry):
-        yield from _data(StreamId.DATA, "", entry.size, body, sparse)
-    for stream, content in streams:
-        yield from _data(StreamId.ALTERNATE_DATA, f":{stream.name}{_TYPE}", stream.size, content, sparse)
-    yield from (data for _, data in backup_tail(entry))
-
-
 def backup_head(entry: Directory | File) -> Iterator[bytes]:
     """The streams before an entry's data: SECURITY, EA, REPARSE."""
     for number, data in (
@@ -256,16 +239,3 @@ def backup_tail(entry: Directory | File) -> Iterator[tuple[int, bytes]]:
         )
     for number, data in entry.backup_streams:
         yield number, pack_header(StreamHeader(number, len(data))) + data
-
-
-def _data(number: StreamId, name: str, size: int, body: Body | None, sparse: bool) -> Iterator[bytes]:
-    extents = ((0, size),) if body is None else tuple(body.extents())
-    if sparse and size and extents != ((0, size),) and body is not None:
-        yield pack_header(StreamHeader(number, 0, STREAM_ATTRIBUTE_SPARSE, name))
-        for offset, chunk in body.chunks():
-            yield pack_header(StreamHeader(StreamId.SPARSE_BLOCK, len(chunk), STREAM_ATTRIBUTE_SPARSE, "", offset))
-            yield chunk
-        yield pack_header(StreamHeader(StreamId.SPARSE_BLOCK, 0, STREAM_ATTRIBUTE_SPARSE, "", size))
-        return
-    yield pack_header(StreamHeader(number, size, 0, name))
-    yield from exactly(size, body, name or "the file")

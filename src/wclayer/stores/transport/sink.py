@@ -21,7 +21,7 @@ from ..folder.names import OpenDirectory
 from ..folder.sink import FolderSink
 from ..folder.unfinished import StoredFile, UnfinishedLayer
 from ..ntfs.backup import backup_head, backup_tail, has_data
-from ..ntfs.backup_maker import BackupMaker
+from ..ntfs.data_stream import write_data_stream
 from ..record.writer import Row
 from ..root.root_windows import WindowsRoot
 from .folder import ATTRIBUTES, STORE, SUFFIX, TIE, TOMBSTONES, belongs, in_hives, tie_of, tombstones_text
@@ -74,7 +74,7 @@ class TransportSink(FolderSink):
         super().add(entry, body)
 
 
-class TransportMaker(BackupMaker):
+class TransportMaker(ObjectMaker):
     """Makes the files of a transport folder, each one object's backup stream. Raises what TransportSink does."""
 
     def __init__(self, layer: UnfinishedLayer, *, tombstones: bool = False) -> None:
@@ -126,7 +126,7 @@ class TransportMaker(BackupMaker):
         self._open(host, entry)
         if not has_data(entry):
             return StoredFile()
-        return StoredFile(0, self._backup(self._write, entry, body, extra))
+        return StoredFile(0, write_data_stream(self._layer, self._write, entry, body, extra))
 
     def make_stream(
         self,
@@ -139,7 +139,7 @@ class TransportMaker(BackupMaker):
             raise InexpressibleError(
                 "a named stream in Hives, which holds plain files alone", path=f"{entry.path}:{entry.name}"
             )
-        return StoredFile(0, self._backup(self._write, entry, body, extra))
+        return StoredFile(0, write_data_stream(self._layer, self._write, entry, body, extra))
 
     def _open(self, host: bytes, entry: Directory | File) -> None:
         """Begin the file that has all that there is of an entry."""

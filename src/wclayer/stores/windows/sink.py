@@ -35,7 +35,7 @@ from ..folder.names import OpenDirectory
 from ..folder.sink import FolderSink
 from ..folder.unfinished import StoredFile, UnfinishedLayer
 from ..ntfs.backup import backup_head, backup_tail, has_data
-from ..ntfs.backup_maker import BackupMaker
+from ..ntfs.data_stream import write_data_stream
 from ..record.writer import Row, Times, times_of
 from ..root.root_windows import WindowsRoot
 
@@ -80,7 +80,7 @@ class WindowsSink(FolderSink):
         return WindowsMaker(layer)
 
 
-class WindowsMaker(BackupMaker):
+class WindowsMaker(ObjectMaker):
     """Makes objects of NTFS through handles. Raises what WindowsSink does."""
 
     _root: WindowsRoot
@@ -141,7 +141,7 @@ class WindowsMaker(BackupMaker):
         writer = self._new(entry, host, directory=False)
         if not has_data(entry):
             return StoredFile()
-        return StoredFile(0, self._backup(writer.write, entry, body, extra))
+        return StoredFile(0, write_data_stream(self._layer, writer.write, entry, body, extra))
 
     def make_stream(
         self,
@@ -152,7 +152,7 @@ class WindowsMaker(BackupMaker):
     ) -> StoredFile:
         if self._writer is None:
             raise stream_astray_error(entry.path, entry.name)
-        return StoredFile(0, self._backup(self._writer.write, entry, body, extra))
+        return StoredFile(0, write_data_stream(self._layer, self._writer.write, entry, body, extra))
 
     def take_streams(self, parents: Lower, path: str, host: bytes) -> None:
         for name in parents.streams(path):
