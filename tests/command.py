@@ -1,16 +1,19 @@
 """The command line run without starting an interpreter: in a fork of the test's process, which has imported it all.
 
 What the command does to its process (signals, descriptors, namespaces, the collector)
-ends with the fork. On other systems than Linux, and where a test has options for
-subprocess.run (an environment, say), a program is started as usual.
+ends with the fork. Windows has no fork: there it is the test's own process that gives
+the command its descriptors, and takes them back. On other systems, and where a test has
+options for subprocess.run (an environment, say), a program is started as usual.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
 from contextlib import suppress
@@ -22,6 +25,7 @@ __all__ = ["COMMAND", "wclayer"]
 
 COMMAND = (sys.executable, "-m", "wclayer")
 _CAN_FORK = sys.platform == "linux"
+_HERE = sys.platform == "win32"
 
 
 def wclayer(
@@ -33,23 +37,14 @@ def wclayer(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the command line with these arguments; its exit code, and what it wrote."""
     command = [*COMMAND, *map(str, arguments)]
-    if not _CAN_FORK or options:
+    if options or not (_CAN_FORK or _HERE):
         options.setdefault("capture_output", True)
         return subprocess.run(command, input=stdin, cwd=cwd, check=check, **options)
     main = _main()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         source, sink = os.pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # threads of the test runner, which the fork never uses
-            child = os.fork()
-        if child == 0:
-            os.close(sink)
-            _run(main, command[len(COMMAND) :], (source, out.fileno(), errors.fileno()), cwd)
-        os.close(source)
-        with suppress(BrokenPipeError), open(sink, "wb") as pipe:
-            pipe.write(stdin)
-        _, status = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(status)
+        run = _run_here if _HERE else _run_in_a_fork
+        code = run(main, command[len(COMMAND) :], (source, out.fileno(), errors.fileno()), sink, stdin, cwd)
         done = subprocess.CompletedProcess(command, code, _all(out), _all(errors))
     if check:
         done.check_returncode()
@@ -66,14 +61,56 @@ def _main() -> Any:
     return module.main
 
 
-def _run(main: Any, arguments: list[str], descriptors: tuple[int, ...], cwd: str | Path | None) -> None:
-    """In the fork; never returns."""
-    code = 1
+def _run_in_a_fork(
+    main: Any, arguments: list[str], descriptors: tuple[int, ...], sink: int, stdin: bytes, cwd: str | Path | None
+) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads of the test runner, which the fork never uses
+        child = os.fork()
+    if child == 0:
+        os.close(sink)
+        os._exit(_run(main, arguments, descriptors, cwd))
+    os.close(descriptors[0])
+    _feed(sink, stdin)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _run_here(
+    main: Any, arguments: list[str], descriptors: tuple[int, ...], sink: int, stdin: bytes, cwd: str | Path | None
+) -> int:
+    feeder = threading.Thread(target=_feed, args=(sink, stdin))
+    feeder.start()
+    streams, folder = (sys.stdin, sys.stdout, sys.stderr), os.getcwd()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    kept = [os.dup(number) for number in range(3)]
     try:
-        for number, descriptor in enumerate(descriptors):
+        return _run(main, arguments, descriptors, cwd)
+    finally:
+        for number, descriptor in enumerate(kept):
             os.dup2(descriptor, number)
-        sys.stdin = open(0, encoding="utf-8", closefd=False)
-        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+            os.close(descriptor)
+        os.close(descriptors[0])
+        feeder.join()
+        sys.stdin, sys.stdout, sys.stderr = streams
+        os.chdir(folder)
+        for which, handler in handlers.items():
+            signal.signal(which, handler)
+
+
+def _feed(sink: int, stdin: bytes) -> None:
+    with suppress(OSError), open(sink, "wb") as pipe:
+        pipe.write(stdin)
+
+
+def _run(main: Any, arguments: list[str], descriptors: tuple[int, ...], cwd: str | Path | None) -> int:
+    """The exit code, with the descriptors in the places of the standard ones."""
+    code = 1
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)
+    sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+    try:
         tempfile.tempdir = None  # a test may have set TMPDIR
         if cwd is not None:
             os.chdir(cwd)
@@ -82,11 +119,9 @@ def _run(main: Any, arguments: list[str], descriptors: tuple[int, ...], cwd: str
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     except BaseException:
         traceback.print_exc()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
 
 
 def _all(file: IO[bytes]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Final
 
 import pytest
@@ -13,6 +14,9 @@ from wclayer.stores import settings as folders
 
 settings.register_profile("wclayer", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
 settings.load_profile("wclayer")
+
+# A shell that runs the tests in the background has SIGINT ignored, and so would the programs that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if hosts.WINDOWS:
     # The unit tests want no privileges, no service, and under wine there are no backup calls.

@@ -11,7 +11,7 @@ from wclayer.regf.minimal import minimal_hive
 from wclayer.win32.reparse import build_link
 from wclayer.win32.sddl import parse_sddl
 
-__all__ = ["BOOT", "CONFIG", "HIVES", "OWN", "TIME", "base_items", "child_items", "folder", "plain"]
+__all__ = ["BOOT", "CONFIG", "HIVES", "OWN", "TIME", "base_items", "child_items", "folder", "parts", "plain"]
 
 TIME = 132_000_000_000_000_000
 HIVES = ("DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM")

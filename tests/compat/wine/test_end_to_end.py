@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.compat.wine import standin
 from tests.compat.wine.worlds import Batch, base_folder, write
 from tests.strategies import items_of, seen, tar_of
-from tests.windows.layers import BOOT, OWN, TIME, base_items, child_items
+from tests.windows.layers import BOOT, OWN, TIME, base_items, child_items, folder, parts, plain
 from wclayer import export_layer_to_tar, import_layer_from_tar
 from wclayer.entry import File, HardLink
 from wclayer.regf.bcd import minimal_bcd
@@ -27,12 +28,13 @@ class Trip:
     def run(self, *arguments: str | Path) -> None:
         self.checks.append(self.batch.add(arguments, self.state))
 
-    def go(self) -> None:
+    def go(self) -> list[dict[str, Any]]:
         results = self.batch.run()
         for job in self.checks:
             assert results[job]["exit"] == 0, results[job]
         assert standin.violations(self.state) == []
         self.checks = []
+        return results
 
 
 @pytest.mark.parametrize("vm", [False, True])
@@ -180,3 +182,49 @@ def test_debris_is_recognised_and_removed(batch: Batch) -> None:
     assert "--clean" in results[refused]["error"]
     assert results[cleaned]["exit"] == 0, results[cleaned]
     assert (place / "base/layout").read_bytes() == b"vhd-with-hives\n"
+
+
+def test_a_utility_vm_on_top_of_one(batch: Batch) -> None:
+    """Links into and out of it, boot files of its own, no edits that nobody made (as hcsshim's AddLink, import.go)."""
+    place = batch.folder
+    same = plain("UtilityVM/Files/same", b"same")
+    base = tar_of([*base_items(), same])
+    links = {
+        "UtilityVM/Files/own": "Files/new/file",
+        "UtilityVM/Files/theirs": "Files/dir/f",
+        "Files/new/out": "UtilityVM/Files/driver",
+        "Files/new/below": "UtilityVM/Files/same",
+    }
+    bcd = minimal_bcd(TIME + 10_000_000)
+    items = [
+        *child_items(),
+        *(folder(path, 40) for path in parts(BOOT)[2:]),
+        plain(f"{BOOT}/BCD", bcd, 41),
+        *((HardLink(path, target, file_attributes=0x20), None, None) for path, target in links.items()),
+    ]
+    child = tar_of(items)
+    write(place / "base.tar", base)
+    write(place / "child.tar", child)
+    trip = Trip(batch)
+    trip.run("import", "-i", place / "base.tar", place / "base")
+    trip.run("import", "-l", place / "base", "-i", place / "child.tar", place / "child")
+    status = batch.add(["status", place / "child"], trip.state)
+    trip.run("export", "-l", place / "base", "-o", place / "child.again", place / "child")
+    results = trip.go()
+    assert (results[status]["exit"], results[status]["output"]) == (0, ""), results[status]
+    for path, target in links.items():
+        owner = place / ("base" if target in ("Files/dir/f", "UtilityVM/Files/same") else "child")
+        assert (place / "child" / path).stat().st_ino == (owner / target).stat().st_ino, path
+    assert (place / "child/bcd.bak").read_bytes() == bcd
+    assert (place / "child" / BOOT / "BCD").read_bytes() != bcd
+    assert (place / "child.again").read_bytes() == child
+    # Edits are seen all the same, also in a directory that only the parent's utility VM has.
+    (place / "child/UtilityVM/Files/driver").write_bytes(b"edited")
+    write(place / "child/UtilityVM/Files/EFI/added", b"added")
+    edited = batch.add(["status", place / "child"], trip.state)
+    results = trip.go()
+    assert sorted(results[edited]["output"].split("\n")) == [
+        "",
+        "changed: UtilityVM/Files/driver",
+        "new:     UtilityVM/Files/EFI/added",
+    ], results[edited]

@@ -89,6 +89,10 @@ class ObjectMaker(ABC):
     def close(self) -> None:  # noqa: B027 # most stores keep nothing open
         """Close what is open, before the folder gets its name or is removed. May be called twice."""
 
+    def values(self) -> dict[str, str | int | bytes | None]:
+        """What the record says about the whole layer, when everything is made."""
+        return {}
+
     def warnings(self) -> list[str]:
         """What the user should know about the finished folder."""
         return []

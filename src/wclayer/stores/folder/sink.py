@@ -50,6 +50,7 @@ class FolderSink(ABC):
     """
 
     store: ClassVar[str]  # its name in the record
+    processed: ClassVar[bool] = False  # does Windows process its non-base layers too?
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class FolderSink(ABC):
         self._parents = parents
         self._parent_diff_ids = parent_diff_ids
         self._base = base = parents is None
+        self._keeps_boot_files = base or self.processed
         self._done = False
         self._owner: StreamOwner | None = None
         self._partial = self._partial_folder(target, force=force)
@@ -148,7 +150,7 @@ class FolderSink(ABC):
                     "store": self.store,
                     "kind": "base" if self._base else "non-base",
                     "parents": None if self._base else " ".join(name or "-" for name in self._parent_diff_ids),
-                    **self._values(),
+                    **self._maker.values(),
                     **(values or {}),
                 }
             )
@@ -182,7 +184,7 @@ class FolderSink(ABC):
         made = self._maker.make_file(entry, body, host, extra)
         number = self._layer.add_file(parent.id, name, Kind.FILE, entry, made, extra)
         self._owner = StreamOwner(entry, number, host)
-        if not self._base or not entry.path.startswith(UTILITY_VM_FILES):
+        if not self._keeps_boot_files or not entry.path.startswith(UTILITY_VM_FILES):
             return
         backup = _BOOT_KEYS.get(upcase(entry.path))
         if backup is not None and entry.reparse_data is None:
@@ -254,7 +256,3 @@ class FolderSink(ABC):
     def _record_place(self) -> bytes:
         """Where the record is made."""
         return os.path.join(self._partial.path, LAYER_DB)
-
-    def _values(self) -> dict[str, str | int | None]:
-        """What the record says about the whole layer, when everything is made."""
-        return {}

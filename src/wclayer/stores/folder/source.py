@@ -21,7 +21,7 @@ from ...win32.names import check_component, encode_wtf8, upcase
 from ..record.reader import RecordReader
 from ..record.writer import Kind, Row, hard_link
 from .body import FolderBody
-from .tree import FolderTree, Links, Node
+from .tree import CLONED, FolderTree, Links, Node
 
 __all__ = ["Framed", "LayerFolder"]
 
@@ -316,16 +316,23 @@ class LayerFolder(FolderTree):
 
     def _unknown(self, *, deep: bool = True) -> Iterator[Node]:
         """The objects of the folder without a row; `deep`: also what lies in such."""
+        cloned = self._cloned()
         stack = [iter(self._roots())]
         while stack:
             node = next(stack[-1], None)
             if node is None:
                 stack.pop()
                 continue
-            if node.row is None:
+            known = node.row is not None or node.host in cloned
+            if not known:
                 yield node
-            if stat.S_ISDIR(node.found.st_mode) and (deep or node.row is not None):
+            if stat.S_ISDIR(node.found.st_mode) and (deep or known):
                 stack.append(iter(self._sorted(node)))
+
+    def _cloned(self) -> frozenset[bytes]:
+        """The host paths of what import cloned from the parent's utility VM, which are nobody's edits."""
+        value = self.value(CLONED)
+        return frozenset(value.split(b":")) if isinstance(value, bytes) else frozenset()
 
     # --- hand edits -----------------------------------------------------------
 

@@ -26,8 +26,9 @@ from ..root.open_root import open_root
 from ..root.root import Root
 from .body import FolderBody
 
-__all__ = ["FolderTree", "Links", "Node", "fits"]
+__all__ = ["CLONED", "FolderTree", "Links", "Node", "fits"]
 
+CLONED: Final = "cloned"  # in the record's table layer: host paths that came with the parent's utility VM, with colons
 _BOOT_KEYS: Final = {upcase(path): name for path, name in BOOT_FILES.items()}
 # What Windows' own processing leaves in the root of a layer folder.
 _PROCESSED: Final = (
@@ -268,7 +269,7 @@ class FolderTree(ABC):
 
     def _boot_original(self, node: Node, entry: File) -> tuple[bytes, int] | None:
         """Where the boot file's original is, if Windows has rewritten the live one: host path and size."""
-        if not self.base or not node.path.startswith("UtilityVM/Files/"):
+        if not node.path.startswith("UtilityVM/Files/"):
             return None
         name = _BOOT_KEYS.get(upcase(node.path))
         if name is None or entry.reparse_data is not None or not any(map(self._root.exists, _PROCESSED)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -30,6 +30,7 @@ __all__ = [
     "RecordWriter",
     "Row",
     "Times",
+    "add_extras",
     "hard_link",
     "host_time",
     "link_extra",
@@ -169,6 +170,20 @@ def set_value(path: bytes, key: str, value: str) -> None:
         db.close()
 
 
+def add_extras(path: bytes, found: Iterable[tuple[int, str, bytes]]) -> None:
+    """Add (row's id, what, data) to a finished layer.db, all or none, in one transaction."""
+    db = open_database(path)
+    try:
+        db.execute("PRAGMA journal_mode = MEMORY")
+        db.execute("BEGIN")
+        for number, what, data in found:
+            db.execute("INSERT INTO extra VALUES (?, ?, ?)", (number, what, data))
+            db.execute("UPDATE entry SET flags = flags | ? WHERE id = ?", (Flag.EXTRA, number))
+        db.execute("COMMIT")
+    finally:
+        db.close()
+
+
 class RecordWriter:
     """A layer.db being made, at the host path `path`."""
 
@@ -194,7 +209,7 @@ class RecordWriter:
     def close(self) -> None:
         self._db.close()
 
-    def commit(self, values: Mapping[str, str | int | None]) -> None:
+    def commit(self, values: Mapping[str, str | int | bytes | None]) -> None:
         """End it, with `values` in the table layer."""
         self._db.executemany("INSERT INTO layer VALUES (?, ?)", values.items())
         self._db.execute("COMMIT")

@@ -60,9 +60,6 @@ class TransportSink(FolderSink):
     def _record_place(self) -> bytes:
         return self._partial.record
 
-    def _values(self) -> dict[str, str | int | None]:
-        return {TIE: tie_of(self._partial.path)}
-
     def add(self, entry: Entry, body: Body | None = None, /) -> None:
         for path in (entry.path, entry.target if isinstance(entry, HardLink) else ""):
             if path.partition("/")[0] == UTILITY_VM:
@@ -175,6 +172,9 @@ class TransportMaker(ObjectMaker):
 
     def finish_directory(self, host: bytes, row: Row) -> None:
         """Its times are those of the file that stands for it."""
+
+    def values(self) -> dict[str, str | int | bytes | None]:
+        return {TIE: tie_of(self._layer.path)}
 
     # --- what the record alone holds ----------------------------------------------
 

@@ -22,6 +22,7 @@ from ...win32.names import encode_wtf8
 from ..folder.maker import ObjectMaker, StreamOwner
 from ..folder.names import OpenDirectory
 from ..folder.sink import FolderSink
+from ..folder.tree import CLONED
 from ..folder.unfinished import StoredFile, UnfinishedLayer
 from ..record.writer import Row
 from ..root.root_windows import WindowsRoot
@@ -41,6 +42,7 @@ class HcsSink(FolderSink):
     """
 
     store = "hcs"
+    processed = True
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class _UtilityVmMaker(WindowsMaker):
     def __init__(self, layer: UnfinishedLayer, nearest: str | os.PathLike[str]) -> None:
         super().__init__(layer)
         self._nearest = nearest
-        self._cloned = False
+        self.cloned: list[bytes] | None = None  # the host paths that the clone brought
 
     def make_directory(self, entry: Directory, host: bytes) -> int:
         if entry.path == UTILITY_VM:
@@ -87,10 +89,11 @@ class _UtilityVmMaker(WindowsMaker):
         self._root.link(source, host)
 
     def make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:  # noqa: ARG002
-        # The clone has the parent's files under their own names.
         host, extra = self.host_name(parent, name)
         self._make_way(host)
-        self._root.link(encode_wtf8(entry.target), host)
+        target = encode_wtf8(entry.target)
+        if in_utility_vm(target):  # the clone has the parent's files under their own names
+            self._root.link(target, host)
         self._layer.add_parent_link(parent.id, name, entry, file, extra)
 
     def whiteout(self, entry: Whiteout) -> None:
@@ -98,16 +101,15 @@ class _UtilityVmMaker(WindowsMaker):
         remove_tree_of(self._root, encode_wtf8(entry.path))
 
     def _clone(self) -> None:
-        if not self._cloned:
-            clone_utility_vm(self._nearest, self._root)
-            self._cloned = True
+        if self.cloned is None:
+            self.cloned = clone_utility_vm(self._nearest, self._root)
 
     def _make_way(self, host: bytes, *, directory: bool = False) -> None:
         """Remove what the clone has there: writing to a hard link would change the parent too.
 
         directory: one that is no link may stay.
         """
-        if not self._cloned:
+        if self.cloned is None:
             raise LayerError("an entry of the utility VM before UtilityVM itself", path=os.fsdecode(host))
         if not self._root.exists(host):
             return
@@ -148,11 +150,14 @@ class _Router(ObjectMaker):
 
     def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
         if in_utility_vm(host) and not in_utility_vm(source):
-            return  # only in the record: ImportLayer has yet to make the source
+            return  # only in the record: ImportLayer has yet to make its target
         self._maker(host).make_hard_link(row, source, host)
 
     def make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:
         self._maker(parent.host).make_parent_link(entry, file, parents, parent, name)
+
+    def copy_boot_file(self, source: bytes, target: bytes) -> None:
+        self._vm.copy_boot_file(source, target)
 
     def whiteout(self, entry: Whiteout) -> None:
         if entry.path.startswith(f"{UTILITY_VM_FILES}/"):
@@ -170,3 +175,7 @@ class _Router(ObjectMaker):
 
     def warnings(self) -> list[str]:
         return self._vm.warnings()
+
+    def values(self) -> dict[str, str | int | bytes | None]:
+        # No name on NTFS has a colon.
+        return {} if self._vm.cloned is None else {CLONED: b":".join(self._vm.cloned)}

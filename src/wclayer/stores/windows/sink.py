@@ -39,7 +39,7 @@ from ..ntfs.data_stream import write_data_stream
 from ..record.writer import Row, Times, times_of
 from ..root.root_windows import WindowsRoot
 
-__all__ = ["HELD", "UNHELD", "WindowsMaker", "WindowsSink", "check_volume", "secure"]
+__all__ = ["HELD", "UNHELD", "WindowsMaker", "WindowsSink", "check_volume", "held_by", "secure"]
 
 HELD: Final = "held"  # in the record's extra: attributes and times as the volume has them, where it has others
 UNHELD: Final = "unheld"  # the fields that the volume does not hold, with commas
@@ -47,6 +47,15 @@ UNHELD: Final = "unheld"  # the fields that the volume does not hold, with comma
 # FILE_ATTRIBUTE_VALID_SET_FLAGS, PINNED and UNPINNED; the others follow from what an object is, or no call sets them.
 _SETTABLE: Final = 0x31A7 | 0x8_0000 | 0x10_0000
 _TEMPORARY: Final = 0x100  # which no directory may have
+
+
+def held_by(handle: int, attributes: int, times: Times) -> bytes | None:
+    """For HELD: what the volume has made of attributes and times; None where that is what it was given."""
+    now, held = files.basic_info(handle)
+    now |= attributes & FILE_ATTRIBUTE_REPARSE_POINT
+    if now == attributes and all(given in (None, time) for given, time in zip(times, held, strict=True)):
+        return None
+    return b" ".join(b"%d" % value for value in (now, *held))
 
 
 def check_volume(folder: bytes) -> None:
@@ -193,10 +202,8 @@ class WindowsMaker(ObjectMaker):
 
     def _note_held(self, number: int, attributes: int, times: Times, handle: int) -> None:
         """Remember what the volume has made of attributes and times, where that is not what it was given."""
-        now, held = files.basic_info(handle)
-        now |= attributes & FILE_ATTRIBUTE_REPARSE_POINT
-        if now != attributes or any(given not in (None, time) for given, time in zip(times, held, strict=True)):
-            self._record.add_extra(number, HELD, b" ".join(b"%d" % value for value in (now, *held)))
+        if (held := held_by(handle, attributes, times)) is not None:
+            self._record.add_extra(number, HELD, held)
 
     def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
         self._root.link(source, host)

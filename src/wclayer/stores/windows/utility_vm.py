@@ -32,8 +32,11 @@ def in_utility_vm(host: bytes) -> bool:
     return host.partition(b"/")[0] == _TOP
 
 
-def clone_utility_vm(parent: str | os.PathLike[str], root: WindowsRoot) -> None:
-    """Make UtilityVM in `root`, a clone of that of the layer folder `parent`. Raises NotFoundError if it has none."""
+def clone_utility_vm(parent: str | os.PathLike[str], root: WindowsRoot) -> list[bytes]:
+    """Make UtilityVM in `root`, a clone of that of the layer folder `parent`; the host paths of everything made.
+
+    Raises NotFoundError if the parent has none.
+    """
     source = WindowsRoot(absolute(parent))
     try:
         if not source.exists(UTILITY_VM_FILES.encode()):
@@ -48,10 +51,12 @@ def clone_utility_vm(parent: str | os.PathLike[str], root: WindowsRoot) -> None:
         stack = [top]
         directories = [(top, source.information(top))]
         _copy(source, root, *directories[0])
+        made = [_TOP, top]
         while stack:
             directory = stack.pop()
             for name, found in source.entries(directory):
                 path = b"%b/%b" % (directory, name)
+                made.append(path)
                 is_directory = bool(found.attributes & FILE_ATTRIBUTE_DIRECTORY)
                 is_reparse = bool(found.attributes & FILE_ATTRIBUTE_REPARSE_POINT)
                 if is_directory or is_reparse or upcase(decode_wtf8(path)) in _BOOT_KEYS:
@@ -66,6 +71,7 @@ def clone_utility_vm(parent: str | os.PathLike[str], root: WindowsRoot) -> None:
         for path, found in reversed(directories):
             with root.handle(path, handles.WRITE_ATTRIBUTES) as handle:
                 files.set_basic_info(handle, found.attributes, found.times)
+        return made
     finally:
         source.close()
 
