@@ -27,7 +27,14 @@ from ..images.places.staging import NearBlobs, Staging
 from ..images.reading import Image, ImageLayer, open_image
 from .copying import Copied, Copying
 from .ignore import read_dockerignore
-from .parse import Dockerfile, Instruction, parse_dockerfile
+from .parse import (
+    JSON_HINT,
+    Dockerfile,
+    Instruction,
+    has_control_characters,
+    is_meant_as_json,
+    parse_dockerfile,
+)
 from .paths import drive_relative, lost_backslash
 from .running import Running
 from .sources import FileSource, HostFolder, TakenFolder
@@ -43,6 +50,13 @@ _RUN_HINT: Final = (
 _REFUSED: Final = {
     "RUN": ("RUN needs a Windows to run in", _RUN_HINT),
     "ONBUILD": ("ONBUILD is for images that others build on with a Windows", "put its instruction there"),
+}
+# What an invalid JSON array is to each instruction; COPY, ADD and SHELL have no such form.
+_OTHER_FORM: Final = {
+    "CMD": "a command of the shell",
+    "ENTRYPOINT": "a command of the shell",
+    "HEALTHCHECK": "a command of the shell",
+    "VOLUME": "the names of volumes, brackets included",
 }
 
 
@@ -269,6 +283,7 @@ class _Build:
 
     def _dispatch(self, stage: Stage, state: _State, instruction: Instruction) -> None:
         name, running = instruction.name, state.running
+        self._warn_of_json(instruction)
         known = running.knows.get(name)
         if known is not None:
             self._check_no_flags(instruction)
@@ -290,6 +305,17 @@ class _Build:
             if name == "RUN" and stage is not self._target and stage.name:
                 hint = f"do it elsewhere and give the result: --build-context {stage.name}=FOLDER"
             raise self._dockerfile.error(instruction, message, got=instruction.text[:80], hint=hint)
+
+    def _warn_of_json(self, instruction: Instruction) -> None:
+        """Warn of JSON arrays that mean something else than they look like; COPY and ADD of the first kind raise."""
+        where = f"{self._dockerfile.source}, line {instruction.line}"
+        form = _OTHER_FORM.get(instruction.name)
+        if form is not None and is_meant_as_json(instruction):
+            self._warn(f"{where}: not a valid JSON array, so {instruction.name} takes it as {form}; {JSON_HINT}")
+        if has_control_characters(instruction):
+            self._warn(
+                f"{where}: an escape in the JSON array of {instruction.name} makes a control character; {JSON_HINT}"
+            )
 
     def _check_no_flags(self, instruction: Instruction) -> None:
         if instruction.flags and instruction.name != "HEALTHCHECK":

@@ -13,10 +13,11 @@ from e2b_dockerfile_utils import parse_heredoc
 
 from ..builder.acl import parse_account
 from ..builder.recipe import FilesRule, Ignoring, Security
-from ..errors import UsageError, WclayerError, with_context
+from ..errors import NotFoundError, UsageError, WclayerError, with_context
+from ..layers.lookup.patterns import is_malformed
 from ..win32.names import decode_wtf8, encode_wtf8
 from .ignore import DockerIgnore
-from .parse import Dockerfile, Instruction
+from .parse import JSON_HINT, Dockerfile, Instruction, has_control_characters, is_meant_as_json
 from .paths import absolute, drive_relative, lost_backslash, relative_to_root
 from .running import Running
 from .sources import FileSource, unpack
@@ -57,19 +58,37 @@ class Copying:
     def words(self, instruction: Instruction, running: Running) -> tuple[list[str], str]:
         """The sources that are not heredocs, and the destination, with variables replaced. Raises SpecError."""
         args = list(instruction.args)
+        if is_meant_as_json(instruction):
+            raise self._dockerfile.error(
+                instruction,
+                f"{instruction.name} of an invalid JSON array",
+                expected="text in double quotes, separated by commas",
+                got=instruction.text[:80],
+                hint=JSON_HINT,
+            )
         if len(args) < 2:
             raise self._dockerfile.error(instruction, f"a {instruction.name}", expected="sources and a destination")
         *given, destination = args
         sources = [word for word in given if not (instruction.heredocs and parse_heredoc(word))]
-        return (
-            [self._word(instruction, word, running) for word in sources],
-            self._word(instruction, destination, running),
-        )
+        target = self._word(instruction, destination, running)
+        if has_control_characters(instruction) and not target.isprintable():
+            raise self._dockerfile.error(
+                instruction, "a control character in the destination", got=target, hint=JSON_HINT
+            )
+        return [self._word(instruction, word, running) for word in sources], target
 
     def patterns(self, instruction: Instruction, running: Running) -> list[str]:
         """The sources as paths of an image."""
+        return [self._pattern(instruction, word) for word in self.words(instruction, running)[0]]
+
+    def _pattern(self, instruction: Instruction, word: str) -> str:
         with self._dockerfile.at(instruction):
-            return [relative_to_root(word) for word in self.words(instruction, running)[0]]
+            pattern = relative_to_root(word)
+        if any(map(is_malformed, pattern.split("/"))):
+            raise self._dockerfile.error(
+                instruction, "a malformed wildcard", expected="a class such as [ab] or [a-c]", got=word
+            )
+        return pattern
 
     def rules(self, instruction: Instruction, running: Running, source: FileSource) -> Copied:
         """The rules for what the instruction copies out of `source`. Raises SpecError and what reading it raises."""
@@ -94,9 +113,14 @@ class Copying:
                     got=word,
                     hint="fetch it before, and COPY the file",
                 )
+            pattern = self._pattern(instruction, word)
             with self._dockerfile.at(instruction):
-                pattern = relative_to_root(word)
-                found = source.find(pattern)
+                try:
+                    found = source.find(pattern)
+                except NotFoundError as error:
+                    if has_control_characters(instruction):
+                        error.hint = JSON_HINT
+                    raise
                 if not found:
                     self._warn(f"{self._dockerfile.source}, line {instruction.line}: {word} fits nothing")
                 if len(found) > 1 and not is_directory:

@@ -21,13 +21,28 @@ from e2b_dockerfile_utils import (
 
 from ..errors import SpecError, WclayerError, printable
 
-__all__ = ["MAX_SIZE", "Dockerfile", "Environment", "Heredoc", "Instruction", "parse_dockerfile"]
+__all__ = [
+    "JSON_HINT",
+    "MAX_SIZE",
+    "Dockerfile",
+    "Environment",
+    "Heredoc",
+    "Instruction",
+    "has_control_characters",
+    "is_meant_as_json",
+    "parse_dockerfile",
+]
 
 MAX_SIZE: Final = 1 << 20  # bytes, also of what variables make of a word
 # Variables with a pattern: the lexer tries every way to match one, so patterns with many stars are refused.
 _PATTERN: Final = re.compile(r"\$\{\w+[/#%][^}]*\}?")
 _MAX_STARS: Final = 3
 _BARE_FLAGS: Final = frozenset(("link", "parents", "unpack", "keep-git-dir"))
+# A bracket before a quote, also one that a word processor made, or a bracket around everything.
+# PowerShell's `[Console]::Beep()` and the wildcard `[ab]*.txt` are neither.
+_MEANT_AS_JSON: Final = re.compile(r"\[\s*[\"'\u2018-\u201f]|\[[^\]]*\]?$")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+JSON_HINT: Final = r'double the backslashes and use double quotes: ["a.txt", "C:\\x\\"]'
 
 T = TypeVar("T", str, list[str])
 
@@ -116,6 +131,20 @@ class Dockerfile:
             return heredoc.content
         lex = ShellLex("\\", env=env, skip_unset_env=False, skip_process_quotes=True)
         return self._expanded(instruction, heredoc.content, lambda: lex.process_word(heredoc.content))
+
+
+def is_meant_as_json(instruction: Instruction) -> bool:
+    """Was the instruction probably meant as a JSON array, though it is not a valid one?
+
+    Docker then takes it for the other form without a word, with the brackets and quotes as part of the words.
+    """
+    args = instruction.args[1:] if instruction.name == "HEALTHCHECK" else instruction.args
+    return not instruction.json and _MEANT_AS_JSON.match(" ".join(args).strip()) is not None
+
+
+def has_control_characters(instruction: Instruction) -> bool:
+    r"""Has an escape in its JSON array become a control character, as `\n` in `C:\new`?"""
+    return instruction.json and any(map(_CONTROL.search, instruction.args))
 
 
 class Environment(dict[str, str]):

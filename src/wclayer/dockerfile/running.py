@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..builder.recipe import Step
 from ..errors import ImageError
-from .parse import Dockerfile, Environment, Instruction
+from .parse import JSON_HINT, Dockerfile, Environment, Instruction
 from .paths import workdir
 
 __all__ = ["Running"]
@@ -227,7 +227,11 @@ class Running:
     def _shell(self, instruction: Instruction) -> None:
         if not instruction.json or not instruction.args:
             raise self._dockerfile.error(
-                instruction, "a SHELL", expected='a JSON array such as ["powershell", "-Command"]'
+                instruction,
+                "SHELL without a valid JSON array",
+                expected='an array such as ["powershell", "-Command"]',
+                got=instruction.text[:80],
+                hint=JSON_HINT,
             )
         self.config["Shell"] = list(instruction.args)
         self.step(f"SHELL [{' '.join(instruction.args)}]")

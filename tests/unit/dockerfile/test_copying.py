@@ -136,6 +136,73 @@ def test_a_warning_is_given_once(yard: Yard) -> None:
     assert len(made.built.warnings) == 1
 
 
+# BuildKit takes each of these for words, whose first one is then a malformed wildcard or lacks a quote.
+@pytest.mark.parametrize("instruction", ["COPY", "ADD"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        r'["a.txt", "C:\dest\"]',
+        r'["a.txt","C:\dest\"]',
+        r'["a.txt", "C:\dest\x"]',
+        r'[ "a.txt", "C:\Program Files\x" ]',
+        '["a.txt", "/dest/",]',
+        '["a.txt", "/dest/"',
+        "['a.txt', '/dest/']",
+        "[\u201ca.txt\u201d, \u201c/dest/\u201d]",
+        "[a.txt, /dest/]",
+        "[a.txt /dest/",
+    ],
+)
+@pytest.mark.parametrize("escape", ["`", "\\"])
+def test_json_that_is_invalid(yard: Yard, instruction: str, words: str, escape: str) -> None:
+    with pytest.raises(SpecError, match=f"line 3: {instruction} of an invalid JSON array") as caught:
+        yard.build(f"# escape={escape}\nFROM base\n{instruction} {words}\n", contexts={"base": yard.base()})
+    assert "double the backslashes" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("source", ["[b", "d/[a-]", "x/*[", "[^]/x", "[]a]", "[--0]"])
+def test_a_malformed_wildcard(yard: Yard, source: str) -> None:
+    for line in (f"COPY {source} x/", f'COPY ["{source}", "x/"]', f"COPY --from=base {source} x/"):
+        with pytest.raises(SpecError, match=r"line 3: .*(malformed wildcard|invalid JSON)"):
+            on_base(yard, line)
+
+
+def test_an_escape_that_is_a_control_character(yard: Yard) -> None:
+    made = on_base(yard, r'CMD ["C:\new\tool.exe"]')
+    [warning] = made.built.warnings
+    assert warning.startswith("D, line 3: an escape in the JSON array of CMD makes a control character")
+    assert "double the backslashes" in warning
+    for words in (r'["a.txt", "C:\\\text"]', r'["d\text", "C:/x"]'):
+        with pytest.raises(WclayerError, match=r"\\x09ext") as caught:
+            on_base(yard, f"COPY {words}")
+        assert "double the backslashes" in str(caught.value.hint)
+    assert on_base(yard, r'CMD ["C:\\new\\tool.exe"]').built.warnings == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'CMD ["C:\app.exe"]',
+        "CMD ['C:/app.exe']",
+        "CMD [app.exe]",
+        r'ENTRYPOINT ["C:\app\app.exe", "-x"]',
+        r'HEALTHCHECK CMD ["C:\app.exe"]',
+        r'VOLUME ["C:\data"]',
+    ],
+)
+def test_json_that_becomes_another_form(yard: Yard, line: str) -> None:
+    [warning] = on_base(yard, line).built.warnings
+    assert warning.startswith("D, line 3: not a valid JSON array, so")
+    assert "double the backslashes" in warning
+
+
+@pytest.mark.parametrize(
+    "line", ["CMD [Console]::Beep(800, 200)", r'CMD ["C:\\a"]', "CMD c:\\a", "HEALTHCHECK NONE", "VOLUME c:\\[a]"]
+)
+def test_what_is_not_meant_as_json(yard: Yard, line: str) -> None:
+    assert on_base(yard, line).built.warnings == []
+
+
 def test_what_fits_nothing(yard: Yard) -> None:
     made = on_base(yard, "COPY a.txt *.none none/* x/")
     assert made.files() == {"x/a.txt": b"a"}

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["component", "is_wild"]
+__all__ = ["component", "is_malformed", "is_wild"]
 
 _WILD: Final = re.compile(r"[*?\[]")
+# In a class, `-` stands only between two characters, and `]` only at the end (path.Match, getEsc).
+_CLASS: Final = r"\[\^?+(?:[^\]\-](?:-[^\]\-])?)+\]"
+_WELL_FORMED: Final = re.compile(rf"(?:[^\[]|{_CLASS})*", re.DOTALL)
 
 
 @lru_cache(1024)
@@ -27,3 +30,8 @@ def component(mask: str) -> Callable[[str], bool]:
 def is_wild(mask: str) -> bool:
     """Has the pattern wildcards?"""
     return _WILD.search(mask) is not None
+
+
+def is_malformed(mask: str) -> bool:
+    """Has the pattern a class that path.Match refuses, such as `[a` without its `]`?"""
+    return _WELL_FORMED.fullmatch(mask) is None
