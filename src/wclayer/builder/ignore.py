@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from ..errors import UsageError
+from ..errors import SpecError, UsageError
 
-__all__ = ["MAX_PATTERN", "Ignore"]
+__all__ = ["MAX_PATTERN", "Ignore", "check_text"]
 
 MAX_PATTERN: Final = 4096  # bytes; no path of the usual systems is longer
 
@@ -37,7 +37,21 @@ _CLASSES: Final[dict[bytes, frozenset[int]]] = {
     b"xdigit": frozenset(string.hexdigits.encode()),
 }
 
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+
 Component: TypeAlias = Callable[[bytes], object]
+
+
+def check_text(data: bytes, source: str) -> None:
+    """Raise SpecError for UTF-16, which PowerShell 5 writes by `>`, and for other data with NUL bytes."""
+    if data.startswith(_UTF_16):
+        raise SpecError(
+            "a text in UTF-16", path=source, expected="UTF-8", hint="save it as UTF-8: Set-Content -Encoding utf8"
+        )
+    if (at := data.find(b"\0")) >= 0:
+        raise SpecError(
+            "a NUL byte in a text", path=source, offset=at, expected="UTF-8", hint="if it is UTF-16, save it as UTF-8"
+        )
 
 
 class Ignore:

@@ -17,7 +17,7 @@ from ..errors import ConfinementError, NotFoundError, StorageError, UsageError
 from ..host.errors import host_errors, shown
 from ..stores.root.open_root import open_root
 from ..stores.root.root import Root
-from .ignore import Ignore
+from .ignore import Ignore, check_text
 from .recipe import Ignoring
 
 __all__ = ["IGNORE_FILE", "SourceBody", "SourceFolder", "changed", "find_source", "read_ignore"]
@@ -36,7 +36,7 @@ def changed(path: str, got: str) -> StorageError:
 
 
 def read_ignore(folder: bytes) -> Ignore | None:
-    """The patterns of the folder's .wclayerignore; None if it has none."""
+    """The patterns of the folder's .wclayerignore; None if it has none. Raises SpecError and UsageError."""
     path = os.path.join(folder, IGNORE_FILE)
     with host_errors(shown(path)):
         try:
@@ -46,6 +46,7 @@ def read_ignore(folder: bytes) -> Ignore | None:
             return None
     if len(data) > _MAX_IGNORE:
         raise UsageError("a list of patterns this long", path=shown(path), expected=f"at most {_MAX_IGNORE:,} bytes")
+    check_text(data, shown(path))
     return Ignore(data.split(b"\n"), source=shown(path))
 
 

@@ -21,6 +21,7 @@ from ..regf.edits import KeyEdits
 from ..regf.names import key_order
 from .access import Access
 from .acl import parse_descriptor
+from .ignore import check_text
 from .recipe import DirectoryRule, FilesRule, JunctionRule, LayerRecipe, Recipe, RemoveRule, Security, SymlinkRule
 from .source_tree import check_name
 from .spec_keys import ATTRIBUTES, IMAGE, REGISTRY, TABLES, Key
@@ -52,6 +53,7 @@ def load_recipe(data: bytes, *, source: str, folder: str) -> Recipe:
     """
     if len(data) > MAX_SIZE:
         raise SpecError("an image.toml this large", path=source, expected=f"at most {MAX_SIZE:,} bytes")
+    check_text(data, source)
     try:
         value = tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:

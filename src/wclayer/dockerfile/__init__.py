@@ -5,6 +5,7 @@ In reading order:
     parse      instructions, words and variables, by BuildKit's grammar
     stages     what stands between one FROM and the next, and which stages are needed
     paths      paths as BuildKit reads them for Windows
+    patterns   one pattern of .dockerignore
     ignore     .dockerignore and --exclude
     running    ENV, CMD, USER ...: the config and its history
     sources    where COPY and ADD take files from: a folder, an archive, an image, a stage

@@ -160,6 +160,7 @@ class _Build:
         self._stages = find_stages(dockerfile, given, predefined)
         self._target = self._stages.stages[-1]
         ignore = read_dockerignore(context, dockerfile.source if os.path.isfile(dockerfile.source) else None)
+        self.warnings += ignore.warnings
         self._context = HostFolder(context, ignore, temp_dir)
         self._copying = Copying(dockerfile, temp_dir, time, self._warn)
         self._states: dict[int, _State] = {}
@@ -341,7 +342,9 @@ class _Build:
         place = self._contexts.get(name.lower())
         if place is not None and os.path.isdir(place):
             if name not in self._sources:
-                self._sources[name] = HostFolder(place, read_dockerignore(place), self._temporary)
+                ignore = read_dockerignore(place)
+                self.warnings += ignore.warnings
+                self._sources[name] = HostFolder(place, ignore, self._temporary)
             return self._sources[name]
         found = self._stages.find(name, stage.number)
         if found is None and self._stages.find(name, len(self._stages.stages)) is not None:

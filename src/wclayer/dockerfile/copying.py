@@ -13,7 +13,7 @@ from e2b_dockerfile_utils import parse_heredoc
 
 from ..builder.acl import parse_account
 from ..builder.recipe import FilesRule, Ignoring, Security
-from ..errors import NotFoundError, UsageError, WclayerError, with_context
+from ..errors import NotFoundError, SpecError, UsageError, WclayerError, with_context
 from ..layers.lookup.patterns import is_malformed
 from ..win32.names import decode_wtf8, encode_wtf8
 from .ignore import DockerIgnore
@@ -205,7 +205,14 @@ class Copying:
         patterns = instruction.flags.get("exclude")
         if patterns is None:
             return None
-        return DockerIgnore(patterns, source=f"{self._dockerfile.source}, line {instruction.line}")
+        try:
+            ignore = DockerIgnore(patterns, source="--exclude")
+        except SpecError as error:
+            message = f"--exclude: {error.message}"
+            raise self._dockerfile.error(instruction, message, got=error.got, hint=error.hint) from None
+        for warning in ignore.warnings:
+            self._warn(f"{self._dockerfile.source}, line {instruction.line}: {warning}")
+        return ignore
 
     def _word(self, instruction: Instruction, text: str, running: Running) -> str:
         word = self._dockerfile.word(instruction, text, running.env)

@@ -19,6 +19,7 @@ from e2b_dockerfile_utils import (
     parse_dockerfile_ast,
 )
 
+from ..builder.ignore import check_text
 from ..errors import SpecError, WclayerError, printable
 
 __all__ = [
@@ -33,7 +34,10 @@ __all__ = [
     "parse_dockerfile",
 ]
 
-MAX_SIZE: Final = 1 << 20  # bytes, also of what variables make of a word
+MAX_SIZE: Final = 1 << 20  # bytes
+# By how many characters variables may make a word or heredoc longer; Windows' environment holds 32,767 in all.
+_MAX_EXPANDED: Final = 1 << 17
+_REFERENCE: Final = re.compile(r"\$\{?(\w+)")
 # Variables with a pattern: the lexer tries every way to match one, so patterns with many stars are refused.
 _PATTERN: Final = re.compile(r"\$\{\w+[/#%][^}]*\}?")
 _MAX_STARS: Final = 3
@@ -105,32 +109,34 @@ class Dockerfile:
 
     def word(self, instruction: Instruction, text: str, env: Environment) -> str:
         """One word without quotes and escapes, its variables replaced. Raises SpecError."""
-        return self._expanded(instruction, text, lambda: self._lex(env).process_word(text))
+        return self._expanded(instruction, text, env, lambda: self._lex(env).process_word(text))
 
     def words(self, instruction: Instruction, text: str, env: Environment) -> list[str]:
         """The words of a text; a variable may expand to several words. Raises SpecError."""
-        return self._expanded(instruction, text, lambda: self._lex(env).process_words(text))
+        return self._expanded(instruction, text, env, lambda: self._lex(env).process_words(text))
 
     def _lex(self, env: Environment) -> ShellLex:
         return ShellLex(self.escape, env=env, skip_unset_env=False)
 
-    def _expanded(self, instruction: Instruction, text: str, expand: Callable[[], T]) -> T:
+    def _expanded(self, instruction: Instruction, text: str, env: Environment, expand: Callable[[], T]) -> T:
         if any(found[0].count("*") > _MAX_STARS for found in _PATTERN.finditer(text)):
             raise self.error(instruction, "a pattern of so many wildcards", expected=f"at most {_MAX_STARS}")
+        # Before the expansion, which takes seconds for a megabyte.
+        if sum(len(env.get(found[1]) or "") for found in _REFERENCE.finditer(text)) > _MAX_EXPANDED:
+            raise self.error(
+                instruction, "variables make this too long", expected=f"at most {_MAX_EXPANDED:,} characters"
+            )
         try:
-            result = expand()
+            return expand()
         except ValueError as error:
             raise self.error(instruction, printable(str(error))) from None
-        if sum(map(len, result)) > MAX_SIZE:
-            raise self.error(instruction, "variables make this too long", expected=f"{MAX_SIZE:,} characters")
-        return result
 
     def heredoc(self, instruction: Instruction, heredoc: Heredoc, env: Environment) -> str:
         """The content of a heredoc, its variables replaced unless its delimiter was quoted. Raises SpecError."""
         if not heredoc.expand:
             return heredoc.content
         lex = ShellLex("\\", env=env, skip_unset_env=False, skip_process_quotes=True)
-        return self._expanded(instruction, heredoc.content, lambda: lex.process_word(heredoc.content))
+        return self._expanded(instruction, heredoc.content, env, lambda: lex.process_word(heredoc.content))
 
 
 def is_meant_as_json(instruction: Instruction) -> bool:
@@ -168,6 +174,7 @@ def parse_dockerfile(data: bytes, source: str) -> Dockerfile:
     """The instructions in a Dockerfile; `source` names it in errors. Raises SpecError, with the line."""
     if len(data) > MAX_SIZE:
         raise SpecError("a Dockerfile this large", path=source, expected=f"at most {MAX_SIZE:,} bytes")
+    check_text(data, source)
     try:
         text = data.decode("utf-8")
         found = parse_dockerfile_ast(text)

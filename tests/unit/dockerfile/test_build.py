@@ -424,7 +424,7 @@ def test_stages_that_nothing_needs_are_not_looked_at(yard: Yard) -> None:
         ("COPY a a b", "D: line 3: several sources; expected a destination that ends in /", ""),
         ("COPY * b", "D, line 3: several files fit; expected a destination that ends in /", ""),
         ("COPY --chown=nobody a b", "D: line 3: --chown for Windows; .*got nobody", ""),
-        ("COPY --exclude=[ a b", "D, line 3: patterns of what to leave out", ""),
+        ("COPY --exclude=[ a b", "D: line 3: --exclude: pattern 1: a malformed pattern", ""),
     ],
 )
 def test_refused(yard: Yard, instruction: str, match: str, hint: str) -> None:
