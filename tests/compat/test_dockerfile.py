@@ -6,16 +6,18 @@ import copy
 import gzip
 import io
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.compat.tools import REPOSITORY, shared
+from tests.compat.tools import REPOSITORY, shared, tool
 from tests.images import Layout, digest
 from tests.tars import M, build, directory
 from wclayer.dockerfile.build import build_dockerfile
+from wclayer.regf.minimal import minimal_hive
 
 CONFIG = "Files/Windows/System32/config"
 
@@ -148,3 +150,27 @@ def test_security(tmp_path: Path, name: str) -> None:
     mine = ours(tmp_path, "copy" if name == "copy" else "copy-from", contexts)
     for one, other in zip(mine.layers[1:], theirs.layers[1:], strict=True):
         assert descriptors(one) == descriptors(other)
+
+
+def test_a_path_in_a_hive_of_another_program(tmp_path: Path) -> None:
+    """hivexregedit writes the environment into the hive; the build finds it there."""
+    hive = tmp_path / "SYSTEM"
+    hive.write_bytes(minimal_hive(0))
+    (tmp_path / "a.reg").write_text(
+        'Windows Registry Editor Version 5.00\n\n[\\Select]\n"Current"=dword:00000001\n\n'
+        "[\\ControlSet001]\n\n[\\ControlSet001\\Control]\n\n[\\ControlSet001\\Control\\Session Manager]\n\n"
+        "[\\ControlSet001\\Control\\Session Manager\\Environment]\n"
+        '"Path"=hex(2):' + "%SystemRoot%\\system32;%SystemRoot%\0".encode("utf-16-le").hex(",") + "\n"
+    )
+    subprocess.run([tool("hivexregedit"), "--merge", str(hive), str(tmp_path / "a.reg")], check=True)
+    parts = CONFIG.split("/")
+    folders = [directory("/".join(parts[: number + 1])) for number in range(len(parts))]
+    base = Layout(tmp_path / "base")
+    base.tag(base.image([build([*folders, M(f"{CONFIG}/SYSTEM", hive.read_bytes())])]))
+    base.write()
+    place = f"oci-archive:{tmp_path / 'out.tar'}:t"
+    text = b'# escape=`\nFROM base\nENV PATH="C:\\app;${PATH}"\n'
+    contexts = {"base": f"oci:{tmp_path / 'base'}:t"}
+    build_dockerfile(text, place, source="Dockerfile", context=str(tmp_path), contexts=contexts)
+    found = Theirs(tmp_path / "out.tar").config["config"]["Env"]
+    assert found == [r"PATH=C:\app;C:\Windows\system32;C:\Windows"]

@@ -3,6 +3,7 @@
 In reading order:
 
     parse      instructions, words and variables, by BuildKit's grammar
+    json_form  JSON arrays that are not valid
     stages     what stands between one FROM and the next, and which stages are needed
     paths      paths as BuildKit reads them for Windows
     patterns   one pattern of .dockerignore

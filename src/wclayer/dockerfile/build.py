@@ -17,6 +17,7 @@ from typing import Final, Self
 
 from ..builder.build import BuiltImage, build_on
 from ..builder.copy_from import ImageTree
+from ..builder.environment import registry_environment
 from ..builder.recipe import DirectoryRule, LayerRecipe, Recipe
 from ..distribution.registries import Registries
 from ..errors import ImageError, NotFoundError, RemoteError, UsageError
@@ -27,12 +28,11 @@ from ..images.places.staging import NearBlobs, Staging
 from ..images.reading import Image, ImageLayer, open_image
 from .copying import Copied, Copying
 from .ignore import read_dockerignore
+from .json_form import json_warning
 from .parse import (
-    JSON_HINT,
     Dockerfile,
+    Environment,
     Instruction,
-    has_control_characters,
-    is_meant_as_json,
     parse_dockerfile,
 )
 from .paths import drive_relative, lost_backslash
@@ -50,13 +50,6 @@ _RUN_HINT: Final = (
 _REFUSED: Final = {
     "RUN": ("RUN needs a Windows to run in", _RUN_HINT),
     "ONBUILD": ("ONBUILD is for images that others build on with a Windows", "put its instruction there"),
-}
-# What an invalid JSON array is to each instruction; COPY, ADD and SHELL have no such form.
-_OTHER_FORM: Final = {
-    "CMD": "a command of the shell",
-    "ENTRYPOINT": "a command of the shell",
-    "HEALTHCHECK": "a command of the shell",
-    "VOLUME": "the names of volumes, brackets included",
 }
 
 
@@ -168,6 +161,7 @@ class _Build:
         self._made: dict[int, Image] = {}
         self._nearer: dict[str, NearBlobs] = {}
         self._sources: dict[str, FileSource] = {}
+        self._environments: dict[str, Environment] = {}
         self._used: set[str] = set(self._stages.used)
 
     def __enter__(self) -> Self:
@@ -280,11 +274,28 @@ class _Build:
                     got=str(config["OnBuild"])[:100],
                     hint="write them into the Dockerfile, on a base without them",
                 )
-        return _State(image, Running(self._dockerfile, config, self._given, self._stages.arguments))
+        inherited = None if image is None else partial(self._inherited, image)
+        return _State(image, Running(self._dockerfile, config, self._given, self._stages.arguments, inherited))
+
+    def _inherited(self, image: Image, name: str) -> str | None:
+        """A variable of the registry of a base whose config does not have it."""
+        known = self._environments.get(image.manifest.digest)
+        if known is None:
+            # The same layers are read again for the build; those of a registry are fetched once.
+            image.layers = tuple(self._near(image))
+            found = registry_environment(
+                image.layers, self._warn, self._options.progress, cache=self._cache, temp_dir=self._temporary
+            )
+            known = self._environments[image.manifest.digest] = Environment(found)
+        value = known.get(name)
+        if value is None and name.upper() == "PATH":
+            self._warn(f"{self._dockerfile.source}: ${{{name}}} is empty: the base has no PATH, in config or registry")
+        return value
 
     def _dispatch(self, stage: Stage, state: _State, instruction: Instruction) -> None:
         name, running = instruction.name, state.running
-        self._warn_of_json(instruction)
+        if (warning := json_warning(instruction)) is not None:
+            self._warn(f"{self._dockerfile.source}, line {instruction.line}: {warning}")
         known = running.knows.get(name)
         if known is not None:
             self._check_no_flags(instruction)
@@ -306,17 +317,6 @@ class _Build:
             if name == "RUN" and stage is not self._target and stage.name:
                 hint = f"do it elsewhere and give the result: --build-context {stage.name}=FOLDER"
             raise self._dockerfile.error(instruction, message, got=instruction.text[:80], hint=hint)
-
-    def _warn_of_json(self, instruction: Instruction) -> None:
-        """Warn of JSON arrays that mean something else than they look like; COPY and ADD of the first kind raise."""
-        where = f"{self._dockerfile.source}, line {instruction.line}"
-        form = _OTHER_FORM.get(instruction.name)
-        if form is not None and is_meant_as_json(instruction):
-            self._warn(f"{where}: not a valid JSON array, so {instruction.name} takes it as {form}; {JSON_HINT}")
-        if has_control_characters(instruction):
-            self._warn(
-                f"{where}: an escape in the JSON array of {instruction.name} makes a control character; {JSON_HINT}"
-            )
 
     def _check_no_flags(self, instruction: Instruction) -> None:
         if instruction.flags and instruction.name != "HEALTHCHECK":

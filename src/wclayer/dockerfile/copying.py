@@ -17,7 +17,8 @@ from ..errors import NotFoundError, SpecError, UsageError, WclayerError, with_co
 from ..layers.lookup.patterns import is_malformed
 from ..win32.names import decode_wtf8, encode_wtf8
 from .ignore import DockerIgnore
-from .parse import JSON_HINT, Dockerfile, Instruction, has_control_characters, is_meant_as_json
+from .json_form import JSON_HINT, has_control_characters, is_meant_as_json
+from .parse import Dockerfile, Instruction
 from .paths import absolute, drive_relative, lost_backslash, relative_to_root
 from .running import Running
 from .sources import FileSource, unpack

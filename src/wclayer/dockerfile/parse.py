@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from e2b_dockerfile_utils import (
     DockerfileHeredoc,
@@ -23,14 +23,12 @@ from ..builder.ignore import check_text
 from ..errors import SpecError, WclayerError, printable
 
 __all__ = [
-    "JSON_HINT",
     "MAX_SIZE",
     "Dockerfile",
     "Environment",
+    "Fallback",
     "Heredoc",
     "Instruction",
-    "has_control_characters",
-    "is_meant_as_json",
     "parse_dockerfile",
 ]
 
@@ -42,13 +40,9 @@ _REFERENCE: Final = re.compile(r"\$\{?(\w+)")
 _PATTERN: Final = re.compile(r"\$\{\w+[/#%][^}]*\}?")
 _MAX_STARS: Final = 3
 _BARE_FLAGS: Final = frozenset(("link", "parents", "unpack", "keep-git-dir"))
-# A bracket before a quote, also one that a word processor made, or a bracket around everything.
-# PowerShell's `[Console]::Beep()` and the wildcard `[ab]*.txt` are neither.
-_MEANT_AS_JSON: Final = re.compile(r"\[\s*[\"'\u2018-\u201f]|\[[^\]]*\]?$")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-JSON_HINT: Final = r'double the backslashes and use double quotes: ["a.txt", "C:\\x\\"]'
 
 T = TypeVar("T", str, list[str])
+Fallback: TypeAlias = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +116,7 @@ class Dockerfile:
         if any(found[0].count("*") > _MAX_STARS for found in _PATTERN.finditer(text)):
             raise self.error(instruction, "a pattern of so many wildcards", expected=f"at most {_MAX_STARS}")
         # Before the expansion, which takes seconds for a megabyte.
-        if sum(len(env.get(found[1]) or "") for found in _REFERENCE.finditer(text)) > _MAX_EXPANDED:
+        if sum(len(env.own(found[1]) or "") for found in _REFERENCE.finditer(text)) > _MAX_EXPANDED:
             raise self.error(
                 instruction, "variables make this too long", expected=f"at most {_MAX_EXPANDED:,} characters"
             )
@@ -139,28 +133,28 @@ class Dockerfile:
         return self._expanded(instruction, heredoc.content, env, lambda: lex.process_word(heredoc.content))
 
 
-def is_meant_as_json(instruction: Instruction) -> bool:
-    """Was the instruction probably meant as a JSON array, though it is not a valid one?
-
-    Docker then takes it for the other form without a word, with the brackets and quotes as part of the words.
-    """
-    args = instruction.args[1:] if instruction.name == "HEALTHCHECK" else instruction.args
-    return not instruction.json and _MEANT_AS_JSON.match(" ".join(args).strip()) is not None
-
-
-def has_control_characters(instruction: Instruction) -> bool:
-    r"""Has an escape in its JSON array become a control character, as `\n` in `C:\new`?"""
-    return instruction.json and any(map(_CONTROL.search, instruction.args))
-
-
 class Environment(dict[str, str]):
-    """Variables: looked up as spelled, else in any case, as on Windows."""
+    """Variables: looked up as spelled, else in any case, as on Windows.
+
+    fallback: gives the value of a variable that is not set here, or None.
+    """
+
+    def __init__(self, values: Mapping[str, str] | None = None, fallback: Fallback | None = None) -> None:
+        super().__init__(values or {})
+        self._fallback = fallback
 
     def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        found = self.own(key)
+        if found is None and self._fallback is not None:
+            found = self._fallback(key)
+        return default if found is None else found
+
+    def own(self, key: str) -> str | None:
+        """The value of a variable that is set here."""
         found = super().get(key)
         if found is None:
             wanted = key.upper()
-            found = next((value for name, value in self.items() if name.upper() == wanted), default)
+            found = next((value for name, value in self.items() if name.upper() == wanted), None)
         return found
 
     def put(self, key: str, value: str) -> None:

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from ..builder.recipe import Step
 from ..errors import ImageError
-from .parse import JSON_HINT, Dockerfile, Environment, Instruction
+from .json_form import JSON_HINT
+from .parse import Dockerfile, Environment, Fallback, Instruction
 from .paths import workdir
 
 __all__ = ["Running"]
@@ -60,21 +61,24 @@ class Running:
         config: Mapping[str, Any] | None,
         given: Mapping[str, str],
         arguments: Mapping[str, str],
+        inherited: Fallback | None = None,
     ) -> None:
         """config: the base's; None for `scratch`. given: build arguments. arguments: ARGs before the first FROM, for an
-        ARG without a default.
+        ARG without a default. inherited: gives variables of the base that its config does not have.
 
         Raises ImageError.
         """
         self._dockerfile = dockerfile
         self._given = given
         self._arguments = arguments
+        self._inherited = inherited
         self.config: dict[str, Any] = {"Env": [_PATH], "WorkingDir": "\\"} if config is None else deepcopy(dict(config))
         for key, (text, fits) in _TYPES.items():
             found = self.config.get(key)
             if found is not None and not fits(found):
                 raise ImageError(f'"{key}" in the config of the base', expected=text, got=repr(found)[:100])
-        self.env = Environment()
+        self.used: set[str] = set()
+        self.env = Environment(fallback=self._fallback)
         for line in self.config.get("Env") or ():
             name, _, value = str(line).partition("=")
             self.env.put(name, value)
@@ -82,16 +86,21 @@ class Running:
             self.config["WorkingDir"] = workdir("", str(self.config["WorkingDir"]))
         self.history: list[Step] = []
         self.author: str | None = None
-        self.used: set[str] = set()
         self._cmd_is_ours = False
 
     def copy(self) -> Running:
         """A copy of this state, for a stage that is built on this one."""
-        result = Running(self._dockerfile, self.config, self._given, self._arguments)
-        result.env = Environment(self.env)
+        result = Running(self._dockerfile, self.config, self._given, self._arguments, self._inherited)
+        result.env.update(self.env)
+        result.used = set(self.used)
         result.author = self.author
         result.history = list(self.history)
         return result
+
+    def _fallback(self, name: str) -> str | None:
+        """A variable of the base's registry; an ARG without a value is empty in Docker, so it hides one."""
+        declared = any(name.upper() == used.upper() for used in self.used)
+        return None if declared or self._inherited is None else self._inherited(name)
 
     @property
     def directory(self) -> str:
@@ -161,13 +170,9 @@ class Running:
         pairs = self._pairs(instruction)
         for name, value in pairs:
             self.env.put(name, value)
-            lines = self.config.get("Env") or []
-            same = [at for at, line in enumerate(lines) if line.partition("=")[0].upper() == name.upper()]
-            if same:
-                lines[same[0]] = f"{name}={value}"
-            else:
-                lines.append(f"{name}={value}")
-            self.config["Env"] = lines
+            lines = {line.partition("=")[0].upper(): line for line in self.config.get("Env") or ()}
+            lines[name.upper()] = f"{name}={value}"
+            self.config["Env"] = list(lines.values())
         self.step("ENV " + " ".join(f"{name}={value}" for name, value in pairs))
 
     def _expose(self, instruction: Instruction) -> None:
