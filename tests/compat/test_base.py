@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.compat.tools import missing, shared, tool
-from wclayer import convert_to_base_layer
+from tests.windows.layers import HIVES
+from wclayer import convert_to_base_layer, verify_layer
 from wclayer.errors import HiveError
 
 CONFIG = Path("Files", "Windows", "System32", "config")
@@ -31,6 +32,7 @@ def put(folder: Path, hive: Path) -> Path:
         "hivex_rlenvalue",
         "hivex_special",
         "hpc_minimal",
+        "nt-hive__testdata_testhive",
         "regipy_BCD",
         "regipy_SAM",
         "yarp_BigDataHive",
@@ -47,6 +49,17 @@ def test_valid_hives_are_kept(tmp_path: Path, name: str) -> None:
     assert (len(result.made), len(result.kept)) == (4, 1)
     assert hive.read_bytes() == shared(f"data/hives/{name}").read_bytes()
     assert hive.stat().st_mtime_ns == before
+
+
+def test_the_hives_of_windows_own_library_have_no_fault(tmp_path: Path) -> None:
+    """ORCreateHive and ORSaveHive wrote it, by which hcsshim makes the five hives of a base layer."""
+    (tmp_path / CONFIG).mkdir(parents=True)
+    for name in HIVES:
+        shutil.copyfile(shared("data/hives/nt-hive__testdata_testhive"), tmp_path / CONFIG / name)
+    result = convert_to_base_layer(tmp_path)
+    assert (len(result.made), len(result.kept)) == (0, 5)
+    found = [str(finding.rule.code) for finding in verify_layer(str(tmp_path)).findings]
+    assert [code for code in found if code.startswith("WCL4")] == []
 
 
 @pytest.mark.parametrize(

@@ -315,6 +315,7 @@ REAL = {
     "yarp_BigDataHive": HiveState.LOADABLE,  # Windows: big data
     "yarp_ManySubkeysHive": HiveState.LOADABLE,  # Windows: 5000 subkeys in li leaves under an index
     "yarp_NewDirtyHive": HiveState.DIRTY,  # Windows: copied before it was flushed, its bins from before
+    "nt-hive__testdata_testhive": HiveState.LOADABLE,  # offreg: many keys, and a root with neither of a root's flags
     "yarp_OffHive": HiveState.LOADABLE,  # offreg: a root alone, 1.5, and offreg's mark in the base block
     "yarp_RecoveredHive_Windows10": HiveState.LOADABLE,  # the dirty one after Windows played back its logs
     "yarp_System_Delta": HiveState.LOADABLE,  # Windows: a differencing hive with tombstones, 1.6

@@ -89,7 +89,7 @@ class _Walk:
         place = Place(name, parent and parent.place)
         findings.place = place
         if "\\" in name:
-            findings.error(start, "a backslash in the name of a key, which no path can reach", "none", repr(name))
+            findings.warning(start, "a backslash in the name of a key, which no path can reach", "none", repr(name))
         self._check_place(fields, position, parent)
         findings.place = parent and parent.place
         depth = 1 if parent is None else parent.depth + 1
@@ -101,10 +101,9 @@ class _Walk:
     def _check_place(self, fields: lay.KeyCell, position: int, parent: _Key | None) -> None:
         findings, flags = self._findings, fields.flags
         if parent is None:
-            if not flags & lay.KEY_HIVE_ENTRY:
-                findings.error(position + _FLAGS, "a root without its flag", "flag 4", hex(flags))
-            if not flags & lay.KEY_NO_DELETE:
-                findings.warning(position + _FLAGS, "a root that can be deleted", "flag 8", hex(flags))
+            # ORCreateHive, by which hcsshim makes the hives of base layers, sets neither of the two flags.
+            if flags & lay.ROOT_FLAGS not in (0, lay.ROOT_FLAGS):
+                findings.warning(position + _FLAGS, "the flags of the root", "4 and 8, or none of them", hex(flags))
         else:
             if fields.parent != parent.offset:
                 findings.error(position + _PARENT, "the parent of a key", hex(parent.offset), hex(fields.parent))

@@ -135,15 +135,27 @@ def free_key(hive: Broken) -> int:
 
 field("key signature", "H", lambda hive: hive.key("beta"), 0x6B6F, "not a key")
 field("root signature", "H", lambda hive: hive.key("ROOT"), 0x6B6F, "not a key")
-field("root not marked", "H", lambda hive: hive.key("ROOT") + 2, 0x28, "a root without its flag")
-warned("root to be deleted", "H", lambda hive: hive.key("ROOT") + 2, 0x24, "a root that can be deleted")
+warned("root not marked", "H", lambda hive: hive.key("ROOT") + 2, 0x28, "the flags of the root")
+warned("root to be deleted", "H", lambda hive: hive.key("ROOT") + 2, 0x24, "the flags of the root")
 warned("another root", "H", lambda hive: hive.key("beta") + 2, 0x24, "with the root's flag")
 warned("volatile", "H", lambda hive: hive.key("beta") + 2, 0x21, "only in memory")
 warned("root that is a handle", "H", lambda hive: hive.key("ROOT") + 2, 0x6C, "a key that is a predefined handle")
 field("parent", "I", lambda hive: hive.key("Deepest") + 16, 0x20, "the parent of a key")
 field("name larger than cell", "H", lambda hive: hive.key("beta") + 72, 0x40, "the name of a key")
 field("name of nothing", "H", lambda hive: hive.key("beta") + 72, 0, "the name of a key")
-field("name with a backslash", "B", lambda hive: hive.key("Deepest") + 76, ord("\\"), "a backslash")
+
+
+@fault("a backslash", WARNING)
+def name_with_a_backslash(hive: Broken) -> int:
+    name = hive.key("Deepest") + 76
+    hive.put("B", name, ord("\\"))
+    number = 0
+    for character in "\\EEPEST":  # [REGF]: of the name in upper case
+        number = (number * 37 + ord(character)) & 0xFFFFFFFF
+    hive.put("I", hive.subkeys("Alpha") + 4 + 4, number)
+    return name
+
+
 field("security none", "I", lambda hive: hive.key("beta") + 44, 0xFFFFFFFF, "a security descriptor without a cell")
 field("security elsewhere", "I", lambda hive: hive.key("beta") + 44, 0x20, "a security descriptor without a cell")
 field("class elsewhere", "I", lambda hive: hive.key("Alpha") + 48, 0x24, "a class name without a cell")
