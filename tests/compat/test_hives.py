@@ -23,9 +23,11 @@ import pytest
 
 from tests.compat.tools import missing, shared, tool
 from tests.unit.regf.samples import TIME, crowd, rich, small
+from wclayer.errors import HiveError
 from wclayer.regf.bcd import minimal_bcd
-from wclayer.regf.check import HiveState, check_hive
+from wclayer.regf.check import HiveState, check_hive, require_loadable
 from wclayer.regf.delta import MergeReport, merge_delta
+from wclayer.regf.findings import Severity
 from wclayer.regf.log import recover_hive
 from wclayer.regf.minimal import minimal_hive
 from wclayer.regf.model import Hive, Key, RegType, Value, dword, sz
@@ -338,6 +340,40 @@ def test_real_hives_are_what_they_are(name: str) -> None:
     else:
         assert report.findings == ()
     assert report.differencing == (name == "yarp_System_Delta")
+
+
+WITH_A_BIG_VALUE = """
+    binmode STDIN;
+    my $data = join "", <STDIN>;
+    my $hive = Win::Hivex->open($ARGV[0], write => 1);
+    my $key = $hive->node_add_child($hive->node_get_child($hive->root, "Alpha"), "Hivex");
+    my $small = { key => "other", t => 4, value => "\\x05\\0\\0\\0" };
+    $hive->node_set_values($key, [{ key => "Big", t => 3, value => $data }, $small]);
+    $hive->commit(undef);
+"""
+
+
+def test_big_values_as_hivex_writes_them(tmp_path: Path) -> None:
+    """One plain cell, where Windows wants segments: they are read, named by the check, and written as Windows does."""
+    hive = tmp_path / "hive"
+    hive.write_bytes(write_hive(small()))
+    data = bytes(range(256)) * 80  # 20,480 bytes
+    subprocess.run([tool("perl"), "-MWin::Hivex", "-e", WITH_A_BIG_VALUE, hive], input=data, check=True)
+    written = hive.read_bytes()
+    report = check_hive(written)
+    [reason] = [
+        finding for finding in report.findings if finding.severity is Severity.ERROR and "Big" in finding.message
+    ]
+    assert reason.path == "Alpha\\Hivex"
+    assert "in one cell" in reason.message
+    with pytest.raises(HiveError, match="in the value Big"):
+        require_loadable(written)
+    found = read_hive(written)
+    key = next(sub for top in found.root.subkeys for sub in top.subkeys if sub.name == "Hivex")
+    assert [(value.name, value.data) for value in key.values] == [("Big", data), ("other", b"\5\0\0\0")]
+    again = write_hive(found)
+    assert check_hive(again).findings == ()
+    assert flat(read_hive(again)) == flat(found)
 
 
 @pytest.mark.parametrize("names", [("LOG1", "LOG2"), ("LOG2", "LOG1"), ("LOG2",)])

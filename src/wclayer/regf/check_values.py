@@ -69,15 +69,19 @@ class ValueCheck:
             self._findings.warning(position + _FLAGS, "the flags of a value", f"none but {_KNOWN_FLAGS:#x}", hex(flags))
         if flags & lay.VALUE_TOMBSTONE:
             self._check_tombstone(position, kind)
-        size = self._data(position, size, data, flags)
         compressed = bool(flags & lay.VALUE_COMP_NAME)
         limit = min(room - lay.VALUE.size, lay.MAX_VALUE_NAME * (1 if compressed else 2))
         if length > limit or (length % 2 and not compressed):
             expected = f"at most {limit} bytes{'' if compressed else ', even'}"
             self._findings.error(position + _NAME_LENGTH, "the name of a value", expected, length)
+            self._data(position, size, data, flags)
             return None
         start = position + lay.VALUE.size
-        return decode_name(self._cells.data[start : start + length], compressed), size
+        name = decode_name(self._cells.data[start : start + length], compressed)
+        self._findings.value = name
+        size = self._data(position, size, data, flags)
+        self._findings.value = None
+        return name, size
 
     def _check_tombstone(self, value: int, kind: int) -> None:
         if not self._differencing:
@@ -115,8 +119,12 @@ class ValueCheck:
         cell = self._cells.take(offset, at, "big data", lay.BIG_DATA.size)
         if cell is None:
             return
-        position, _ = cell
+        position, room = cell
         signature, count, segments = lay.BIG_DATA.unpack_from(self._cells.data, position)
+        if room >= size and (signature, count) != (lay.BIG_DATA_SIGNATURE, lay.segment_count(size)):
+            expected = f"segments, as it has more than {lay.SEGMENT:,} bytes"
+            self._findings.error(position, "big data in one cell, as hivex writes it", expected, f"{size:,} bytes")
+            return
         if signature != lay.BIG_DATA_SIGNATURE:
             self._findings.error(position, "not big data", lay.BIG_DATA_SIGNATURE, signature)
             return

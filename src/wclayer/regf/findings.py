@@ -51,6 +51,7 @@ class Findings:
         self.kept: list[Finding] = []
         self._counts = dict.fromkeys(Severity, 0)
         self.place: Place | None = None  # the key that is being checked
+        self.value: str | None = None  # the value whose data are being checked
 
     def error(self, offset: int, message: str, expected: object = None, got: object = None) -> None:
         """Note an error at the position `offset`."""
@@ -64,7 +65,14 @@ class Findings:
         self._counts[severity] += 1
         if self._counts[severity] <= MAX_FINDINGS:
             path = None if self.place is None else self.place.path()
+            message = self.named(message)
             self.kept.append(Finding(severity, offset, message, _text(expected), _text(got), path))
+
+    def named(self, message: str) -> str:
+        """`message` with the value that it is about."""
+        if self.value is None:
+            return message
+        return f"{message}, in the value {printable(self.value) or '(default)'}"
 
 
 def _text(thing: object) -> str | None:

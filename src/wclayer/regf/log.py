@@ -36,12 +36,14 @@ _HASHED_AT_A_TIME: Final = 1 << 16  # bytes; as Python's integers they take nine
 class Recovered:
     """A clean hive: its bytes, the number of entries applied from each log, and notes about the logs.
 
-    `applied` is in the order of the logs; `notes` number the logs from 1 in that order.
+    `applied` is in the order of the logs; `notes` number the logs from 1 in that order. `lost`: the hive was marked
+    clean, and the logs have entries that it lacks by its own sequence number; Windows would ignore them.
     """
 
     data: bytes
     applied: tuple[int, ...]
     notes: tuple[str, ...]
+    lost: bool = False
 
 
 def recover_hive(data: bytes, logs: Sequence[bytes]) -> Recovered:
@@ -57,8 +59,7 @@ def recover_hive(data: bytes, logs: Sequence[bytes]) -> Recovered:
     base = has_base_block(data, findings)
     dirty = findings.kept[0] if base is None else check_clean(base, data, findings)
     if dirty is None:
-        notes = ("the hive is clean: its logs hold nothing new",) if logs else ()
-        return Recovered(data, (0,) * len(logs), notes)
+        return _clean(data, logs)
     replay = _Replay(data, logs)
     if base is None or not _has_checksum(data):
         replay.with_lost_base_block()
@@ -69,6 +70,22 @@ def recover_hive(data: bytes, logs: Sequence[bytes]) -> Recovered:
     recovered = replay.finish(replay.last)
     _require_whole(recovered, replay.notes)
     return Recovered(recovered, tuple(replay.applied), tuple(replay.notes))
+
+
+def _clean(data: bytes, logs: Sequence[bytes]) -> Recovered:
+    """A clean hive as it is: what its logs have beyond it, Windows would not apply either."""
+    (whole,) = lay.UINT32.unpack_from(data, lay.SEQUENCES_AT)
+    replay = _Replay(data, logs)
+    notes = [
+        f"log {log.number + 1} has entries up to {log.last}, and the hive, marked clean, those up to {whole}"
+        for log in replay.of_one_hive(data[: lay.LOG_UNIT])
+        if log.last > whole
+    ]
+    if notes:
+        notes.append("another program marked the hive clean while it was dirty, and what only the logs have is lost")
+    elif logs:
+        notes.append("the hive is clean: its logs hold nothing new")
+    return Recovered(data, (0,) * len(logs), tuple(notes), lost=len(notes) > 1)
 
 
 def _refuse(dirty: Finding, is_hive: bool, notes: list[str]) -> NoReturn:
@@ -145,7 +162,7 @@ class _Replay:
     def from_sequences(self, begun: int, whole: int) -> None:
         """Apply the entries after the last completed write, `whole`; `begun` is the last write that began."""
         logs = []
-        for log in self._of_one_hive(bytes(self._hive[: lay.LOG_UNIT])):
+        for log in self.of_one_hive(bytes(self._hive[: lay.LOG_UNIT])):
             later = [entry for entry in log.entries if entry.sequence >= whole]
             if later:
                 logs.append(log._replace(entries=later))
@@ -167,7 +184,7 @@ class _Replay:
         self._hive.extend(bytes(max(0, lay.BASE_BLOCK_SIZE - len(self._hive))))
         self._hive[: lay.LOG_UNIT] = latest.data[: lay.LOG_UNIT]
         logs = [latest]
-        for log in sorted(self._of_one_hive(latest.data), key=lambda log: log.last, reverse=True):
+        for log in sorted(self.of_one_hive(latest.data), key=lambda log: log.last, reverse=True):
             if log.last + 1 == logs[0].first:
                 logs.insert(0, log)
             elif log.number != latest.number:
@@ -207,7 +224,7 @@ class _Replay:
             self._note(number, refused)
         return _Log(number, data, entries) if entries else None
 
-    def _of_one_hive(self, base: bytes) -> Iterator[_Log]:
+    def of_one_hive(self, base: bytes) -> Iterator[_Log]:
         """Yield the logs whose resource manager is that of the base block `base`, or unknown."""
         own = _resource_manager(base)
         for log in self._logs:

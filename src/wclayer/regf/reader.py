@@ -97,7 +97,7 @@ class _Refusing(Findings):
         self._where = where
 
     def error(self, offset: int, message: str, expected: object = None, got: object = None) -> NoReturn:
-        raise HiveError(message, path=self._where.path(), offset=offset, expected=expected, got=got)
+        raise HiveError(self.named(message), path=self._where.path(), offset=offset, expected=expected, got=got)
 
 
 class _Record(NamedTuple):
@@ -274,21 +274,29 @@ class _Reader:
         name = self._name(position + lay.VALUE.size, length, compressed)
         if self._layered and flags & lay.VALUE_TOMBSTONE:
             return Value(name, 0, b"", tombstone=True)
+        self.findings.value = name
+        data = self._value_data(position, size, cell)
+        self.findings.value = None
+        return Value(name, kind, data)
+
+    def _value_data(self, position: int, size: int, cell: int) -> bytes:
         if size & lay.INLINE:
             size &= ~lay.INLINE
             if size > lay.MAX_INLINE:
                 self.findings.error(position + 4, "data inside the value cell", f"at most {lay.MAX_INLINE} bytes", size)
-            return Value(name, kind, self._data[position + 8 : position + 8 + size])
+            return self._data[position + 8 : position + 8 + size]
         if not size:
-            return Value(name, kind)
+            return b""
         if size > lay.SEGMENT and self._big_data:
-            return Value(name, kind, self._segments(size, cell, position + 8))
+            return self._segments(size, cell, position + 8)
         start, _ = self._take(cell, position + 8, "the data of a value", size)
-        return Value(name, kind, self._data[start : start + size])
+        return self._data[start : start + size]
 
     def _segments(self, size: int, offset: int, at: int) -> bytes:
-        position, _ = self._take(offset, at, "big data", lay.BIG_DATA.size)
+        position, room = self._take(offset, at, "big data", lay.BIG_DATA.size)
         signature, count, listed = lay.BIG_DATA.unpack_from(self._data, position)
+        if room >= size and (signature, count) != (lay.BIG_DATA_SIGNATURE, lay.segment_count(size)):
+            return self._data[position : position + size]  # in one plain cell, as hivex writes it; the check complains
         if signature != lay.BIG_DATA_SIGNATURE:
             self.findings.error(position, "not big data", lay.BIG_DATA_SIGNATURE, signature)
         if count != lay.segment_count(size):

@@ -85,10 +85,26 @@ def test_entries_that_the_hive_has_are_not_applied_again() -> None:
         recover_hive(hive, [LOG1])
 
 
+def test_a_hive_that_was_marked_clean_lacks_what_its_logs_have() -> None:
+    """Whatever program did that, Windows applies the logs of dirty hives only."""
+    marked = dirty(STATES[0], 8, 8)
+    recovered = recover_hive(marked, [LOG1, LOG2])
+    assert (recovered.data, recovered.applied, recovered.lost) == (marked, (0, 0), True)
+    assert recovered.notes[0] == "log 2 has entries up to 10, and the hive, marked clean, those up to 8"
+    assert "another program marked the hive clean" in recovered.notes[1]
+    assert not recover_hive(dirty(STATES[5], 10, 10), [LOG1, LOG2]).lost
+    other = Broken(LOG2)
+    other.put("I", 112, 0x1234)  # of another hive, by its resource manager
+    base = Broken(marked)
+    base.put("I", 112, 0x4321)
+    assert not recover_hive(bytes(base), [bytes(other)]).lost
+
+
 def test_a_clean_hive_is_given_back() -> None:
     assert recover_hive(STATES[0], []) == Recovered(STATES[0], (), ())
-    recovered = recover_hive(STATES[0], [LOG1, b"no log"])
-    assert recovered.data is STATES[0]
+    clean = dirty(STATES[0], 7, 7)
+    recovered = recover_hive(clean, [LOG1, b"no log"])
+    assert recovered.data is clean
     assert recovered.applied == (0, 0)
     assert recovered.notes == ("the hive is clean: its logs hold nothing new",)
 

@@ -39,7 +39,8 @@ def recover(
 
     Since Windows 8.1, changes go to HIVE.LOG1 and HIVE.LOG2 first, and to the hive up to an hour later. OUT is the hive
     with all changes, as Windows would load it. A clean hive is copied unchanged. The logs must
-    have been copied together with the hive; their order does not matter. Exits with 1 if the hive has other errors.
+    have been copied together with the hive; their order does not matter. Exits with 1 if the hive has other errors, or
+    was marked clean by another program without what its logs have.
 
     \b
     Examples:
@@ -66,6 +67,7 @@ def recover(
                     "size": len(recovered.data),
                     "applied": applied,
                     "notes": recovered.notes,
+                    "lost": recovered.lost,
                     "error": None if reason is None else str(reason),
                 }
             )
@@ -80,4 +82,4 @@ def recover(
         click.echo(
             f"recovered {printable(named(place))}: entries: {counts}; {size_text(len(recovered.data))}", err=to_stdout
         )
-    return int(reason is not None)
+    return int(reason is not None or recovered.lost)
