@@ -15,6 +15,8 @@ import pytest
 
 from tests.compat.test_hives import ENVIRONMENT, Values, flat
 from tests.compat.tools import missing, shared, tool
+from tests.compat.wine.install import environment
+from tests.compat.wine.wine import need_python, windows_path
 from tests.unit.regf.samples import TIME, crowd, rich, small
 from wclayer.regf.edits import apply_edits
 from wclayer.regf.minimal import minimal_hive
@@ -112,3 +114,45 @@ def test_hivexregedit_merges_what_is_printed(name: str, tmp_path: Path) -> None:
 
     walk(Registry.Registry(str(path)).root(), "")
     assert found == content(HIVES[name].root)
+
+
+VERSION_4: Final = (
+    rb"""REGEDIT4
+
+[HKEY_CURRENT_USER\Software\wclayer-test]
+@="the default"
+"path"=hex(2):25,50,25,00
+"path without its NUL"=hex(2):25,50,25
+"two"=hex(7):61,00,62,\
+  00,00
+"two without their NULs"=hex(7):61,00,62
+"text"=hex(1):61,62
+"bytes"=hex:61,e4
+"number"=dword:1
+"nothing"=hex(2):
+"umlaut \xe4"="\xe4 and \x80"
+"umlauts"=hex(2):e4,80,00
+""".replace(rb"\xe4", b"\xe4")
+    .replace(rb"\x80", b"\x80")
+    .replace(b"\n", b"\r\n")
+)
+
+
+def test_version_4_is_what_regedit_makes_of_it(tmp_path: Path) -> None:
+    """Wine's regedit, whose own export is of version 5.00; its code page is 1252."""
+    need_python()
+    (tmp_path / "4.reg").write_bytes(VERSION_4)
+    for option, *rest in (["/S", "4.reg"], ["/E", "5.reg", "HKEY_CURRENT_USER\\Software\\wclayer-test"]):
+        place = windows_path(tmp_path / rest[0])
+        command = ["wine", "regedit", option, place, *rest[1:]]
+        subprocess.run(command, input=b"", env=environment(), capture_output=True, check=True)
+    command = ["wine", "reg", "delete", "HKCU\\Software\\wclayer-test", "/f"]
+    subprocess.run(command, input=b"", env=environment(), capture_output=True, check=True)
+    theirs = parse_reg((tmp_path / "5.reg").read_bytes(), source="5.reg")
+    ours = parse_reg(VERSION_4, source="4.reg", code_page=1252)
+    values = []
+    for root in (theirs, ours):
+        key = next(iter(next(iter(next(iter(root.subkeys.values())).subkeys.values())).subkeys.values()))
+        values.append({value.name: (int(value.type), value.data) for value in key.values.values()})
+    assert values[0] == values[1]
+    assert len(values[0]) == 11

@@ -28,7 +28,15 @@ from ..layers.hives.config_hives import locate
 from ..layertar.compression import Compression
 from ..regf.edits import KeyEdits
 from ..regf.reg_text import MAX_REG, parse_reg
-from .common import check_image_output, common_options, pairs, size_text, temporary_folder, with_seconds
+from .common import (
+    check_image_output,
+    code_page_option,
+    common_options,
+    pairs,
+    size_text,
+    temporary_folder,
+    with_seconds,
+)
 from .network import jobs_option, network_options, registries_of
 from .progress import progress_bar
 
@@ -64,6 +72,7 @@ _DOCKERFILES = ("dockerfile", "containerfile")
     type=click.Path(),
     help="Registry changes in regedit's format, made in the last layer.",
 )
+@code_page_option
 @click.option(
     "--entrypoint", metavar="ARG", multiple=True, help="Entrypoint: repeat for each argument, or one JSON array."
 )
@@ -115,6 +124,7 @@ def build(
     build_arg: tuple[str, ...],
     build_context: tuple[str, ...],
     reg_files: tuple[str, ...],
+    code_page: int | None,
     entrypoint: tuple[str, ...],
     cmd: tuple[str, ...],
     env: tuple[str, ...],
@@ -176,7 +186,7 @@ def build(
     if dockerfile is None and (contexts or recipe_file is not None or (base is None and not reg_files)):
         recipe = _recipe(contexts, recipe_file)
     recipe = recipe_of(
-        replace(recipe, registry=_registry(reg_files)),
+        replace(recipe, registry=_registry(reg_files, code_page)),
         base=base,
         entrypoint=_arguments("--entrypoint", entrypoint),
         cmd=_arguments("--cmd", cmd),
@@ -248,13 +258,13 @@ def _context(contexts: tuple[str, ...], file: str) -> str:
     return contexts[0] if contexts else os.path.dirname(file) or "."
 
 
-def _registry(files: tuple[str, ...]) -> KeyEdits | None:
+def _registry(files: tuple[str, ...], code_page: int | None) -> KeyEdits | None:
     """The changes that .reg files make, one after the other."""
     if not files:
         return None
     changes = KeyEdits()
     for file in files:
-        changes.update(parse_reg(_read(file, MAX_REG), source=file, where=_in_registry))
+        changes.update(parse_reg(_read(file, MAX_REG), source=file, where=_in_registry, code_page=code_page))
     return changes
 
 

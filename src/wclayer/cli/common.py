@@ -28,6 +28,7 @@ __all__ = [
     "check_image_output",
     "choice_of",
     "choice_options",
+    "code_page_option",
     "common_options",
     "open_input",
     "open_layer_input",
@@ -42,6 +43,13 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+code_page_option = click.option(
+    "--code-page",
+    metavar="N",
+    type=click.IntRange(1, 65535),
+    help="Code page of a REGEDIT4 file, such as 1252. Default: ASCII only.",
+)
 
 
 def common_options(command: Callable[P, R]) -> Callable[P, R]:

@@ -57,7 +57,7 @@ class _Place:
     """A hive that there is to be: its path in the layer and on the host, and what is there now."""
 
     path: str
-    host: bytes
+    fs_path: bytes
     found: os.stat_result | None
     missing: list[bytes]  # directories on the way to it, the highest first
     boot: bool
@@ -132,17 +132,17 @@ def _check_kind(path: str | os.PathLike[str]) -> None:
 
 def _place(root: Root, path: str, *, boot: bool) -> _Place:
     """Where the host has `path`, its names compared as NTFS does."""
-    host = b""
+    fs_path = b""
     missing: list[bytes] = []
     *above, name = path.split("/")
     for part in above:
-        known = None if missing else _name(root, host, part)
-        host = b"%b/%b" % (host, known or part.encode()) if host else known or part.encode()
+        known = None if missing else _name(root, fs_path, part)
+        fs_path = b"%b/%b" % (fs_path, known or part.encode()) if fs_path else known or part.encode()
         if known is None:
-            missing.append(host)
-    known = None if missing else _name(root, host, name)
-    host = b"%b/%b" % (host, known or name.encode())
-    return _Place(path, host, None if known is None else root.lstat(host), missing, boot)
+            missing.append(fs_path)
+    known = None if missing else _name(root, fs_path, name)
+    fs_path = b"%b/%b" % (fs_path, known or name.encode())
+    return _Place(path, fs_path, None if known is None else root.lstat(fs_path), missing, boot)
 
 
 def _name(root: Root, directory: bytes, name: str) -> bytes | None:
@@ -187,7 +187,7 @@ def _check(root: Root, place: _Place, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise HiveError("no regular file", path=place.path, expected="a registry hive")
     check_size(found.st_size, place.path)
-    with os.fdopen(root.open(place.host), "rb") as file:
+    with os.fdopen(root.open(place.fs_path), "rb") as file:
         data = file.read(found.st_size)  # to ask for more takes that much memory on Windows
     try:
         check_base_hive(data)
@@ -263,15 +263,15 @@ class _Maker:
                             self._files.dress_new(directory, new_directory("", self._time))
                         if isinstance(self._root, WindowsRoot) and on_windows():
                             secure(self._root, directory, DIRECTORY_DESCRIPTOR)
-                self._remember(place.host)
+                self._remember(place.fs_path)
                 self._write(place)
                 if place.found is None:
-                    made.append(place.host)
+                    made.append(place.fs_path)
         except BaseException:
             with suppress(OSError, FormatError):
-                for host in (*made, _NEW):
-                    if self._root.exists(host):
-                        self._root.unlink(host)
+                for fs_path in (*made, _NEW):
+                    if self._root.exists(fs_path):
+                        self._root.unlink(fs_path)
                 while directories:
                     self._root.rmdir(directories.pop())
             directories.clear()
@@ -284,9 +284,9 @@ class _Maker:
                     self._root.utime(directory, times)
                 os.utime(self._root.path, ns=(folder.st_atime_ns, folder.st_mtime_ns))
 
-    def _remember(self, host: bytes) -> None:
+    def _remember(self, fs_path: bytes) -> None:
         """The times of the directory that `host` comes into, before it does."""
-        directory = host.rpartition(b"/")[0]
+        directory = fs_path.rpartition(b"/")[0]
         if directory not in self._touched and directory not in self._made:
             found = self._root.lstat(directory)
             self._touched[directory] = (found.st_atime_ns, found.st_mtime_ns)
@@ -301,11 +301,11 @@ class _Maker:
         if self._files is not None and place.found is None:
             self._files.dress_new(_NEW, new_file("", self._time, 1))
         elif self._files is not None:
-            self._files.copy(place.host, _NEW)
+            self._files.copy(place.fs_path, _NEW)
         if isinstance(root, WindowsRoot) and on_windows() and place.found is None:
             secure(root, _NEW, FILE_DESCRIPTOR)  # not what the folder above would pass on
-        identity = self._files.identity(place.host) if self._files is not None and place.found is not None else None
+        identity = self._files.identity(place.fs_path) if self._files is not None and place.found is not None else None
         root.utime(_NEW, self._ns)
-        (root.rename if place.found is None else root.replace)(_NEW, place.host)
+        (root.rename if place.found is None else root.replace)(_NEW, place.fs_path)
         if self._files is not None and identity is not None:
-            self._files.identify(place.host, identity)
+            self._files.identify(place.fs_path, identity)

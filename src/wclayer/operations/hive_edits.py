@@ -33,12 +33,14 @@ def root_of(place: HivePlace, prefix: str | None) -> str:
     return "\\".join(names)
 
 
-def edits_of_reg(data: bytes, place: HivePlace, hive: Hive, *, source: str, prefix: str | None = None) -> KeyEdits:
+def edits_of_reg(
+    data: bytes, place: HivePlace, hive: Hive, *, source: str, prefix: str | None = None, code_page: int | None = None
+) -> KeyEdits:
     r"""The changes that a .reg file makes in the hive that is at a place, from its root.
 
     prefix: the registry path of the root, where the file's name does not tell it. `HKEY_CLASSES_ROOT` and
     `HKLM\SYSTEM\CurrentControlSet` are what they are views of, and links what they lead to. source: the .reg file's
-    name.
+    name. code_page: of a REGEDIT4 file.
 
     Raises SpecError, also for keys of other hives, and UsageError.
     """
@@ -46,7 +48,9 @@ def edits_of_reg(data: bytes, place: HivePlace, hive: Hive, *, source: str, pref
     config = config_hive(place) if prefix is None else _config(root)
     below = _below(root) if config is None else partial(below_root, config)
     links = Links(hive.root, below) if config is None else links_of(config, hive.root)
-    return parse_reg(data, source=source, where=lambda names, changes: links.followed(below(names), changes))
+    return parse_reg(
+        data, source=source, code_page=code_page, where=lambda names, changes: links.followed(below(names), changes)
+    )
 
 
 def _config(root: str) -> ConfigHive | None:

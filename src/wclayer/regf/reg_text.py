@@ -1,4 +1,4 @@
-r"""Parse .reg files, "Windows Registry Editor Version 5.00", into edits.
+r"""Parse .reg files, "Windows Registry Editor Version 5.00" and "REGEDIT4", into edits.
 
     Windows Registry Editor Version 5.00
 
@@ -18,8 +18,9 @@ with a byte order mark, as regedit writes it, or in UTF-8; without a mark Window
 read that in its code page. Lines end as on any system; a line break in a string is
 part of the string.
 
-Version 4 (`REGEDIT4`) is an error: its text is in the code page of the machine that
-wrote it, and the file does not name it.
+Version 4 (`REGEDIT4`) has the text and the bytes of hex(1), hex(2) and hex(7), whose last
+NUL may be missing, in the code page of the machine that wrote it, which the file does not name. In ASCII all code pages
+agree; for other characters the caller names the code page.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
-from ..errors import SpecError, WclayerError
+from ..errors import SpecError, UsageError, WclayerError
 from .edits import KeyEdits
 from .layout import MAX_DEPTH, MAX_KEY_NAME, MAX_VALUE_NAME
 from .model import RegType, Value, dword, sz
@@ -39,6 +40,8 @@ from .names import key_order, utf16_length
 __all__ = ["HEADER", "MAX_REG", "ROOTS", "parse_reg"]
 
 HEADER: Final = "Windows Registry Editor Version 5.00"
+_HEADER_4: Final = "REGEDIT4"
+_OF_TEXT: Final = (RegType.SZ, RegType.EXPAND_SZ, RegType.MULTI_SZ)  # whose bytes version 4 has in the code page
 ROOTS: Final = {
     "HKLM": "HKEY_LOCAL_MACHINE",
     "HKU": "HKEY_USERS",
@@ -50,13 +53,15 @@ ROOTS: Final = {
 
 MAX_REG: Final = 1 << 31  # bytes; the text of a hive is about six times as large as the hive
 
-_OLD_HEADERS: Final = ("REGEDIT4", "REGEDIT")
+_OLD_HEADER: Final = "REGEDIT"  # of Windows 3.1: other lines, and keys of HKEY_CLASSES_ROOT only
+_CP_UTF8: Final = 65001
 _MAX_LINE: Final = 1 << 26  # characters; in hexadecimal a value of 22 MB
 _MAX_KEYS: Final = 1 << 21  # with those on the way; a line of a kilobyte can name 500
 _MAX_DEPTH: Final = MAX_DEPTH + 2  # a hive's root is two names below the registry's
 _CHUNK: Final = 1 << 16
 _SHOWN: Final = 100  # characters of a line, in errors
 
+_VERSION_4: Final = re.compile(rb"[ \t]*REGEDIT4[ \t]*(?:[\r\n]|\Z)")
 _BREAK: Final = re.compile("\r\n?|\n")
 _BLANK: Final = re.compile(r"[ \t]*(?:;.*)?", re.DOTALL)
 _STRING: Final = re.compile(r'(?:[^"\\]++|\\["\\])*+')  # up to its quote, to an unknown escape, or to the end
@@ -71,29 +76,48 @@ Where: TypeAlias = Callable[[Sequence[str], KeyEdits], Sequence[str]]
 _LONG: Final = {**ROOTS, **{long: long for long in ROOTS.values()}}
 
 
-def parse_reg(data: bytes, *, source: str, where: Where | None = None) -> KeyEdits:
+def parse_reg(data: bytes, *, source: str, where: Where | None = None, code_page: int | None = None) -> KeyEdits:
     r"""Parse a .reg file into edits.
 
     The result has no name; its subkeys are the roots of the registry (`HKEY_LOCAL_MACHINE`, also for `HKLM`). Below
     them, names and order are those of the file. where: converts a registry path to one from the result, which then may
     be a key itself; it also gets the edits of the lines before, and its errors get the line's number. source: the
-    file's name, for errors. Memory and work are linear in `data`.
+    file's name, for errors. code_page: that of a REGEDIT4 file, such as 1252; ASCII if None. Memory and work are linear
+    in `data`.
 
-    Raises SpecError, with the line, for a malformed file, or one larger than MAX_REG.
+    Raises SpecError, with the line, for a malformed file, or one larger than MAX_REG; UsageError for a code page that
+    is not known.
     """
     if len(data) > MAX_REG:
         raise SpecError(".reg file too large", path=source, expected=f"at most {MAX_REG:,} bytes")
-    return _Parser(data, source, where).parse()
+    return _Parser(data, source, where, _codec(code_page)).parse()
 
 
-def _lines(data: bytes) -> Iterator[str]:
-    """Yield the lines with their ends. Raises UnicodeDecodeError, and ValueError for a line that is too long."""
+def _codec(code_page: int | None) -> str:
+    """The codec of a code page of Windows."""
+    if code_page is None:
+        return "ascii"
+    name = "utf-8" if code_page == _CP_UTF8 else f"cp{code_page}"
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise UsageError(
+            "a code page that is not known", expected="a number such as 1252, 932 or 65001", got=str(code_page)
+        ) from None
+    return name
+
+
+def _lines(data: bytes, codec: str) -> Iterator[str]:
+    """Yield the lines with their ends; codec: of a file that is neither in UTF-16 nor in UTF-8.
+
+    Raises UnicodeDecodeError, and ValueError for a line that is too long.
+    """
     if data.startswith(codecs.BOM_UTF16_LE) or data[1:2] == b"\0":
         start = len(codecs.BOM_UTF16_LE) if data.startswith(codecs.BOM_UTF16_LE) else 0
-        decoder = codecs.getincrementaldecoder("utf-16-le")("surrogatepass")
+        decoder: codecs.IncrementalDecoder = codecs.getincrementaldecoder("utf-16-le")("surrogatepass")
     else:
         start = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
-        decoder = codecs.getincrementaldecoder("utf-8")()
+        decoder = codecs.getincrementaldecoder(codec)()
     begun: list[str] = []
     size = 0
     held = ""  # a CR, as an LF may follow in the next chunk
@@ -129,11 +153,13 @@ def _front(pattern: re.Pattern[str], text: str, at: int) -> str:
 
 
 class _Parser:
-    def __init__(self, data: bytes, source: str, where: Where | None = None) -> None:
+    def __init__(self, data: bytes, source: str, where: Where | None, codec: str) -> None:
         self._data = data
         self._source = source
         self._where = where
-        self._rest = _lines(data)
+        self._codec = codec
+        self._version_4 = _VERSION_4.match(data) is not None
+        self._rest = _lines(data, codec if self._version_4 else "utf-8")
         self._number = 0
         self._root = KeyEdits()
         self._keys = 0
@@ -169,6 +195,8 @@ class _Parser:
         try:
             line = next(self._rest, None)
         except UnicodeDecodeError as error:
+            if self._version_4:
+                raise self._code_page_error("text") from None
             encoding = "UTF-8" if error.encoding == "utf-8" else "UTF-16"
             raise self._error(f"text that is not {encoding}", f"{encoding}, or UTF-16 with a byte order mark") from None
         except ValueError:
@@ -181,9 +209,13 @@ class _Parser:
         if self._data.startswith(codecs.BOM_UTF16_BE):
             raise self._error("text in big-endian UTF-16", "little-endian UTF-16, or UTF-8")
         line = (self._line() or "").strip(" \t\r\n")
-        if line in _OLD_HEADERS:
-            error = self._error("a .reg file of an old version", HEADER, line)
-            error.hint = "its text is in a code page that it does not name: export it again as version 5.00"
+        if self._version_4:
+            return
+        if line == _HEADER_4:
+            raise self._error("a REGEDIT4 file in Unicode, which has its text in a code page", f"{HEADER}, or no mark")
+        if line == _OLD_HEADER:
+            error = self._error("a .reg file of Windows 3.1", f"{HEADER}, or {_HEADER_4}", line)
+            error.hint = "import it on Windows, and export it again"
             raise error
         if line != HEADER:
             raise self._error("not a .reg file", HEADER, line or "nothing")
@@ -269,10 +301,26 @@ class _Parser:
             key.set(dword(name, int(found[1], 16)))
         elif (found := _HEX.match(line, at)) is not None:
             kind = RegType.BINARY if found[1] is None else int(found[1], 16)
-            key.set(Value(name, kind, self._bytes(line, found.end())))
+            data = self._bytes(line, found.end())
+            key.set(Value(name, kind, self._in_utf16(data) if self._version_4 and kind in _OF_TEXT else data))
         else:
             expected = '"text", dword: and 1 to 8 digits, hex: or hex(N): and bytes, or -'
             raise self._error("malformed data", expected, line[at:].strip() or "nothing")
+
+    def _in_utf16(self, data: bytes) -> bytes:
+        """Text of version 4, as a hive has it."""
+        try:
+            text = data.decode(self._codec)
+        except UnicodeDecodeError:
+            raise self._code_page_error("a value of text") from None
+        return (text if text.endswith("\0") or not text else f"{text}\0").encode("utf-16-le")
+
+    def _code_page_error(self, what: str) -> SpecError:
+        if self._codec == "ascii":
+            error = self._error(f"{what} beyond ASCII, in a file that does not name its code page", "ASCII")
+            error.hint = "name the code page of the machine that wrote it: --code-page 1252, for Western Europe"
+            return error
+        return self._error(f"{what} that is not in the code page {self._codec.removeprefix('cp')}")
 
     def _name(self, line: str) -> tuple[str, int]:
         """Parse a name in quotes; return it, and the index behind it."""

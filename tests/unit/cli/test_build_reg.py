@@ -93,7 +93,7 @@ def test_with_a_dockerfile_the_last_stage_has_them(here: Path) -> None:
     ("content", "error", "text"),
     [
         (None, NotFoundError, "bad.reg: no such file"),
-        ("REGEDIT4\n", SpecError, "bad.reg"),
+        ("REGEDIT\n", SpecError, "bad.reg"),
         (HEAD + "[HKCU\\x]\n", SpecError, "bad.reg: line 3: .*of the user who runs"),
         (HEAD + "[HKLM\\SYSTEM\\CurrentControlSet\\x]\n", NotFoundError, "no CurrentControlSet"),
     ],

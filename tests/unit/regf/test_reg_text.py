@@ -261,9 +261,26 @@ def test_what_is_no_reg_file(data: bytes) -> None:
     assert not parse_reg(f" \t{HEADER}".encode(), source="x.reg").subkeys  # as Windows has it
 
 
+def test_version_4_beyond_ascii_wants_a_code_page() -> None:
+    """What regedit makes of such a file with one is in tests/compat."""
+    start = f"REGEDIT4\n\n[{KEY}]\n".encode()
+    for text in (b'"\x82\xa0"="x"\n', b'"x"=hex(7):82,a0,00,00\n'):
+        with pytest.raises(SpecError, match=r"x\.reg: line 4: .*beyond ASCII.*--code-page"):
+            parse_reg(start + text, source="x.reg")
+        with pytest.raises(SpecError, match=r"line 4: .*not in the code page 1257"):
+            parse_reg(start + text.replace(b"\x82", b"\xa1").replace(b"82", b"a1"), source="x.reg", code_page=1257)
+    key = at(KEY, parse_reg(start + b'"\x82\xa0"=hex(2):82,a0\n', source="x.reg", code_page=932))
+    assert [(value.name, value.data) for value in key.values.values()] == [("\u3042", b"\x42\x30\0\0")]
+    assert parse_reg(start, source="x.reg", code_page=65001).subkeys
+    with pytest.raises(UsageError, match="a code page"):
+        parse_reg(start, source="x.reg", code_page=7)
+
+
 def test_other_versions_and_encodings() -> None:
-    for old in (b"REGEDIT4\r\n", b"REGEDIT\r\n", codecs.BOM_UTF16_LE + "REGEDIT4".encode("utf-16-le")):
-        with pytest.raises(SpecError, match=r"an old version.*version 5.00"):
+    with pytest.raises(SpecError, match=r"of Windows 3\.1; expected .* 5\.00"):
+        parse_reg(b"REGEDIT\r\n", source="x.reg")
+    for old in (codecs.BOM_UTF16_LE + "REGEDIT4".encode("utf-16-le"), codecs.BOM_UTF8 + b"REGEDIT4\n"):
+        with pytest.raises(SpecError, match=r"line 1: a REGEDIT4 file in Unicode"):
             parse_reg(old, source="x.reg")
     with pytest.raises(SpecError, match="big-endian"):
         parse_reg(codecs.BOM_UTF16_BE + HEADER.encode("utf-16-be"), source="x.reg")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Final
 
@@ -19,9 +20,9 @@ from ...regf.model import Noted
 from ...regf.reg_print import encode_reg, print_reg
 from ...regf.reg_text import MAX_REG
 from ...regf.writer import write_hive
-from ...stores.in_place import replaced_file
+from ...stores.in_place import changed_in_place
 from ...win32.filetime import from_unix_ns
-from ..common import open_input, open_output, size_text
+from ..common import code_page_option, open_input, open_output, size_text
 from ..folders import named
 from .places import (
     accept_dirty_option,
@@ -126,6 +127,7 @@ class _Written:
 @click.option("-o", "--output", "target", metavar="OUT", help="Changed hive; HIVE itself is not changed.")
 @click.option("--in-place", is_flag=True, help="Change the file HIVE itself, atomically.")
 @prefix_option
+@code_page_option
 @click.option("--force", is_flag=True, help="Replace an existing OUT; write to a terminal.")
 @epoch_option
 @accept_dirty_option
@@ -136,6 +138,7 @@ def import_(
     target: str | None,
     in_place: bool,
     prefix: str | None,
+    code_page: int | None,
     force: bool,
     source_date_epoch: str | None,
     as_json: bool,
@@ -146,8 +149,9 @@ def import_(
 ) -> None:
     """Apply the changes of a .reg file to a hive, as regedit does.
 
-    FILE.reg is of version 5.00, in UTF-16 or UTF-8; a line that regedit would pass over is an error. Its keys must all
-    be in this hive; HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet is the current control set of the hive.
+    FILE.reg is of version 5.00, in UTF-16 or UTF-8, or a REGEDIT4 file; a line that regedit would pass over is an
+    error. Its keys must all be in this hive; HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet is the current control set
+    of the hive.
     New keys inherit their security. Changed keys get the time SOURCE_DATE_EPOCH, else that of FILE.reg.
 
     \b
@@ -168,19 +172,23 @@ def import_(
     if to_stdout and as_json:
         raise UsageError("--json, while the hive itself goes to stdout", hint="give -o FILE")
     missed = Missed()
-    with hive_places(**options) as places:
+    with ExitStack() as stack:
+        replaced = stack.enter_context(changed_in_place(place)) if in_place else None
+        places = stack.enter_context(hive_places(**options))
         hive = places.hive(found)
         with open_input(reg_file, ".reg file", "give its name") as stream:
-            edits = edits_of_reg(read_up_to(stream.read, MAX_REG), found, hive, source=reg_file, prefix=prefix)
+            edits = edits_of_reg(
+                read_up_to(stream.read, MAX_REG), found, hive, source=reg_file, prefix=prefix, code_page=code_page
+            )
         if time is None:
             time = hive.last_written if reg_file == "-" else from_unix_ns(os.stat(reg_file).st_mtime_ns)
         changed = changed_hive(hive, edits, time, missed, name=place)
-        if not in_place:
+        if replaced is None:
             with open_output(target, force=force, what="a hive") as out:
                 out.write(write_hive(changed))
                 out.flush()
         elif changed is not hive:
-            with replaced_file(place) as out:
+            with replaced() as out:
                 out.write(write_hive(changed))
     if as_json:
         click.echo(json.dumps({"changed": changed is not hive, "not_there": asdict(missed)}))

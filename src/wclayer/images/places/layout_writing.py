@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import sys
-import time
-from collections.abc import Iterator
 from typing import Any, Final
 
 from ...errors import AlreadyExistsError, ImageError, NotFoundError
 from ...host.errors import host_errors, names_in
+from ...host.locks import locked
 from ...stores.atomic import PartialFolder
 from ..spec.descriptors import ANNOTATION_REF_NAME, INDEX, Descriptor
 from ..spec.documents import MAX_MANIFEST, json_bytes, read_bounded
@@ -20,14 +18,10 @@ from .layout import INDEX_JSON, LAYOUT_VERSION, OCI_LAYOUT, parse_index, parse_l
 from .parallel import Transferred
 from .staging import StagedTarget, Staging, digest_of
 
-if sys.platform != "win32":
-    import fcntl
-
 __all__ = ["ExistingLayout", "NewLayout", "index_json", "is_layout", "oci_layout"]
 
 _BLOBS: Final = ("blobs", "sha256")
 _STAGING: Final = ".wclayer"  # of blobs on their way into a layout that is there
-_MAX_TRIES: Final = 600  # tries of 0.1 s, where the system has no lock that waits
 
 
 def oci_layout() -> bytes:
@@ -145,7 +139,7 @@ class ExistingLayout(StagedTarget):
     def commit(self, root: Descriptor, _progress: Transferred | None = None, /) -> None:
         added: list[str] = []
         try:
-            with host_errors(self._path), _locked(self._path):
+            with host_errors(self._path), locked(self._path):
                 index, _ = parse_index(_read(self._path, INDEX_JSON), INDEX_JSON)
                 self._check(index["manifests"], root.digest)
                 os.makedirs(self._blobs, exist_ok=True)
@@ -180,37 +174,3 @@ def _tag_of(manifest: Any) -> str | None:
     annotations = manifest.get("annotations") or {}
     found = annotations.get(ANNOTATION_REF_NAME)
     return found if isinstance(found, str) else None
-
-
-if sys.platform == "win32":
-
-    @contextlib.contextmanager
-    def _locked(path: str) -> Iterator[None]:
-        """Let no other process of ours change the layout; Windows cannot lock a folder, so it is a file in it."""
-        lock = os.path.join(path, f"{_STAGING}.lock")
-        for number in range(_MAX_TRIES):
-            try:
-                # Windows does not delete a file that is open, and deletes this one when it is closed.
-                fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
-                break
-            except (FileExistsError, PermissionError):
-                if number == _MAX_TRIES - 1:
-                    raise
-                time.sleep(0.1)
-        try:
-            yield
-        finally:
-            os.close(fd)
-
-else:
-
-    @contextlib.contextmanager
-    def _locked(path: str) -> Iterator[None]:
-        """Let no other process of ours change the layout; where the file system has no locks, go on without."""
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            with contextlib.suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)

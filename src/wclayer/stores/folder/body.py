@@ -13,18 +13,18 @@ __all__ = ["FolderBody", "PiecesBody"]
 
 
 class FolderBody:
-    """The file `host` below `root`, of `size` bytes: opened at the first read, closed at the end or by close().
+    """The file `fs_path` below `root`, of `size` bytes: opened at the first read, closed at the end or by close().
 
     extents: its allocated ranges, where the record says that it has holes; None for none. path: the entry's.
     """
 
-    __slots__ = ("_body", "_extents", "_fd", "_next", "_path", "_position", "_root", "host", "size")
+    __slots__ = ("_body", "_extents", "_fd", "_next", "_path", "_position", "_root", "fs_path", "size")
 
     def __init__(
-        self, root: Root, host: bytes, size: int, extents: tuple[tuple[int, int], ...] | None, path: str
+        self, root: Root, fs_path: bytes, size: int, extents: tuple[tuple[int, int], ...] | None, path: str
     ) -> None:
         self._root = root
-        self.host = host
+        self.fs_path = fs_path
         self._path = path
         self._fd = -1
         self._position = 0
@@ -39,7 +39,7 @@ class FolderBody:
     def _open(self) -> int:
         if self._fd < 0:
             with host_errors(self._path):
-                self._fd = self._root.open(self.host)
+                self._fd = self._root.open(self.fs_path)
         return self._fd
 
     def _read(self, n: int) -> bytes:
@@ -105,7 +105,7 @@ class PiecesBody(FolderBody):
     def __init__(
         self,
         root: Root,
-        host: bytes,
+        fs_path: bytes,
         size: int,
         extents: tuple[tuple[int, int], ...] | None,
         pieces: Generator[bytes, None, None],
@@ -113,7 +113,7 @@ class PiecesBody(FolderBody):
         *,
         dense: bool = True,
     ) -> None:
-        super().__init__(root, host, size, extents, path)
+        super().__init__(root, fs_path, size, extents, path)
         self._all = pieces
         self._pieces = _allocated(pieces, extents) if dense and extents is not None else pieces
         self._rest = b""

@@ -19,7 +19,7 @@ class StreamOwner:
 
     entry: Directory | File
     id: int
-    host: bytes
+    fs_path: bytes
     streams: bool = False
 
 
@@ -39,11 +39,11 @@ class ObjectMaker(ABC):
         """The host path of a new entry, and the record's note of it where that is not the entry's own name."""
 
     @abstractmethod
-    def make_directory(self, entry: Directory, host: bytes) -> int:
+    def make_directory(self, entry: Directory, fs_path: bytes) -> int:
         """Make a directory, or what stands for one; flags for its row."""
 
     @abstractmethod
-    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
+    def make_file(self, entry: File, body: Body | None, fs_path: bytes, extra: dict[str, bytes]) -> StoredFile:
         """Make a file, or what stands for one. What else the row must remember goes into `extra`."""
 
     @abstractmethod
@@ -53,25 +53,25 @@ class ObjectMaker(ABC):
         """Make a named stream of the object at host path `owner`."""
 
     @abstractmethod
-    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
-        """Make `host` a further name of the file at `source`, whose row is `row`."""
+    def make_hard_link(self, row: Row, source: bytes, fs_path: bytes) -> None:
+        """Make `fs_path` a further name of the file at `source`, whose row is `row`."""
 
     @abstractmethod
-    def finish_directory(self, host: bytes, row: Row) -> None:
+    def finish_directory(self, fs_path: bytes, row: Row) -> None:
         """Give a directory its times, after everything in it."""
 
     def make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:
         """Store a copy of the parents' file, recorded as a link, so that export needs no parents."""
-        host, extra = self.host_name(parent, name)
+        fs_path, extra = self.host_name(parent, name)
         body = parents.open(entry.target) if file.size else None
         extra |= link_extra(entry)
-        made = self.make_file(file, body, host, extra)
+        made = self.make_file(file, body, fs_path, extra)
         number = self._layer.add_file(parent.id, name, Kind.PARENT_LINK, file, made, extra, entry.target)
-        self.take_streams(parents, entry.target, host)
-        self.finish(StreamOwner(file, number, host))
+        self.take_streams(parents, entry.target, fs_path)
+        self.finish(StreamOwner(file, number, fs_path))
 
-    def take_streams(self, parents: Lower, path: str, host: bytes) -> None:  # noqa: B027 # most stores do without
-        """Give the copy at `host` of the parents' file `path` its named streams; the record does not have them."""
+    def take_streams(self, parents: Lower, path: str, fs_path: bytes) -> None:  # noqa: B027 # most stores do without
+        """Give the copy at `fs_path` of the parents' file `path` its named streams; the record does not have them."""
 
     def whiteout(self, entry: Whiteout) -> None:  # noqa: B027 # most stores have it only in the record
         """Delete what a whiteout names, where the folder has it."""

@@ -16,11 +16,11 @@ _MAX_CACHE: Final = 4096  # directories
 class OpenDirectory:
     """A directory that entries can be put into: its id, and its path on the host."""
 
-    __slots__ = ("host", "id")
+    __slots__ = ("fs_path", "id")
 
-    def __init__(self, number: int, host: bytes) -> None:
+    def __init__(self, number: int, fs_path: bytes) -> None:
         self.id = number
-        self.host = host
+        self.fs_path = fs_path
 
 
 class RecordNames:
@@ -50,12 +50,12 @@ class RecordNames:
     def missing(self, directory: OpenDirectory, name: str, /) -> OpenDirectory:
         raise NotImplementedError("a sink stops at the first fault")
 
-    def made(self, number: int, host: bytes) -> OpenDirectory:
-        """The directory with that id, which lies at `host`."""
+    def made(self, number: int, fs_path: bytes) -> OpenDirectory:
+        """The directory with that id, which lies at `fs_path`."""
         if len(self._hosts) >= _MAX_CACHE:
             self._hosts.clear()
-        self._hosts[number] = host
-        return OpenDirectory(number, host)
+        self._hosts[number] = fs_path
+        return OpenDirectory(number, fs_path)
 
     def host_path(self, row: Row) -> bytes:
         """Where an entry lies on the host."""

@@ -167,28 +167,28 @@ class FolderSink(ABC):
 
     def _directory(self, entry: Directory) -> None:
         parent, name = self._names.place(entry.path)
-        host, extra = self._maker.host_name(parent, name)
-        flags = self._maker.make_directory(entry, host)
+        fs_path, extra = self._maker.host_name(parent, name)
+        flags = self._maker.make_directory(entry, fs_path)
         real = kind_of(entry) is NodeKind.DIRECTORY
         if not real:
             flags |= Flag.SURROGATE
         number = self._record.add(parent.id, name, Kind.DIRECTORY, entry=entry, flags=flags, extra=extra)
-        directory = self._index.made(number, host)
+        directory = self._index.made(number, fs_path)
         if real:
             self._names.remember(entry.path, directory)
-        self._owner = StreamOwner(entry, number, host)
+        self._owner = StreamOwner(entry, number, fs_path)
 
     def _file(self, entry: File, body: Body | None) -> None:
         parent, name = self._names.place(entry.path)
-        host, extra = self._maker.host_name(parent, name)
-        made = self._maker.make_file(entry, body, host, extra)
+        fs_path, extra = self._maker.host_name(parent, name)
+        made = self._maker.make_file(entry, body, fs_path, extra)
         number = self._layer.add_file(parent.id, name, Kind.FILE, entry, made, extra)
-        self._owner = StreamOwner(entry, number, host)
+        self._owner = StreamOwner(entry, number, fs_path)
         if not self._keeps_boot_files or not entry.path.startswith(UTILITY_VM_FILES):
             return
         backup = _BOOT_KEYS.get(upcase(entry.path))
         if backup is not None and entry.reparse_data is None:
-            self._maker.copy_boot_file(host, backup)  # as hcsshim does, before Windows rewrites it
+            self._maker.copy_boot_file(fs_path, backup)  # as hcsshim does, before Windows rewrites it
 
     def _stream(self, entry: AlternateStream, body: Body | None) -> None:
         self._names.stream(entry)
@@ -199,7 +199,7 @@ class FolderSink(ABC):
             self._record.set_flag(owner.id, Flag.STREAMS)
             self._owner = replace(owner, streams=True)
         extra: dict[str, bytes] = {}
-        made = self._maker.make_stream(entry, body, owner.host, extra)
+        made = self._maker.make_stream(entry, body, owner.fs_path, extra)
         self._record.add(
             owner.id, name, Kind.STREAM, size=entry.size, sha256=made.sha256, mtime=made.mtime, extra=extra
         )
@@ -216,9 +216,9 @@ class FolderSink(ABC):
             # A link to a link into a parent: the same file below.
             self._link_to_lower_layer(replace(entry, target=str(row.target)), parent, name)
             return
-        host, extra = self._maker.host_name(parent, name)
+        fs_path, extra = self._maker.host_name(parent, name)
         source = self._index.host_path(row)
-        self._maker.make_hard_link(row, source, host)
+        self._maker.make_hard_link(row, source, fs_path)
         if not row.flags & Flag.LINKED:
             self._record.set_flag(row.id, Flag.LINKED)
         self._record.add(

@@ -46,7 +46,7 @@ class _Recorded:
 
     row: Row | None  # None: a stream that moved with its file to another name
     path: str
-    host: bytes = b""
+    fs_path: bytes = b""
     entry: Entry | None = None  # as it is now; None: gone
     body: Body | None = None
     untouched: bool = False  # the tar's bytes for it still hold
@@ -59,7 +59,7 @@ class _Place:
     """A directory of the record: where it is, and whether it is still there."""
 
     path: str
-    host: bytes
+    fs_path: bytes
     there: bool
 
 
@@ -218,12 +218,12 @@ class LayerFolder(FolderTree):
                 if len(places) >= _MAX_CACHE:
                     places.clear()
                 there = node is not None and stat.S_ISDIR(node.found.st_mode)
-                places[row.id] = _Place(was.path, was.host, there)
+                places[row.id] = _Place(was.path, was.fs_path, there)
             elif row.kind == Kind.LINK and not isinstance(was.entry, HardLink | None) and node is not None:
                 # It takes the place of a first name that is gone, and its streams.
                 yield was
                 for entry, body in self._streams(node):
-                    yield _Recorded(None, was.path, was.host, entry, body)
+                    yield _Recorded(None, was.path, was.fs_path, entry, body)
                 owner = None
                 continue
             try:
@@ -236,8 +236,8 @@ class LayerFolder(FolderTree):
     def _unknown_streams(self, owner: _Recorded | None, known: set[str]) -> Iterator[_Recorded]:
         """The streams that were added to an entry of the record."""
         if owner is not None and isinstance(owner.entry, File | Directory):
-            for entry, body in self._further_streams(owner.path, owner.host, known):
-                yield _Recorded(None, f"{entry.path}:{entry.name}", owner.host, entry, body, changed=True)
+            for entry, body in self._further_streams(owner.path, owner.fs_path, known):
+                yield _Recorded(None, f"{entry.path}:{entry.name}", owner.fs_path, entry, body, changed=True)
 
     def _place(self, record: RecordReader, number: int, child: int, places: dict[int, _Place]) -> _Place:
         """The directory of row `number`, in which row `child` lies."""
@@ -252,9 +252,9 @@ class LayerFolder(FolderTree):
             child, number = number, row.parent
         place = places[number] if number else _Place("", b"", True)
         for row in reversed(above):
-            path, host = self._name(record, row, place)
-            node = self._known(row, path, host) if place.there else None
-            place = places[row.id] = _Place(path, host, node is not None and stat.S_ISDIR(node.found.st_mode))
+            path, fs_path = self._name(record, row, place)
+            node = self._known(row, path, fs_path) if place.there else None
+            place = places[row.id] = _Place(path, fs_path, node is not None and stat.S_ISDIR(node.found.st_mode))
         return place
 
     def _name(self, record: RecordReader, row: Row, parent: _Place) -> tuple[str, bytes]:
@@ -263,15 +263,15 @@ class LayerFolder(FolderTree):
         own = record.more(row).get("host_name") or encode_wtf8(row.name)
         if not parent.path:
             return row.name, own
-        return f"{parent.path}/{row.name}", b"%b/%b" % (parent.host, own)
+        return f"{parent.path}/{row.name}", b"%b/%b" % (parent.fs_path, own)
 
     def _reconcile(self, record: RecordReader, row: Row, parent: _Place, links: Links) -> tuple[_Recorded, Node | None]:
-        path, host = self._name(record, row, parent)
+        path, fs_path = self._name(record, row, parent)
         if not parent.there:
-            return _Recorded(row, path, host, parent_missing=True), None
-        node = self._known(row, path, host)
+            return _Recorded(row, path, fs_path, parent_missing=True), None
+        node = self._known(row, path, fs_path)
         if node is None:
-            return _Recorded(row, path, host), None
+            return _Recorded(row, path, fs_path), None
         entry, body = self._entry(node, links)
         expected: Entry
         if row.kind == Kind.LINK:
@@ -282,7 +282,7 @@ class LayerFolder(FolderTree):
         else:
             expected = record.entry(row, path)
         untouched = not node.changed and entry == expected
-        return _Recorded(row, path, host, entry, body, untouched, node.changed), node
+        return _Recorded(row, path, fs_path, entry, body, untouched, node.changed), node
 
     def _recorded_stream_of(self, row: Row, owner: _Recorded | None) -> _Recorded:
         if owner is None or owner.row is None or owner.row.id != row.parent:
@@ -290,12 +290,12 @@ class LayerFolder(FolderTree):
         path = f"{owner.path}{row.name}"
         if owner.entry is None or isinstance(owner.entry, HardLink):
             return _Recorded(row, path, parent_missing=True)
-        found = self._recorded_stream(owner.path, owner.host, row)
+        found = self._recorded_stream(owner.path, owner.fs_path, row)
         if found is None:
             return _Recorded(row, path)
         body, changed = found
         entry = AlternateStream(owner.path, row.name[1:], body.size)
-        return _Recorded(row, path, body.host, entry, body, not changed, changed)
+        return _Recorded(row, path, body.fs_path, entry, body, not changed, changed)
 
     def _new(self, links: Links) -> Iterator[tuple[Entry, Body | None]]:
         """What the record does not know, in hcsshim's order."""
@@ -323,7 +323,7 @@ class LayerFolder(FolderTree):
             if node is None:
                 stack.pop()
                 continue
-            known = node.row is not None or node.host in cloned
+            known = node.row is not None or node.fs_path in cloned
             if not known:
                 yield node
             if stat.S_ISDIR(node.found.st_mode) and (deep or known):

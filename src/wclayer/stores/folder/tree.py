@@ -44,7 +44,7 @@ class Node:
     """One object of the tree: where it is on the host, what the host says of it, what the record does."""
 
     path: str
-    host: bytes
+    fs_path: bytes
     found: os.stat_result
     row: Row | None
     changed: bool = False  # its content, as far as that has been looked at
@@ -54,12 +54,13 @@ class FolderTree(ABC):
     """The layer folder `path`, with random access. Closed by close(), or as a context manager.
 
     non_base: what a folder without a layer.db is; None to tell it by its Hives. verify_content: read every file to tell
-    whether it has changed, whatever its mtime. descriptors: of directories that stay open at the most. record: the
-    record of a layer of which this folder is a part; it stays the caller's to close. Raises NotFoundError if there is
-    no such folder, RecordError for a broken layer.db.
+    whether it has changed, whatever its mtime. descriptors: of directories that stay open at the most. Raises
+    NotFoundError if there is no such folder, RecordError for a broken layer.db.
     """
 
-    _whole: FolderTree | None = None  # the layer of which this folder is a part
+    # Of a layer of which this folder is a part (`ExportedLayer`): the layer, and its record, which stays its own.
+    _whole: FolderTree | None = None
+    _shared_record: RecordReader | None = None
 
     def __init__(
         self,
@@ -68,21 +69,19 @@ class FolderTree(ABC):
         non_base: bool | None = None,
         verify_content: bool = False,
         descriptors: int = 64,
-        record: RecordReader | None = None,
     ) -> None:
         self._verify_content = verify_content
         folder = absolute(path)
         self.path = shown(folder)
         if not os.path.isdir(folder):
             raise NotFoundError("no such layer folder", path=self.path)
-        self._record = record
-        self._owns_record = record is None
+        self._record = shared = self._shared_record
         with host_errors(self.path):
             self._root = self._open_root(folder, descriptors)
             try:
-                if record is None and os.path.lexists(place := self._record_place(folder)):
+                if shared is None and os.path.lexists(place := self._record_place(folder)):
                     self._record = RecordReader(place)
-                elif record is None and not self._root.exists(FILES.encode()):
+                elif shared is None and not self._root.exists(FILES.encode()):
                     raise NotFoundError(
                         "no layer folder: neither layer.db nor Files/",
                         path=self.path,
@@ -110,7 +109,7 @@ class FolderTree(ABC):
 
     def close(self) -> None:
         self._root.close()
-        if self._record is not None and self._owns_record:
+        if self._record is not None and self._record is not self._shared_record:
             self._record.close()
 
     def __enter__(self) -> Self:
@@ -149,18 +148,18 @@ class FolderTree(ABC):
 
     # --- the tree ---------------------------------------------------------------
 
-    def _list(self, host: bytes) -> list[tuple[bytes, os.stat_result]]:
+    def _list(self, fs_path: bytes) -> list[tuple[bytes, os.stat_result]]:
         try:
-            return self._root.list(host)
+            return self._root.list(fs_path)
         except FileNotFoundError:
             return []
 
-    def _children(self, path: str, host: bytes, number: int) -> list[Node]:
+    def _children(self, path: str, fs_path: bytes, number: int) -> list[Node]:
         """What lies in a directory, in no order; `number` is its id in the record, -1 if it has none."""
         rows = self._rows(number)
         prefix = f"{path}/" if path else ""
         nodes: list[Node] = []
-        for name, found in self._list(host):
+        for name, found in self._list(fs_path):
             known = rows.get(name)
             if known is not None and not fits(known, found):
                 known = None
@@ -174,7 +173,7 @@ class FolderTree(ABC):
                 raise
             if self._is_windows_artifact(prefix, text, known):
                 continue
-            nodes.append(Node(prefix + text, b"%b/%b" % (host, name) if host else name, found, known))
+            nodes.append(Node(prefix + text, b"%b/%b" % (fs_path, name) if fs_path else name, found, known))
         return nodes
 
     def _rows(self, number: int) -> dict[bytes, Row]:
@@ -196,7 +195,7 @@ class FolderTree(ABC):
         return prefix == "Hives/" and not upcase(name).endswith("_DELTA")
 
     def _sorted(self, node: Node) -> list[Node]:
-        children = self._children(node.path, node.host, node.row.id if node.row else -1)
+        children = self._children(node.path, node.fs_path, node.row.id if node.row else -1)
         children.sort(key=lambda child: encode_wtf8(child.path))
         seen: dict[str, str] = {}
         for child in children:
@@ -225,11 +224,13 @@ class FolderTree(ABC):
         """The body of a named stream; None for none of that name."""
 
     @abstractmethod
-    def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:
-        """What has become of the stream of `row`, of the object at `path` and `host`: its body, and has it changed?"""
+    def _recorded_stream(self, path: str, fs_path: bytes, row: Row) -> tuple[FolderBody, bool] | None:
+        """The stream of `row`, of the object at `path`: its body, and whether it has changed; None if it is gone."""
 
     @abstractmethod
-    def _further_streams(self, path: str, host: bytes, known: set[str]) -> Iterator[tuple[AlternateStream, FolderBody]]:
+    def _further_streams(
+        self, path: str, fs_path: bytes, known: set[str]
+    ) -> Iterator[tuple[AlternateStream, FolderBody]]:
         """The named streams of an object besides those in `known`."""
 
     def _link(self, node: Node, root: Row, links: Links) -> HardLink | None:
@@ -282,41 +283,41 @@ class FolderTree(ABC):
     # --- random access --------------------------------------------------------
 
     def _find(self, path: str) -> Node | None:
-        parent, host, number = "", b"", 0
+        parent, fs_path, number = "", b"", 0
         node: Node | None = None
         for name in path.split("/"):
             if node is not None and not stat.S_ISDIR(node.found.st_mode):
                 return None
-            found = self._child(parent, host, number, name)
+            found = self._child(parent, fs_path, number, name)
             if found is None:
                 return None
             node = found
-            parent, host, number = node.path, node.host, node.row.id if node.row else -1
+            parent, fs_path, number = node.path, node.fs_path, node.row.id if node.row else -1
         return node
 
-    def _child(self, parent: str, host: bytes, number: int, name: str) -> Node | None:
+    def _child(self, parent: str, fs_path: bytes, number: int, name: str) -> Node | None:
         """One name in a directory: by the record, and only where that does not know it by looking at all names."""
         if self._record is not None and number >= 0:
             row = self._record.find(number, name)
             if row is not None:
                 own = self._record.more(row).get("host_name") or encode_wtf8(row.name)
-                full = b"%b/%b" % (host, own) if host else own
+                full = b"%b/%b" % (fs_path, own) if fs_path else own
                 node = self._known(row, f"{parent}/{row.name}" if parent else row.name, full)
                 if node is not None:
                     return node
         key = upcase(name)
-        for node in self._children(parent, host, number):
+        for node in self._children(parent, fs_path, number):
             if upcase(node.path.rpartition("/")[2]) == key:
                 return node
         return None
 
-    def _known(self, row: Row, path: str, host: bytes) -> Node | None:
+    def _known(self, row: Row, path: str, fs_path: bytes) -> Node | None:
         """What the folder has for `row`, if it is still of that kind."""
         try:
-            found = self._root.lstat(host)
+            found = self._root.lstat(fs_path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return Node(path, host, found, row) if fits(row, found) else None
+        return Node(path, fs_path, found, row) if fits(row, found) else None
 
     def lookup(self, path: str, /) -> Entry | None:
         """The entry of that name, by NTFS's case rules; a further name of a file gives that file's own entry."""

@@ -104,20 +104,20 @@ class NtfsFiles:
 
     # --- one attribute ----------------------------------------------------------
 
-    def get(self, host: bytes, name: bytes, absent: frozenset[int] = _SILENT) -> bytes | None:
+    def get(self, fs_path: bytes, name: bytes, absent: frozenset[int] = _SILENT) -> bytes | None:
         """The value of an extended attribute; None where the driver answers with an error of `absent`."""
-        return get_attribute(self._root.by_descriptor(host), name, absent, self._buffer)
+        return get_attribute(self._root.by_descriptor(fs_path), name, absent, self._buffer)
 
-    def put(self, host: bytes, name: bytes, value: bytes) -> None:
-        path = self._root.by_descriptor(host)
+    def put(self, fs_path: bytes, name: bytes, value: bytes) -> None:
+        path = self._root.by_descriptor(fs_path)
         if _libc().lsetxattr(path, name, value, len(value), 0):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
 
-    def _held(self, host: bytes, name: bytes, value: bytes) -> bool:
+    def _held(self, fs_path: bytes, name: bytes, value: bytes) -> bool:
         """Set it; False if the driver will not have this value."""
         try:
-            self.put(host, name, value)
+            self.put(fs_path, name, value)
         except OSError as error:
             if error.errno in _REFUSED:
                 return False
@@ -126,11 +126,11 @@ class NtfsFiles:
 
     # --- reading ----------------------------------------------------------------
 
-    def basics(self, host: bytes, found: os.stat_result) -> tuple[int, Times]:
+    def basics(self, fs_path: bytes, found: os.stat_result) -> tuple[int, Times]:
         """Attributes and times; found: what lstat says."""
-        number = self.attributes(host)
+        number = self.attributes(fs_path)
         try:
-            creation, write, access, change = _TIMES.unpack(self.get(host, b"system.ntfs_times", frozenset()) or b"")
+            creation, write, access, change = _TIMES.unpack(self.get(fs_path, b"system.ntfs_times", frozenset()) or b"")
         except struct.error:
             raise _odd_answer() from None
         if _as_stat_says(write) != found.st_mtime_ns:
@@ -138,53 +138,53 @@ class NtfsFiles:
             write, access, change = map(_of_stat, (found.st_mtime_ns, found.st_atime_ns, found.st_ctime_ns))
         return number, (creation, access, write, change)
 
-    def attributes(self, host: bytes) -> int:
+    def attributes(self, fs_path: bytes) -> int:
         try:
-            (number,) = _ATTRIBUTES.unpack(self.get(host, b"system.ntfs_attrib", frozenset()) or b"")
+            (number,) = _ATTRIBUTES.unpack(self.get(fs_path, b"system.ntfs_attrib", frozenset()) or b"")
         except struct.error:
             raise _odd_answer() from None
         return int(number)
 
-    def live(self, host: bytes, found: os.stat_result, *, object_id: bool = True) -> NtfsMetadata:
+    def live(self, fs_path: bytes, found: os.stat_result, *, object_id: bool = True) -> NtfsMetadata:
         """All that the volume holds; found: what lstat says. Raises MetadataError for what cannot be right.
 
         object_id: ask for that too. The driver writes a line to the system's log for each object without one.
         """
-        attributes, times = self.basics(host, found)
-        reparse = self.get(host, b"system.ntfs_reparse_data") if attributes & FILE_ATTRIBUTE_REPARSE_POINT else None
+        attributes, times = self.basics(fs_path, found)
+        reparse = self.get(fs_path, b"system.ntfs_reparse_data") if attributes & FILE_ATTRIBUTE_REPARSE_POINT else None
         short = None
         if found.st_nlink > 1 or attributes & FILE_ATTRIBUTE_DIRECTORY:  # a short name counts as one
-            short = self._short_name(host)
+            short = self._short_name(fs_path)
         return NtfsMetadata(
             attributes,
             times,
-            self.get(host, b"system.ntfs_acl") or None,
-            parse_ea_list(self.get(host, b"system.ntfs_ea") or b""),
+            self.get(fs_path, b"system.ntfs_acl") or None,
+            parse_ea_list(self.get(fs_path, b"system.ntfs_ea") or b""),
             reparse or None,
-            (self.get(host, b"system.ntfs_object_id") or None) if object_id else None,
+            (self.get(fs_path, b"system.ntfs_object_id") or None) if object_id else None,
             decode_wtf8(short) if short else None,
         )
 
-    def _short_name(self, host: bytes) -> bytes | None:
+    def _short_name(self, fs_path: bytes) -> bytes | None:
         """The short name; None where it is not to be had, and for a name that is itself a valid short one."""
-        short = self.get(host, b"system.ntfs_dos_name", _SILENT | {errno.EMLINK, errno.EPERM})
-        return None if short == host.rpartition(b"/")[2] else short
+        short = self.get(fs_path, b"system.ntfs_dos_name", _SILENT | {errno.EMLINK, errno.EPERM})
+        return None if short == fs_path.rpartition(b"/")[2] else short
 
-    def streams(self, host: bytes) -> list[str]:
+    def streams(self, fs_path: bytes) -> list[str]:
         """The names of the named streams, in the order of the volume."""
-        found = self.get(host, b"ntfs.streams.list") or b""
+        found = self.get(fs_path, b"ntfs.streams.list") or b""
         return [decode_wtf8(name) for name in found.split(b"\0") if name]
 
     # --- writing ----------------------------------------------------------------
 
-    def dress(self, host: bytes, entry: Directory | File) -> set[str]:
+    def dress(self, fs_path: bytes, entry: Directory | File) -> set[str]:
         """Give a new object, whose streams are there already, all metadata but what a directory gets in the end.
 
         Returns the names of the fields that the driver does not hold. In this order: a short name before any further
         name, which is in the way; reparse data after the streams, and last the times.
         """
         unheld: set[str] = set()
-        if not self._set_descriptor(host, entry):
+        if not self._set_descriptor(fs_path, entry):
             unheld.add("descriptor")
         short_name = None if entry.short_name is None else encode_wtf8(entry.short_name)
         for field, name, value in (
@@ -192,44 +192,44 @@ class NtfsFiles:
             ("object ID", b"system.ntfs_object_id", entry.object_id),
             ("short name", b"system.ntfs_dos_name", short_name),
         ):
-            if value is not None and not self._held(host, name, value):
+            if value is not None and not self._held(fs_path, name, value):
                 unheld.add(field)
         # The driver gives ARCHIVE to new files.
         if isinstance(entry, File) and entry.file_attributes & _SETTABLE != FILE_ATTRIBUTE_ARCHIVE:
-            self.set_attributes(host, entry.file_attributes)
-        if entry.reparse_data is not None and not self._held(host, b"system.ntfs_reparse_data", entry.reparse_data):
+            self.set_attributes(fs_path, entry.file_attributes)
+        if entry.reparse_data is not None and not self._held(fs_path, b"system.ntfs_reparse_data", entry.reparse_data):
             unheld.add("reparse data")
             # Of what is too long for it the driver keeps the attribute REPARSE_POINT, without data.
-            _libc().lremovexattr(self._root.by_descriptor(host), b"system.ntfs_reparse_data")
+            _libc().lremovexattr(self._root.by_descriptor(fs_path), b"system.ntfs_reparse_data")
         if entry.reparse_data is not None or entry.file_attributes & FILE_ATTRIBUTE_SYSTEM:
             with suppress(OSError):
-                self._root.lstat(host)  # it may be shown as something else now: see above
+                self._root.lstat(fs_path)  # it may be shown as something else now: see above
         if isinstance(entry, File):
-            self.set_times(host, times_of(entry))
+            self.set_times(fs_path, times_of(entry))
         return unheld
 
-    def finish_directory(self, host: bytes, attributes: int, times: Times) -> None:
+    def finish_directory(self, fs_path: bytes, attributes: int, times: Times) -> None:
         """After all that lies in a directory: making it changes its times, and COMPRESSED would pass on to it."""
-        self.set_attributes(host, attributes)
-        self.set_times(host, times)
+        self.set_attributes(fs_path, attributes)
+        self.set_times(fs_path, times)
 
-    def set_attributes(self, host: bytes, attributes: int) -> None:
+    def set_attributes(self, fs_path: bytes, attributes: int) -> None:
         """Set those that the driver lets us set."""
-        self.put(host, b"system.ntfs_attrib", _ATTRIBUTES.pack(attributes))
+        self.put(fs_path, b"system.ntfs_attrib", _ATTRIBUTES.pack(attributes))
 
-    def set_times(self, host: bytes, times: Times) -> None:
+    def set_times(self, fs_path: bytes, times: Times) -> None:
         """Set creation, last access and last write; where one is not known, to the last write, or any that is."""
         creation, access, write, change = times
         some = next((time for time in (write, creation, access, change) if time is not None), None)
         if some is not None:
             values = (some if time is None else time for time in (creation, write, access))
-            self.put(host, b"system.ntfs_times", struct.pack("<3Q", *values))
+            self.put(fs_path, b"system.ntfs_times", struct.pack("<3Q", *values))
 
-    def dress_new(self, host: bytes, entry: Directory | File) -> None:
+    def dress_new(self, fs_path: bytes, entry: Directory | File) -> None:
         """Give what was made beside a layer's own entries the metadata of `entry`."""
-        self.dress(host, entry)
+        self.dress(fs_path, entry)
         if isinstance(entry, Directory):
-            self.finish_directory(host, entry.file_attributes, times_of(entry))
+            self.finish_directory(fs_path, entry.file_attributes, times_of(entry))
 
     def copy(self, source: bytes, target: bytes) -> None:
         """Give the new file `target`, which is to take the place of `source`, all that this has but times and content.
@@ -246,29 +246,29 @@ class NtfsFiles:
         now = replace(live, times=(creation, access, write, change), reparse_data=None, object_id=None, short_name=None)
         self.dress_new(target, entry_of("", now, 0))
 
-    def identity(self, host: bytes) -> tuple[bytes | None, bytes | None]:
+    def identity(self, fs_path: bytes) -> tuple[bytes | None, bytes | None]:
         """The object ID and the short name of a file, for the one that takes its place."""
-        return self.get(host, b"system.ntfs_object_id") or None, self._short_name(host)
+        return self.get(fs_path, b"system.ntfs_object_id") or None, self._short_name(fs_path)
 
-    def identify(self, host: bytes, identity: tuple[bytes | None, bytes | None]) -> None:
+    def identify(self, fs_path: bytes, identity: tuple[bytes | None, bytes | None]) -> None:
         """Give them to it, as far as the driver lets them be set; its times stay."""
-        _, times = self.basics(host, self._root.lstat(host))
+        _, times = self.basics(fs_path, self._root.lstat(fs_path))
         for name, value in zip((b"system.ntfs_object_id", b"system.ntfs_dos_name"), identity, strict=True):
             if value:
-                self._held(host, name, value)
-        self.set_times(host, times)
+                self._held(fs_path, name, value)
+        self.set_times(fs_path, times)
 
-    def _set_descriptor(self, host: bytes, entry: Directory | File) -> bool:
+    def _set_descriptor(self, fs_path: bytes, entry: Directory | File) -> bool:
         default = _default(entry)
         given = entry.security_descriptor
         if given is None:
-            self.put(host, b"system.ntfs_acl", default)
+            self.put(fs_path, b"system.ntfs_acl", default)
             return True
-        if self._held(host, b"system.ntfs_acl", given):
+        if self._held(fs_path, b"system.ntfs_acl", given):
             return True
         stand_in = _with_owner(given, default)
-        if stand_in is None or not self._held(host, b"system.ntfs_acl", stand_in):
-            self.put(host, b"system.ntfs_acl", default)
+        if stand_in is None or not self._held(fs_path, b"system.ntfs_acl", stand_in):
+            self.put(fs_path, b"system.ntfs_acl", default)
         return False
 
 

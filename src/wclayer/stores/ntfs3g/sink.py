@@ -81,42 +81,42 @@ class _Ntfs3gMaker(ObjectMaker):
             ) from error
 
     def host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
-        tag = self._opaque.get(parent.host)
+        tag = self._opaque.get(parent.fs_path)
         if tag is not None:
             raise InexpressibleError(
                 "it lies in a directory that is a reparse point, whose content ntfs-3g does not show",
-                path=f"{os.fsdecode(parent.host)}/{name}",
+                path=f"{os.fsdecode(parent.fs_path)}/{name}",
                 got=tag_name(tag),
                 hint="import the layer into a folder that is not on NTFS",
             )
-        host = encode_wtf8(name)
-        return (b"%b/%b" % (parent.host, host) if parent.host else host), {}
+        fs_path = encode_wtf8(name)
+        return (b"%b/%b" % (parent.fs_path, fs_path) if parent.fs_path else fs_path), {}
 
-    def make_directory(self, entry: Directory, host: bytes) -> int:
-        self._root.mkdir(host)
+    def make_directory(self, entry: Directory, fs_path: bytes) -> int:
+        self._root.mkdir(fs_path)
         if entry.reparse_data is not None and not is_name_surrogate(tag := reparse_tag(entry.reparse_data)):
-            self._opaque[host] = tag
+            self._opaque[fs_path] = tag
         return 0
 
-    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
-        return self._write(host, entry.path, entry, body, extra)
+    def make_file(self, entry: File, body: Body | None, fs_path: bytes, extra: dict[str, bytes]) -> StoredFile:
+        return self._write(fs_path, entry.path, entry, body, extra)
 
     def make_stream(
         self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]
     ) -> StoredFile:
-        host = b"%b:%b" % (owner, encode_wtf8(entry.name))
-        return self._write(host, f"{entry.path}:{entry.name}", entry, body, extra)
+        fs_path = b"%b:%b" % (owner, encode_wtf8(entry.name))
+        return self._write(fs_path, f"{entry.path}:{entry.name}", entry, body, extra)
 
-    def take_streams(self, parents: Lower, path: str, host: bytes) -> None:
+    def take_streams(self, parents: Lower, path: str, fs_path: bytes) -> None:
         for name in parents.streams(path):
             body = parents.open(path, name)
             entry = AlternateStream(path, name, body.size)
-            self._write(b"%b:%b" % (host, encode_wtf8(name)), f"{path}:{name}", entry, body, {})
+            self._write(b"%b:%b" % (fs_path, encode_wtf8(name)), f"{path}:{name}", entry, body, {})
 
     def _write(
-        self, host: bytes, path: str, entry: File | AlternateStream, body: Body | None, extra: dict[str, bytes]
+        self, fs_path: bytes, path: str, entry: File | AlternateStream, body: Body | None, extra: dict[str, bytes]
     ) -> StoredFile:
-        fd = self._root.create(host)
+        fd = self._root.create(fs_path)
         try:
             return StoredFile(0, self._layer.fill(fd, path, entry, body, extra))
         finally:
@@ -124,7 +124,7 @@ class _Ntfs3gMaker(ObjectMaker):
 
     def finish(self, owner: StreamOwner) -> None:
         entry = owner.entry
-        unheld = self._files.dress(owner.host, entry)
+        unheld = self._files.dress(owner.fs_path, entry)
         if unheld:
             self._record.add_extra(owner.id, UNHELD, ",".join(sorted(unheld)).encode())
         if unheld_attributes(entry):
@@ -133,13 +133,13 @@ class _Ntfs3gMaker(ObjectMaker):
             unheld.add("backup streams")
         self._unheld.update(unheld)
 
-    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
-        self._root.link(source, host)
+    def make_hard_link(self, row: Row, source: bytes, fs_path: bytes) -> None:
+        self._root.link(source, fs_path)
         if not row.attributes & FILE_ATTRIBUTE_ARCHIVE:  # which the driver sets with a further name
             self._files.set_attributes(source, row.attributes)
 
-    def finish_directory(self, host: bytes, row: Row) -> None:
-        self._files.finish_directory(host, row.attributes, row.times)
+    def finish_directory(self, fs_path: bytes, row: Row) -> None:
+        self._files.finish_directory(fs_path, row.attributes, row.times)
 
     def copy_boot_file(self, source: bytes, target: bytes) -> None:
         super().copy_boot_file(source, target)

@@ -62,7 +62,7 @@ class Ntfs3gLayer(LayerFolder):
         root = None if node.row is None else self._root_row(node.row)
         if links is not None and (first := links.seen(node.found)) is not None:
             return self._further_name(node, root, first), None
-        live = self._files.live(node.host, node.found, object_id=self._object_ids)
+        live = self._files.live(node.fs_path, node.found, object_id=self._object_ids)
         recorded = self._recorded_entry(root, node.path, live)
         if recorded is None or root is None:
             root = None
@@ -78,9 +78,9 @@ class Ntfs3gLayer(LayerFolder):
             node.changed = node.row is not None and entry != recorded
             return entry, None
         if isinstance(recorded, File) and (backup := self._boot_original(node, recorded)) is not None:
-            host, size = backup
+            fs_path, size = backup
             extents = self._extents(root) if size == recorded.size else None
-            return _sized(recorded, size), FolderBody(self._root, host, size, extents, node.path)
+            return _sized(recorded, size), FolderBody(self._root, fs_path, size, extents, node.path)
         file, body = self._with_data(node, live, entry, recorded, root)
         node.changed = node.row is not None and file != recorded
         if links is not None:
@@ -103,7 +103,7 @@ class Ntfs3gLayer(LayerFolder):
             return None
         if found is None:
             return None
-        directory, _, name = node.host.rpartition(b"/")
+        directory, _, name = node.fs_path.rpartition(b"/")
         if name == found.name and self._root.lstat(directory).st_ino == found.parent:
             return found.text
         self._lost += 1
@@ -132,7 +132,7 @@ class Ntfs3gLayer(LayerFolder):
         same = _written_as(recorded, entry) and recorded.size == size
         extents = self._extents(root) if same else None
         if same and self._verify_content and root is not None and root.sha256 is not None:
-            same = self._same_content(FolderBody(self._root, node.host, size, extents, node.path), root)
+            same = self._same_content(FolderBody(self._root, node.fs_path, size, extents, node.path), root)
         if not same:
             extents = None
             if live.attributes & FILE_ATTRIBUTE_SPARSE_FILE:
@@ -143,7 +143,7 @@ class Ntfs3gLayer(LayerFolder):
                 last_write_time=live.times[2],
                 change_time=live.times[3],
             )
-        return entry, FolderBody(self._root, node.host, size, extents, node.path)
+        return entry, FolderBody(self._root, node.fs_path, size, extents, node.path)
 
     def _hidden_data(
         self, node: Node, entry: File, recorded: Directory | File | None, root: Row | None
@@ -162,12 +162,12 @@ class Ntfs3gLayer(LayerFolder):
         if not size:
             return _sized(entry, 0), None
         return _sized(entry, size), PiecesBody(
-            self._root, node.host, size, extents, self._raw.data(inode, node.path), node.path
+            self._root, node.fs_path, size, extents, self._raw.data(inode, node.path), node.path
         )
 
     def _further_name(self, node: Node, root: Row | None, first: str) -> HardLink:
         """A further name of a file whose first name has been given."""
-        live = self._files.basics(node.host, node.found)
+        live = self._files.basics(node.fs_path, node.found)
         if node.row is not None and root is not None:
             row = node.row if node.row.kind == Kind.LINK else root
             if not has_changed(root.attributes, live, root.times, directory=False):
@@ -180,49 +180,51 @@ class Ntfs3gLayer(LayerFolder):
         rows: dict[str, Row] = {}
         if node.row is not None and self._record is not None:
             rows = {row.name[1:]: row for row in self._record.streams(self._root_row(node.row))}
-        found = self._stream_names(node.path, node.host)
+        found = self._stream_names(node.path, node.fs_path)
         for name in (*(name for name in rows if name in found), *(name for name in found if name not in rows)):
-            with closing(self._stream(node.path, node.host, name, rows.get(name))) as body:
+            with closing(self._stream(node.path, node.fs_path, name, rows.get(name))) as body:
                 yield AlternateStream(node.path, name, body.size), body
 
     def _open_stream(self, node: Node, name: str) -> FolderBody | None:
-        for found in self._stream_names(node.path, node.host):
+        for found in self._stream_names(node.path, node.fs_path):
             if upcase(found) == upcase(name):
-                return self._stream(node.path, node.host, found, None)
+                return self._stream(node.path, node.fs_path, found, None)
         return None
 
-    def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:
+    def _recorded_stream(self, path: str, fs_path: bytes, row: Row) -> tuple[FolderBody, bool] | None:
         name = row.name[1:]
-        if self._listed is None or self._listed[0] != host:
-            self._listed = host, set(self._stream_names(path, host))
+        if self._listed is None or self._listed[0] != fs_path:
+            self._listed = fs_path, set(self._stream_names(path, fs_path))
         if name not in self._listed[1]:
             return None
-        body = self._stream(path, host, name, row)
+        body = self._stream(path, fs_path, name, row)
         if body.size != row.size:
             return body, True
         # Writing to a stream need not change the file's times.
         same = self._same_content(body, row)
-        return self._stream(path, host, name, row), not same
+        return self._stream(path, fs_path, name, row), not same
 
-    def _further_streams(self, path: str, host: bytes, known: set[str]) -> Iterator[tuple[AlternateStream, FolderBody]]:
-        for name in self._stream_names(path, host):
+    def _further_streams(
+        self, path: str, fs_path: bytes, known: set[str]
+    ) -> Iterator[tuple[AlternateStream, FolderBody]]:
+        for name in self._stream_names(path, fs_path):
             if name not in known:
-                with closing(self._stream(path, host, name, None)) as body:
+                with closing(self._stream(path, fs_path, name, None)) as body:
                     yield AlternateStream(path, name, body.size), body
 
-    def _stream_names(self, path: str, host: bytes) -> list[str]:
+    def _stream_names(self, path: str, fs_path: bytes) -> list[str]:
         try:
-            return self._files.streams(host)
+            return self._files.streams(fs_path)
         except OSError as error:
             if error.errno not in (errno.E2BIG, errno.ERANGE):
                 raise
-        return self._raw.streams(self._root.lstat(host).st_ino, path)
+        return self._raw.streams(self._root.lstat(fs_path).st_ino, path)
 
-    def _stream(self, path: str, host: bytes, name: str, row: Row | None) -> FolderBody:
-        place = b"%b:%b" % (host, encode_wtf8(name))
+    def _stream(self, path: str, fs_path: bytes, name: str, row: Row | None) -> FolderBody:
+        place = b"%b:%b" % (fs_path, encode_wtf8(name))
         whole = f"{path}:{name}"
-        found = self._root.lstat(host)
-        attributes = self._files.attributes(host)
+        found = self._root.lstat(fs_path)
+        attributes = self._files.attributes(fs_path)
         hidden = attributes & FILE_ATTRIBUTE_REPARSE_POINT  # the driver does not open its streams
         size = sum(map(len, self._raw.data(found.st_ino, whole, name))) if hidden else self._root.lstat(place).st_size
         extents: tuple[tuple[int, int], ...] | None = None

@@ -77,8 +77,8 @@ class PlainFolder:
     def file(self, path: str, body: Body | None, size: int, time: int | None = None) -> None:
         """Make a file of `size` bytes; holes stay holes, where the host has them."""
         with host_errors(path):
-            host = self._place(path)
-            fd = self._root.create(host)
+            fs_path = self._place(path)
+            fd = self._root.create(fs_path)
             try:
                 if body is not None:
                     left = sum(length for _, length in body.extents())
@@ -90,16 +90,16 @@ class PlainFolder:
                 os.ftruncate(fd, size)
             finally:
                 os.close(fd)
-            self._set_time(host, time)
+            self._set_time(fs_path, time)
 
     def link(self, path: str, first: str) -> None:
         """Make a further name of the file `first`, or a copy, where the host makes none."""
         with host_errors(path):
-            host, source = self._place(path), encode_wtf8(first)
+            fs_path, source = self._place(path), encode_wtf8(first)
             try:
-                self._root.link(source, host)
+                self._root.link(source, fs_path)
             except OSError:
-                self._copy(source, host)
+                self._copy(source, fs_path)
 
     def symlink(self, path: str, target: str, *, directory: bool) -> bool:
         """Make a symlink to what is in the folder at the path `target`. False, where the host makes none."""
@@ -107,9 +107,9 @@ class PlainFolder:
         while above and aim[:-1] and above[0] == aim[0]:
             del above[0], aim[0]
         with host_errors(path):
-            host = self._place(path)
+            fs_path = self._place(path)
             try:
-                self._root.symlink(encode_wtf8("/".join((*[".."] * len(above), *aim))), host, directory=directory)
+                self._root.symlink(encode_wtf8("/".join((*[".."] * len(above), *aim))), fs_path, directory=directory)
             except (OSError, NotImplementedError):
                 return False
         return True
@@ -138,8 +138,8 @@ class PlainFolder:
             )
         name = path.rpartition("/")[2]
         problem: str | None = None
-        host = encode_wtf8(name)
-        if len(host) > _MAX_NAME:
+        fs_path = encode_wtf8(name)
+        if len(fs_path) > _MAX_NAME:
             problem = f"a name longer than {_MAX_NAME} bytes"
         elif not _ANY_BYTES and _HALF.search(name) is not None:
             problem = "a name with half of a surrogate pair"
@@ -172,7 +172,7 @@ class PlainFolder:
         finally:
             os.close(old)
 
-    def _set_time(self, host: bytes, time: int | None) -> None:
+    def _set_time(self, fs_path: bytes, time: int | None) -> None:
         if time is not None:
             with suppress(OSError, OverflowError):  # a time that the host cannot hold
-                self._root.utime(host, (to_unix_ns(time), to_unix_ns(time)))
+                self._root.utime(fs_path, (to_unix_ns(time), to_unix_ns(time)))

@@ -53,7 +53,7 @@ class PosixLayer(LayerFolder):
         return new_directory(node.path, _mtime(node))
 
     def _symlink(self, node: Node, links: Links | None) -> Directory | File | HardLink:
-        target = self._root.readlink(node.host)
+        target = self._root.readlink(node.fs_path)
         if node.row is not None and self._record is not None:
             root = self._root_row(node.row)
             entry = self._record.entry(root, node.path)
@@ -67,12 +67,12 @@ class PosixLayer(LayerFolder):
 
     def _leads_to_directory(self, node: Node, target: bytes) -> bool:
         """windows_link() has made sure that the target lies inside, so the host may follow it."""
-        directory = os.path.join(os.fsencode(self.path), os.path.dirname(node.host))
+        directory = os.path.join(os.fsencode(self.path), os.path.dirname(node.fs_path))
         return os.path.isdir(os.path.join(directory, target))
 
     def _file(self, node: Node, links: Links | None) -> tuple[File | HardLink, Body | None]:
         row, found = node.row, node.found
-        host, size = node.host, found.st_size
+        fs_path, size = node.fs_path, found.st_size
         extents: tuple[tuple[int, int], ...] | None = None
         root = None if row is None else self._root_row(row)
         # Several names of one inode need to be looked at once.
@@ -87,17 +87,17 @@ class PosixLayer(LayerFolder):
             entry = recorded
             extents = self._extents(root)
             if (backup := self._boot_original(node, entry)) is not None:
-                host, size = backup
+                fs_path, size = backup
                 if size != entry.size:
                     entry, extents = resized(entry, size), None
-            elif self._changed(node.path, node.host, node.found, root, extents):
+            elif self._changed(node.path, node.fs_path, node.found, root, extents):
                 node.changed, extents = True, None
                 entry = changed_file(entry, _mtime(node), size)
             elif links is not None and (link := self._link(node, root, links)):
                 return link, None
         if links is not None:
             links.note(found, node.path, found.st_nlink)
-        return entry, FolderBody(self._root, host, size, extents, node.path)
+        return entry, FolderBody(self._root, fs_path, size, extents, node.path)
 
     def _further_name(self, node: Node, root: Row | None, first: str) -> HardLink:
         """A further name of a file whose first name has been given."""
@@ -109,7 +109,7 @@ class PosixLayer(LayerFolder):
     def _changed(
         self,
         path: str,
-        host: bytes,
+        fs_path: bytes,
         found: os.stat_result,
         row: Row,
         extents: tuple[tuple[int, int], ...] | None,
@@ -119,7 +119,7 @@ class PosixLayer(LayerFolder):
             return True
         if row.sha256 is None or (host_time(found.st_mtime_ns) == row.mtime and not self._verify_content):
             return False
-        return not self._same_content(FolderBody(self._root, host, row.size, extents, path), row)
+        return not self._same_content(FolderBody(self._root, fs_path, row.size, extents, path), row)
 
     def _streams(self, node: Node) -> Iterator[tuple[AlternateStream, FolderBody]]:
         if node.row is None or self._record is None:
@@ -134,33 +134,33 @@ class PosixLayer(LayerFolder):
         row = self._record.find(owner.id, f":{name}") if self._record and owner else None
         return None if row is None else self._stream_body(node.path, row)
 
-    def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:  # noqa: ARG002
+    def _recorded_stream(self, path: str, fs_path: bytes, row: Row) -> tuple[FolderBody, bool] | None:  # noqa: ARG002
         body = self._stream_body(path, row)
         extents = self._extents(row)
-        return body, self._changed(f"{path}{row.name}", body.host, self._root.lstat(body.host), row, extents)
+        return body, self._changed(f"{path}{row.name}", body.fs_path, self._root.lstat(body.fs_path), row, extents)
 
     def _further_streams(
         self,
         path: str,  # noqa: ARG002
-        host: bytes,  # noqa: ARG002
+        fs_path: bytes,  # noqa: ARG002
         known: set[str],  # noqa: ARG002
     ) -> Iterator[tuple[AlternateStream, FolderBody]]:
         return iter(())  # nobody can add one
 
     def _stream_body(self, path: str, row: Row) -> FolderBody:
-        host = b"%b/%d" % (STREAMS, row.id)
+        fs_path = b"%b/%d" % (STREAMS, row.id)
         name = f"{path}{row.name}"
         try:
-            size = self._root.lstat(host).st_size
+            size = self._root.lstat(fs_path).st_size
         except FileNotFoundError:
             raise NotFoundError(
                 "the stream's data are gone from the folder",
                 path=name,
-                expected=shown(host),
+                expected=shown(fs_path),
                 hint="import the layer again",
             ) from None
         extents = self._extents(row) if size == row.size else None
-        return FolderBody(self._root, host, size, extents, name)
+        return FolderBody(self._root, fs_path, size, extents, name)
 
 
 def _mtime(node: Node) -> int:

@@ -24,12 +24,12 @@ _UNKNOWN: Final[Times] = (None, None, None, None)
 
 
 class StoredFile:
-    """The file `host` below `root`, open until close(); path: of its entry. Raises ConfinementError for a link."""
+    """The file `fs_path` below `root`, open until close(); path: of its entry. Raises ConfinementError for a link."""
 
-    def __init__(self, root: Root, host: bytes, path: str) -> None:
+    def __init__(self, root: Root, fs_path: bytes, path: str) -> None:
         self._path = path
         with host_errors(path):
-            self._file = os.fdopen(root.open(host), "rb")
+            self._file = os.fdopen(root.open(fs_path), "rb")
 
     def close(self) -> None:
         self._file.close()
@@ -64,12 +64,12 @@ class StoredBody(FolderBody):
 
     __slots__ = ("_chunks", "_file", "_name", "_rest")
 
-    def __init__(self, root: Root, host: bytes, size: int, extents: Extents, path: str, name: str = "") -> None:
+    def __init__(self, root: Root, fs_path: bytes, size: int, extents: Extents, path: str, name: str = "") -> None:
         self._file: StoredFile | None = None
         self._chunks: Iterator[tuple[int, bytes]] | None = None
         self._rest = b""
         self._name = name
-        super().__init__(root, host, size, extents, path)
+        super().__init__(root, fs_path, size, extents, path)
 
     def _read(self, n: int) -> bytes:
         if self._chunks is None:
@@ -81,7 +81,7 @@ class StoredBody(FolderBody):
         return part
 
     def _begin(self) -> Iterator[tuple[int, bytes]]:
-        self._file = StoredFile(self._root, self.host, self._path)
+        self._file = StoredFile(self._root, self.fs_path, self._path)
         body: Body | None = None
         if not self._name:
             body = self._file.entry()[1]

@@ -88,8 +88,8 @@ class TransportMaker(ObjectMaker):
     # --- names ------------------------------------------------------------------
 
     def host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
-        host = encode_wtf8(name)
-        full = b"%b/%b" % (parent.host, host) if parent.host else host
+        fs_path = encode_wtf8(name)
+        full = b"%b/%b" % (parent.fs_path, fs_path) if parent.fs_path else fs_path
         path = os.fsdecode(full)
         if upcase(name).endswith(upcase(SUFFIX.decode())):
             raise InexpressibleError(
@@ -106,21 +106,21 @@ class TransportMaker(ObjectMaker):
 
     # --- one object -------------------------------------------------------------
 
-    def make_directory(self, entry: Directory, host: bytes) -> int:
+    def make_directory(self, entry: Directory, fs_path: bytes) -> int:
         if in_hives(entry.path):
             raise InexpressibleError("a directory in Hives, which holds files alone", path=entry.path)
         # One that is a reparse point too: hcsshim, which makes it when all else is there, lets nothing come into it.
-        self._root.mkdir(host)
-        self._open(host + SUFFIX, entry)
+        self._root.mkdir(fs_path)
+        self._open(fs_path + SUFFIX, entry)
         return 0
 
-    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
+    def make_file(self, entry: File, body: Body | None, fs_path: bytes, extra: dict[str, bytes]) -> StoredFile:
         if in_hives(entry.path):
             if entry.reparse_data is not None:
                 raise InexpressibleError("a reparse point in Hives, which holds plain files alone", path=entry.path)
-            self._fd = self._root.create(host)
+            self._fd = self._root.create(fs_path)
             return StoredFile(0, self._layer.fill(self._fd, entry.path, entry, body, extra))
-        self._open(host, entry)
+        self._open(fs_path, entry)
         if not has_data(entry):
             return StoredFile()
         return StoredFile(0, write_data_stream(self._layer, self._write, entry, body, extra))
@@ -138,9 +138,9 @@ class TransportMaker(ObjectMaker):
             )
         return StoredFile(0, write_data_stream(self._layer, self._write, entry, body, extra))
 
-    def _open(self, host: bytes, entry: Directory | File) -> None:
+    def _open(self, fs_path: bytes, entry: Directory | File) -> None:
         """Begin the file that has all that there is of an entry."""
-        self._fd = self._root.create(host)
+        self._fd = self._root.create(fs_path)
         self._write(ATTRIBUTES.pack(entry.file_attributes) + b"".join(backup_head(entry)))
 
     def _write(self, data: bytes) -> None:
@@ -149,28 +149,28 @@ class TransportMaker(ObjectMaker):
             done += os.write(self._fd, data[done:])
 
     def finish(self, owner: StreamOwner) -> None:
-        entry, host = owner.entry, owner.host
+        entry, fs_path = owner.entry, owner.fs_path
         if not in_hives(entry.path):
             self._write(b"".join(data for _, data in backup_tail(entry)))
         if isinstance(entry, Directory):
-            host += SUFFIX
+            fs_path += SUFFIX
         self.close()
-        self._set_times(host, entry.creation_time, entry.last_access_time, entry.last_write_time)
-        found = self._root.lstat(host)
+        self._set_times(fs_path, entry.creation_time, entry.last_access_time, entry.last_write_time)
+        found = self._root.lstat(fs_path)
         self._record.set_stored(owner.id, found.st_size, found.st_mtime_ns)
 
-    def _set_times(self, host: bytes, creation: int | None, access: int | None, write: int | None) -> None:
+    def _set_times(self, fs_path: bytes, creation: int | None, access: int | None, write: int | None) -> None:
         """Give a file of the folder times, in FILETIMEs, as far as the host holds them; the record has all."""
         if isinstance(self._root, WindowsRoot):
             with suppress(OSError):
-                self._root.set_times(host, (creation, access, write, None))
+                self._root.set_times(fs_path, (creation, access, write, None))
             return
         if write is None:
             return
         with suppress(OSError, OverflowError):
-            self._root.utime(host, (to_unix_ns(write if access is None else access), to_unix_ns(write)))
+            self._root.utime(fs_path, (to_unix_ns(write if access is None else access), to_unix_ns(write)))
 
-    def finish_directory(self, host: bytes, row: Row) -> None:
+    def finish_directory(self, fs_path: bytes, row: Row) -> None:
         """Its times are those of the file that stands for it."""
 
     def values(self) -> dict[str, str | int | bytes | None]:
@@ -178,7 +178,7 @@ class TransportMaker(ObjectMaker):
 
     # --- what the record alone holds ----------------------------------------------
 
-    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
+    def make_hard_link(self, row: Row, source: bytes, fs_path: bytes) -> None:
         """In the record alone."""
 
     def make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:  # noqa: ARG002

@@ -25,7 +25,6 @@ from ...win32.reparse import is_name_surrogate, reparse_tag
 from ..folder.body import FolderBody
 from ..folder.defaults import changed_file
 from ..folder.tree import Links, Node
-from ..record.reader import RecordReader
 from ..record.writer import Kind, Row, Times
 from .body import Extents, StoredBody, StoredFile, digest_of, holes_of, says_the_same
 from .folder import STORE, SUFFIX, TIE, in_hives, is_transport, read_tombstones, record_of, tie_of
@@ -57,11 +56,10 @@ class TransportLayer(TransportLayerBase):
         non_base: bool | None = None,
         verify_content: bool = False,
         descriptors: int = 64,
-        record: RecordReader | None = None,
     ) -> None:
         self._tombstones: list[str] | None = None
         self._keys: set[str] | None = None  # of those, in upper case
-        super().__init__(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors, record=record)
+        super().__init__(path, non_base=non_base, verify_content=verify_content, descriptors=descriptors)
         try:
             with host_errors(self.path):
                 self._check(os.path.abspath(os.fsencode(path)))
@@ -109,20 +107,20 @@ class TransportLayer(TransportLayerBase):
             if row.kind not in (Kind.DIRECTORY, Kind.FILE):
                 continue
             above = hosts.get(row.parent, b"")
-            host = b"%b/%b" % (above, encode_wtf8(row.name)) if above else encode_wtf8(row.name)
+            fs_path = b"%b/%b" % (above, encode_wtf8(row.name)) if above else encode_wtf8(row.name)
             known += 1
-            there += self._known(row, row.name, host) is not None
+            there += self._known(row, row.name, fs_path) is not None
             if row.kind == Kind.DIRECTORY:
-                hosts[row.id] = host
+                hosts[row.id] = fs_path
             if known == _SAMPLE_SIZE:
                 break
         return there * 2 >= known
 
     # --- the tree ---------------------------------------------------------------
 
-    def _list(self, host: bytes) -> list[tuple[bytes, os.stat_result]]:
+    def _list(self, fs_path: bytes) -> list[tuple[bytes, os.stat_result]]:
         """The directory's entries: one that has no directory of its own here, as a reparse point may, is one too."""
-        names = dict(super()._list(host))
+        names = dict(super()._list(fs_path))
         for name in [name for name in names if name.endswith(SUFFIX)]:
             del names[name]
             owner = name.removesuffix(SUFFIX)
@@ -132,7 +130,7 @@ class TransportLayer(TransportLayerBase):
             elif not stat.S_ISDIR(directory.st_mode):
                 raise LayerError(
                     "the metadata of a directory, beside a file of its name",
-                    path=shown(b"%b/%b" % (host, name) if host else name),
+                    path=shown(b"%b/%b" % (fs_path, name) if fs_path else name),
                     hint="remove one of the two",
                 )
         return list(names.items())
@@ -140,38 +138,38 @@ class TransportLayer(TransportLayerBase):
     def _rows(self, number: int) -> dict[bytes, Row]:
         return {name: row for name, row in super()._rows(number).items() if row.kind not in _LINKS}
 
-    def _children(self, path: str, host: bytes, number: int) -> list[Node]:
-        nodes = super()._children(path, host, number)
+    def _children(self, path: str, fs_path: bytes, number: int) -> list[Node]:
+        nodes = super()._children(path, fs_path, number)
         if self._record is not None and number > 0:
             for name, row in super()._rows(number).items():
                 if row.kind in _LINKS:
                     check_component(row.name)
-                    link = self._known(row, f"{path}/{row.name}", b"%b/%b" % (host, name))
+                    link = self._known(row, f"{path}/{row.name}", b"%b/%b" % (fs_path, name))
                     nodes += [] if link is None else [link]
         return nodes
 
     def _is_windows_artifact(self, prefix: str, name: str, known: Row | None) -> bool:  # noqa: ARG002
         return False  # all is the layer's
 
-    def _known(self, row: Row, path: str, host: bytes) -> Node | None:
+    def _known(self, row: Row, path: str, fs_path: bytes) -> Node | None:
         if row.kind not in _LINKS:
-            node = super()._known(row, path, host)
-            if node is None and row.kind == Kind.DIRECTORY and not self._root.exists(host):
-                found = self._lstat(host + SUFFIX)
-                return None if found is None else Node(path, host, _DIRECTORY, row)
+            node = super()._known(row, path, fs_path)
+            if node is None and row.kind == Kind.DIRECTORY and not self._root.exists(fs_path):
+                found = self._lstat(fs_path + SUFFIX)
+                return None if found is None else Node(path, fs_path, _DIRECTORY, row)
             return node
-        if not self._is_link(row, host):
+        if not self._is_link(row, fs_path):
             return None
         if row.kind == Kind.PARENT_LINK:
-            return Node(path, host, _NO_FILE, row)
+            return Node(path, fs_path, _NO_FILE, row)
         first = self._root_row(row)
         place = encode_wtf8(self._record.path_of(first)) if self._record else b""
         node = (self._whole or self)._known(first, path, place)
-        return None if node is None else Node(path, node.host, node.found, row)
+        return None if node is None else Node(path, node.fs_path, node.found, row)
 
-    def _is_link(self, row: Row, host: bytes) -> bool:  # noqa: ARG002
+    def _is_link(self, row: Row, fs_path: bytes) -> bool:  # noqa: ARG002
         """Is there still a link where the record has one? Not if somebody has put something in its place."""
-        return self._lstat(host) is None
+        return self._lstat(fs_path) is None
 
     # --- one entry ------------------------------------------------------------
 
@@ -213,8 +211,8 @@ class TransportLayer(TransportLayerBase):
         if in_hives(node.path):
             raise LayerError("a directory in Hives, which holds files alone", path=node.path, hint="remove it")
         self._intact = None
-        there = self._lstat(node.host) is not None
-        found = self._lstat(node.host + SUFFIX)
+        there = self._lstat(node.fs_path) is not None
+        found = self._lstat(node.fs_path + SUFFIX)
         if found is None and there and node.row is None and node.path in _ROOTS:
             # hcsshim does without these two.
             return Directory(node.path, **_named(self._times_outside(node, node.found)))
@@ -226,9 +224,9 @@ class TransportLayer(TransportLayerBase):
                 hint="give it that file, or remove it",
             )
         if node.row is not None and self._record is not None and self._is_stored(node.row, found):
-            self._intact, entry = node.host, self._record.entry(node.row, node.path)
+            self._intact, entry = node.fs_path, self._record.entry(node.row, node.path)
         else:
-            entry, _ = self._parsed(node, node.host + SUFFIX, found)
+            entry, _ = self._parsed(node, node.fs_path + SUFFIX, found)
         if not isinstance(entry, Directory):
             raise LayerError(
                 "the metadata of a directory that say that it is none",
@@ -243,7 +241,7 @@ class TransportLayer(TransportLayerBase):
                 hint="make the directory, or remove the file",
             )
         if entry.reparse_data is not None and is_name_surrogate(reparse_tag(entry.reparse_data)):
-            for name, _ in self._list(node.host):
+            for name, _ in self._list(node.fs_path):
                 raise behind_link_error(f"{node.path}/{shown(name)}", node.path)
         return entry
 
@@ -252,10 +250,10 @@ class TransportLayer(TransportLayerBase):
         root = None if node.row is None else self._root_row(node.row)
         extents: Extents
         if root is not None and self._record is not None and self._is_stored(root, node.found):
-            self._intact = node.host
+            self._intact = node.fs_path
             entry, extents = self._record.entry(root, node.path), self._extents(root)
         else:
-            entry, extents = self._parsed(node, node.host, node.found)
+            entry, extents = self._parsed(node, node.fs_path, node.found)
         if not isinstance(entry, File):
             raise LayerError(
                 "a file that says that it is a directory",
@@ -263,13 +261,13 @@ class TransportLayer(TransportLayerBase):
                 expected="attributes without 0x10",
                 got=f"{entry.file_attributes:#x}",
             )
-        return entry, StoredBody(self._root, node.host, entry.size, extents, node.path)
+        return entry, StoredBody(self._root, node.fs_path, entry.size, extents, node.path)
 
-    def _parsed(self, node: Node, host: bytes, found: os.stat_result) -> tuple[Directory | File, Extents]:
-        """The entry that the file at `host` says, or that of the record, if that says the same; its data's ranges."""
+    def _parsed(self, node: Node, fs_path: bytes, found: os.stat_result) -> tuple[Directory | File, Extents]:
+        """The entry in the file at `fs_path`, or that of the record if it says the same; the ranges of its data."""
         outside = node.path in _ROOTS and node.row is None
-        times = self._times_outside(node, found) if outside else self._file_times(host, found)
-        with closing(StoredFile(self._root, host, node.path)) as stored:
+        times = self._times_outside(node, found) if outside else self._file_times(fs_path, found)
+        with closing(StoredFile(self._root, fs_path, node.path)) as stored:
             entry, body = stored.entry(times)
             extents = holes_of(body)
             if node.row is None or self._record is None:
@@ -300,18 +298,18 @@ class TransportLayer(TransportLayerBase):
             if not isinstance(recorded, File):
                 raise RecordError("layer.db: a file that is none", path=node.path)
             entry, extents = recorded, self._extents(row)
-            body = FolderBody(self._root, node.host, entry.size, extents, node.path)
+            body = FolderBody(self._root, node.fs_path, entry.size, extents, node.path)
             if found.st_size != entry.size or not (self._is_stored(row, found) or self._same_content(body, row)):
                 node.changed, extents = True, None
                 entry = changed_file(entry, _write_time(node.path, found), found.st_size)
-        return entry, FolderBody(self._root, node.host, entry.size, extents, node.path)
+        return entry, FolderBody(self._root, node.fs_path, entry.size, extents, node.path)
 
-    def _file_times(self, host: bytes, found: os.stat_result) -> Times:
+    def _file_times(self, fs_path: bytes, found: os.stat_result) -> Times:
         """Creation, last access, last write and change of a file of the folder, as FILETIMEs.
 
         On other hosts than Windows there is but the last write time that does not depend on the host.
         """
-        write = _write_time(shown(host), found)
+        write = _write_time(shown(fs_path), found)
         if os.name != "nt":
             return write, write, write, write
         creation = getattr(found, "st_birthtime_ns", found.st_ctime_ns)
@@ -321,10 +319,10 @@ class TransportLayer(TransportLayerBase):
         """The times of what is not below Files, without a record, as hcsshim's reader has them: created and accessed
         when it was written, and the two roots when the hive of the system was.
         """
-        host = node.host
+        fs_path = node.fs_path
         if node.path in _ROOTS and (system := self._lstat(_SYSTEM)) is not None:
-            host, found = _SYSTEM, system
-        _, _, write, change = self._file_times(host, found)
+            fs_path, found = _SYSTEM, system
+        _, _, write, change = self._file_times(fs_path, found)
         return write, write, write, change
 
     # --- whiteouts ----------------------------------------------------------------

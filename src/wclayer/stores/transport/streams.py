@@ -27,9 +27,9 @@ class TransportLayerBase(LayerFolder, ABC):
 
     _intact: bytes | None = None  # the object that was met last, if it looks as it was made
 
-    def _lstat(self, host: bytes) -> os.stat_result | None:
+    def _lstat(self, fs_path: bytes) -> os.stat_result | None:
         try:
-            return self._root.lstat(host)
+            return self._root.lstat(fs_path)
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -39,18 +39,18 @@ class TransportLayerBase(LayerFolder, ABC):
             return False
         return self._record.more(row).get("stored") == b"%d" % found.st_size
 
-    def _stored_at(self, host: bytes) -> tuple[bytes, os.stat_result] | None:
-        """The file that has all of the object at `host`; None if it can have no streams, or is gone."""
-        if in_hives(shown(host)):
+    def _stored_at(self, fs_path: bytes) -> tuple[bytes, os.stat_result] | None:
+        """The file that has all of the object at `fs_path`; None if it can have no streams, or is gone."""
+        if in_hives(shown(fs_path)):
             return None
-        found = self._lstat(host)
+        found = self._lstat(fs_path)
         if found is None or stat.S_ISDIR(found.st_mode):
-            host += SUFFIX
-            found = self._lstat(host)
-        return None if found is None else (host, found)
+            fs_path += SUFFIX
+            found = self._lstat(fs_path)
+        return None if found is None else (fs_path, found)
 
     def _streams(self, node: Node) -> Iterator[tuple[AlternateStream, FolderBody]]:
-        stored = self._stored_at(node.host)
+        stored = self._stored_at(node.fs_path)
         if stored is None:
             return
         root = None if node.row is None else self._root_row(node.row)
@@ -77,14 +77,14 @@ class TransportLayerBase(LayerFolder, ABC):
         return StoredBody(self._root, place, size, extents, path, name)
 
     def _open_stream(self, node: Node, name: str) -> FolderBody | None:
-        stored = self._stored_at(node.host)
+        stored = self._stored_at(node.fs_path)
         for entry, extents in () if stored is None else self._found_streams(stored[0], node.path):
             if stored is not None and upcase(entry.name) == upcase(name):
                 return self._stream(stored[0], node.path, entry.name, entry.size, extents)
         return None
 
-    def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:
-        stored = self._stored_at(host)
+    def _recorded_stream(self, path: str, fs_path: bytes, row: Row) -> tuple[FolderBody, bool] | None:
+        stored = self._stored_at(fs_path)
         if stored is None or self._record is None:
             return None
         place, found = stored
@@ -98,10 +98,12 @@ class TransportLayerBase(LayerFolder, ABC):
                 return self._stream(place, path, name, entry.size, extents), not same
         return None
 
-    def _further_streams(self, path: str, host: bytes, known: set[str]) -> Iterator[tuple[AlternateStream, FolderBody]]:
-        if host == self._intact:
+    def _further_streams(
+        self, path: str, fs_path: bytes, known: set[str]
+    ) -> Iterator[tuple[AlternateStream, FolderBody]]:
+        if fs_path == self._intact:
             return  # nobody has added one
-        stored = self._stored_at(host)
+        stored = self._stored_at(fs_path)
         if stored is None:
             return
         for entry, extents in self._found_streams(stored[0], path):

@@ -71,29 +71,29 @@ class _UtilityVmMaker(WindowsMaker):
         self._nearest = nearest
         self.cloned: list[bytes] | None = None  # the host paths that the clone brought
 
-    def make_directory(self, entry: Directory, host: bytes) -> int:
+    def make_directory(self, entry: Directory, fs_path: bytes) -> int:
         if entry.path == UTILITY_VM:
             self._clone()
-        self._make_way(host, directory=entry.reparse_data is None)
-        if self._root.exists(host):
-            self._new(entry, host, directory=True, disposition=handles.OPEN)
+        self._make_way(fs_path, directory=entry.reparse_data is None)
+        if self._root.exists(fs_path):
+            self._new(entry, fs_path, directory=True, disposition=handles.OPEN)
             return 0
-        return super().make_directory(entry, host)
+        return super().make_directory(entry, fs_path)
 
-    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
-        self._make_way(host)
-        return super().make_file(entry, body, host, extra)
+    def make_file(self, entry: File, body: Body | None, fs_path: bytes, extra: dict[str, bytes]) -> StoredFile:
+        self._make_way(fs_path)
+        return super().make_file(entry, body, fs_path, extra)
 
-    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:  # noqa: ARG002
-        self._make_way(host)
-        self._root.link(source, host)
+    def make_hard_link(self, row: Row, source: bytes, fs_path: bytes) -> None:  # noqa: ARG002
+        self._make_way(fs_path)
+        self._root.link(source, fs_path)
 
     def make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:  # noqa: ARG002
-        host, extra = self.host_name(parent, name)
-        self._make_way(host)
+        fs_path, extra = self.host_name(parent, name)
+        self._make_way(fs_path)
         target = encode_wtf8(entry.target)
         if in_utility_vm(target):  # the clone has the parent's files under their own names
-            self._root.link(target, host)
+            self._root.link(target, fs_path)
         self._layer.add_parent_link(parent.id, name, entry, file, extra)
 
     def whiteout(self, entry: Whiteout) -> None:
@@ -104,19 +104,19 @@ class _UtilityVmMaker(WindowsMaker):
         if self.cloned is None:
             self.cloned = clone_utility_vm(self._nearest, self._root)
 
-    def _make_way(self, host: bytes, *, directory: bool = False) -> None:
+    def _make_way(self, fs_path: bytes, *, directory: bool = False) -> None:
         """Remove what the clone has there: writing to a hard link would change the parent too.
 
         directory: one that is no link may stay.
         """
         if self.cloned is None:
-            raise LayerError("an entry of the utility VM before UtilityVM itself", path=os.fsdecode(host))
-        if not self._root.exists(host):
+            raise LayerError("an entry of the utility VM before UtilityVM itself", path=os.fsdecode(fs_path))
+        if not self._root.exists(fs_path):
             return
-        found = self._root.information(host)
+        found = self._root.information(fs_path)
         if directory and found.attributes & FILE_ATTRIBUTE_DIRECTORY and not found.is_link:
             return
-        remove_tree_of(self._root, host)
+        remove_tree_of(self._root, fs_path)
 
 
 class _Router(ObjectMaker):
@@ -131,30 +131,30 @@ class _Router(ObjectMaker):
         layer.held.callback(self._folder.close)  # also after an error in what follows
         self._transport = TransportMaker(replace(layer, root=self._folder))
 
-    def _maker(self, host: bytes) -> ObjectMaker:
-        return self._vm if in_utility_vm(host) else self._transport
+    def _maker(self, fs_path: bytes) -> ObjectMaker:
+        return self._vm if in_utility_vm(fs_path) else self._transport
 
     def host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
-        return self._maker(parent.host or encode_wtf8(name)).host_name(parent, name)
+        return self._maker(parent.fs_path or encode_wtf8(name)).host_name(parent, name)
 
-    def make_directory(self, entry: Directory, host: bytes) -> int:
-        return self._maker(host).make_directory(entry, host)
+    def make_directory(self, entry: Directory, fs_path: bytes) -> int:
+        return self._maker(fs_path).make_directory(entry, fs_path)
 
-    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
-        return self._maker(host).make_file(entry, body, host, extra)
+    def make_file(self, entry: File, body: Body | None, fs_path: bytes, extra: dict[str, bytes]) -> StoredFile:
+        return self._maker(fs_path).make_file(entry, body, fs_path, extra)
 
     def make_stream(
         self, entry: AlternateStream, body: Body | None, owner: bytes, extra: dict[str, bytes]
     ) -> StoredFile:
         return self._maker(owner).make_stream(entry, body, owner, extra)
 
-    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
-        if in_utility_vm(host) and not in_utility_vm(source):
+    def make_hard_link(self, row: Row, source: bytes, fs_path: bytes) -> None:
+        if in_utility_vm(fs_path) and not in_utility_vm(source):
             return  # only in the record: ImportLayer has yet to make its target
-        self._maker(host).make_hard_link(row, source, host)
+        self._maker(fs_path).make_hard_link(row, source, fs_path)
 
     def make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:
-        self._maker(parent.host).make_parent_link(entry, file, parents, parent, name)
+        self._maker(parent.fs_path).make_parent_link(entry, file, parents, parent, name)
 
     def copy_boot_file(self, source: bytes, target: bytes) -> None:
         self._vm.copy_boot_file(source, target)
@@ -164,10 +164,10 @@ class _Router(ObjectMaker):
             self._vm.whiteout(entry)
 
     def finish(self, owner: StreamOwner) -> None:
-        self._maker(owner.host).finish(owner)
+        self._maker(owner.fs_path).finish(owner)
 
-    def finish_directory(self, host: bytes, row: Row) -> None:
-        self._maker(host).finish_directory(host, row)
+    def finish_directory(self, fs_path: bytes, row: Row) -> None:
+        self._maker(fs_path).finish_directory(fs_path, row)
 
     def close(self) -> None:
         with closing(self._folder), closing(self._vm):

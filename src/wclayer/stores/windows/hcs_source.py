@@ -18,7 +18,6 @@ from ...union.rules import FILES, UTILITY_VM
 from ..folder.body import FolderBody
 from ..folder.source import LayerFolder
 from ..folder.tree import FolderTree, Links, Node
-from ..record.reader import RecordReader
 from ..record.writer import Kind, Row, hard_link
 from ..transport.folder import is_transport
 from ..transport.source import TransportLayer
@@ -57,8 +56,8 @@ class ExportedLayer(LayerFolder):
         with ExitStack() as undo:
             undo.callback(super().close)
             identities = undo.enter_context(closing(FileIdentities(path, parents)))
-            self._vm = undo.enter_context(_UtilityVm(self, identities, path, verify_content, self._record))
-            self._files = undo.enter_context(_Exported(self, identities, transport, verify_content, self._record))
+            self._vm = undo.enter_context(_UtilityVm(self, identities, path, verify_content))
+            self._files = undo.enter_context(_Exported(self, identities, transport, verify_content))
             self._parts = undo.pop_all()
 
     def close(self) -> None:
@@ -68,41 +67,43 @@ class ExportedLayer(LayerFolder):
         else:
             parts.close()
 
-    def _part(self, host: bytes) -> FolderTree:
-        return self._vm if in_utility_vm(host) else self._files
+    def _part(self, fs_path: bytes) -> FolderTree:
+        return self._vm if in_utility_vm(fs_path) else self._files
 
     def entries(self) -> Iterator[tuple[Entry, Body | None]]:
         self._files.check_parent_links()
         yield from super().entries()
 
-    def _list(self, host: bytes) -> list[tuple[bytes, os.stat_result]]:
-        return self._part(host)._list(host)
+    def _list(self, fs_path: bytes) -> list[tuple[bytes, os.stat_result]]:
+        return self._part(fs_path)._list(fs_path)
 
-    def _children(self, path: str, host: bytes, number: int) -> list[Node]:
+    def _children(self, path: str, fs_path: bytes, number: int) -> list[Node]:
         if path:
-            return self._part(host)._children(path, host, number)
+            return self._part(fs_path)._children(path, fs_path, number)
         return [
-            *(node for node in self._files._children(path, host, number) if node.path != UTILITY_VM),
-            *(node for node in self._vm._children(path, host, number) if node.path == UTILITY_VM),
+            *(node for node in self._files._children(path, fs_path, number) if node.path != UTILITY_VM),
+            *(node for node in self._vm._children(path, fs_path, number) if node.path == UTILITY_VM),
         ]
 
-    def _known(self, row: Row, path: str, host: bytes) -> Node | None:
-        return self._part(host)._known(row, path, host)
+    def _known(self, row: Row, path: str, fs_path: bytes) -> Node | None:
+        return self._part(fs_path)._known(row, path, fs_path)
 
     def _entry(self, node: Node, links: Links | None) -> tuple[Entry, Body | None]:
-        return self._part(node.host)._entry(node, links)
+        return self._part(node.fs_path)._entry(node, links)
 
     def _streams(self, node: Node) -> Iterator[tuple[AlternateStream, FolderBody]]:
-        return self._part(node.host)._streams(node)
+        return self._part(node.fs_path)._streams(node)
 
     def _open_stream(self, node: Node, name: str) -> FolderBody | None:
-        return self._part(node.host)._open_stream(node, name)
+        return self._part(node.fs_path)._open_stream(node, name)
 
-    def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:
-        return self._part(host)._recorded_stream(path, host, row)
+    def _recorded_stream(self, path: str, fs_path: bytes, row: Row) -> tuple[FolderBody, bool] | None:
+        return self._part(fs_path)._recorded_stream(path, fs_path, row)
 
-    def _further_streams(self, path: str, host: bytes, known: set[str]) -> Iterator[tuple[AlternateStream, FolderBody]]:
-        return self._part(host)._further_streams(path, host, known)
+    def _further_streams(
+        self, path: str, fs_path: bytes, known: set[str]
+    ) -> Iterator[tuple[AlternateStream, FolderBody]]:
+        return self._part(fs_path)._further_streams(path, fs_path, known)
 
     def _whiteout_paths(self) -> list[str]:
         return self._files._whiteout_paths()
@@ -120,20 +121,19 @@ class _UtilityVm(WindowsLayer):
         identities: FileIdentities,
         path: str | os.PathLike[str],
         verify_content: bool,
-        record: RecordReader | None,
     ) -> None:
-        self._whole = whole
+        self._whole, self._shared_record = whole, whole._record
         self._identities = identities
-        super().__init__(path, non_base=True, verify_content=verify_content, record=record)
+        super().__init__(path, non_base=True, verify_content=verify_content)
 
-    def _children(self, path: str, host: bytes, number: int) -> list[Node]:
-        nodes = super()._children(path, host, number)
+    def _children(self, path: str, fs_path: bytes, number: int) -> list[Node]:
+        nodes = super()._children(path, fs_path, number)
         if not path:
             return nodes
         return [node for node in nodes if node.row is not None or not self._is_parents(node)]
 
     def _is_parents(self, node: Node) -> bool:
-        return self._identities.is_clone(node.host, node.path, directory=stat.S_ISDIR(node.found.st_mode))
+        return self._identities.is_clone(node.fs_path, node.path, directory=stat.S_ISDIR(node.found.st_mode))
 
 
 class _Exported(TransportLayer):
@@ -145,11 +145,10 @@ class _Exported(TransportLayer):
         identities: FileIdentities,
         path: bytes,
         verify_content: bool,
-        record: RecordReader | None,
     ) -> None:
-        self._whole = whole
+        self._whole, self._shared_record = whole, whole._record
         self._identities = identities
-        super().__init__(os.fsdecode(path), non_base=True, verify_content=verify_content, record=record)
+        super().__init__(os.fsdecode(path), non_base=True, verify_content=verify_content)
 
     def _check(self, folder: bytes) -> None:
         """Nothing: the record is in the layer folder, and there is no doubt whose it is."""
@@ -157,21 +156,23 @@ class _Exported(TransportLayer):
     def _is_windows_artifact(self, prefix: str, name: str, known: Row | None) -> bool:
         return FolderTree._is_windows_artifact(self, prefix, name, known)
 
-    def _children(self, path: str, host: bytes, number: int) -> list[Node]:
-        nodes = super()._children(path, host, number)
+    def _children(self, path: str, fs_path: bytes, number: int) -> list[Node]:
+        nodes = super()._children(path, fs_path, number)
         links = {node.path for node in nodes if node.row is not None and node.row.kind in _LINKS}
         return [node for node in nodes if node.row is not None or node.path not in links]
 
-    def _is_link(self, row: Row, host: bytes) -> bool:
+    def _is_link(self, row: Row, fs_path: bytes) -> bool:
         """Is it a name of its target in the layer folder? ExportLayer has made a copy of it."""
         if row.kind == Kind.PARENT_LINK:
-            return self._identities.is_name_of_parents(host, str(row.target))
-        return self._record is not None and self._identities.is_name_of(host, self._record.path_of(self._root_row(row)))
+            return self._identities.is_name_of_parents(fs_path, str(row.target))
+        return self._record is not None and self._identities.is_name_of(
+            fs_path, self._record.path_of(self._root_row(row))
+        )
 
     def _entry(self, node: Node, links: Links | None) -> tuple[Entry, Body | None]:
         entry, body = super()._entry(node, links)
         if links is not None and node.row is None and isinstance(entry, File) and node.path.startswith(f"{FILES}/"):
-            target = self._identities.first_name(node.host, node.path)
+            target = self._identities.first_name(node.fs_path, node.path)
             if target is not None:
                 if isinstance(body, FolderBody):
                     body.close()

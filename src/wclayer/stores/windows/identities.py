@@ -42,20 +42,20 @@ class FileIdentities:
 
     # --- names of one file ----------------------------------------------------------
 
-    def is_name_of(self, host: bytes, target: str) -> bool:
-        """Are `host` and `target` two names of one file of the layer folder?"""
-        mine = self._identity(self._main, host)
+    def is_name_of(self, fs_path: bytes, target: str) -> bool:
+        """Are `fs_path` and `target` two names of one file of the layer folder?"""
+        mine = self._identity(self._main, fs_path)
         return mine is not None and mine == self._identity(self._main, encode_wtf8(target))
 
-    def is_name_of_parents(self, host: bytes, target: str) -> bool:
-        """Is `host` a further name of the file `target` of a parent?"""
-        mine = self._identity(self._main, host)
+    def is_name_of_parents(self, fs_path: bytes, target: str) -> bool:
+        """Is `fs_path` a further name of the file `target` of a parent?"""
+        mine = self._identity(self._main, fs_path)
         return mine is not None and any(self._identity(parent, encode_wtf8(target)) == mine for parent in self._parents)
 
-    def first_name(self, host: bytes, path: str) -> str | None:
+    def first_name(self, fs_path: bytes, path: str) -> str | None:
         """The other name of a file that was asked for before, or that is in a parent; None for none."""
         try:
-            found = self._main.information(host)
+            found = self._main.information(fs_path)
         except OSError:
             return None
         if found.links < 2 or found.attributes & FILE_ATTRIBUTE_DIRECTORY:
@@ -68,9 +68,9 @@ class FileIdentities:
             self._below = self._index()
         return self._below.get(identity)
 
-    def _identity(self, root: WindowsRoot, host: bytes) -> _Identity | None:
+    def _identity(self, root: WindowsRoot, fs_path: bytes) -> _Identity | None:
         try:
-            found = root.information(host)
+            found = root.information(fs_path)
         except OSError:
             return None
         return found.volume, found.file_id
@@ -95,20 +95,20 @@ class FileIdentities:
 
     # --- the clone of the nearest parent's utility VM ---------------------------------
 
-    def is_clone(self, host: bytes, path: str, *, directory: bool) -> bool:
+    def is_clone(self, fs_path: bytes, path: str, *, directory: bool) -> bool:
         """Is an object of the utility VM there only because the parent's was cloned?"""
         if not self._parents:
             return False
-        if directory and self._parents[0].exists(host):
+        if directory and self._parents[0].exists(fs_path):
             if self._changed is None:
                 self._changed = self._changed_directories()
-            return host not in self._changed
-        return self._is_cloned_file(host, path)
+            return fs_path not in self._changed
+        return self._is_cloned_file(fs_path, path)
 
-    def _is_cloned_file(self, host: bytes, path: str) -> bool:
+    def _is_cloned_file(self, fs_path: bytes, path: str) -> bool:
         """Is a file that of the parent, by a hard link, or, as of the boot files, by a copy?"""
-        theirs = self._identity(self._parents[0], host)
-        return theirs is not None and (self._identity(self._main, host) == theirs or upcase(path) in _BOOT_KEYS)
+        theirs = self._identity(self._parents[0], fs_path)
+        return theirs is not None and (self._identity(self._main, fs_path) == theirs or upcase(path) in _BOOT_KEYS)
 
     def _changed_directories(self) -> set[bytes]:
         """The directories of the utility VM with something below that is not the parent's."""
@@ -117,14 +117,16 @@ class FileIdentities:
         while stack:
             directory = stack.pop()
             for name, found in self._main.entries(directory):
-                host = b"%b/%b" % (directory, name)
+                fs_path = b"%b/%b" % (directory, name)
                 is_directory = bool(found.attributes & FILE_ATTRIBUTE_DIRECTORY) and not found.is_link
                 if is_directory:
-                    stack.append(host)
+                    stack.append(fs_path)
                 parents = (
-                    self._parents[0].exists(host) if is_directory else self._is_cloned_file(host, decode_wtf8(host))
+                    self._parents[0].exists(fs_path)
+                    if is_directory
+                    else self._is_cloned_file(fs_path, decode_wtf8(fs_path))
                 )
                 if not parents:
-                    while host := host.rpartition(b"/")[0]:
-                        changed.add(host)
+                    while fs_path := fs_path.rpartition(b"/")[0]:
+                        changed.add(fs_path)
         return changed

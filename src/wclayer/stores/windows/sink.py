@@ -71,9 +71,9 @@ def check_volume(folder: bytes) -> None:
         )
 
 
-def secure(root: WindowsRoot, host: bytes, descriptor: bytes) -> None:
+def secure(root: WindowsRoot, fs_path: bytes, descriptor: bytes) -> None:
     """Give an object a security descriptor; wants the privileges of an import."""
-    with root.handle(host, handles.NEW_OBJECT) as handle, BackupWriter(handle) as writer:
+    with root.handle(fs_path, handles.NEW_OBJECT) as handle, BackupWriter(handle) as writer:
         writer.write(pack_header(StreamHeader(StreamId.SECURITY_DATA, len(descriptor))) + descriptor)
 
 
@@ -117,18 +117,18 @@ class WindowsMaker(ObjectMaker):
                 handles.close(self._handle)
 
     def host_name(self, parent: OpenDirectory, name: str) -> tuple[bytes, dict[str, bytes]]:
-        host = encode_wtf8(name)
-        return (b"%b/%b" % (parent.host, host) if parent.host else host), {}
+        fs_path = encode_wtf8(name)
+        return (b"%b/%b" % (parent.fs_path, fs_path) if parent.fs_path else fs_path), {}
 
     # --- one object -------------------------------------------------------------
 
     def _new(
-        self, entry: Directory | File, host: bytes, *, directory: bool, disposition: int = handles.CREATE
+        self, entry: Directory | File, fs_path: bytes, *, directory: bool, disposition: int = handles.CREATE
     ) -> BackupWriter:
         """Create an object, or OPEN one, and give it all but its data; it stays open until _finish()."""
         self.close()
         self._handle = self._root.open_handle(
-            host, handles.NEW_OBJECT, disposition=disposition, directory=directory, attributes=FILE_ATTRIBUTE_NORMAL
+            fs_path, handles.NEW_OBJECT, disposition=disposition, directory=directory, attributes=FILE_ATTRIBUTE_NORMAL
         )
         self._writer = writer = BackupWriter(self._handle)
         self._set_basic(self._handle, entry.file_attributes, times_of(entry))
@@ -142,12 +142,12 @@ class WindowsMaker(ObjectMaker):
             writer.write(piece)
         return writer
 
-    def make_directory(self, entry: Directory, host: bytes) -> int:
-        self._new(entry, host, directory=True)
+    def make_directory(self, entry: Directory, fs_path: bytes) -> int:
+        self._new(entry, fs_path, directory=True)
         return 0
 
-    def make_file(self, entry: File, body: Body | None, host: bytes, extra: dict[str, bytes]) -> StoredFile:
-        writer = self._new(entry, host, directory=False)
+    def make_file(self, entry: File, body: Body | None, fs_path: bytes, extra: dict[str, bytes]) -> StoredFile:
+        writer = self._new(entry, fs_path, directory=False)
         if not has_data(entry):
             return StoredFile()
         return StoredFile(0, write_data_stream(self._layer, writer.write, entry, body, extra))
@@ -163,10 +163,10 @@ class WindowsMaker(ObjectMaker):
             raise stream_astray_error(entry.path, entry.name)
         return StoredFile(0, write_data_stream(self._layer, self._writer.write, entry, body, extra))
 
-    def take_streams(self, parents: Lower, path: str, host: bytes) -> None:
+    def take_streams(self, parents: Lower, path: str, fs_path: bytes) -> None:
         for name in parents.streams(path):
             body = parents.open(path, name)
-            self.make_stream(AlternateStream(path, name, body.size), body, host, {})
+            self.make_stream(AlternateStream(path, name, body.size), body, fs_path, {})
 
     def finish(self, owner: StreamOwner) -> None:
         entry, writer = owner.entry, self._writer
@@ -205,13 +205,13 @@ class WindowsMaker(ObjectMaker):
         if (held := held_by(handle, attributes, times)) is not None:
             self._record.add_extra(number, HELD, held)
 
-    def make_hard_link(self, row: Row, source: bytes, host: bytes) -> None:
-        self._root.link(source, host)
+    def make_hard_link(self, row: Row, source: bytes, fs_path: bytes) -> None:
+        self._root.link(source, fs_path)
         with self._root.handle(source, handles.WRITE_ATTRIBUTES) as handle:  # a further name changes them
             self._set_basic(handle, row.attributes, row.times)
 
-    def finish_directory(self, host: bytes, row: Row) -> None:
-        with self._root.handle(host, handles.WRITE_ATTRIBUTES, directory=True) as handle:
+    def finish_directory(self, fs_path: bytes, row: Row) -> None:
+        with self._root.handle(fs_path, handles.WRITE_ATTRIBUTES, directory=True) as handle:
             self._set_basic(handle, row.attributes, row.times)
             self._note_held(row.id, row.attributes, row.times, handle)
 

@@ -80,12 +80,12 @@ class WindowsLayer(LayerFolder):
 
     # --- one entry ------------------------------------------------------------
 
-    def _look(self, host: bytes) -> tuple[NtfsMetadata, _Streams, int]:
+    def _look(self, fs_path: bytes) -> tuple[NtfsMetadata, _Streams, int]:
         """What the volume has of an object, and its size."""
-        with self._root.handle(host, handles.READ_BACKUP) as handle:
+        with self._root.handle(fs_path, handles.READ_BACKUP) as handle:
             found = files.information(handle)
-            streams = _scan(handle, host)
-        self._last = host, streams
+            streams = _scan(handle, fs_path)
+        self._last = fs_path, streams
         small = streams.small
         reparse = small.get(StreamId.REPARSE_DATA)
         attributes = found.attributes | (FILE_ATTRIBUTE_REPARSE_POINT if reparse is not None else 0)
@@ -104,7 +104,7 @@ class WindowsLayer(LayerFolder):
         root = None if node.row is None else self._root_row(node.row)
         if links is not None and (first := links.seen(node.found)) is not None:
             return self._further_name(node, root, first), None
-        live, streams, size = self._look(node.host)
+        live, streams, size = self._look(node.fs_path)
         recorded: Directory | File | None = None
         if root is not None and self._record is not None and (root.kind == Kind.DIRECTORY) == live.is_directory:
             recorded = self._record.entry(root, node.path)
@@ -134,10 +134,10 @@ class WindowsLayer(LayerFolder):
         size: int,
         links: Links | None,
     ) -> tuple[File | HardLink, Body | None]:
-        host, extents = node.host, streams.extents
+        fs_path, extents = node.fs_path, streams.extents
         if isinstance(recorded, File) and root is not None:
             if (backup := self._boot_original(node, recorded)) is not None:
-                host, size = backup
+                fs_path, size = backup
                 extents = self._extents(root) if size == recorded.size else None
                 entry = recorded if size == recorded.size else resized(recorded, size)
             elif self._same_data(node, recorded, entry, root, size):
@@ -149,14 +149,14 @@ class WindowsLayer(LayerFolder):
                     last_write_time=live.times[2],
                     change_time=live.times[3],
                 )
-            node.changed = entry != recorded and host == node.host
+            node.changed = entry != recorded and fs_path == node.fs_path
         if links is not None:
             if not node.changed and root is not None and (link := self._link(node, root, links)):
                 return link, None
             links.note(node.found, node.path, node.found.st_nlink)
         if not size:
             return entry, None
-        return entry, FolderBody(self._root, host, size, extents, node.path)
+        return entry, FolderBody(self._root, fs_path, size, extents, node.path)
 
     def _same_data(self, node: Node, recorded: File, entry: File, root: Row, size: int) -> bool:
         """Has the file, still written when import did, or of the same digest, its recorded data?"""
@@ -166,7 +166,7 @@ class WindowsLayer(LayerFolder):
             return True
         if root.sha256 is None:
             return True
-        body = FolderBody(self._root, node.host, size, self._extents(root), node.path)
+        body = FolderBody(self._root, node.fs_path, size, self._extents(root), node.path)
         return self._same_content(body, root)
 
     def _held(self, row: Row) -> tuple[tuple[int, ...], set[str]]:
@@ -231,55 +231,57 @@ class WindowsLayer(LayerFolder):
         if node.row is not None and root is not None:
             row = node.row if node.row.kind == Kind.LINK else root
             return hard_link(node.path, first, row.attributes, row.times)
-        found = self._root.information(node.host)
+        found = self._root.information(node.fs_path)
         return hard_link(node.path, first, found.attributes, found.times)
 
     # --- streams ----------------------------------------------------------------
 
-    def _streams_of(self, host: bytes) -> _Streams:
-        if self._last is None or self._last[0] != host:
-            self._look(host)
+    def _streams_of(self, fs_path: bytes) -> _Streams:
+        if self._last is None or self._last[0] != fs_path:
+            self._look(fs_path)
         return self._last[1] if self._last is not None else _Streams()
 
-    def _body(self, path: str, host: bytes, name: str) -> FolderBody:
-        size, extents = self._streams_of(host).named[name]
-        pieces = _pieces(self._root, host, name)
-        return PiecesBody(self._root, host, size, extents, pieces, f"{path}:{name}", dense=False)
+    def _body(self, path: str, fs_path: bytes, name: str) -> FolderBody:
+        size, extents = self._streams_of(fs_path).named[name]
+        pieces = _pieces(self._root, fs_path, name)
+        return PiecesBody(self._root, fs_path, size, extents, pieces, f"{path}:{name}", dense=False)
 
     def _streams(self, node: Node) -> Iterator[tuple[AlternateStream, FolderBody]]:
         known: list[str] = []
         if node.row is not None and self._record is not None:
             known = [row.name[1:] for row in self._record.streams(self._root_row(node.row))]
-        found = self._streams_of(node.host).named
+        found = self._streams_of(node.fs_path).named
         for name in (*(name for name in known if name in found), *(name for name in found if name not in known)):
-            with closing(self._body(node.path, node.host, name)) as body:
+            with closing(self._body(node.path, node.fs_path, name)) as body:
                 yield AlternateStream(node.path, name, body.size), body
 
     def _open_stream(self, node: Node, name: str) -> FolderBody | None:
-        for found in self._streams_of(node.host).named:
+        for found in self._streams_of(node.fs_path).named:
             if upcase(found) == upcase(name):
-                return self._body(node.path, node.host, found)
+                return self._body(node.path, node.fs_path, found)
         return None
 
-    def _recorded_stream(self, path: str, host: bytes, row: Row) -> tuple[FolderBody, bool] | None:
+    def _recorded_stream(self, path: str, fs_path: bytes, row: Row) -> tuple[FolderBody, bool] | None:
         name = row.name[1:]
-        if name not in self._streams_of(host).named:
+        if name not in self._streams_of(fs_path).named:
             return None
-        body = self._body(path, host, name)
+        body = self._body(path, fs_path, name)
         if body.size != row.size:
             return body, True
         # Writing to a stream need not change the file's times.
         same = self._same_content(body, row)
-        return self._body(path, host, name), not same
+        return self._body(path, fs_path, name), not same
 
-    def _further_streams(self, path: str, host: bytes, known: set[str]) -> Iterator[tuple[AlternateStream, FolderBody]]:
-        for name in self._streams_of(host).named:
+    def _further_streams(
+        self, path: str, fs_path: bytes, known: set[str]
+    ) -> Iterator[tuple[AlternateStream, FolderBody]]:
+        for name in self._streams_of(fs_path).named:
             if name not in known:
-                with closing(self._body(path, host, name)) as body:
+                with closing(self._body(path, fs_path, name)) as body:
                     yield AlternateStream(path, name, body.size), body
 
 
-def _scan(handle: int, host: bytes) -> _Streams:
+def _scan(handle: int, fs_path: bytes) -> _Streams:
     """All streams of an object, their data passed over but for what is small."""
     found = _Streams()
     blocks: list[tuple[int, int]] | None = None  # of the sparse stream that is being read
@@ -298,7 +300,7 @@ def _scan(handle: int, host: bytes) -> _Streams:
         for header in reader.streams():
             if header.id == StreamId.SPARSE_BLOCK:
                 if blocks is None:
-                    raise BackupStreamError("a sparse block that follows no sparse stream", path=shown(host))
+                    raise BackupStreamError("a sparse block that follows no sparse stream", path=shown(fs_path))
                 if header.size:
                     blocks.append((header.offset or 0, header.size))
                 end = (header.offset or 0) + header.size
@@ -315,7 +317,7 @@ def _scan(handle: int, host: bytes) -> _Streams:
                 if header.size > _LIMIT:
                     raise BackupStreamError(
                         "metadata larger than NTFS has them",
-                        path=shown(host),
+                        path=shown(fs_path),
                         expected=f"at most {_LIMIT:,} bytes",
                         got=f"{header.size:,}",
                     )
@@ -327,9 +329,9 @@ def _scan(handle: int, host: bytes) -> _Streams:
     return found
 
 
-def _pieces(root: WindowsRoot, host: bytes, name: str) -> Generator[bytes, None, None]:
+def _pieces(root: WindowsRoot, fs_path: bytes, name: str) -> Generator[bytes, None, None]:
     """The allocated data of a named stream."""
-    with root.handle(host, handles.READ_BACKUP) as handle, BackupReader(handle) as reader:
+    with root.handle(fs_path, handles.READ_BACKUP) as handle, BackupReader(handle) as reader:
         inside = False
         for header in reader.streams():
             if header.id == StreamId.ALTERNATE_DATA:

@@ -27,9 +27,9 @@ _BOOT_KEYS: Final = {upcase(path) for path in BOOT_FILES}
 _TOP: Final = b"UtilityVM"
 
 
-def in_utility_vm(host: bytes) -> bool:
+def in_utility_vm(fs_path: bytes) -> bool:
     """Is a host path, relative to the layer folder, UtilityVM or below it?"""
-    return host.partition(b"/")[0] == _TOP
+    return fs_path.partition(b"/")[0] == _TOP
 
 
 def clone_utility_vm(parent: str | os.PathLike[str], root: WindowsRoot) -> list[bytes]:
