@@ -9,6 +9,7 @@ The protocol code opens no sockets: it speaks through a `Transport` with one met
     session      one registry: scheme, redirects, tokens, tries
     repository   one repository: manifests and blobs
     download, upload    blobs, continued where a connection broke off
+    fetch        a file from an https URL, by its digest
     registries   all registries of one operation
 
 May import `host`, `errors` and `codes` only. The word registry elsewhere means the Windows registry.

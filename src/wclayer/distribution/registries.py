@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import Self
+from typing import BinaryIO, Self
 
 from .backoff import Backoff
 from .credentials import Credentials
+from .fetch import fetch
 from .session import Registry
 from .transport import Transport
 
@@ -66,6 +67,12 @@ class Registries:
                 )
                 self._found[host] = found
             return found
+
+    def fetch(self, url: str, digest: str, file: BinaryIO) -> None:
+        """Write the bytes at an https URL, which need not be of a registry, to the empty `file`: see `fetch`."""
+        with self._lock:
+            transport = self._connect()
+        fetch(transport, self._backoff, self._user_agent, url, digest, file)
 
     def _connect(self) -> Transport:
         if self._transport is None:

@@ -20,7 +20,7 @@ from ..builder.copy_from import ImageTree
 from ..builder.environment import registry_environment
 from ..builder.recipe import DirectoryRule, LayerRecipe, Recipe
 from ..distribution.registries import Registries
-from ..errors import ImageError, NotFoundError, RemoteError, UsageError
+from ..errors import ImageError, NotFoundError, RemoteError, UsageError, WclayerError
 from ..images.choosing import ImageSelector, parse_platform
 from ..images.options import ImageOptions
 from ..images.places.parse import ImageReference, parse_place
@@ -38,19 +38,12 @@ from .parse import (
 from .paths import drive_relative, lost_backslash
 from .running import Running
 from .sources import FileSource, HostFolder, TakenFolder
-from .stages import SCRATCH, Stage, find_stages
+from .stages import SCRATCH, Stage, check_possible, find_stages
 
 __all__ = ["build_dockerfile"]
 
 # BuildKit accepts these for every build, even without an ARG.
 _PROXIES: Final = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"))
-_RUN_HINT: Final = (
-    "do it elsewhere and take the result: COPY from the context, or COPY --from=NAME with --build-context NAME=FOLDER"
-)
-_REFUSED: Final = {
-    "RUN": ("RUN needs a Windows to run in", _RUN_HINT),
-    "ONBUILD": ("ONBUILD is for images that others build on with a Windows", "put its instruction there"),
-}
 
 
 def build_dockerfile(
@@ -155,7 +148,9 @@ class _Build:
         ignore = read_dockerignore(context, dockerfile.source if os.path.isfile(dockerfile.source) else None)
         self.warnings += ignore.warnings
         self._context = HostFolder(context, ignore, temp_dir)
-        self._copying = Copying(dockerfile, temp_dir, time, self._warn)
+        registries = options.registries
+        assert registries is not None  # noqa: S101 # build_dockerfile sees to it
+        self._copying = Copying(dockerfile, temp_dir, time, self._warn, registries.fetch)
         self._states: dict[int, _State] = {}
         self._images: dict[tuple[str, str], Image] = {}
         self._made: dict[int, Image] = {}
@@ -239,8 +234,14 @@ class _Build:
         for one in reversed(self._chain(stage)):
             found = self._states.get(one.number)
             if found is None:
-                with self._dockerfile.at(one.start):
-                    found = self._begin(one, below)
+                check_possible(self._dockerfile, one, is_target=one is self._target)
+                try:
+                    with self._dockerfile.at(one.start):
+                        found = self._begin(one, below)
+                except WclayerError as error:
+                    if one.empty:
+                        error.hint = one.hint
+                    raise
                 for instruction in one.instructions:
                     with self._dockerfile.at(instruction):
                         self._dispatch(one, found, instruction)
@@ -313,10 +314,7 @@ class _Build:
                 state.layers.append(LayerRecipe(directories=(DirectoryRule(path=path.lstrip("/")),)))
             running.step(f"WORKDIR {path}", layer=path != "/")
         else:
-            message, hint = _REFUSED.get(name, (f"{name} is not possible here", None))
-            if name == "RUN" and stage is not self._target and stage.name:
-                hint = f"do it elsewhere and give the result: --build-context {stage.name}=FOLDER"
-            raise self._dockerfile.error(instruction, message, got=instruction.text[:80], hint=hint)
+            raise self._dockerfile.error(instruction, f"{name} is not possible here", got=instruction.text[:80])
 
     def _check_no_flags(self, instruction: Instruction) -> None:
         if instruction.flags and instruction.name != "HEALTHCHECK":

@@ -7,13 +7,15 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import BinaryIO, Final
+from urllib.parse import unquote, urlsplit
 
 from e2b_dockerfile_utils import parse_heredoc
 
 from ..builder.acl import parse_account
 from ..builder.recipe import FilesRule, Ignoring, Security
 from ..errors import NotFoundError, SpecError, UsageError, WclayerError, with_context
+from ..host.errors import host_errors
 from ..layers.lookup.patterns import is_malformed
 from ..win32.names import decode_wtf8, encode_wtf8
 from .ignore import DockerIgnore
@@ -26,12 +28,14 @@ from .sources import FileSource, unpack
 __all__ = ["Copied", "Copying"]
 
 _REMOTE: Final = re.compile(r"(?:https?|ftp|git|ssh)://|git@", re.IGNORECASE)
-_FLAGS: Final = frozenset(("from", "link", "chown", "exclude", "unpack"))
+_FLAGS: Final = {
+    "COPY": frozenset(("from", "link", "chown", "exclude")),
+    "ADD": frozenset(("link", "chown", "exclude", "unpack", "checksum")),
+}
 _NOT_HERE: Final = {
     "chmod": "modes mean nothing to Windows: in an image.toml, acl and sddl say who may do what",
     "parents": "name the folders in the destination",
     "keep-git-dir": "only for git, which is not fetched here",
-    "checksum": "only for what is fetched, and nothing is fetched here",
 }
 
 
@@ -46,15 +50,24 @@ class Copied:
 class Copying:
     """COPY and ADD of one build.
 
-    temp_dir: a folder that lives as long as the build. time: the time of files that the Dockerfile itself contains, in
-    ns since 1970. warn: called with a warning about what is probably a mistake.
+    temp_dir: a folder that lives as long as the build. time: the time of files that the Dockerfile itself contains or
+    fetches, in ns since 1970. warn: called with a warning about what is probably a mistake. fetch: writes what is at
+    an https URL to a file, if it has the given digest.
     """
 
-    def __init__(self, dockerfile: Dockerfile, temp_dir: str, time: int, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        dockerfile: Dockerfile,
+        temp_dir: str,
+        time: int,
+        warn: Callable[[str], None],
+        fetch: Callable[[str, str, BinaryIO], None],
+    ) -> None:
         self._dockerfile = dockerfile
         self._temporary = temp_dir
         self._time = time
         self._warn = warn
+        self._fetch = fetch
 
     def words(self, instruction: Instruction, running: Running) -> tuple[list[str], str]:
         """The sources that are not heredocs, and the destination, with variables replaced. Raises SpecError."""
@@ -95,6 +108,8 @@ class Copying:
         """The rules for what the instruction copies out of `source`. Raises SpecError and what reading it raises."""
         self._check_flags(instruction)
         sources, destination = self.words(instruction, running)
+        if "checksum" in instruction.flags and not (len(instruction.args) == 2 and _REMOTE.match(sources[0])):
+            raise self._dockerfile.error(instruction, "ADD --checksum", expected="one source, an https URL")
         security = self._security(instruction, running)
         excluding = self._excluding(instruction)
         with self._dockerfile.at(instruction):
@@ -108,12 +123,8 @@ class Copying:
         rules: list[FilesRule] = []
         for word in sources:
             if _REMOTE.match(word):
-                raise self._dockerfile.error(
-                    instruction,
-                    "nothing is fetched from elsewhere",
-                    got=word,
-                    hint="fetch it before, and COPY the file",
-                )
+                rules.append(self._remote(instruction, running, word, destination, is_directory))
+                continue
             pattern = self._pattern(instruction, word)
             with self._dockerfile.at(instruction):
                 try:
@@ -175,13 +186,48 @@ class Copying:
         os.utime(path, ns=(self._time, self._time))
         return FilesRule(source=path, name=heredoc.name)
 
+    def _remote(
+        self, instruction: Instruction, running: Running, url: str, destination: str, is_directory: bool
+    ) -> FilesRule:
+        """A rule for what is at an https URL; only of given bytes, as the same Dockerfile makes the same image."""
+        checksum = instruction.flags.get("checksum", ("",))[-1]
+        is_add, scheme = instruction.name == "ADD", url.partition("://")[0].lower()
+        if scheme not in ("http", "https"):
+            raise self._dockerfile.error(
+                instruction, "nothing is fetched from elsewhere", got=url, hint="fetch it before, and COPY the file"
+            )
+        if not is_add or scheme == "http" or not checksum:
+            hint = "ADD takes URLs" if not is_add else "write https" if scheme == "http" else None
+            raise self._dockerfile.error(
+                instruction,
+                "a URL that is not fetched",
+                expected="ADD --checksum=sha256:HEX https://...",
+                got=url,
+                hint=hint or "sha256sum prints the HEX of a file; or fetch it before, and COPY the file",
+            )
+        name = unquote(urlsplit(url).path).rpartition("/")[2]
+        if is_directory and not name:
+            raise self._dockerfile.error(
+                instruction, "a URL without a name", got=url, hint=f"write the name of the file behind {destination}"
+            )
+        path = os.path.join(tempfile.mkdtemp(dir=self._temporary), "fetched")
+        with self._dockerfile.at(instruction), host_errors(path):
+            with open(path, "wb") as file:
+                self._fetch(url, self._word(instruction, checksum, running), file)
+            os.utime(path, ns=(self._time, self._time))
+        if self._flag(instruction, "unpack", False):
+            folder = tempfile.mkdtemp(dir=self._temporary)
+            if unpack(path, folder):
+                return FilesRule(source=folder, ignore=())
+        return FilesRule(source=path, name=name or None)
+
     def _check_flags(self, instruction: Instruction) -> None:
         for flag in instruction.flags:
             if flag in _NOT_HERE:
                 raise self._dockerfile.error(
                     instruction, f"{instruction.name} --{flag} is not possible here", hint=_NOT_HERE[flag]
                 )
-            if flag not in _FLAGS or flag == ("unpack" if instruction.name == "COPY" else "from"):
+            if flag not in _FLAGS[instruction.name]:
                 raise self._dockerfile.error(instruction, f"an unknown flag of {instruction.name}", got=f"--{flag}")
         self._flag(instruction, "link", True)
         self._flag(instruction, "unpack", True)

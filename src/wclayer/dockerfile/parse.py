@@ -24,6 +24,7 @@ from ..errors import SpecError, WclayerError, printable
 
 __all__ = [
     "MAX_SIZE",
+    "REFERENCE",
     "Dockerfile",
     "Environment",
     "Fallback",
@@ -35,7 +36,7 @@ __all__ = [
 MAX_SIZE: Final = 1 << 20  # bytes
 # By how many characters variables may make a word or heredoc longer; Windows' environment holds 32,767 in all.
 _MAX_EXPANDED: Final = 1 << 17
-_REFERENCE: Final = re.compile(r"\$\{?(\w+)")
+REFERENCE: Final = re.compile(r"\$\{?(\w+)")
 # Variables with a pattern: the lexer tries every way to match one, so patterns with many stars are refused.
 _PATTERN: Final = re.compile(r"\$\{\w+[/#%][^}]*\}?")
 _MAX_STARS: Final = 3
@@ -116,7 +117,7 @@ class Dockerfile:
         if any(found[0].count("*") > _MAX_STARS for found in _PATTERN.finditer(text)):
             raise self.error(instruction, "a pattern of so many wildcards", expected=f"at most {_MAX_STARS}")
         # Before the expansion, which takes seconds for a megabyte.
-        if sum(len(env.own(found[1]) or "") for found in _REFERENCE.finditer(text)) > _MAX_EXPANDED:
+        if sum(len(env.own(found[1]) or "") for found in REFERENCE.finditer(text)) > _MAX_EXPANDED:
             raise self.error(
                 instruction, "variables make this too long", expected=f"at most {_MAX_EXPANDED:,} characters"
             )

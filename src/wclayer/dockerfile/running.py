@@ -6,6 +6,7 @@ Keys, order and history texts are BuildKit's, but for its mark `# buildkit`.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -176,9 +177,9 @@ class Running:
         self.step("ENV " + " ".join(f"{name}={value}" for name, value in pairs))
 
     def _expose(self, instruction: Instruction) -> None:
-        ports: dict[str, None] = {}
-        count = 0
-        for arg in instruction.args:
+        ports: list[str] = []
+        # BuildKit sorts the words, before it replaces variables.
+        for arg in sorted(instruction.args, key=os.fsencode):
             for word in self._dockerfile.words(instruction, arg, self.env):
                 found = _PORTS.fullmatch(word)
                 first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
@@ -187,10 +188,9 @@ class Running:
                         instruction, "a port", expected="such as 80, 53/udp, 8000-8010", got=word
                     )
                 protocol = (found[3] or "tcp").lower()
-                ports |= dict.fromkeys(f"{number}/{protocol}" for number in range(first, last + 1))
-                count += last - first
-                if count >= _MAX_PORTS:
+                if len(ports) + last - first >= _MAX_PORTS:
                     raise self._dockerfile.error(instruction, "so many ports", expected=f"below {_MAX_PORTS:,}")
+                ports += (f"{number}/{protocol}" for number in range(first, last + 1))
         if not ports:
             raise self._dockerfile.error(instruction, "EXPOSE of nothing", expected="a port")
         exposed = {**(self.config.get("ExposedPorts") or {}), **{port: {} for port in ports}}

@@ -7,18 +7,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .parse import Dockerfile, Environment, Instruction
+from .parse import REFERENCE, Dockerfile, Environment, Instruction
 
-__all__ = ["Stage", "Stages", "find_stages"]
+__all__ = ["Stage", "Stages", "check_possible", "find_stages"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII)
 SCRATCH: Final = "scratch"
 _DIGITS: Final = 10
+_REFUSED: Final = {
+    "RUN": (
+        "RUN needs a Windows to run in",
+        "do it elsewhere and take the result: COPY it, or COPY --from=NAME with --build-context NAME=FOLDER",
+    ),
+    "ONBUILD": ("ONBUILD is for images that others build on with a Windows", "put its instruction there"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage. base: an earlier stage, the name of an image, or `scratch`. platform: --platform's value, else ""."""
+    """A stage.
+
+    base: an earlier stage, the name of an image, or `scratch`. platform: --platform's value, else "". empty: variables
+    in its FROM that are empty.
+    """
 
     number: int
     name: str | None
@@ -26,6 +37,12 @@ class Stage:
     platform: str
     start: Instruction
     instructions: tuple[Instruction, ...]
+    empty: tuple[str, ...] = ()
+
+    @property
+    def hint(self) -> str:
+        """What to do where the image of its FROM cannot be, as a variable is empty."""
+        return _hint(self.empty)
 
     def __str__(self) -> str:
         return self.name or str(self.number)
@@ -93,6 +110,31 @@ def find_stages(dockerfile: Dockerfile, given: Mapping[str, str], predefined: Ma
     return Stages(dockerfile, tuple(stages), arguments, frozenset(used))
 
 
+def check_possible(dockerfile: Dockerfile, stage: Stage, *, is_target: bool) -> None:
+    """Raise SpecError for a stage that needs another system, or a Windows to run; before its base is fetched."""
+    instead = f"do it elsewhere and give the result: --build-context {stage.name or 'NAME'}=FOLDER"
+    instead += "" if stage.name else ", with AS NAME in its FROM"
+    if stage.platform and stage.platform.partition("/")[0].lower() != "windows":
+        raise dockerfile.error(
+            stage.start,
+            "a platform that is not Windows",
+            expected="--platform=windows/amd64",
+            got=stage.platform,
+            hint=None if is_target else instead,
+        )
+    for instruction in stage.instructions:
+        if instruction.name in _REFUSED:
+            message, hint = _REFUSED[instruction.name]
+            if instruction.name == "RUN" and not is_target:
+                hint = instead
+            raise dockerfile.error(instruction, message, got=instruction.text[:80], hint=hint)
+
+
+def _hint(empty: Sequence[str]) -> str:
+    options = " ".join(f"--build-arg {name}=VALUE" for name in empty)
+    return f"{', '.join(empty)} is empty: {options}, with an ARG before the first FROM"
+
+
 def _stage(
     dockerfile: Dockerfile,
     before: Sequence[Stage],
@@ -101,6 +143,8 @@ def _stage(
     arguments: Environment,
 ) -> Stage:
     args = [dockerfile.word(start, word, arguments) for word in start.args]
+    references = dict.fromkeys(found[1] for word in start.args[:1] for found in REFERENCE.finditer(word))
+    empty = tuple(name for name in references if not arguments.get(name))
     if len(args) not in (1, 3) or (len(args) == 3 and args[1].upper() != "AS"):
         raise dockerfile.error(start, "a FROM", expected="FROM IMAGE [AS NAME]", got=start.text)
     for flag in start.flags:
@@ -113,9 +157,9 @@ def _stage(
         )
     if not args[0]:
         raise dockerfile.error(
-            start, "a FROM whose image is empty", got=start.text, hint="set its ARG with --build-arg"
+            start, "a FROM whose image is empty", got=start.text, hint=_hint(empty) if empty else None
         )
     earlier = next((stage for stage in reversed(before) if stage.name == args[0].lower()), None)
     base = SCRATCH if args[0] == SCRATCH else earlier or args[0]
     platform = dockerfile.word(start, start.flags.get("platform", ("",))[-1], arguments)
-    return Stage(len(before), name, base, platform, start, tuple(body))
+    return Stage(len(before), name, base, platform, start, tuple(body), empty)

@@ -407,10 +407,20 @@ def test_stages_that_nothing_needs_are_not_looked_at(yard: Yard) -> None:
         ("ADD --from=y a b", "D: line 3: an unknown flag of ADD; got --from", ""),
         ("COPY --chmod=755 a b", "D: line 3: COPY --chmod is not possible here", "acl and sddl"),
         ("COPY --parents a b/", "D: line 3: COPY --parents is not possible here", "destination"),
-        ("ADD --checksum=sha256:1 a b", "D: line 3: ADD --checksum", "nothing is fetched"),
+        ("ADD --checksum=sha256:1 a b", "D: line 3: ADD --checksum; expected one source, an https URL", ""),
         ("ADD --keep-git-dir=true a b", "D: line 3: ADD --keep-git-dir", "not fetched"),
         ("COPY a", "D: line 3: a COPY; expected sources and a destination", ""),
-        ("ADD https://x.invalid/a b", "D: line 3: nothing is fetched from elsewhere; got https://", "COPY the file"),
+        (
+            "ADD https://x.invalid/a b",
+            "D: line 3: a URL that is not fetched; expected ADD --checksum=",
+            "COPY the file",
+        ),
+        ("ADD http://x.invalid/a b", "D: line 3: a URL that is not fetched", "write https"),
+        ("COPY https://x.invalid/a b", "D: line 3: a URL that is not fetched", "ADD takes URLs"),
+        ("ADD --checksum=sha256:1 https://x.invalid/a e c/", "D: line 3: ADD --checksum; expected one source", ""),
+        ("ADD --checksum=sha256:1 https://x.invalid/a b", "D, line 3: a malformed digest; expected sha256:", ""),
+        ("ADD --checksum=sha256:1 https://u:p@x.invalid/a b", "D, line 3: a malformed digest", ""),
+        ("ADD --checksum=sha256:1 https://x.invalid/ b/", "D: line 3: a URL without a name", "behind b/"),
         ("ADD git@x.invalid:a b", "D: line 3: nothing is fetched", "fetch it before"),
         ("COPY --from=$X a b", "D: line 3: --from with a variable; got \\$X", "FROM a stage"),
         ("COPY --from=scratch a b", "D: line 3: scratch has no files", ""),
@@ -514,10 +524,59 @@ def test_a_platform_chooses_the_image_of_an_index(yard: Yard) -> None:
     contexts = {"base": f"oci:{yard.folder / 'index'}:t"}
     assert yard.build("FROM --platform=windows/arm64 base\nUSER u", contexts=contexts).config["architecture"] == "arm64"
     assert yard.build("FROM --platform=windows/amd64 base\nUSER u", contexts=contexts).config["architecture"] == "amd64"
-    with pytest.raises(UsageError, match=r"D, line 1: a platform.*got linux/amd64"):
-        yard.build("FROM --platform=linux/amd64 base\nUSER u", contexts=contexts)
+    for line in (
+        "FROM --platform=linux/amd64 base",
+        "FROM --platform=LINUX scratch",
+        "FROM --platform=darwin/arm64 base",
+    ):
+        with pytest.raises(SpecError, match=r"D: line 1: a platform that is not Windows.*got (linux|LINUX|darwin)"):
+            yard.build(f"{line}\nWORKDIR /x", contexts=contexts)
     with pytest.raises(UsageError, match=r"D, line 1: a platform"):
-        yard.build("FROM --platform=linux/amd64 scratch\nWORKDIR /x", contexts=contexts)
+        yard.build("FROM --platform=windows base\nWORKDIR /x", contexts=contexts)
+
+
+@pytest.mark.parametrize(
+    ("first", "hint"),
+    [
+        ("FROM --platform=linux/amd64 golang:1 AS builder", "--build-context builder=FOLDER"),
+        ("FROM --platform=linux/amd64 golang:1 AS builder\nRUN go build", "--build-context builder=FOLDER"),
+        ("FROM registry.invalid/golang:1 AS builder\nRUN go build", "--build-context builder=FOLDER"),
+        ("FROM --platform=linux/amd64 golang:1", "--build-context NAME=FOLDER, with AS NAME"),
+        ("ARG P=linux\nFROM --platform=$P/arm64 golang:1 AS b", "--build-context b=FOLDER"),
+    ],
+)
+def test_a_stage_of_another_system(yard: Yard, first: str, hint: str) -> None:
+    """Before anything is fetched: there is no network here."""
+    other = yard.put("other", x="1")
+    name = "0" if " AS " not in first else first.rpartition(" AS ")[2].split()[0]
+    text = f"{first}\nFROM base\nCOPY --from={name} x /\n"
+    contexts = {"base": yard.base()}
+    with pytest.raises(SpecError) as caught:
+        yard.build(text, contexts=contexts)
+    assert hint in str(caught.value.hint)
+    if name != "0":
+        assert yard.build(text, contexts={**contexts, name: str(other)}).files() == {"x": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("ARG TAG\nFROM registry.invalid/nano:$TAG", "TAG is empty: --build-arg TAG=VALUE"),
+        ("ARG HOST\nFROM ${HOST}/nano:x", "--build-arg HOST=VALUE"),
+        ("ARG D=\nFROM nano@${D}", "--build-arg D=VALUE"),
+        ("FROM $BASE", "--build-arg BASE=VALUE"),
+        ("ARG A\nARG B\nFROM $A:$B", "A, B is empty: --build-arg A=VALUE --build-arg B=VALUE"),
+    ],
+)
+def test_an_empty_argument_in_a_reference(yard: Yard, text: str, hint: str) -> None:
+    with pytest.raises(WclayerError) as caught:
+        yard.build(f"{text}\nUSER u")
+    assert hint in str(caught.value.hint)
+    assert "before the first FROM" in str(caught.value.hint)
+
+
+def test_an_empty_argument_that_may_be_empty(yard: Yard) -> None:
+    assert yard.build("ARG PREFIX\nFROM ${PREFIX}base\nUSER u", contexts={"base": yard.base()}).run["User"] == "u"
 
 
 # --- contexts ----------------------------------------------------------------------

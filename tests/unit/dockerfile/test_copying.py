@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import io
 import os
 import re
 import tarfile
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.registry_model import Answer
 from tests.tars import BASE, M, directory
 from tests.unit.dockerfile.test_build import NOON, Made, Yard, sddl
 from tests.unit.dockerfile.test_sources import PACKERS, archive, member, posix
@@ -18,9 +21,12 @@ from wclayer.builder.acl import parse_account
 from wclayer.builder.build import build_on
 from wclayer.builder.copy_from import ImageTree
 from wclayer.builder.recipe import Recipe
+from wclayer.distribution.registries import Registries
+from wclayer.distribution.transport import Request
 from wclayer.entry import AlternateStream, Directory, File, HardLink
 from wclayer.errors import (
     ConfinementError,
+    DigestMismatchError,
     FormatError,
     InvalidNameError,
     LayerError,
@@ -29,6 +35,7 @@ from wclayer.errors import (
     UsageError,
     WclayerError,
 )
+from wclayer.images.options import ImageOptions
 from wclayer.images.reading import open_image
 from wclayer.win32.filetime import from_unix_ns
 from wclayer.win32.reparse import link_target
@@ -753,3 +760,71 @@ def test_a_name_of_an_image_that_is_no_unicode(yard: Yard) -> None:
     text = "FROM base\nCOPY --from=src --exclude=*.txt /d/* /x/\n"
     made = yard.build(text, contexts={"base": yard.base(), "src": source})
     assert made.files() == {"x/\ud800": b"1"}
+
+
+# --- ADD of a URL -------------------------------------------------------------------
+
+
+class Web:
+    """A server that gives one file for every URL."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.asked: list[str] = []
+
+    def send(self, request: Request, /) -> Answer:
+        self.asked.append(request.url)
+        return Answer(200, self.data)
+
+
+@pytest.mark.parametrize(
+    ("url", "destination", "expected"),
+    [
+        ("https://x.example/d/tool.exe?v=1", "C:\\app\\", "app/tool.exe"),
+        ("https://x.example/d/a%20b.exe", "/app/", "app/a b.exe"),
+        ("https://x.example/d/tool.exe", "C:\\app\\other.exe", "app/other.exe"),
+        ("https://x.example/", "/other.exe", "other.exe"),
+        ("https://x.example/tool.exe", "/Windows", "Windows/tool.exe"),  # the base has that directory
+        ("$HOST/tool.exe", "/", "tool.exe"),
+    ],
+)
+def test_add_of_a_url(yard: Yard, url: str, destination: str, expected: str) -> None:
+    web = Web(b"MZ tool")
+    checksum = hashlib.sha256(web.data).hexdigest()
+    with Registries(transport=web) as registries:
+        made = on_base(
+            yard,
+            f"ARG HOST=https://x.example SUM={checksum}",
+            f"ADD --checksum=sha256:$SUM {url} {destination}",
+            options=ImageOptions(registries=registries),
+        )
+    assert made.files() == {expected: b"MZ tool"}
+    assert web.asked == [url.replace("$HOST", "https://x.example")]
+    assert made.said[-1] == f"ADD {web.asked[0]} {destination}"
+    entry = made.entry(expected)
+    assert isinstance(entry, File)
+    assert entry.last_write_time == from_unix_ns(NOON * 10**9)
+
+
+def test_add_of_a_url_unpacks_only_where_it_is_told(yard: Yard) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        info = tarfile.TarInfo("in/x")
+        info.size = 1
+        tar.addfile(info, io.BytesIO(b"1"))
+    web = Web(packed.getvalue())
+    checksum = hashlib.sha256(web.data).hexdigest()
+    with Registries(transport=web) as registries:
+        options = ImageOptions(registries=registries)
+        line = f"--checksum={checksum} https://x.example/a.tgz /t/"
+        assert copied(yard, f"ADD {line}", options=options) == {"t/a.tgz": web.data}
+        assert copied(yard, f"ADD --unpack=true {line}", options=options) == {"t/in/x": b"1"}
+
+
+def test_add_of_a_url_with_other_bytes(yard: Yard) -> None:
+    line = f"ADD --checksum=sha256:{'0' * 64} https://x.example/a /"
+    with (
+        Registries(transport=Web(b"x")) as registries,
+        pytest.raises(DigestMismatchError, match="D, line 3: other bytes than --checksum says"),
+    ):
+        on_base(yard, line, options=ImageOptions(registries=registries))

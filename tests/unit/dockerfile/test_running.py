@@ -218,7 +218,11 @@ def test_expose() -> None:
         *("80/tcp", "53/udp", "90/tcp", "8000/tcp", "8001/tcp", "8002/tcp", "1/tcp", "2/tcp", "9/sctp", "1/udp"),
     }
     assert all(value == {} for value in running.config["ExposedPorts"].values())
-    assert said(running)[1].startswith("EXPOSE [80/tcp 53/udp 90/tcp 8000/tcp ")
+    # BuildKit sorts the words as they are written: $P comes first, 8000 behind 80.
+    assert said(running)[1].startswith("EXPOSE [90/tcp 53/udp 80/tcp 8000/tcp ")
+    assert (
+        said(run("EXPOSE 8080 443 80 80 5000-5001"))[0] == "EXPOSE [443/tcp 5000/tcp 5001/tcp 80/tcp 80/tcp 8080/tcp]"
+    )
 
 
 @pytest.mark.parametrize("port", ["x", "65536", "80/icmp", "9-8", "80-", "-1", "1.5", "99999999999", ""])
