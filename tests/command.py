@@ -3,7 +3,7 @@
 What the command does to its process (signals, descriptors, namespaces, the collector)
 ends with the fork. Windows has no fork: there it is the test's own process that gives
 the command its descriptors, and takes them back. On other systems, and where a test has
-options for subprocess.run (an environment, say), a program is started as usual.
+options for subprocess.run, a program is started as usual.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import tempfile
 import threading
 import traceback
 import warnings
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["COMMAND", "wclayer"]
+__all__ = ["CAN_FORK", "COMMAND", "in_a_fork", "wclayer"]
 
 COMMAND = (sys.executable, "-m", "wclayer")
-_CAN_FORK = sys.platform == "linux"
+CAN_FORK = sys.platform == "linux"
 _HERE = sys.platform == "win32"
 
 
@@ -36,19 +37,52 @@ def wclayer(
     **options: Any,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the command line with these arguments; its exit code, and what it wrote."""
-    command = [*COMMAND, *map(str, arguments)]
-    if options or not (_CAN_FORK or _HERE):
+    if options or not (CAN_FORK or _HERE):
         options.setdefault("capture_output", True)
-        return subprocess.run(command, input=stdin, cwd=cwd, check=check, **options)
-    main = _main()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        source, sink = os.pipe()
-        run = _run_here if _HERE else _run_in_a_fork
-        code = run(main, command[len(COMMAND) :], (source, out.fileno(), errors.fileno()), sink, stdin, cwd)
-        done = subprocess.CompletedProcess(command, code, _all(out), _all(errors))
+        return subprocess.run([*COMMAND, *map(str, arguments)], input=stdin, cwd=cwd, check=check, **options)
+    done = (_here if _HERE else in_a_fork)(*arguments, stdin=stdin, cwd=cwd)
     if check:
         done.check_returncode()
     return done
+
+
+def in_a_fork(
+    *arguments: str | Path,
+    stdin: bytes = b"",
+    cwd: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    seconds: float = 600,
+    prepare: Callable[[], None] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """The same, always in a fork. env: in the place of the environment. seconds: until it is killed. prepare: called
+    in the fork before.
+    """
+    command = [*COMMAND, *map(str, arguments)]
+    main = _main()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        source, sink = os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # threads of the test runner, which the fork never uses
+            child = os.fork()
+        if child == 0:
+            descriptors = (source, out.fileno(), errors.fileno())
+            code = 1
+            with suppress(BaseException):
+                if env is not None:
+                    os.environ.clear()
+                    os.environ.update(env)
+                if prepare is not None:
+                    prepare()
+                code = _run(main, command[len(COMMAND) :], descriptors, cwd, alone=True)
+            os._exit(code)
+        os.close(source)
+        killer = threading.Timer(seconds, os.kill, (child, signal.SIGKILL))
+        killer.start()
+        _feed(sink, stdin)
+        _, status = os.waitpid(child, 0)
+        killer.cancel()
+        code = os.waitstatus_to_exitcode(status)
+        return subprocess.CompletedProcess(command, code, _all(out), _all(errors))
 
 
 def _main() -> Any:
@@ -61,41 +95,32 @@ def _main() -> Any:
     return module.main
 
 
-def _run_in_a_fork(
-    main: Any, arguments: list[str], descriptors: tuple[int, ...], sink: int, stdin: bytes, cwd: str | Path | None
-) -> int:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads of the test runner, which the fork never uses
-        child = os.fork()
-    if child == 0:
-        os.close(sink)
-        os._exit(_run(main, arguments, descriptors, cwd))
-    os.close(descriptors[0])
-    _feed(sink, stdin)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
-
-
-def _run_here(
-    main: Any, arguments: list[str], descriptors: tuple[int, ...], sink: int, stdin: bytes, cwd: str | Path | None
-) -> int:
-    feeder = threading.Thread(target=_feed, args=(sink, stdin))
-    feeder.start()
-    streams, folder = (sys.stdin, sys.stdout, sys.stderr), os.getcwd()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    kept = [os.dup(number) for number in range(3)]
-    try:
-        return _run(main, arguments, descriptors, cwd)
-    finally:
-        for number, descriptor in enumerate(kept):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-        os.close(descriptors[0])
-        feeder.join()
-        sys.stdin, sys.stdout, sys.stderr = streams
-        os.chdir(folder)
-        for which, handler in handlers.items():
-            signal.signal(which, handler)
+def _here(
+    *arguments: str | Path, stdin: bytes = b"", cwd: str | Path | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """In this process, whose descriptors, handlers and folder are given back."""
+    command = [*COMMAND, *map(str, arguments)]
+    main = _main()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        source, sink = os.pipe()
+        feeder = threading.Thread(target=_feed, args=(sink, stdin))
+        feeder.start()
+        streams, folder = (sys.stdin, sys.stdout, sys.stderr), os.getcwd()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        kept = [os.dup(number) for number in range(3)]
+        try:
+            code = _run(main, command[len(COMMAND) :], (source, out.fileno(), errors.fileno()), cwd)
+        finally:
+            for number, descriptor in enumerate(kept):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            os.close(source)
+            feeder.join()
+            sys.stdin, sys.stdout, sys.stderr = streams
+            os.chdir(folder)
+            for which, handler in handlers.items():
+                signal.signal(which, handler)
+        return subprocess.CompletedProcess(command, code, _all(out), _all(errors))
 
 
 def _feed(sink: int, stdin: bytes) -> None:
@@ -103,11 +128,15 @@ def _feed(sink: int, stdin: bytes) -> None:
         pipe.write(stdin)
 
 
-def _run(main: Any, arguments: list[str], descriptors: tuple[int, ...], cwd: str | Path | None) -> int:
-    """The exit code, with the descriptors in the places of the standard ones."""
+def _run(
+    main: Any, arguments: list[str], descriptors: tuple[int, ...], cwd: str | Path | None, *, alone: bool = False
+) -> int:
+    """The exit code, with the descriptors in the places of the standard ones. alone: close all others."""
     code = 1
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
+    if alone:  # as in a program: a connection that a test's server closes is closed then
+        os.closerange(3, 4096)
     sys.stdin = open(0, encoding="utf-8", closefd=False)
     sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from examples.sample_layer import nanoserver, write
+from examples.sample_layer import small, write
 
 from tests.compat.registries import DockerRegistry, Proxy, Tls, docker_registry, make_tls, proxy
 from tests.compat.registry_clients import VERSIONS, Cli, Podman
@@ -62,7 +62,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         set_times(context)
         cli.json("build", context, "-o", f"oci:{folder / compress}:t", "--compress", compress)
     with (folder / "base.tar").open("wb") as stream:
-        write(stream, nanoserver(2_000_000))
+        write(stream, small())
     layout(folder / "base", [(folder / "base.tar").read_bytes()], gzipped=True)
     on_base = ("build", context, "--from", f"oci:{folder / 'base'}:t", "--compress", "zstd")
     cli.json(*on_base, "-o", f"oci:{folder / 'middle'}:t")

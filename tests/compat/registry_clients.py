@@ -10,12 +10,17 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.command import CAN_FORK, in_a_fork
 from tests.compat.clients import blobs
 from tests.compat.registries import PASSWORD, USER, DockerRegistry
 from tests.compat.tools import missing, tool
+from wclayer.cli import network
+from wclayer.distribution.backoff import Backoff
+from wclayer.distribution.registries import Registries
 
 VERSIONS = ("10.0.17763.5329", "10.0.20348.2227")
 SINGLE = ("gzip", "zstd", "none", "stack")
@@ -26,9 +31,14 @@ QUICK = """
 from functools import partial
 from wclayer.cli import main, network
 from wclayer.distribution.backoff import Backoff
+from wclayer.distribution.registries import Registries
 network.Registries = partial(network.Registries, backoff=Backoff(first=0.01, most=0.05))
 main()
 """
+
+
+def _be_quick() -> None:
+    vars(network)["Registries"] = partial(Registries, backoff=Backoff(first=0.01, most=0.05))
 
 
 @dataclass
@@ -47,6 +57,7 @@ class Cli:
         self.temp_dir.mkdir()
         self.environment = {key: text for key, text in os.environ.items() if not DROPPED.fullmatch(key)}
         self.environment |= {"HOME": str(self.home), "TMPDIR": str(self.temp_dir)}
+        self._quick = quick
         self._program = [sys.executable, *(("-c", QUICK) if quick else ("-m", "wclayer"))]
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
@@ -59,6 +70,12 @@ class Cli:
         )
 
     def run(self, *arguments: str | Path, seconds: float = 60) -> Done:
+        if CAN_FORK:
+            done = in_a_fork(
+                *arguments, env=self.environment, seconds=seconds, prepare=_be_quick if self._quick else None
+            )
+            assert not list(self.temp_dir.iterdir())
+            return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
         with self.start(*arguments) as process:
             try:
                 out, err = process.communicate(timeout=seconds)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from examples.sample_layer import nanoserver, write
 
+from tests.command import in_a_fork
 from tests.compat.clients import blobs, ctr_import, skopeo_copy, umoci_unpack, validate_schemas
 from tests.compat.tools import REPOSITORY
 from tests.conformance import model as m
@@ -32,8 +33,7 @@ def wclayer(*arguments: str | Path, cwd: Path | None = None) -> dict[str, Any]:
     environment = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
     if arguments[0] == "build":
         arguments = (*arguments, "--no-cache")
-    command = [sys.executable, "-m", "wclayer", arguments[0], "--json", *arguments[1:]]
-    done = subprocess.run(list(map(str, command)), cwd=cwd, env=environment, capture_output=True, check=False)
+    done = in_a_fork(arguments[0], "--json", *arguments[1:], cwd=cwd, env=environment)
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     return result

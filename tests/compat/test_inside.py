@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.command import wclayer as run_wclayer
 from tests.compat import ntfs
 from tests.compat.tools import REPOSITORY
 from tests.tars import BASE, M, build
@@ -29,6 +30,8 @@ class Sample(NamedTuple):
 
 
 def wclayer(*arguments: str | Path, stdin: int | None = None) -> bytes:
+    if stdin is None:
+        return run_wclayer(*arguments, check=True).stdout
     command = [sys.executable, "-m", "wclayer", *map(str, arguments)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, stdin=stdin).stdout
 

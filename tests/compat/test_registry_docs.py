@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import wclayer
 from tests.compat.registries import DockerRegistry, docker_registry
 from tests.compat.tools import REPOSITORY
 
@@ -26,7 +27,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistr
 def run(folder: Path, host: str, line: str) -> None:
     command = shlex.split(HOSTS.sub(f"docker://{host}/", line.partition("  #")[0]))
     assert command[0] == "wclayer"
-    done = subprocess.run([sys.executable, "-m", *command], cwd=folder, capture_output=True, check=False)
+    done = wclayer(*command[1:], cwd=folder)
     assert done.returncode == 0, (line, done.stderr)
 
 
