@@ -27,7 +27,7 @@ from ..win32.names import upcase
 
 __all__ = ["LayerIndex", "LowerView", "index_layer"]
 
-_FORMAT: Final = 1  # of what is in the database, beside its version
+_FORMAT: Final = 2  # of what is in the database, beside its version
 _DIRECTORIES: Final = 4096  # remembered each
 
 
@@ -62,7 +62,7 @@ class LayerIndex:
     def lookup(self, path: str, /) -> Directory | File | None:
         """The entry of that name, by NTFS's case rules and spelled as the layer has it; None for none.
 
-        A directory has all its metadata, a file its attributes, size and link. A hard link counts as a file.
+        A directory has all its metadata, a file its attributes, size and link. A hard link counts as a file of 1 byte.
         """
         above, _, name = path.rpartition("/")
         parent = self._directory(upcase(above)) if above else (0, "")
@@ -215,7 +215,8 @@ class _Layer:
             Kind.FILE if kind is NodeKind.FILE else Kind.DIRECTORY,
             entry=_kept(entry),
             flags=flags,
-            size=entry.size if isinstance(entry, File) else None,
+            # The size of a hard link is not known; only an empty file has none.
+            size=entry.size if isinstance(entry, File) else 1,
         )
         if kind is NodeKind.DIRECTORY:
             self._names.remember(entry.path, number)

@@ -34,7 +34,7 @@ from ..win32.filetime import from_unix_ns
 from .access import Access
 from .base import BaseIndex, resolve_copy_targets
 from .base_index import LowerView, index_layer
-from .hives import BuildHives, with_registry
+from .hives import BuildHives, with_layer_for_hives, with_registry
 from .new_layer import NewLayer, Times
 from .recipe import DirectoryRule, JunctionRule, Recipe, SymlinkRule, recipe_of
 from .source_folder import changed
@@ -157,6 +157,8 @@ def build_on(
     options = options or ImageOptions()
     place = output if isinstance(output, ImageReference) else parse_place(output)
     recipe = with_registry(recipe)
+    if base is not None and not bare:
+        recipe = with_layer_for_hives(recipe)
     with ExitStack() as stack:
         known = stack.enter_context(BaseIndex(base, cache, options.progress))
         trees: list[SourceTree] = []
@@ -250,11 +252,13 @@ class _Build:
         times = Times(created, latest, recipe.times == "epoch")
         self._hives.make(created)
         descriptors = self._copy_base(writer)
+        known = list(self._known.layers(writer) if self._trees else ())  # base first
+        if known and not self._bare and self._hives.check_base(known, created, fix=recipe.fix_base_hives):
+            self._surveys[0] = TreeSnapshot(self._trees[0])
         differencing = self._hives.differencing(writer, created)
         result.made, result.changed = self._hives.made, self._hives.changed
         result.warnings.extend(self._hives.warnings)
         with ExitStack() as stack:
-            known = list(self._known.layers(writer) if self._trees else ())  # base first
             for number, tree in enumerate(self._trees):
                 below = LowerView(known[::-1]) if known else None
                 layer = NewLayer(tree, below, times, acl=recipe.acl, hives=differencing[number])

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
+from ..entry import File
 from ..errors import HiveError
 from ..images.reading import Image
 from ..images.spec.compose import CREATED_BY
@@ -15,14 +16,16 @@ from ..layers.base import check_base_hive
 from ..layers.hives.config_hives import CONFIG_HIVES, ConfigHive, check_size
 from ..layers.hives.merge import HiveStack, collect_hives
 from ..regf.edits import KeyEdits
+from ..regf.minimal import minimal_hive
 from ..regf.model import Hive
 from ..regf.reader import read_hive
 from ..union.rules import FILES
+from .base_index import LayerIndex, LowerView
 from .recipe import LayerRecipe, Recipe, Step
 from .registry_changes import base_hive, by_hive, differencing_hives
 from .source_tree import Kind, SourceTree
 
-__all__ = ["BuildHives", "with_registry"]
+__all__ = ["BuildHives", "with_layer_for_hives", "with_registry"]
 
 
 def with_registry(recipe: Recipe) -> Recipe:
@@ -40,6 +43,14 @@ def with_registry(recipe: Recipe) -> Recipe:
             changes.update(one)
     layers[-1] = replace(layers[-1], registry=changes)
     return replace(recipe, layers=tuple(layers), history=history, registry=None)
+
+
+def with_layer_for_hives(recipe: Recipe) -> Recipe:
+    """The recipe with a layer for the hives that the base lacks, if it has no layer yet."""
+    if not recipe.fix_base_hives or recipe.layers:
+        return recipe
+    step = Step(created_by=f"{CREATED_BY} --fix-base-hives", layer=True)
+    return replace(recipe, layers=(LayerRecipe(),), history=(*recipe.history, step) if recipe.history else ())
 
 
 class BuildHives:
@@ -124,6 +135,30 @@ class BuildHives:
                 tree.change_file(_in_tree(hive), data)
 
     # --- above it -------------------------------------------------------------------
+
+    def check_base(self, layers: Sequence[LayerIndex], created: int, *, fix: bool) -> bool:
+        """Look for empty hives in the base: warn of them, or (fix) put minimal ones into the lowest new layer.
+
+        Windows cannot load an empty file as a hive. layers: those of the base, base first. created: the FILETIME of
+        the new hives. fix: also where the base has no such file. Returns True if the tree of the new layer has changed.
+        """
+        view, tree = LowerView(layers[::-1]), self._trees[0]
+        broken: list[ConfigHive] = []
+        for hive in CONFIG_HIVES:
+            found = view.lookup(hive.config)
+            is_empty = isinstance(found, File) and found.size == 0
+            if (is_empty or (fix and found is None)) and tree.find(_in_tree(hive).split("/")) is None:
+                broken.append(hive)
+        if broken and not fix:
+            names = ", ".join(hive.name for hive in broken)
+            self.warnings.append(
+                f"registry hives of the base are empty files, which Windows refuses: {names};"
+                " --fix-base-hives puts minimal ones into the new layer"
+            )
+        for hive in broken if fix else ():
+            tree.add_file(_in_tree(hive), minimal_hive(created))
+            self.made.append(hive.config)
+        return fix and bool(broken)
 
     def differencing(self, writer: ImageWriter, created: int) -> Sequence[Mapping[str, bytes]]:
         """The differencing hives of each new layer by their paths; none where the registry changes in no such layer.

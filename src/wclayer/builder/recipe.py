@@ -185,6 +185,8 @@ class Recipe:
     """The new entries of the history, one of them for each layer; made from the layers' names, if empty."""
     registry: KeyEdits | None = None
     """Further changes of the registry, made after all others in the uppermost new layer."""
+    fix_base_hives: bool = False
+    """Put minimal registry hives into the lowest new layer where those of the base are empty or missing."""
     config: Config = field(default_factory=Config)
     annotations: Mapping[str, str] = field(default_factory=dict)
     os_version: str | None = None

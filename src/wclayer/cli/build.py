@@ -110,6 +110,7 @@ _DOCKERFILES = ("dockerfile", "containerfile")
 @click.option(
     "--workers", metavar="N", type=click.IntRange(1, 64), help="Number of processors for compression. Default: all."
 )
+@click.option("--fix-base-hives", is_flag=True, help="Add minimal registry hives where those of the base are empty.")
 @click.option("--no-cache", is_flag=True, help="Read the base layers again and cache nothing.")
 @click.option("--force", is_flag=True, help="Replace an existing image at PLACE.")
 @jobs_option
@@ -141,6 +142,7 @@ def build(
     compression: Compression | None,
     level: int | None,
     workers: int | None,
+    fix_base_hives: bool,
     no_cache: bool,
     force: bool,
     as_json: bool,
@@ -186,7 +188,7 @@ def build(
     if dockerfile is None and (contexts or recipe_file is not None or (base is None and not reg_files)):
         recipe = _recipe(contexts, recipe_file)
     recipe = recipe_of(
-        replace(recipe, registry=_registry(reg_files, code_page)),
+        replace(recipe, registry=_registry(reg_files, code_page), fix_base_hives=fix_base_hives),
         base=base,
         entrypoint=_arguments("--entrypoint", entrypoint),
         cmd=_arguments("--cmd", cmd),
@@ -338,7 +340,8 @@ def _print(built: BuiltImage, output: str, seconds: float, *, err: bool) -> None
         size = size_text(layer.blob_size or 0)
         say(f"layer   #{number} {layer.diff_id}: {counts}; {size_text(layer.bytes)}, blob {size}")
     if built.made:
-        say(f"made    {len(built.made)} registry hives, which every base layer needs")
+        why = "which the base lacks" if built.base_layers else "which every base layer needs"
+        say(f"made    {len(built.made)} registry hives, {why}")
     if built.changed:
         say(f"registry {', '.join(built.changed)}")
     if built.left_out:

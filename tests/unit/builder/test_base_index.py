@@ -51,7 +51,7 @@ def test_directories_have_all_their_metadata_and_files_the_names() -> None:
     with known(ENTRIES) as layer:
         assert layer.lookup("files/WINDOWS") == FULL
         assert layer.lookup("FILES/windows/system32/CMD.EXE") == File("Files/Windows/System32/Cmd.exe", 0x21, size=7)
-        assert layer.lookup("Files/Windows/CMD.exe") == File("Files/Windows/cmd.EXE")
+        assert layer.lookup("Files/Windows/CMD.exe") == File("Files/Windows/cmd.EXE", size=1)
         assert layer.lookup("Files/DOCUMENTS AND SETTINGS") == ENTRIES[6]
         assert layer.lookup("Files/\ud800") == ENTRIES[7]
         assert layer.lookup("Files/STRA\u00dfE") == Directory("Files/Stra\u00dfe")

@@ -440,3 +440,71 @@ def test_plain_strings(tmp_path: Path) -> None:
     below = base(tmp_path / "base")
     on_base = build_image(recipe(folder, base=below), f"oci:{tmp_path / 'two'}:t")
     assert build_image(str(folder), f"oci:{tmp_path / 'three'}:t", base=below).digest == on_base.digest
+
+
+# --- hives of the base --------------------------------------------------------------
+
+HIVES = ("DEFAULT", "SAM", "SECURITY", "SOFTWARE", "SYSTEM")
+
+
+def base_with_hives(folder: Path, hives: dict[str, bytes], *above: dict[str, bytes], links: str = "") -> str:
+    parts = CONFIG.split("/")
+    folders = [directory("/".join(parts[: number + 1])) for number in range(len(parts))]
+    lowest = [*folders, *(M(f"{CONFIG}/{name}", data) for name, data in hives.items())]
+    lowest += (M(f"{CONFIG}/{name}", type="1", link=f"{CONFIG}/SAM") for name in links.split())
+    tars = [build(lowest)]
+    tars += (build([*folders, *(M(f"{CONFIG}/{name}", data) for name, data in one.items())]) for one in above)
+    layout(folder, tars, tag="b")
+    return f"oci:{folder}:b"
+
+
+def hives_of(place: str, number: int) -> dict[str, bytes]:
+    with open_image(place) as image:
+        found = image.layers[number].source().entries()
+        return {e.path.rpartition("/")[2]: body.read() for e, body in found if body and e.path.startswith(f"{CONFIG}/")}
+
+
+def test_empty_hives_of_the_base_are_warned_about(tmp_path: Path) -> None:
+    sound = minimal_hive(0)
+    place = base_with_hives(tmp_path / "base", {**dict.fromkeys(HIVES[:3], b""), "SOFTWARE": sound, "SYSTEM": sound})
+    built = build_image(recipe(make(tmp_path / "c"), base=place), f"oci:{tmp_path / 'out'}:t")
+    [warning] = built.warnings
+    assert warning.startswith(
+        "registry hives of the base are empty files, which Windows refuses: DEFAULT, SAM, SECURITY;"
+    )
+    assert "--fix-base-hives" in warning
+    assert hives_of(f"oci:{tmp_path / 'out'}:t", 1) == {}
+    for number, fine in enumerate((dict.fromkeys(HIVES, sound), {"SYSTEM": sound})):
+        place = base_with_hives(tmp_path / f"fine{number}", fine)
+        assert build_image(recipe(tmp_path / "c", base=place), f"oci:{tmp_path / 'out'}:{number}").warnings == []
+    place = base_with_hives(tmp_path / "links", {"SAM": sound}, links="SYSTEM")
+    assert build_image(recipe(tmp_path / "c", base=place), f"oci:{tmp_path / 'out'}:links").warnings == []
+
+
+@pytest.mark.parametrize("with_files", [True, False])
+def test_hives_that_the_base_lacks_are_made(tmp_path: Path, with_files: bool) -> None:
+    sound = minimal_hive(0)
+    place = base_with_hives(tmp_path / "base", {"SAM": b"", "SYSTEM": b"", "SOFTWARE": sound}, {"SYSTEM": sound})
+    out = f"oci:{tmp_path / 'out'}:t"
+    contexts = [make(tmp_path / "c")] if with_files else []
+    built = build_image(recipe(*contexts, base=place, fix_base_hives=True, created=NOON), out)
+    made = hives_of(out, 2)
+    assert set(made) == {"DEFAULT", "SAM", "SECURITY"}
+    assert built.made == [f"{CONFIG}/{name}" for name in ("DEFAULT", "SAM", "SECURITY")]
+    assert built.warnings == []
+    for data in made.values():
+        require_loadable(data)
+        assert data == minimal_hive(from_unix_ns(NOON * 10**9))
+    again = build_image(recipe(make(tmp_path / "d"), base=out, fix_base_hives=True), f"oci:{tmp_path / 'out'}:again")
+    assert again.made == []
+
+
+def test_a_hive_of_the_sources_replaces_an_empty_one(tmp_path: Path) -> None:
+    place = base_with_hives(tmp_path / "base", dict.fromkeys(HIVES, b""))
+    own = minimal_hive(77)
+    context = make(tmp_path / "c", **{"Windows/System32/config/sam": own})
+    out = f"oci:{tmp_path / 'out'}:t"
+    build_image(recipe(context, base=place, fix_base_hives=True), out)
+    made = hives_of(out, 1)
+    assert made["SAM"] == own
+    assert set(made) == set(HIVES)
