@@ -12,8 +12,11 @@ Where implementations differ (Wine is Wine 8), the rules are these:
 - The parts may be in any order, each once. Blanks (tab to carriage return, space) may
   be between tokens. Wine skips a leading blank but counts it, drops the entries of a
   repeated list, and reads `O:` as S-1-0-0.
-- Names are in capitals. A mask may be a number in C's notation, of at most 32 bits: a
-  larger one is an error, not cut. ACE flags are only names, as in the grammar.
+- Types, flags, rights and SIDs are in any case. A mask may be a number in C's notation;
+  of one over 32 bits Windows makes 0xffffffff, of a negative one its two's complement.
+  ACE flags are only names, as in the grammar.
+- Windows refuses a blank behind rights and behind the SID of an entry that is no alias, a
+  tab between rights, and entries for auditing in a DACL.
 - The authority of a SID has 48 bits (Wine cuts it to 32).
 - NO_ACCESS_CONTROL is a NULL ACL; a list without entries is an empty one (in Wine both
   are empty).
@@ -60,9 +63,21 @@ _B: Final = rf"[{BLANK_CHARACTERS}]*"
 _PART: Final = re.compile(rf"{_B}([OGDS]):")
 _ACL_FLAG: Final = re.compile(rf"{_B}(P|AR|AI|NO_ACCESS_CONTROL)")
 _ACE_TEXT: Final = re.compile(rf"{_B}\(([^()]*)")
-_NAME: Final = re.compile(rf"([A-Z]{{2}}){_B}")
+_FLAG: Final = re.compile(rf"([A-Za-z]{{2}}){_B}")
+_RIGHT: Final = re.compile(r"([A-Za-z]{2}) *")  # Windows takes no tab behind rights
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SHOWN: Final = 40
+_ALL_BITS: Final = 0xFFFFFFFF
+# Windows refuses these in a DACL.
+_OF_SACL: Final = frozenset(
+    (
+        AceType.SYSTEM_AUDIT,
+        AceType.SYSTEM_ALARM,
+        AceType.SYSTEM_AUDIT_OBJECT,
+        AceType.SYSTEM_ALARM_OBJECT,
+        AceType.SYSTEM_AUDIT_CALLBACK,
+    )
+)
 
 
 def parse_sddl(text: str, *, domain: Sid | None = None, machine: Sid | None = None, forest: Sid | None = None) -> bytes:
@@ -110,7 +125,7 @@ class _Parser(Scanner):
             self.control |= ACL_FLAGS[letter][found[1]]
         aces: list[Ace] = []
         while (found := self.skip(_ACE_TEXT)) is not None:
-            aces.append(self.ace(found[1], found.start(1)))
+            aces.append(self.ace(letter, found[1], found.start(1)))
             if not self.text.startswith(")", self.position):
                 raise self.unexpected("entry without its end", ")")
             self.position += 1
@@ -122,12 +137,12 @@ class _Parser(Scanner):
             raise sddl_error("list too large", start, error.expected, error.got) from None
         return acl
 
-    def ace(self, inner: str, start: int) -> Ace:
+    def ace(self, letter: str, inner: str, start: int) -> Ace:
         """Parse an entry. `inner` is the text from `start` to the next parenthesis; ends behind the last field."""
         end = self.position
         fields = inner.split(";")
         name = fields[0].strip(BLANK_CHARACTERS)
-        kind = ACE_TYPES.get(name)
+        kind = ACE_TYPES.get(name.upper())
         if kind is None:
             raise sddl_error("unknown type of an entry", start, ", ".join(ACE_TYPES), name)
         if kind in CONDITIONAL_TYPES or kind is AceType.SYSTEM_RESOURCE_ATTRIBUTE:
@@ -142,7 +157,9 @@ class _Parser(Scanner):
         starts = [start]
         for text in fields[:-1]:
             starts.append(starts[-1] + len(text) + 1)
-        flags = _names(fields[1], starts[1], ACE_FLAGS, "flags")
+        if letter == "D" and kind in _OF_SACL:
+            raise sddl_error(f"entry of type {name} in a DACL", start, "in S:, as it is for auditing", inner[:_SHOWN])
+        flags = _names(fields[1], starts[1], ACE_FLAGS, "flags", _FLAG)
         mask = _mask(fields[2], starts[2])
         guid, inherited = (_guid(fields[at], starts[at]) for at in (3, 4))
         if kind not in OBJECT_TYPES and (guid or inherited):
@@ -162,12 +179,12 @@ class _Parser(Scanner):
         return Ace(kind, flags, mask, sid, guid, inherited, application_data=data)
 
 
-def _names(field: str, start: int, names: Mapping[str, int], what: str) -> int:
+def _names(field: str, start: int, names: Mapping[str, int], what: str, pattern: re.Pattern[str]) -> int:
     """Parse names of two letters, one after the other, into their bits."""
     bits, position = 0, len(field) - len(field.lstrip(BLANK_CHARACTERS))
     while position < len(field):
-        found = _NAME.match(field, position)
-        bit = names.get(found[1]) if found else None
+        found = pattern.match(field, position)
+        bit = names.get(found[1].upper()) if found else None
         if found is None or bit is None:
             raise sddl_error(f"unknown {what}", start + position, ", ".join(names), field[position : position + 2])
         bits |= bit
@@ -176,16 +193,19 @@ def _names(field: str, start: int, names: Mapping[str, int], what: str) -> int:
 
 
 def _mask(field: str, start: int) -> int:
-    """Parse an access mask: names, or a number in C's notation."""
-    text = field.strip(BLANK_CHARACTERS)
-    if not NUMBER.fullmatch(text):
-        return _names(field, start, _ALL_RIGHTS, "rights")
-    mask = number(text)
-    if mask is not None and mask <= 0xFFFFFFFF:
-        return mask
-    raise sddl_error(
-        "rights that are not a number of 32 bits", start, "decimal, 0x and hexadecimal, or 0 and octal", text
-    )
+    """Parse an access mask: names, or a number in C's notation; Windows takes no blank behind it."""
+    text = field.lstrip(BLANK_CHARACTERS)
+    if field and field[-1] in BLANK_CHARACTERS and text:
+        raise sddl_error("a blank behind rights", start + len(field.rstrip(BLANK_CHARACTERS)), "; at once", field)
+    digits = text.removeprefix("-")
+    if not NUMBER.fullmatch(digits):
+        return _names(field, start, _ALL_RIGHTS, "rights", _RIGHT)
+    mask = number(digits)
+    if mask is None:
+        raise sddl_error("rights that are no number", start, "decimal, 0x and hexadecimal, or 0 and octal", text)
+    # As Windows does: a larger number is the largest, and a negative one has its two's complement.
+    mask = min(mask, _ALL_BITS)
+    return mask if digits is text else -mask & _ALL_BITS
 
 
 def _guid(field: str, start: int) -> bytes | None:

@@ -8,10 +8,12 @@ not recursion, so deep nesting costs no stack; the limit is the 64 KiB of an ACE
 Where the grammar leaves room:
 
 - Operators, @User, @Device, @Resource and SID are in any case, as strings in ABNF are.
-- Parentheses may be around any operand, and ! may be before one without them; it is printed
-  with them, as in the grammar. <, <=, > and >= take lists too (AppLocker writes them).
+- Parentheses may be around any operand, and ! may be before one without them. Printed, the
+  operands of !, && and || have them, as Windows prints them.
+- <, <=, > and >= take lists too (AppLocker writes them), Member_of and its kin any value.
 - %XXXX is a UTF-16 unit in names with @, and has no meaning in strings.
-- An integer has 64 bits, and keeps its sign and base. 0 is decimal, 00 octal.
+- An integer has 64 bits, and keeps its sign and base; without a sign the highest bit may be
+  set, too. 0 is decimal, 00 octal.
 """
 
 from __future__ import annotations
@@ -69,19 +71,18 @@ _EXISTENCE: Final = {"Exists": Operator.EXISTS, "Not_Exists": Operator.NOT_EXIST
 _MEMBERSHIP: Final = {
     "Member_of": Operator.MEMBER_OF,
     "Device_Member_of": Operator.DEVICE_MEMBER_OF,
-    "Member_of_Any": Operator.MEMBER_OF_ANY,
-    "Device_Member_of_Any": Operator.DEVICE_MEMBER_OF_ANY,
+    "Member_of_any": Operator.MEMBER_OF_ANY,
+    "Device_Member_of_any": Operator.DEVICE_MEMBER_OF_ANY,
     "Not_Member_of": Operator.NOT_MEMBER_OF,
     "Not_Device_Member_of": Operator.NOT_DEVICE_MEMBER_OF,
-    "Not_Member_of_Any": Operator.NOT_MEMBER_OF_ANY,
-    "Not_Device_Member_of_Any": Operator.NOT_DEVICE_MEMBER_OF_ANY,
+    "Not_Member_of_any": Operator.NOT_MEMBER_OF_ANY,
+    "Not_Device_Member_of_any": Operator.NOT_DEVICE_MEMBER_OF_ANY,
 }
 _NAMES: Final = {code: name for table in (_RELATIONS, _EXISTENCE, _MEMBERSHIP) for name, code in table.items()}
 _BY_NAME: Final = {name.lower(): code for code, name in _NAMES.items()}
 _PREFIXES: Final = frozenset((*_EXISTENCE.values(), *_MEMBERSHIP.values()))
 _CONNECTIVES: Final = {"&&": Operator.AND, "||": Operator.OR}
 _BINDING: Final = {Operator.OR: 1, Operator.AND: 2, Operator.NOT: 3}
-_TERM: Final = 4
 _KINDS: Final = {
     "USER": AttributeKind.USER,
     "DEVICE": AttributeKind.DEVICE,
@@ -100,6 +101,7 @@ _CONNECTIVE: Final = re.compile(r"&&|\|\|")
 _INTEGER: Final = re.compile(rf"([+-]?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]+)|([1-9][0-9]*|0))(?![{NAME_CHARACTERS}])")
 _LONGEST_INTEGER: Final = 64  # digits; 64 bits in octal have 22
 _LARGEST: Final = (1 << 63) - 1
+_ALL_BITS: Final = (1 << 64) - 1
 _MAX_BYTES: Final = 0xFFFF  # of an ACE
 
 _BASES: Final = {Base.OCTAL: "0", Base.DECIMAL: "", Base.HEXADECIMAL: "0x"}
@@ -162,7 +164,6 @@ class _Reader:
         if (attribute := self.prefixed()) is not None:
             self.add(attribute)
             return
-        start = scan.position
         found = scan.skip(_LOCAL)
         if found is None:
             raise scan.unexpected("not a term of a condition", "an attribute, Exists, Member_of, ! or (")
@@ -170,13 +171,7 @@ class _Reader:
         if operator not in _PREFIXES:
             self.add(Attribute(AttributeKind.LOCAL, found[0]))
         elif operator in _MEMBERSHIP.values():
-            value = self.value()
-            sids = value.values if isinstance(value, Composite) else (value,)
-            if not all(isinstance(sid, Sid) for sid in sids):
-                raise sddl_error(
-                    f"{found[0]} with something other than SIDs", start, "SID(...) or {SID(...), ...}", "another value"
-                )
-            self.add(value)
+            self.add(self.value())  # not only SIDs: Windows takes numbers and texts too
             self.add(operator)
         else:
             self.add(self.attribute())
@@ -286,10 +281,11 @@ def _parse_integer(scan: Scanner) -> Integer | None:
     base = Base.HEXADECIMAL if hexadecimal else Base.OCTAL if octal else Base.DECIMAL
     if len(digits) <= _LONGEST_INTEGER:
         number = int(digits, {Base.HEXADECIMAL: 16, Base.OCTAL: 8, Base.DECIMAL: 10}[base])
+        if not sign and number <= _ALL_BITS:  # with the highest bit it is a negative number's bits, as for Windows
+            return Integer(number if number <= _LARGEST else number - _ALL_BITS - 1, Sign.NONE, base)
         if number <= _LARGEST + (sign == "-"):
-            signs = {"+": Sign.PLUS, "-": Sign.MINUS, "": Sign.NONE}
-            return Integer(-number if sign == "-" else number, signs[sign], base)
-    raise sddl_error("number too large", start, "64 bits, one of them the sign", found[0][:40])
+            return Integer(-number if sign == "-" else number, Sign.MINUS if sign == "-" else Sign.PLUS, base)
+    raise sddl_error("number too large", start, "64 bits", found[0][:40])
 
 
 # --- Tokens to text ------------------------------------------------------------------
@@ -315,72 +311,67 @@ def format_condition(data: bytes, names: dict[Sid, str], *, strict: bool = True)
 
 
 class _Writer:
-    """A stack of expressions: how strongly its operator binds, the token if it is a single one, and the text."""
+    """A stack of expressions: the token if it is a single one, and the text."""
 
     __slots__ = ("names", "stack", "strict")
 
     def __init__(self, names: dict[Sid, str], strict: bool) -> None:
         self.names = names
         self.strict = strict
-        self.stack: list[tuple[int, Token | None, _Pieces]] = []
+        self.stack: list[tuple[Token | None, _Pieces]] = []
 
     def text(self, tokens: tuple[Token, ...]) -> str:
         for token in tokens:
             if not isinstance(token, Operator):
-                self.stack.append((_TERM, token, self.operand(token)))
+                self.stack.append((token, self.operand(token)))
             elif token in _BINDING:
                 self.logical(token)
             else:
                 self.term(token)
         if len(self.stack) != 1:
             raise _cannot_say("no single expression", "one expression", len(self.stack))
-        _, pieces = self.expression()
-        return _joined(pieces)
+        return _joined(self.expression())
 
-    def pop(self) -> tuple[int, Token | None, _Pieces]:
+    def pop(self) -> tuple[Token | None, _Pieces]:
         if not self.stack:
             raise _cannot_say("operator without its operands", "operands before it", "nothing")
         return self.stack.pop()
 
-    def expression(self) -> tuple[int, _Pieces]:
+    def expression(self) -> _Pieces:
         """Pop what is true or false: an attribute, or the result of an operator."""
-        binding, token, pieces = self.pop()
+        token, pieces = self.pop()
         if token is not None and not isinstance(token, Attribute):
             raise _cannot_say("value in place of a condition", "an attribute or an operator", "a value")
-        return binding, pieces
+        return pieces
 
     def logical(self, operator: Operator) -> None:
-        binding = _BINDING[operator]
-        right_binding, right = self.expression()
+        """Both operands of && and || get parentheses, as Windows prints them."""
+        right = self.expression()
         if operator is Operator.NOT:
-            self.stack.append((binding, None, ("!(", right, ")")))
+            self.stack.append((None, ("!(", right, ")")))
             return
-        left_binding, left = self.expression()
-        if left_binding < binding:
-            left = ("(", left, ")")
-        if right_binding <= binding:
-            right = ("(", right, ")")
-        self.stack.append((binding, None, (left, " && " if operator is Operator.AND else " || ", right)))
+        left = self.expression()
+        middle = ") && (" if operator is Operator.AND else ") || ("
+        self.stack.append((None, ("(", left, middle, right, ")")))
 
     def term(self, operator: Operator) -> None:
-        _, operand, pieces = self.pop()
+        operand, pieces = self.pop()
         name = _NAMES[operator]
         if operator in _MEMBERSHIP.values():
-            sids = operand.values if isinstance(operand, Composite) else (operand,)
-            if not all(isinstance(sid, Sid) for sid in sids):
-                raise _cannot_say(f"{name} with something other than SIDs", "SIDs", "another value")
-            self.stack.append((_TERM, None, (name, " ", pieces)))
+            if operand is None or isinstance(operand, Attribute):
+                raise _cannot_say(f"{name} with something other than a value", "a value", "another operand")
+            self.stack.append((None, (name, " ", pieces)))
             return
         if operator not in _PREFIXES:
             if operand is None or (isinstance(operand, Attribute) and operand.kind is AttributeKind.LOCAL):
                 raise _cannot_say(
                     f"{name} with something other than a value", "a value, or an attribute with @", "another"
                 )
-            _, left, left_pieces = self.pop()
-            self.stack.append((_TERM, None, (left_pieces, f" {name} ", pieces)))
+            left, left_pieces = self.pop()
+            self.stack.append((None, (left_pieces, f" {name} ", pieces)))
             operand = left
         else:
-            self.stack.append((_TERM, None, (name, " ", pieces)))
+            self.stack.append((None, (name, " ", pieces)))
         if not isinstance(operand, Attribute):
             raise _cannot_say(f"{name} with something other than an attribute", "an attribute", "another operand")
 
@@ -405,11 +396,13 @@ class _Writer:
     def integer(self, number: Integer) -> str:
         try:
             sign, base = Sign(number.sign), Base(number.base)
-            sayable = number.code == INT64 and (number.value <= 0 if sign is Sign.MINUS else number.value >= 0)
+            fits = number.value <= 0 if sign is Sign.MINUS else number.value >= 0 or sign is Sign.NONE
+            sayable = number.code == INT64 and fits
         except ValueError:
             sayable = False
         if sayable:
-            return f"{_SIGNS[sign]}{_BASES[base]}{abs(number.value):{_FORMATS[base]}}"
+            value = number.value & _ALL_BITS if sign is Sign.NONE else abs(number.value)
+            return f"{_SIGNS[sign]}{_BASES[base]}{value:{_FORMATS[base]}}"
         if self.strict:
             got = f"{number.value}, {number.code}, {number.sign}, {number.base}"
             raise _cannot_say("integer", "64 bits, and a sign and base that fit", got)

@@ -39,6 +39,7 @@ _OCTETS: Final = re.compile(r"#([0-9a-fA-F#]*)")
 _ESCAPE: Final = re.compile(r"%([0-9a-fA-F]{4})")
 _UNPRINTABLE: Final = re.compile(rf"[^{MORE_NAME_CHARACTERS}]")
 _SHOWN: Final = 40
+_DECIMAL: Final = 0xFFFFFFFF  # the largest authority that Windows prints in decimal
 
 
 def unescaped_name(text: str) -> str:
@@ -97,7 +98,10 @@ def format_sid(sid: Sid, names: dict[Sid, str]) -> str:
     """Print the alias in `names`, or the SID. Raises SddlError for one without sub-authorities, which has no text."""
     if not sid.sub_authorities:
         raise sddl_error("SID that SDDL cannot express", None, "at least one sub-authority", sid)
-    return names.get(sid) or str(sid)
+    if (name := names.get(sid)) is not None:
+        return name
+    authority = f"{sid.authority:#X}".replace("X", "x") if sid.authority > _DECIMAL else str(sid.authority)
+    return "-".join(("S-1", authority, *map(str, sid.sub_authorities)))
 
 
 def parse_enclosed_sid(scan: Scanner) -> Sid | None:

@@ -17,7 +17,8 @@ NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
 _B: Final = rf"[{BLANK_CHARACTERS}]*"
 _BLANKS: Final = re.compile(_B)
 # A hexadecimal number must not eat the letter of the next part: S-1-0x10000D: ends in D:
-_SID_TEXT: Final = re.compile(rf"{_B}(S(?:-(?:0[xX][0-9a-fA-F]+(?!:)|[0-9]+))+|[A-Z]{{2}}){_B}")
+_SID_TEXT: Final = re.compile(rf"{_B}([Ss](?:-{_B}(?:0[xX][0-9a-fA-F]+(?!:)|[0-9]+))+|[A-Za-z]{{2}})")
+_BLANK: Final = re.compile(rf"[{BLANK_CHARACTERS}]")
 _SHOWN: Final = 20
 # 64 bits in octal have 22 digits; leading zeros may be more, within reason.
 _LONGEST_NUMBER: Final = 32
@@ -71,11 +72,13 @@ class Scanner:
         return sddl_error(message, self.position, expected, self.text[self.position : self.position + _SHOWN])
 
     def sid(self) -> Sid:
-        """Parse a SID at the position, in full or an alias, and skip the blanks on both sides of it."""
+        """Parse a SID at the position, in full or an alias, after blanks; there may be blanks in it too."""
         found = self.skip(_SID_TEXT)
         if found is None:
             raise self.unexpected("not a SID", "S-1-... or an alias of two letters")
-        name, start = found[1], found.start(1)
+        name, start = _BLANK.sub("", found[1]).upper(), found.start(1)
+        if not name.startswith("S-"):
+            self.skip_blanks()  # which Windows passes over behind an alias, but not behind a SID in full
         if (known := WELL_KNOWN.get(name)) is not None:
             return known
         if (whose := RELATIVE.get(name)) is not None:

@@ -369,7 +369,7 @@ class TestSddl:
             "D:(Q;;FA;;;SY)",
             "D:(A;ZZ;FA;;;SY)",
             "D:(A;;F;;;SY)",
-            "D:(A;;0x100000000;;;SY)",
+            "D:(A;;GA ;;;SY)",
             "D:(A;;089;;;SY)",
             "D:(A;;FA;;;SY SY)",
             "D:(A;;FA;00299570-246d-11d0-a768-00aa006e0529;;SY)",
