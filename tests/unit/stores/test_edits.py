@@ -235,6 +235,9 @@ def test_modes_are_for_the_canonical_framing(layer: Path) -> None:
         "UPDATE entry SET id = 99 WHERE id = 6",
         "UPDATE entry SET parent = 9 WHERE id = 6",
         "UPDATE entry SET parent = 3 WHERE id = 6",
+        "UPDATE entry SET parent = id WHERE id = 2",  # a directory in itself
+        # A link to the last file of the tar, which lies in itself.
+        "UPDATE entry SET parent = CASE id WHEN 10 THEN 10 ELSE parent END, target = CASE kind WHEN 4 THEN 10 END",
         "INSERT INTO whiteout VALUES ('FILES/X', 'Files/x')",
         "UPDATE framing SET data = 7",
         "UPDATE extra SET data = 4611686018427387904",

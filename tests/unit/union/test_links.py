@@ -47,6 +47,10 @@ def test_junctions() -> None:
     assert follow_link("Files/j", ReparseLink(MOUNT_POINT, "\\??\\c:\\x", "")) == "Files/x"
 
 
+def test_a_slash_before_a_relative_target_is_the_root_too() -> None:
+    assert follow_link("Files/a/l", ReparseLink(SYMLINK, "/Windows/x", "", flags=1)) == "Files/Windows/x"
+
+
 @pytest.mark.parametrize(
     ("target", "junction", "message"),
     [
@@ -65,6 +69,12 @@ def test_targets_that_are_not_in_the_layer(target: str, junction: bool, message:
         place(target, junction=junction)
     assert caught.value.path == "Files/a/link"
     assert target.rpartition("\\")[2] in str(caught.value.got)
+
+
+@pytest.mark.parametrize("path", ["Filesystem/l", "UtilityVM/Filesystem/l", "Hives/l"])
+def test_a_relative_symlink_outside_the_volumes(path: str) -> None:
+    with pytest.raises(LayerError, match="is on no volume"):
+        follow_link(path, ReparseLink(SYMLINK, "x", "x", flags=1))
 
 
 def test_an_absolute_symlink_must_have_a_drive() -> None:

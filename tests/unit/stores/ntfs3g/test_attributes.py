@@ -22,6 +22,7 @@ from wclayer.stores.folder.defaults import DIRECTORY_DESCRIPTOR, FILE_DESCRIPTOR
 from wclayer.stores.ntfs.metadata import NtfsMetadata, entry_of
 from wclayer.stores.ntfs3g.attributes import (
     NtfsFiles,
+    _as_stat_says,
     _ea_list,
     _with_owner,
     get_attribute,
@@ -33,6 +34,7 @@ from wclayer.stores.ntfs3g.raw_volume import RawVolume, ShortName, _runs
 from wclayer.stores.root.open_root import open_root
 from wclayer.stores.root.root_posix import PosixRoot
 from wclayer.win32.ea import parse_ea_list
+from wclayer.win32.filetime import UNIX_EPOCH
 from wclayer.win32.names import upcase
 from wclayer.win32.sddl import format_sddl, parse_sddl
 from wclayer.win32.security import SecurityDescriptor
@@ -291,6 +293,15 @@ def test_the_list_of_extended_attributes_that_the_driver_wants(eas: tuple[Extend
         assert following % 4 == 0
         at += following
     assert at == len(data)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "ns"),
+    [(1, 100), (0, 0), (-1, 0), (-10_000_000, -(10**9)), (-15_000_000, -(10**9)), (-25_000_000, -2 * 10**9)],
+)
+def test_times_as_the_driver_gives_them_to_stat(ticks: int, ns: int) -> None:
+    """Cut to whole seconds, towards zero, before 1970: ntfs-3g's ntfstime.h."""
+    assert _as_stat_says(UNIX_EPOCH + ticks) == ns
 
 
 def test_an_extended_attribute() -> None:

@@ -16,7 +16,7 @@ from tests.hosts import SYMLINKS, WINDOWS, needs_symlinks, posix_only
 from tests.strategies import items_of, tar_of
 from tests.tars import BASE, M, build, directory
 from wclayer import export_layer_to_tar, import_layer_from_tar, open_layer
-from wclayer.body import BytesBody
+from wclayer.body import BytesBody, StreamBody
 from wclayer.entry import AlternateStream, Directory, Entry, File, HardLink, Whiteout
 from wclayer.errors import (
     AlreadyExistsError,
@@ -84,6 +84,7 @@ def contents(folder: Path) -> dict[str, bytes | None]:
         ([directory("Hives")], LayerError, "Hives"),
         ([M("Files/.wh.gone")], LayerError, "Files/gone"),
         ([directory("UtilityVM"), M("UtilityVM/x")], LayerError, "UtilityVM/x"),
+        ([directory("UtilityVM"), directory("UtilityVM/Filesystem")], LayerError, "UtilityVM/Filesystem"),
         ([M("UtilityVM")], LayerError, "UtilityVM"),
         ([M("Files/" + "x" * 256)], InvalidNameError, "Files/" + "x" * 256),
         ([M("Files/d", pax={"MSWINDOWS.fileattr": "16"})], LayerError, "Files/d"),
@@ -155,6 +156,24 @@ def test_a_short_body_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(StorageError):
             sink.add(File("Files/f", size=5), BytesBody(b"1234"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_body_that_ends_early_is_an_error(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "layer") as sink:
+        sink.add(FILES)
+        with pytest.raises(StorageError, match="not as long"):
+            sink.add(File("Files/f", size=5), StreamBody(5, BytesBody(b"123").read))
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix_only("os.write")
+def test_a_host_that_takes_less_at_once_than_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = bytes(range(256)) * 40
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data[:1000])))
+    put(tmp_path / "layer", M("Files/f", content))
+    monkeypatch.undo()
+    assert (tmp_path / "layer/Files/f").read_bytes() == content
 
 
 # --- the target --------------------------------------------------------------------
@@ -319,6 +338,19 @@ def test_sparse_files_are_stored_sparse(tmp_path: Path) -> None:
         assert found.st_blocks * 512 < 1 << 20
     assert (tmp_path / "layer/Files/f").read_bytes() == content
     assert exported(tmp_path / "layer") == tar
+
+
+def test_an_edit_of_the_hole_at_the_end_of_a_file(tmp_path: Path) -> None:
+    """The record has the digest of what is allocated only, so the holes are looked at too."""
+    content = b"a" * 4096 + bytes(1 << 20)
+    file = File("Files/f", file_attributes=0x220, creation_time=1, last_write_time=1, size=len(content))
+    tar = tar_of([(FILES, None, None), (file, content, ((0, 4096),))])
+    import_layer_from_tar(io.BytesIO(tar), tmp_path / "layer")
+    edited = content[:-1] + b"z"
+    with open(tmp_path / "layer/Files/f", "r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        stream.write(edited[-1:])
+    assert contents(tmp_path / "layer")["Files/f"] == edited
 
 
 def test_a_hole_that_holds_data_is_refused(tmp_path: Path) -> None:
@@ -564,6 +596,7 @@ def test_a_wrong_order_of_parents(tmp_path: Path, stack: tuple[Path, Path]) -> N
     "sql",
     [
         "PRAGMA user_version = 99",
+        "PRAGMA user_version = 1",
         "PRAGMA application_id = 1",
         "CREATE VIEW x AS SELECT 1",
         "DROP TABLE whiteout",
@@ -643,6 +676,17 @@ def test_no_path_leaves_the_root(tmp_path: Path) -> None:
     assert not root.exists(b"never")
     root.utime(b"again", (1_000_000_000, 2_000_000_000))
     assert root.lstat(b"dir/new").st_mtime == 2
+    root.close()
+
+
+@posix_only("named pipes")
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    """Opening one waits for somebody who writes into it, unless O_NONBLOCK is given."""
+    os.mkfifo(tmp_path / "pipe")
+    root = open_root(os.fsencode(tmp_path))
+    for action in (root.open, root.rewrite):
+        with pytest.raises(ConfinementError):
+            action(b"pipe")
     root.close()
 
 

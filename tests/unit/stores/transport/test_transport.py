@@ -225,14 +225,15 @@ def test_tombstones_for_who_asks(tmp_path: Path) -> None:
         assert not source.base
 
 
-def test_tombstones_of_names_that_no_line_can_hold(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["\n", "\r"])
+def test_tombstones_of_names_that_no_line_can_hold(tmp_path: Path, end: str) -> None:
     with (
         Stack([base_of(tmp_path / "base")]) as stack,
         TransportSink(tmp_path / "layer", parents=stack, tombstones=True) as sink,
     ):
         sink.add(Directory("Files"))
         with pytest.raises(InexpressibleError, match="line end"):
-            sink.add(Whiteout("Files/a\nb"))
+            sink.add(Whiteout(f"Files/a{end}b"))
     assert {path.name for path in tmp_path.iterdir()} == {"base", "base.layer.db"}
 
 
