@@ -10,10 +10,10 @@ In reading order:
     source_tree     the tree of a new layer, merged from all sources
     acl, access     templates of security descriptors; the descriptor of each new file
     base, base_index    names and directories of the layers below
-    environment     variables in the registry of the layers below
     copy_from       the tree of another image, for `COPY --from`
     registry_changes, hives    changes of the registry, the hives of the new layers
     new_layer       the entries of a new layer
+    outputs         one image at several places
     build           a complete image: `build_image`
 
 May import `images`, `layers` and what lies below them; not `operations`, `dockerfile` or `verify`.

@@ -12,7 +12,7 @@ from ..entry import Entry, Progress, ProgressCallback, Summary
 from ..errors import UsageError, with_context
 from ..images.choosing import ImageSelector
 from ..images.options import ImageOptions
-from ..images.places.parse import ImageReference, parse_place
+from ..images.places.parse import ImageReference
 from ..images.reading import Image, open_image
 from ..images.spec.compose import CREATED_BY, compose_config, compose_manifest, history_entry, rfc3339
 from ..images.spec.descriptors import (
@@ -36,9 +36,10 @@ from .base import BaseIndex, resolve_copy_targets
 from .base_index import LowerView, index_layer
 from .hives import BuildHives, with_layer_for_hives, with_registry
 from .new_layer import NewLayer, Times
+from .outputs import places_of, staged
 from .recipe import DirectoryRule, JunctionRule, Recipe, SymlinkRule, recipe_of
 from .source_folder import changed
-from .source_tree import SourceTree
+from .source_tree import SourceTree, layer_folders
 from .tree_snapshot import TreeSnapshot
 
 __all__ = ["BuiltImage", "build_image", "build_on"]
@@ -84,7 +85,7 @@ class BuiltImage:
 
 def build_image(
     source: Recipe | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    output: ImageReference | str,
+    output: ImageReference | str | Sequence[ImageReference | str],
     *,
     base: str | None = None,
     entrypoint: Sequence[str] | None = None,
@@ -100,7 +101,7 @@ def build_image(
     workers: int | None = None,
     options: ImageOptions | None = None,
 ) -> BuiltImage:
-    """Build an image from folders, or as a recipe describes it, at the image reference `output`.
+    """Build an image from folders, or as a recipe describes it, at each image reference of `output`.
 
     source: a folder that becomes drive C:, several of them, each in a layer of its own, or a recipe. base: the image to
     build on; without one, the image is built FROM scratch. entrypoint, cmd, env, workdir, user, labels: what the config
@@ -142,7 +143,7 @@ def build_image(
 def build_on(
     base: Image | None,
     recipe: Recipe,
-    output: ImageReference | str,
+    output: ImageReference | str | Sequence[ImageReference | str],
     *,
     bare: bool = False,
     force: bool = False,
@@ -155,7 +156,31 @@ def build_on(
     bare: make no hives FROM scratch, and an image of only the new layers; Windows refuses it.
     """
     options = options or ImageOptions()
-    place = output if isinstance(output, ImageReference) else parse_place(output)
+    places = places_of(output)
+    if len(places) > 1:
+        # Each is a copy of one image, so that all have the same digest.
+        with staged(places, force=force, options=options) as place:
+            if all(one.transport == "docker-archive" for one in places):
+                recipe = replace(recipe, compression="none")
+            return _build_at(base, recipe, place, places, bare=bare, cache=cache, workers=workers, options=options)
+    return _build_at(
+        base, recipe, places[0], places, bare=bare, force=force, cache=cache, workers=workers, options=options
+    )
+
+
+def _build_at(
+    base: Image | None,
+    recipe: Recipe,
+    place: ImageReference,
+    outputs: Sequence[ImageReference],
+    *,
+    bare: bool,
+    force: bool = False,
+    cache: str | os.PathLike[str] | None,
+    workers: int | None,
+    options: ImageOptions,
+) -> BuiltImage:
+    """Build at `place`; outputs: where the image goes in the end, which may lie in a source folder only if left out."""
     recipe = with_registry(recipe)
     if base is not None and not bare:
         recipe = with_layer_for_hives(recipe)
@@ -168,7 +193,7 @@ def build_on(
         build = _Build(
             recipe, place, base, known, trees, workers, options.progress, bare=bare, temp_dir=options.temp_dir
         )
-        build.check()
+        build.check(outputs)
         sources = [] if base is None else [base.place]
         with create_image(
             place, force=force, temp_dir=options.temp_dir, registries=options.registries, sources=sources
@@ -207,7 +232,7 @@ class _Build:
 
     # --- before anything is written ---------------------------------------------
 
-    def check(self) -> None:
+    def check(self, outputs: Sequence[ImageReference]) -> None:
         """All that can be found out of the sources by looking at their names."""
         if not self._trees and self._base is None:
             raise UsageError("nothing to build", expected="a context, or a base", hint="give a folder")
@@ -215,9 +240,11 @@ class _Build:
             raise UsageError("more layers than Windows can stack", expected=f"at most {MAX_LAYERS}", got=number)
         check_os_version(self._recipe.os_version)
         self._check_security()
-        if self._place.transport != "docker" and self._place.path != "-":
-            for tree in self._trees:
-                tree.check_output(self._place.path)
+        for output in outputs:
+            if output.transport != "docker" and output.path != "-":
+                for tree in self._trees:
+                    tree.check_output(output.path)
+        self._result.warnings.extend(warning for tree in self._trees for warning in layer_folders(tree))
         if self._base is None:
             self._hives.find()
             if self._trees[0].removals:

@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Final, Self, TypeAlias
 
 from ..errors import FormatError, InexpressibleError, InvalidNameError, LayerError, UsageError, with_context
+from ..union.rules import FILES
 from ..win32.names import check_component, check_length, decode_wtf8, encode_wtf8, upcase, win32_problem
 from .recipe import DirectoryRule, FilesRule, Folder, Ignoring, JunctionRule, LayerRecipe, RemoveRule, SymlinkRule
 from .source_folder import SourceFolder, find_source, read_ignore
@@ -393,3 +394,16 @@ def _twice(path: str, one: str, other: str) -> LayerError:
         got=f"{one} and {other}",
         hint="leave one of them out, with exclude or .wclayerignore, or put them into two layers",
     )
+
+
+def layer_folders(tree: SourceTree) -> list[str]:
+    """A warning for each source that has `Files` at its top, as layer folders have: it would become `C:\\Files`."""
+    node = tree.find([FILES])
+    if node is None or node.name != FILES or node.kind is not Kind.DIRECTORY:
+        return []
+    folders = [origin.folder.shown(b"") for origin in node.origins if origin.host == os.fsencode(FILES)]
+    return [
+        f"{folder} has a folder {FILES} at its top, as a layer has: it becomes C:\\{FILES}."
+        f" Its content? Then give {os.path.join(folder, FILES)}"
+        for folder in folders
+    ]

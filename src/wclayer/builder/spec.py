@@ -340,6 +340,9 @@ class _Spec:
         """A path of drive C:, relative and with `/`; root: it may be C: itself. absolute: it must begin with `C:`."""
         text = table.text(key) or ""
         rest = text.replace("\\", "/")
+        if rest.startswith("//"):  # a UNC or device path would become names on drive C:
+            expected = "a path of drive C:, such as C:\\app"
+            raise table.error(f"{key} begins with two slashes", expected=expected, got=text)
         drive = _DRIVE.match(rest)
         if (drive is not None and drive[1] not in "Cc") or (absolute and drive is None):
             raise table.error(key, expected="a path of drive C:, such as C:\\app", got=text)

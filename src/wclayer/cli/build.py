@@ -50,9 +50,11 @@ _DOCKERFILES = ("dockerfile", "containerfile")
 @click.option(
     "-o",
     "--output",
+    "outputs",
     metavar="PLACE",
     required=True,
-    help="Output image reference: oci:DIR:TAG, docker://HOST/REPO:TAG ...",
+    multiple=True,
+    help="Output image reference: oci:DIR:TAG ...; repeat to write it to several.",
 )
 @click.option("--from", "base", metavar="PLACE", help="Base image. Default: none (FROM scratch).")
 @click.option("-f", "--file", "recipe_file", metavar="FILE", type=click.Path(), help="An image.toml or a Dockerfile.")
@@ -118,7 +120,7 @@ _DOCKERFILES = ("dockerfile", "containerfile")
 @common_options
 def build(
     contexts: tuple[str, ...],
-    output: str,
+    outputs: tuple[str, ...],
     base: str | None,
     recipe_file: str | None,
     target: str | None,
@@ -180,7 +182,7 @@ def build(
       wclayer build --from oci:out:hello -o oci:out:quiet --cmd '["cmd", "/c", "exit 0"]'
     """
     began = time.perf_counter()
-    to_stdout = check_image_output(output, as_json=as_json, force=force)
+    at_stdout = [check_image_output(output, as_json=as_json, force=force) for output in outputs]
     dockerfile = recipe_file if recipe_file is not None and _is_dockerfile(recipe_file) else None
     if dockerfile is None and (target is not None or build_arg or build_context):
         raise UsageError("--target, --build-arg and --build-context are for a Dockerfile", hint="say -f Dockerfile")
@@ -227,7 +229,7 @@ def build(
                 time=os.stat(dockerfile).st_mtime_ns,
             )
         built = make(
-            output=output,
+            output=outputs,
             force=force,
             cache=cache,
             workers=workers,
@@ -236,7 +238,7 @@ def build(
     if as_json:
         click.echo(json.dumps(with_seconds(built.to_dict(), time.perf_counter() - began)))
     elif not quiet:
-        _print(built, output, time.perf_counter() - began, err=to_stdout)
+        _print(built, ", ".join(outputs), time.perf_counter() - began, err=any(at_stdout))
 
 
 def _recipe(contexts: tuple[str, ...], file: str | None) -> Recipe:

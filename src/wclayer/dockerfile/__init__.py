@@ -8,6 +8,7 @@ In reading order:
     paths      paths as BuildKit reads them for Windows
     patterns   one pattern of .dockerignore
     ignore     .dockerignore and --exclude
+    environment    variables in the registry of a base
     running    ENV, CMD, USER ...: the config and its history
     sources    where COPY and ADD take files from: a folder, an archive, an image, a stage
     copying    COPY and ADD become rules of the builder

@@ -17,7 +17,6 @@ from typing import Final, Self
 
 from ..builder.build import BuiltImage, build_on
 from ..builder.copy_from import ImageTree
-from ..builder.environment import registry_environment
 from ..builder.recipe import DirectoryRule, LayerRecipe, Recipe
 from ..distribution.registries import Registries
 from ..errors import ImageError, NotFoundError, RemoteError, UsageError, WclayerError
@@ -27,6 +26,7 @@ from ..images.places.parse import ImageReference, parse_place
 from ..images.places.staging import NearBlobs, Staging
 from ..images.reading import Image, ImageLayer, open_image
 from .copying import Copied, Copying
+from .environment import registry_environment
 from .ignore import read_dockerignore
 from .json_form import json_warning
 from .parse import (
@@ -48,7 +48,7 @@ _PROXIES: Final = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY
 
 def build_dockerfile(
     data: bytes,
-    output: ImageReference | str,
+    output: ImageReference | str | Sequence[ImageReference | str],
     *,
     source: str,
     context: str,
@@ -62,7 +62,7 @@ def build_dockerfile(
     workers: int | None = None,
     options: ImageOptions | None = None,
 ) -> BuiltImage:
-    """Build the image that the Dockerfile in `data` describes, and write it to `output`.
+    """Build the image that the Dockerfile in `data` describes, and write it to each place of `output`.
 
     source: the Dockerfile's path, for messages and for SOURCE.dockerignore. context: the folder that COPY reads.
     settings: the rest of the image, as build_image takes it: its `base` replaces the image of the target's first FROM,

@@ -508,3 +508,61 @@ def test_a_hive_of_the_sources_replaces_an_empty_one(tmp_path: Path) -> None:
     made = hives_of(out, 1)
     assert made["SAM"] == own
     assert set(made) == set(HIVES)
+
+
+# --- a layer folder as a context ----------------------------------------------------
+
+
+def test_a_context_that_looks_like_a_layer(tmp_path: Path) -> None:
+    context = make(tmp_path / "c", **{"Files/x": b"1", "Hives/y": b""})
+    [warning] = build_image(recipe(context), f"oci:{tmp_path / 'out'}:1").warnings
+    assert "has a folder Files at its top, as a layer has: it becomes C:\\Files. Its content? Then give" in warning
+    assert warning.startswith(f"{context} has")
+    assert warning.endswith(str(context / "Files"))
+    for number, other in enumerate(("files/x", "sub/Files/x", "Files")):
+        context = make(tmp_path / f"c{number}", **{other: b"1"})
+        assert build_image(recipe(context), f"oci:{tmp_path / f'out{number}'}:1").warnings == []
+    (tmp_path / "c" / ".wclayerignore").write_text("Files\n")
+    assert build_image(recipe(tmp_path / "c"), f"oci:{tmp_path / 'out'}:2").warnings == []
+    rule = FilesRule(source=str(make(tmp_path / "e", x=b"1")), target="Files")
+    assert build_image(Recipe(layers=(LayerRecipe(files=(rule,)),)), f"oci:{tmp_path / 'out'}:3").warnings == []
+
+
+# --- several outputs ----------------------------------------------------------------
+
+
+def test_several_outputs(tmp_path: Path) -> None:
+    context = make(tmp_path / "c")
+    places = [
+        f"oci:{tmp_path / 'one'}:a",
+        f"oci-archive:{tmp_path / 'two.tar'}:b",
+        f"docker-archive:{tmp_path / 'd.tar'}:n:t",
+    ]
+    built = build_image(recipe(context, created=NOON), places)
+    alone = build_image(recipe(context, created=NOON), f"oci:{tmp_path / 'alone'}:a")
+    assert built.digest == alone.digest
+    for place in places:
+        with open_image(place) as image:
+            assert [layer.diff_id for layer in image.layers] == [layer.diff_id for layer in alone.layers]
+    for place in places[:2]:
+        with open_image(place) as image:
+            assert image.manifest.digest == built.digest
+    with pytest.raises(AlreadyExistsError):
+        build_image(recipe(context), [f"oci:{tmp_path / 'new'}:a", places[1]])
+    assert not (tmp_path / "new").exists()
+    build_image(recipe(context), [f"oci:{tmp_path / 'new'}:a", places[1]], force=True)
+    with open_image(places[1]) as again, open_image(f"oci:{tmp_path / 'new'}:a") as new:
+        assert again.manifest.digest == new.manifest.digest
+
+
+def test_several_outputs_that_are_refused(tmp_path: Path) -> None:
+    context = make(tmp_path / "c")
+    for places, message in (
+        ([], "no output"),
+        (["oci-archive:-", "docker-archive:-"], "several outputs to stdout"),
+        ([f"oci:{tmp_path / 'x'}:a", f"oci:{context / 'y'}:a"], "the output lies in a folder"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            build_image(recipe(context), places)
+    assert not (tmp_path / "x").exists()
+    assert not (context / "y").exists()

@@ -14,7 +14,7 @@ from tests.hosts import caches_in
 from tests.images import BASE_TAR, layout
 from tests.unit.cli.test_image_commands import config, run
 from wclayer.entry import File
-from wclayer.errors import NotFoundError, SpecError, UsageError, WclayerError
+from wclayer.errors import AlreadyExistsError, NotFoundError, SpecError, UsageError, WclayerError
 from wclayer.images.reading import open_image
 
 TEXT = """\
@@ -66,6 +66,18 @@ def test_a_build(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert names("oci:out:t", 1) == ["Files/two/hello.cmd"]
     assert names("oci:out:t", 2) == ["Files/t.exe"]
     assert config("oci:out:t")["config"] == {"User": "ContainerUser", "Entrypoint": ["C:\\two\\hello.cmd"]}
+
+
+def test_several_outputs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = ("-o", "oci:out:t", "-o", "oci-archive:out.tar")
+    run("build", "-f", "c/Dockerfile", *outputs, *CONTEXTS)
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("built oci:out:t, oci-archive:out.tar: windows/amd64")
+    assert config("oci:out:t") == config("oci-archive:out.tar")
+    with pytest.raises(AlreadyExistsError):
+        run("build", "-f", "c/Dockerfile", "-o", "oci:new:t", "-o", "oci-archive:out.tar", *CONTEXTS)
+    assert not (here / "new").exists()
 
 
 def test_the_options_of_a_dockerfile(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.tars import M, directory
 from tests.unit.dockerfile.test_build import Made, Yard
-from wclayer.builder.environment import variables_of
+from wclayer.dockerfile.environment import variables_of
 from wclayer.layers.hives.config_hives import CONFIG, CONFIG_HIVES
 from wclayer.regf.layout import MINOR_LAYERED
 from wclayer.regf.model import Hive, Key, RegType, Value, dword, sz
