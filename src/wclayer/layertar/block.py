@@ -121,12 +121,16 @@ def parse_block(data: bytes, offset: int) -> Block:
 
 
 def ascii_field(value: bytes, size: int) -> bytes:
-    """Shorten `value` for a field whose full value is in a PAX record, as Go does: ASCII only, without a cut `/`."""
+    """Shorten `value` for a field whose full value is in a PAX record, as Go does: ASCII only, no `/` at the cut.
+
+    Of a run of slashes at the cut Go makes only the first a NUL, which ends the field; the others stay behind it.
+    """
     short = bytes(b for b in value if 0 < b < 0x80)
     if len(short) > size:
         short = short[:size]
         if short.endswith(b"/"):
-            short = short.rstrip(b"/")
+            end = len(short.rstrip(b"/"))
+            short = short[:end] + b"\0" + short[end + 1 :]
     return short
 
 

@@ -121,6 +121,13 @@ def _whiteout(member: Member, directory: str, last: str) -> Whiteout:
             got=last,
             rule=Code.WHITEOUT_MALFORMED,
         )
+    if member.name.endswith(b"/"):
+        raise LayerError(
+            "whiteout whose name ends in a slash: hcsshim would delete something below it",
+            expected=".wh.NAME, without a slash",
+            got=f"{last}/",
+            rule=Code.WHITEOUT_MALFORMED,
+        )
     if ":" in name:
         raise LayerError("whiteout of a stream", expected=".wh.NAME", got=last, rule=Code.WHITEOUT_MALFORMED)
     if member.size:

@@ -325,6 +325,8 @@ def test_broken_tars(tar: bytes, error: type[FormatError], message: str) -> None
         (M("Files/.wh..."), ConfinementError),
         (M("Files/.wh.a:b"), LayerError),
         (M("Files/.wh.a", b"data"), LayerError),
+        (M("Files/.wh.a/", type="5"), LayerError),
+        (M("Files/.wh.a/"), LayerError),
         (M("Files/f", pax={"MSWINDOWS.fileattr": "+32"}), AttributesError),
         (M("Files/f", pax={"MSWINDOWS.fileattr": "4294967296"}), AttributesError),
         (M("Files/f", pax={"MSWINDOWS.fileattr": ""}), AttributesError),
@@ -406,7 +408,9 @@ def test_streams_follow_their_owner() -> None:
 
 
 def test_whiteouts() -> None:
-    found = entries(build([M("Files/.wh.a"), M("Files/.wh..wh..opq"), M(".wh.b"), M("Files/.wh.d", type="5")]))
+    found = entries(
+        build([M("Files/.wh.a"), M("Files/.wh..wh..opq"), M(".wh.b"), directory("Files/.wh.d", path="Files/.wh.d")])
+    )
     assert found == [Whiteout("Files/a"), Whiteout("Files/.wh..opq"), Whiteout("b"), Whiteout("Files/d")]
 
 

@@ -122,6 +122,24 @@ def test_where_a_whiteout_s_name_is_split(directory: int, base: int, split: bool
         assert (tar[345:346] != b"\0") == split
 
 
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [  # as Go 1.27 writes them: formatString of archive/tar makes one slash a NUL
+        (f"Files/{'a' * 92}/\u00e9/b", b"Files/" + b"a" * 92 + b"\0/"),
+        (f"Files/{'a' * 91}/\u00e9/\u00e9/b", b"Files/" + b"a" * 91 + b"\0//"),
+        (f"Files/{'a' * 93}/b", b"Files/" + b"a" * 93 + b"\0"),
+        (f"Files/{'a' * 94}/b", b"Files/" + b"a" * 94),
+    ],
+)
+def test_slashes_where_a_name_is_cut(path: str, field: bytes) -> None:
+    tar = tar_of([(File(path), None, None)])
+    at = tar.rindex(b"Files/aaaa")
+    assert tar[at : at + 100] == field
+    tar = tar_of([(HardLink("Files/x", path), None, None)])
+    at = tar.rindex(b"Files/aaaa")
+    assert tar[at : at + 100] == field
+
+
 def test_holes_without_the_attribute() -> None:
     """NTFS has no holes in a file that is not FILE_ATTRIBUTE_SPARSE_FILE, so the tar does not list them."""
     for attributes, sparse in ((0x20, None), (0x220, "0,4096")):
