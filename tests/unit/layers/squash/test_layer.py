@@ -87,6 +87,13 @@ def test_directories_merge_and_the_newest_says_what_they_are() -> None:
     assert result[1][0] == d("Files/DIR", 2, security_descriptor=b"sd")
 
 
+@pytest.mark.parametrize("short", ["DIR~2", None])
+def test_a_directory_has_the_dos_name_that_the_newest_layer_gives_it(short: str | None) -> None:
+    lower = Listed(FILES, d("Files/a directory", short_name="DIR~1"), f("Files/a directory/x"))
+    steps = squash(lower, Listed(FILES, d("Files/a directory", short_name=short)))
+    assert [entry.short_name for entry, _ in steps if isinstance(entry, Directory)] == [None, short]
+
+
 @pytest.mark.parametrize(
     "over", [f("Files/D", b"now"), d("Files/D", reparse=LINK), d("Files/D", reparse=LINK[:3] + b"\xa0")]
 )

@@ -158,6 +158,19 @@ def test_a_short_body_is_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("time", [(1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_times_of_64_bits(tmp_path: Path, time: int) -> None:
+    """SQLite's numbers have a sign, FILETIMEs have none."""
+    with new_folder(tmp_path / "layer") as sink:
+        sink.add(FILES)
+        sink.add(File("Files/f", creation_time=time, last_write_time=1))
+        sink.commit()
+    with open_folder(tmp_path / "layer") as layer:
+        found = layer.lookup("Files/f")
+    assert isinstance(found, File)
+    assert found.creation_time == time
+
+
 def test_a_body_that_ends_early_is_an_error(tmp_path: Path) -> None:
     with new_folder(tmp_path / "layer") as sink:
         sink.add(FILES)
@@ -528,6 +541,15 @@ def test_links_into_parents(tmp_path: Path, stack: tuple[Path, Path]) -> None:
     put(tmp_path / "far", M("Files/l", type="1", link="Files/C"), parents=stack)
     (tmp_path / "top/Files/l").write_bytes(b"changed by hand")
     assert isinstance(entries(tmp_path / "top")["Files/l"], File)
+
+
+def test_a_link_to_a_link_into_a_parent(tmp_path: Path, stack: tuple[Path, Path]) -> None:
+    links = [M("Files/l", type="1", link="Files/dir/b"), M("Files/m", type="1", link="Files/L")]
+    put(tmp_path / "top", *links, parents=stack)
+    found = entries(tmp_path / "top").values()
+    targets = {entry.path: entry.target for entry in found if isinstance(entry, HardLink)}
+    assert targets == {"Files/l": "Files/dir/b", "Files/m": "Files/dir/b"}
+    assert (tmp_path / "top/Files/m").read_bytes() == b"new b"
 
 
 def test_whiteouts_are_kept_in_their_place(tmp_path: Path, stack: tuple[Path, Path]) -> None:
