@@ -10,9 +10,9 @@ import click
 from ..builder.acl import account_name
 from ..entry import Directory, File, HardLink, Whiteout
 from ..errors import FormatError, escaped
-from ..layers.lookup.find import Found, attributes_of, owner_of, type_of
+from ..layers.lookup.find import Found, attributes_of, owner_of
 from ..layers.lookup.ls import Listed, Stream
-from ..union.links import link_of
+from ..union.links import is_link, link_of
 from ..win32.attributes import MODE_LETTERS, attribute_mode, attribute_names
 from ..win32.names import encode_wtf8
 from ..win32.reparse import reparse_tag, tag_name
@@ -65,8 +65,10 @@ def _target(listed: Listed) -> str | None:
     if reparse is None:
         return None
     try:
+        if not is_link(reparse):  # of which no more than the tag is kept
+            return f"[{tag_name(reparse_tag(reparse))}]"
         link = link_of(reparse)
-        return f"[{tag_name(reparse_tag(reparse))}]" if link is None else link.print_name or link.substitute_name
+        return None if link is None else link.print_name or link.substitute_name
     except FormatError:
         return "[a malformed reparse point]"
 
@@ -102,7 +104,7 @@ def as_json(found: Found) -> dict[str, Any]:
         "extended_attributes": [ea.name.decode("utf-8", "backslashreplace") for ea in file.extended_attributes],
         "short_name": file.short_name if not isinstance(listed.entry, HardLink) else None,
     }
-    if isinstance(listed.entry, HardLink) or type_of(file) == "l":
+    if isinstance(listed.entry, HardLink) or is_link(file.reparse_data):
         result["target"] = _target(listed)
     if listed.sha256 is not None:
         result["sha256"] = listed.sha256

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,9 @@ import pytest
 from tests.command import wclayer
 from tests.hosts import posix_only
 from tests.images import Layout
+from tests.strategies import tar_of
 from tests.tars import M, build, directory
+from wclayer.entry import Directory, File
 from wclayer.win32.sddl import parse_sddl
 
 SD = base64.b64encode(parse_sddl("O:SYG:SYD:(A;;FA;;;WD)")).decode()
@@ -93,6 +96,25 @@ def test_the_long_form(place: Path) -> None:
     [whiteout] = [line for line in lines(place, "ls", "-l", "top.tar//Files") if line.startswith(".wh.")]
     assert whiteout.split() == [".wh.", "-", "-", "-", ".wh.f"]
     assert lines(place, "ls", "-l", "base.tar//Files/d/j")[0].endswith("Files/d/j -> C:\\d")
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [
+        (0x80000017, "WOF"),
+        (0x80000023, "AF_UNIX"),
+        (0xA000001D, "LX_SYMLINK"),
+        (0x8000001B, "APPEXECLINK"),
+        (0x80005A5A, "0x80005a5a"),
+    ],
+)
+def test_reparse_points_that_are_no_links(tmp_path: Path, tag: int, name: str) -> None:
+    entry = File("Files/x", 0x420, reparse_data=struct.pack("<IHH", tag, 12, 0) + bytes(12))
+    (tmp_path / "a.tar").write_bytes(tar_of([(Directory("Files"), None, None), (entry, None, None)]))
+    [line] = lines(tmp_path, "ls", "-l", "a.tar//Files/x")
+    assert line.endswith(f"Files/x -> [{name}]")
+    [found] = json.loads(run(tmp_path, "ls", "--json", "a.tar//Files/x"))
+    assert (found["target"], found["reparse_tag"]) == (None, name)
 
 
 def test_ls_as_json(place: Path) -> None:
