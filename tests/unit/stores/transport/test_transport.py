@@ -687,6 +687,14 @@ def test_a_heavily_edited_folder_keeps_its_record(edited: Path) -> None:
         assert len(list(source.status())) == 4
 
 
+def test_an_edited_copy_of_a_folder_keeps_its_record(tmp_path: Path, edited: Path) -> None:
+    shutil.copytree(edited, tmp_path / "copied", copy_function=shutil.copyfile)
+    shutil.copyfile(tmp_path / "edited.layer.db", tmp_path / "copied.layer.db")
+    (tmp_path / "copied" / "Files" / "c").unlink()
+    with open_folder(TransportFolder(tmp_path / "copied")) as source:
+        assert ("gone", "Files/c") in list(source.status())
+
+
 def test_a_broken_record(edited: Path) -> None:
     (edited.parent / "edited.layer.db").write_bytes(b"x" * 5000)
     with pytest.raises(RecordError):
@@ -818,6 +826,14 @@ def test_bad_input(tmp_path: Path, spoil: Callable[[Path], None], error: type[Wc
     assert type(caught.value) is error
     assert path is None or caught.value.path == path
     assert caught.value.exit_code == 10
+
+
+def test_two_streams_that_are_one_to_windows_are_not_listed(tmp_path: Path) -> None:
+    """Whoever reads them has no importer behind him that would refuse the second."""
+    folder = exported(tmp_path / "layer")
+    write(folder / "Files" / "B", stored(0x20, *(stream(4, b"", f":{name}:$DATA") for name in "aA")))
+    with open_folder(TransportFolder(folder)) as source, pytest.raises(LayerError, match="two streams of one name"):
+        source.streams("Files/B")
 
 
 def test_bad_input_with_a_record(edited: Path) -> None:
