@@ -87,6 +87,13 @@ def test_the_file_behind_a_hard_link() -> None:
     assert sight.kind(2, "FILES/E") is NodeKind.WHITEOUT
 
 
+def test_a_hard_link_to_what_its_own_layer_deletes_below() -> None:
+    """Windows makes links before it deletes."""
+    sight = UnionView([layer({"Files/f": b"1"}), Listed(Whiteout("Files/f"), HardLink("Files/g", "Files/F"))])
+    assert [seen.path for seen in sight.entries()][:2] == ["Files/f", "Files/g"]
+    assert sight.file_of(1, "FILES/G") == (0, "FILES/F")
+
+
 def test_hard_links_to_nothing_and_to_each_other() -> None:
     sight = UnionView(
         [Listed(HardLink("Files/a", "Files/b"), HardLink("Files/b", "Files/a"), HardLink("Files/c", "Files/d"))]

@@ -831,7 +831,7 @@ def test_bad_input(tmp_path: Path, spoil: Callable[[Path], None], error: type[Wc
 def test_two_streams_that_are_one_to_windows_are_not_listed(tmp_path: Path) -> None:
     """Whoever reads them has no importer behind him that would refuse the second."""
     folder = exported(tmp_path / "layer")
-    write(folder / "Files" / "B", stored(0x20, *(stream(4, b"", f":{name}:$DATA") for name in "aA")))
+    write(folder / "Files" / "B", stored(0x20, *(stream(4, b"", f":{name}:$DATA") for name in "Aa")))
     with open_folder(TransportFolder(folder)) as source, pytest.raises(LayerError, match="two streams of one name"):
         source.streams("Files/B")
 
