@@ -175,3 +175,9 @@ def test_a_directory_that_is_none_is_told_once(tmp_path: Path, first: list[M], c
     tar = base(*first, *(M(f"Files/d/{number}") for number in range(9)), directory("Files/d/e"), M("Files/d/e/f"))
     findings = [one for one in found_in(tar, tmp_path) if one.rule.code is code]
     assert [one.path for one in findings] == ["Files/d/0"]
+
+
+def test_a_missing_directory_is_blamed_once_for_all_below_it(tmp_path: Path) -> None:
+    tar = base(M("Files/d/e/f"), M("Files/d/e/g"))
+    found = [one for one in found_in(tar, tmp_path) if one.rule.code is Code.NO_DIRECTORY_YET]
+    assert [one.path for one in found] == ["Files/d/e/f"]
