@@ -56,7 +56,7 @@ def with_layer_for_hives(recipe: Recipe) -> Recipe:
 class BuildHives:
     """What becomes of the hives in the new layers, whose files are `trees`, on `base` (None: FROM scratch).
 
-    bare: there are no hives at all. temporary: a folder for what has to be put aside. made: the paths of hives that no
+    bare: there are no hives at all. temp_dir: a folder for what has to be put aside. made: the paths of hives that no
     source had; changed: of those in which the registry changes. Raises UsageError for changes that no hive of a
     layer can have.
     """

@@ -89,7 +89,7 @@ def differencing_hives(
     in any of them; and what there was to delete and is not there.
 
     view_of: a hive as the layers below them all show it. time: the FILETIME of what changes. One hive is in memory at
-    a time. Raises NotFoundError for a CurrentControlSet that there is not.
+    a time. Raises NotFoundError for a missing CurrentControlSet.
     """
     result: list[dict[str, bytes]] = [{} for _ in layers]
     missed: list[str] = []

@@ -144,7 +144,7 @@ class SourceFolder:
         """Does a directory that is left out itself bring something all the same?"""
         found = self._bringing.get(directory)
         if found is None:
-            count = self.left_out  # which will be counted when it is listed for good
+            count = self.left_out  # which will be counted when it is finally listed
             found = self._bringing[directory] = bool(self.list(directory))
             self.left_out = count
         return found

@@ -44,6 +44,6 @@ def completion(shell: str) -> None:
         raise click.UsageError(f"no completion for {shell}")
     from .main import cli  # noqa: PLC0415 # main imports this module
 
-    # The script alone: click's own source() asks the installed bash for its version first.
+    # Only the script: click's own source() asks the installed bash for its version first.
     complete = made(cli, {}, "wclayer", "_WCLAYER_COMPLETE")
     click.echo(complete.source_template % complete.source_vars())

@@ -125,7 +125,7 @@ def _any_text(stdout: TextIO) -> TextIO:
     """`stdout`, which takes all text and all that it is given.
 
     A pipe or file of Windows has a code page, which has letters for few names. Under PYTHONUNBUFFERED a write may write
-    less than it is given, without a word.
+    less than it is given, without an error.
     """
     if not isinstance(stdout, io.TextIOWrapper):
         return stdout

@@ -122,7 +122,7 @@ def mounted_volume(
 
 
 def inside(root: str, path: str, *, shown: str) -> str:
-    """The host path of `path` in the volume mounted at `root`: of folders alone, as far as they are there.
+    """The host path of `path` in the volume mounted at `root`: only of folders, as far as they exist.
 
     Names are compared as Windows does, which would see but one of two that differ in case. shown: for errors. Raises
     ConfinementError for a path that leads out, or through a link, UsageError for one with backslashes, and the host's
@@ -160,7 +160,7 @@ def _key(name: str) -> str:
 
 def _check_host(path: str) -> None:
     if not os.path.exists("/proc/self/mountinfo"):
-        raise UnsupportedError("disk images are mounted on Linux alone", path=path)
+        raise UnsupportedError("disk images are mounted only on Linux", path=path)
     for program in _PROGRAMS:
         find_program(program, path)
     if sys.platform != "win32" and os.geteuid() != 0:

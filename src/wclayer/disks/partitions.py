@@ -43,7 +43,7 @@ class Partition:
 
 
 def find_volume(file: BinaryIO, path: str, number: int | None = None) -> Partition:
-    """The NTFS volume on the disk image in `file`: partition `number`, or the only one that there is.
+    """The NTFS volume on the disk image in `file`: partition `number`, or the only one.
 
     path: for errors. Raises DiskError for what is no disk with NTFS, or has several such volumes and no `number`,
     NotFoundError for a partition that is not there, UnsupportedError for formats that Linux cannot mount as they are.

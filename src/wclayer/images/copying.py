@@ -228,7 +228,7 @@ class _Copy:
         )
 
     def _commit(self, writer: ImageWriter, root: Descriptor) -> CopiedImage:
-        # What the source's layout says of the image, but for its names there.
+        # What the source's layout says of the image, except its names there.
         kept = {key: text for key, text in root.annotations.items() if not key.startswith(_NAMES)}
         writer.commit(replace(root, annotations=kept), progress=self._tell)
         self._result.digest = root.digest

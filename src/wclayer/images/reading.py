@@ -168,7 +168,7 @@ class Image:
 
 
 def _manifests(blobs: Blobs, root: Descriptor) -> list[Descriptor] | None:
-    """The Windows images of an image index; None for what is none."""
+    """The Windows images of an image index; None for anything else."""
     if root.media_type in MANIFESTS:
         return None
     if root.media_type not in INDEXES:

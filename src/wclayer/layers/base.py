@@ -54,7 +54,7 @@ class BaseLayer:
 
 @dataclass(slots=True)
 class _Place:
-    """A hive that there is to be: its path in the layer and on the host, and what is there now."""
+    """A hive that is to be made or kept: its path in the layer and on the host, and what is there now."""
 
     path: str
     fs_path: bytes

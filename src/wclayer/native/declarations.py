@@ -1,6 +1,6 @@
 """Windows' own functions as ctypes knows them: structures, prototypes, and the table that callers get them from.
 
-Declarations alone; `files`, `backup`, `privileges` and `volumes` call them, and `hcs`
+Only declarations; `files`, `backup`, `privileges` and `volumes` call them, and `hcs`
 has those of the host compute service. Names and layouts are those of the Windows SDK
 (winbase.h, winnt.h) and of the Windows Driver Kit (ntifs.h). Windows has one calling
 convention on 64 bits, so that the C library's serves.
@@ -162,7 +162,7 @@ DECLARED: dict[str, Declared] = {
             DWORD,
         ),
     ),
-    "wine_get_version": Declared(_N, c_void_p, ()),  # which Wine alone has
+    "wine_get_version": Declared(_N, c_void_p, ()),  # which only Wine has
     "NtSetInformationFile": Declared(_N, NTSTATUS, (HANDLE, _P(IO_STATUS_BLOCK), PVOID, DWORD, DWORD)),
     "RtlNtStatusToDosError": Declared(_N, DWORD, (NTSTATUS,)),
     "CreateFileW": Declared(_K, HANDLE, (WSTR, DWORD, DWORD, PVOID, DWORD, DWORD, HANDLE)),

@@ -189,7 +189,7 @@ def _under_wine() -> bool:
 def is_host_link(parent: int, name: str) -> bool:
     """Is `name` in the directory `parent` a symlink of Wine's host? Wine opens what that leads to.
 
-    That it is one, a listing alone says. Windows has no such links.
+    Only a listing says that it is one. Windows has no such links.
     """
     return _under_wine() and any(
         attributes & FILE_ATTRIBUTE_REPARSE_POINT and upcase(other) == upcase(name)

@@ -109,7 +109,7 @@ def last_code() -> int:
     """The thread's last error, a number."""
     if sys.platform == "win32":
         return ctypes.get_last_error()
-    raise AssertionError("of Windows alone")
+    raise AssertionError("only on Windows")
 
 
 def last_error(path: str | None = None) -> OSError:
@@ -203,4 +203,4 @@ def descriptor_of(handle: int, flags: int) -> int:
         except OSError:
             close(handle)
             raise
-    raise AssertionError("of Windows alone")
+    raise AssertionError("only on Windows")

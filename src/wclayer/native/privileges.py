@@ -108,7 +108,7 @@ def _enable(token: c_void_p, name: str) -> TOKEN_PRIVILEGE:
 def check_member(group: str) -> None:
     """Raise AccessError unless the group, a SID as text, is enabled in the token.
 
-    The host compute service wants ADMINISTRATORS to be; without elevation it is there for denying alone.
+    The host compute service wants ADMINISTRATORS to be; without elevation it only counts for denying.
     """
     member = c_int32()
     if not NATIVES.CheckTokenMembership(None, Sid.from_string(group).to_bytes(), byref(member)):

@@ -74,7 +74,7 @@ def _compared(
         empty = replace(key, values=(), subkeys=())
         keys = (old[0] if old else empty), (new[0] if new else empty)
     else:
-        # The key itself may be on one side alone: so its parents are compared, as if they had nothing else.
+        # Only one side may have the key itself: so its parents are compared, as if they had nothing else.
         keys = (
             Key("", subkeys=(old[0],) if old else ()),
             Key("", subkeys=(replace(new[0], name=key.name),) if new else ()),

@@ -140,7 +140,7 @@ class HivePlaces:
     """Hives, from wherever they are. `warnings` takes what was met on the way that people may want to know.
 
     parents: layer folders or tars below one that is named, nearest first. selector: which image of an index.
-    accept_dirty: read a hive that was not completely written as it is. temporary: the folder for what is taken out of
+    accept_dirty: read a hive that was not completely written as it is. temp_dir: the folder for what is taken out of
     layers. registries: how to reach images that are in one. stdin: what `-` stands for.
     """
 

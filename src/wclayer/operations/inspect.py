@@ -36,7 +36,7 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What was found at a place. image: of an image, even if one layer alone was looked at."""
+    """What was found at a place. image: of an image, even if only one layer was looked at."""
 
     place: LayerReference
     found: Inspection

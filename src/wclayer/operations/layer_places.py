@@ -3,7 +3,7 @@
     FILE, DIR, transport:DIR    a layer tar (plain, gzip or zstd) or a layer folder, on the parents given with it
     -                           a layer tar from stdin
     PLACE                       an image, all its layers, as a container on it sees them
-    PLACE#N                     its layer N alone
+    PLACE#N                     only its layer N
     ...//Files/Windows/win.ini  a path in any of them
 
 Of a plain path the two slashes count only after what is a layer, as they may stand in

@@ -35,7 +35,7 @@ _BASE: Final = "org.opencontainers.image.base."
 class SquashedImage:
     """What was made: digests `sha256:HEX`. kept: how many layers are as they were. squashed: how many became one.
 
-    layer: the summary of that one. warnings: all that is to be said.
+    layer: the summary of that one. warnings: for the user.
     """
 
     digest: str = ""
@@ -72,8 +72,8 @@ def squash_image(
 ) -> SquashedImage:
     """Make of the image at `source` one whose layers from number `first` on are one, at `output`.
 
-    The layers below stay as they are. The config stays, but for diff_ids and history; so do the manifest's annotations,
-    but for those that name a base where no layer of it is left.
+    The layers below stay as they are. The config stays, except diff_ids and history; so do the manifest's annotations,
+    except those that name a base where no layer of it is left.
 
     first, drop_utility_vm, level: as for squash_layers. compression: gzip if None; a docker-archive has none. force:
     replace the image at `output`.
@@ -161,7 +161,7 @@ def squash_into_image(
 
 
 def foreign_warnings(layers: Iterable[ImageLayer]) -> list[str]:
-    """What is to be said of those of the `layers` that are squashed."""
+    """Warnings about those of the `layers` that are squashed."""
     return [
         f"{layer.name} is a foreign layer, to be had from its publisher; its files are in an ordinary one now"
         for layer in layers

@@ -1,4 +1,4 @@
-"""A folder or file is whole or absent: made under another name beside its place, renamed at the end.
+"""A folder or file appears complete or not at all: made under another name beside its place, renamed at the end.
 
 The name is `NAME.partial-XXXXXXXX`. While it is being made, its maker holds a
 lock on it, so that what a killed process left can be told from what another

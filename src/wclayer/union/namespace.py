@@ -79,7 +79,7 @@ class NameIndex(Protocol[D, N]):
         """The real directory `node` of `directory`, to look into."""
 
     def missing(self, directory: D, name: str, /) -> D:
-        """Stands for a directory that is none, where errors are noted and the check goes on."""
+        """Stands for a missing directory, where errors are noted and the check goes on."""
 
     def has_whiteout(self, path: str, /) -> bool: ...
 

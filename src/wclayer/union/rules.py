@@ -1,4 +1,4 @@
-"""Which entries may be in a layer, by path and kind alone (hcsshim's importers, layer tar shape).
+"""Which entries may be in a layer, by path and kind only (hcsshim's importers, layer tar shape).
 
 A base layer is `Files` and optionally `UtilityVM`, `UtilityVM/Files`; any other
 has `Hives` and whiteouts too. The root's other names are Windows' and ours. What

@@ -62,7 +62,7 @@ class TreeNode:
 
 
 class Folder(TreeNode):
-    """A real directory, and what is in it, by the name in upper case. A symlink or junction is none."""
+    """A real directory, and what is in it, by the name in upper case. A symlink or junction is not one."""
 
     __slots__ = ("children",)
 

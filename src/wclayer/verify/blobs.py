@@ -95,7 +95,7 @@ def read_document(blobs: Blobs, descriptor: Descriptor, what: str, notes: Notes)
 
 
 def _missing(error: NotFoundError, descriptor: Descriptor | None) -> ImageError:
-    """What is to be said of a layer whose blob is not there."""
+    """The findings about a layer whose blob is missing."""
     if descriptor is not None and descriptor.is_foreign:
         return ImageError(
             "the image has of this layer just the address",

@@ -398,7 +398,7 @@ def _record_name(key: bytes) -> str:
 
 
 def _descriptor_problems(data: bytes) -> Iterator[_Problem]:
-    """What is to be said of a self-relative descriptor."""
+    """The findings about a self-relative descriptor."""
     found = Findings()
     check_descriptor(data, 0, found)
     errors = [one for one in found.kept if one.severity is Severity.ERROR]

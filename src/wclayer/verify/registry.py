@@ -108,7 +108,7 @@ class _Stack:
 class RegistryCheck:
     """The hives of layers that lie upon each other, base first. Closed by close(), or as a context manager.
 
-    temporary: the folder for what is put aside. For each layer call `begin`, show it every entry (`see`), and call
+    temp_dir: the folder for what is put aside. For each layer call `begin`, show it every entry (`see`), and call
     `end`; of a layer that has no end nothing is said, and what it does to the registry is not known to those above.
     """
 
@@ -344,7 +344,7 @@ class RegistryCheck:
     def _judge(
         self, layer: _Layer, path: str, found: _Found, rules: _Rules
     ) -> tuple[Spooled, bytes, HiveReport] | None:
-        """The hive, made whole with its logs, and what is to be said of it; None where it cannot be loaded."""
+        """The hive, completed from its logs, and the findings about it; None where it cannot be loaded."""
         entry = found.entry
         content = found.content
         if isinstance(entry, HardLink):

@@ -74,7 +74,7 @@ def verify_layers(
     """Judge the layer at a place, or all layers of an image and its documents.
 
     Of parents that are given, and of the layers below an image's layer N, only names and hives are checked.
-    targets: where it is to run. ignored: rules that do not count. temporary: the folder for hives that are put aside.
+    targets: where it is to run. ignored: rules that do not count. temp_dir: the folder for hives that are put aside.
 
     Raises UsageError, NotFoundError for a place where nothing is, and errors of the host and the network; what is wrong
     with the layers themselves is in the report.

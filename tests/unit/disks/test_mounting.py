@@ -206,7 +206,7 @@ def test_no_linux(image: Path, able: None, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(os.path, "exists", lambda path: not path.startswith("/proc"))
     error = refused(image)
     assert isinstance(error, UnsupportedError)
-    assert "mounted on Linux alone" in str(error)
+    assert "mounted only on Linux" in str(error)
 
 
 def test_what_is_no_image(tmp_path: Path, able: None) -> None:

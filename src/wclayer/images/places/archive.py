@@ -103,7 +103,7 @@ class _Headers:
 
 
 class ArchiveFiles:
-    """The files in the tar at `path`; `-` is stdin. temporary: the folder for what must be put aside.
+    """The files in the tar at `path`; `-` is stdin. temp_dir: the folder for what must be put aside.
 
     Raises NotFoundError, ImageError for what is no tar, ConfinementError for a member that would lie outside.
     """

@@ -55,7 +55,7 @@ class ImageReference:
 
 
 def parse_place(text: str) -> ImageReference:
-    """Take a place apart. Raises UsageError for one that has no path, and for a transport that there is not."""
+    """Take a place apart. Raises UsageError for one that has no path, and for an unknown transport."""
     found = _TRANSPORT.match(text)
     if found is None:
         scheme = _SCHEME.match(text)

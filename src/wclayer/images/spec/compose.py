@@ -46,7 +46,7 @@ def rfc3339(seconds: int) -> str:
 def history_entry(
     created: int, comment: str | None, *, created_by: str = CREATED_BY, empty: bool = False
 ) -> dict[str, Any]:
-    """What the image's history says of one new layer, or of a change of the config alone (`empty`)."""
+    """What the image's history says of one new layer, or of a change of only the config (`empty`)."""
     entry: dict[str, Any] = {"created": rfc3339(created), "created_by": created_by}
     if comment:
         entry["comment"] = comment

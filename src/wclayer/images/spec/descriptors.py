@@ -161,7 +161,7 @@ class Platform:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptor:
-    """Bytes by what they are; `platform` stands in an index alone, `urls` with layers kept elsewhere."""
+    """Bytes by what they are; `platform` only occurs in an index, `urls` with layers kept elsewhere."""
 
     media_type: str
     digest: str

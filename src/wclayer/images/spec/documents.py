@@ -118,7 +118,7 @@ def objects(value: Any, key: str, what: str) -> list[Mapping[str, Any]]:
 
 
 def seconds_of(value: object) -> int:
-    """Seconds since 1970 of a date and time of RFC 3339, fractions cut off. Raises ValueError for what is none."""
+    """Seconds since 1970 of a date and time of RFC 3339, fractions cut off. Raises ValueError for anything else."""
     found = _DATE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"no date and time: {value!r}")

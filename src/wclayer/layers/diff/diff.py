@@ -53,7 +53,7 @@ _HIVE_FILES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A name that one side alone has. link_of: another name of the same file, which tells its content; else None.
+    """A name that only one side has. link_of: another name of the same file, which tells its content; else None.
 
     kind: `file`, `directory`, `whiteout`, or `hard link` (then to what is not there). round_trip: as in a FieldChange.
     """
@@ -177,7 +177,7 @@ def diff_sources(
 
     bases: is the lowest of each a base layer? Of a single layer, what is in it decides. inside: the paths that are
     compared, each with all below it; then the hives are files like others. names: of the layers. times: compare these
-    too. registry: compare the hives by keys and values. temporary: the folder for the hives. progress: see read_side,
+    too. registry: compare the hives by keys and values. temp_dir: the folder for the hives. progress: see read_side,
     of each side in turn.
 
     The digests of whole tars are not computed, unless they are to be checked. Raises what read_side raises; the message

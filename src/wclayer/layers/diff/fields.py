@@ -17,7 +17,7 @@ and Windows'), though nobody has edited anything:
 
 Each such difference has the reason with it. That it can come of a round trip does not
 prove that it did. The old side is the layer before the trip: what is lost on it is
-looked for there alone, so an attribute or stream that the new side has gained, or a link
+looked for only there, so an attribute or stream that the new side has gained, or a link
 that leads elsewhere than before, never counts as such.
 """
 

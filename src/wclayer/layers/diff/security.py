@@ -54,7 +54,7 @@ def security_change(old: bytes | None, new: bytes | None) -> SecurityChange:
 
 
 def same_parts(old: bytes | None, new: bytes | None) -> bool:
-    """Are two descriptors the same but for where in their bytes the parts are?"""
+    """Are two descriptors the same, wherever in their bytes the parts are?"""
     before = _parsed(old)
     return before is not None and before == _parsed(new)
 

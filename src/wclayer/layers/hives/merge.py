@@ -136,7 +136,7 @@ class HiveStack:
         recovered = recover_hive(data, [self._files.content(log) for log in logs])
         if any(recovered.applied) and recovered.notes:
             notes = "; ".join(recovered.notes)
-            self._warn(f"{put.path} in layer {put.layer} was made whole with its logs, but not without doubt: {notes}")
+            self._warn(f"{put.path} in layer {put.layer} was completed from its logs, with doubts: {notes}")
         return recovered.data
 
     def _read(self, put: StoredHive) -> Hive:

@@ -104,7 +104,7 @@ class Contents:
 
 
 def descriptor_text(descriptor: bytes) -> str:
-    """A descriptor as SDDL, as far as that can say it; of bytes that are none, those in hexadecimal."""
+    """A descriptor as SDDL, as far as SDDL can express it; malformed bytes in hexadecimal."""
     try:
         return format_sddl(descriptor, strict=False)
     except FormatError:

@@ -11,7 +11,7 @@ go-winio's backuptar (hcsshim, containerd, Docker) writes creation time, attribu
 access and change time of every entry, and no permissions; so does wclayer, byte for
 byte. Microsoft's own base layers lack the change times, and have permissions where the
 roots have none. BuildKit writes the creation time with all its nanoseconds or `.0`, and
-neither access nor change time. crane, ko and imgutil write descriptors alone.
+neither access nor change time. crane, ko and imgutil write only descriptors.
 """
 
 from __future__ import annotations

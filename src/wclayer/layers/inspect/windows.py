@@ -113,7 +113,7 @@ def _number(key: Key | None, name: str) -> int | None:
 
 
 def _version(key: Key | None) -> str | None:
-    """`10.0.20348.2227`; 10.0 and UBR are numbers, the build is text, and an old Windows has `6.3` as text alone."""
+    """`10.0.20348.2227`; 10.0 and UBR are numbers, the build is text, and an old Windows has only `6.3`, as text."""
     build = _text(key, "CurrentBuildNumber") or _text(key, "CurrentBuild")
     if build is None:
         return None

@@ -42,7 +42,7 @@ class SquashedLayer:
     """The layers from number `first` on of `layers`, base first, as one; those below are read too, for their names.
 
     first: 0 makes a base layer of all. drop_utility_vm: leave the utility VM out of that. parents: the diff_ids
-    that those below `first` are to have, if that matters. temporary: the folder for what has to be put aside. reading:
+    that those below `first` are to have, if that matters. temp_dir: the folder for what has to be put aside. reading:
     called with the number of bytes of files that have been read so far, twice over.
 
     entries() raises LayerError and its kin for layers that could not be imported so, and what reading them raises;
@@ -274,7 +274,7 @@ class ReopenableLayer:
 
 
 class _LayerBody:
-    """A body of an entry of layer `number`, whose errors say so: they are none of where it is written to."""
+    """A body of an entry of layer `number`, whose errors name that layer, not the place it is written to."""
 
     __slots__ = ("_body", "_number", "_path", "size")
 

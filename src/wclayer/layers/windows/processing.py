@@ -123,7 +123,7 @@ def process_folder(path: str | os.PathLike[str], *, clean_first: bool = False) -
             vm = root.exists(UTILITY_VM_FILES.encode())
             if vm:
                 _save_boot_files(root)
-        # Nothing in the folder is open now, lest it be in Windows' way.
+        # Nothing in the folder is open now: Windows could not replace an open file.
         try:
             calls.process_base_image(extended(path))
             if vm:

@@ -2,7 +2,7 @@
 
 Reading looks over the whole stream first, so it needs to seek: EAs may come after
 the data, and the size of a sparse file stands behind its last block. hcsshim,
-reading forwards alone, loses those, and streams of directories, of reparse points
+which only reads forwards, loses those, and streams of directories, of reparse points
 and of files without a DATA stream. The names of other hard links (LINK) are about
 other entries, and are passed over.
 """

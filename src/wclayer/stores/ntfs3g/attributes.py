@@ -315,7 +315,7 @@ def _ea_list(entry: Directory | File) -> bytes | None:
 
 
 def unheld_attributes(entry: Directory | File) -> int:
-    """The attributes of `entry` that the driver drops without a word."""
+    """The attributes of `entry` that the driver drops without an error."""
     mine = _SETTABLE_DIRECTORY if isinstance(entry, Directory) else _SETTABLE
     return entry.file_attributes & _WINDOWS_OWN & ~mine
 
@@ -326,7 +326,7 @@ def unheld_attributes(entry: Directory | File) -> int:
 def has_changed(attributes: int, live: tuple[int, Times], times: Times, *, directory: bool) -> bool:
     """Do live attributes, creation or last write time differ from recorded ones, as far as the driver holds them?
 
-    An access time alone says nothing; the change time cannot be set.
+    A new access time is no change; the change time cannot be set.
     """
     return attributes_now(attributes, live[0], directory=directory) != attributes or any(
         mine is not None and mine != now for mine, now in ((times[0], live[1][0]), (times[2], live[1][2]))
@@ -371,7 +371,7 @@ def _padded(object_id: bytes | None) -> bytes | None:
 
 
 def attributes_now(recorded: int, live: int, *, directory: bool) -> int:
-    """The recorded attributes, but for those that are otherwise on the volume."""
+    """The recorded attributes, except those that differ on the volume."""
     held = _SETTABLE_DIRECTORY if directory else _SETTABLE
     if not (recorded ^ live) & held and not live & ~recorded & _WINDOWS_OWN:
         return recorded

@@ -1,4 +1,4 @@
-"""A layer folder on any file system: a plain tree, and layer.db for what is Windows' alone."""
+"""A layer folder on any file system: a plain tree, and layer.db for what only Windows has."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class PosixLayer(LayerFolder):
         else:
             recorded = self._record.entry(root, node.path)
             if not isinstance(recorded, File):
-                raise RecordError("layer.db: a file that is none", path=node.path)
+                raise RecordError("layer.db: a file whose row is not a file's", path=node.path)
             entry = recorded
             extents = self._extents(root)
             if (backup := self._boot_original(node, entry)) is not None:

@@ -99,7 +99,7 @@ SELECT = (
 
 @dataclass(slots=True)
 class Row:
-    """One row of `entry`, as stored, but for names (text) and times (unsigned)."""
+    """One row of `entry`, as stored, except that names are text and times unsigned."""
 
     id: int
     parent: int
@@ -366,14 +366,14 @@ def row_of(found: tuple[Any, ...]) -> Row:
     ) = found
     for value in (number, parent, kind, flags):
         if not isinstance(value, int):
-            raise RecordError("layer.db: a number that is none", got=repr(value))
+            raise RecordError("layer.db: not a number", got=repr(value))
     for value in (attributes, c, a, w, h, descriptor, ea, size, mtime):
         if value is not None and not isinstance(value, int):
-            raise RecordError("layer.db: a number that is none", got=repr(value))
+            raise RecordError("layer.db: not a number", got=repr(value))
     if not (0 <= (attributes or 0) <= 0xFFFFFFFF and (size or 0) >= 0):
         raise RecordError("layer.db: attributes or size out of range", got=f"{attributes}, {size}")
     if sha256 is not None and not (isinstance(sha256, bytes) and len(sha256) == 32):
-        raise RecordError("layer.db: a SHA-256 that is none")
+        raise RecordError("layer.db: not a SHA-256")
     if target is not None and not isinstance(target, int):
         target = stored_name(target)
     times = (_unsigned(c), _unsigned(a), _unsigned(w), _unsigned(h))

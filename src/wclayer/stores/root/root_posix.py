@@ -17,7 +17,7 @@ __all__ = ["PosixRoot"]
 
 _NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _DIRECTORY: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
-# To what lies below alone: nothing that the file system would have to open. Linux.
+# Only to what lies below: nothing that the file system would have to open. Linux.
 _THROUGH: Final[int] = _DIRECTORY | getattr(os, "O_PATH", 0)
 _NONBLOCK: Final[int] = getattr(os, "O_NONBLOCK", 0)
 
@@ -61,7 +61,7 @@ class PosixRoot(Root):
         os.fsync(self._fd)
 
     def by_descriptor(self, path: bytes) -> bytes:
-        """`path` ("" is the root) for calls that take a path alone; good until the next call. Of Linux."""
+        """`path` ("" is the root) for calls that take only a path; valid until the next call. Linux."""
         name, fd = self._at(path) if path else (b".", self._fd)
         return b"/proc/self/fd/%d/%b" % (fd, name)
 

@@ -216,7 +216,7 @@ class WindowsRoot(Root):
                 full = b"%b/%b" % (path, encode_wtf8(name)) if path else encode_wtf8(name)
                 with self.handle(full, handles.READ_ATTRIBUTES) as child:
                     found = files.information(child)
-                # Of a link of Wine's host the name alone says that it is a reparse point.
+                # Of a link of Wine's host only the listing says that it is a reparse point.
                 directory = bool(found.attributes & FILE_ATTRIBUTE_REPARSE_POINT) and not found.is_link
             result.append((encode_wtf8(name), directory))
         return result

@@ -1,7 +1,7 @@
 """Making a transport folder, for Windows' ImportLayer (see `transport`).
 
 The folder gets what it can hold. Hard links, whiteouts, the metadata of Hives, times as
-they were, order and framing are in the record beside it, and there alone: ImportLayer
+they were, order and framing are only in the record beside it: ImportLayer
 refuses what is not its own, and its caller makes links and whiteouts afterwards.
 """
 
@@ -108,7 +108,7 @@ class TransportMaker(ObjectMaker):
 
     def make_directory(self, entry: Directory, fs_path: bytes) -> int:
         if in_hives(entry.path):
-            raise InexpressibleError("a directory in Hives, which holds files alone", path=entry.path)
+            raise InexpressibleError("a directory in Hives, which holds only files", path=entry.path)
         # One that is a reparse point too: hcsshim, which makes it when all else is there, lets nothing come into it.
         self._root.mkdir(fs_path)
         self._open(fs_path + SUFFIX, entry)
@@ -117,7 +117,7 @@ class TransportMaker(ObjectMaker):
     def make_file(self, entry: File, body: Body | None, fs_path: bytes, extra: dict[str, bytes]) -> StoredFile:
         if in_hives(entry.path):
             if entry.reparse_data is not None:
-                raise InexpressibleError("a reparse point in Hives, which holds plain files alone", path=entry.path)
+                raise InexpressibleError("a reparse point in Hives, which holds only plain files", path=entry.path)
             self._fd = self._root.create(fs_path)
             return StoredFile(0, self._layer.fill(self._fd, entry.path, entry, body, extra))
         self._open(fs_path, entry)
@@ -134,12 +134,12 @@ class TransportMaker(ObjectMaker):
     ) -> StoredFile:
         if in_hives(entry.path):
             raise InexpressibleError(
-                "a named stream in Hives, which holds plain files alone", path=f"{entry.path}:{entry.name}"
+                "a named stream in Hives, which holds only plain files", path=f"{entry.path}:{entry.name}"
             )
         return StoredFile(0, write_data_stream(self._layer, self._write, entry, body, extra))
 
     def _open(self, fs_path: bytes, entry: Directory | File) -> None:
-        """Begin the file that has all that there is of an entry."""
+        """Begin the file for an entry and everything that belongs to it."""
         self._fd = self._root.create(fs_path)
         self._write(ATTRIBUTES.pack(entry.file_attributes) + b"".join(backup_head(entry)))
 
@@ -176,10 +176,10 @@ class TransportMaker(ObjectMaker):
     def values(self) -> dict[str, str | int | bytes | None]:
         return {TIE: tie_of(self._layer.path)}
 
-    # --- what the record alone holds ----------------------------------------------
+    # --- what only the record holds ----------------------------------------------
 
     def make_hard_link(self, row: Row, source: bytes, fs_path: bytes) -> None:
-        """In the record alone."""
+        """Only in the record."""
 
     def make_parent_link(self, entry: HardLink, file: File, parents: Lower, parent: OpenDirectory, name: str) -> None:  # noqa: ARG002
         self.host_name(parent, name)  # for its checks

@@ -209,7 +209,7 @@ class TransportLayer(TransportLayerBase):
 
     def _directory(self, node: Node) -> Directory:
         if in_hives(node.path):
-            raise LayerError("a directory in Hives, which holds files alone", path=node.path, hint="remove it")
+            raise LayerError("a directory in Hives, which holds only files", path=node.path, hint="remove it")
         self._intact = None
         there = self._lstat(node.fs_path) is not None
         found = self._lstat(node.fs_path + SUFFIX)
@@ -229,7 +229,7 @@ class TransportLayer(TransportLayerBase):
             entry, _ = self._parsed(node, node.fs_path + SUFFIX, found)
         if not isinstance(entry, Directory):
             raise LayerError(
-                "the metadata of a directory that say that it is none",
+                "the metadata of a directory, but they describe a file",
                 path=f"{node.path}{SUFFIX.decode()}",
                 expected="attributes with 0x10",
                 got=f"{entry.file_attributes:#x}",
@@ -296,7 +296,7 @@ class TransportLayer(TransportLayerBase):
         else:
             recorded = self._record.entry(row, node.path)
             if not isinstance(recorded, File):
-                raise RecordError("layer.db: a file that is none", path=node.path)
+                raise RecordError("layer.db: a file whose row is not a file's", path=node.path)
             entry, extents = recorded, self._extents(row)
             body = FolderBody(self._root, node.fs_path, entry.size, extents, node.path)
             if found.st_size != entry.size or not (self._is_stored(row, found) or self._same_content(body, row)):

@@ -59,7 +59,7 @@ def held_by(handle: int, attributes: int, times: Times) -> bytes | None:
 
 
 def check_volume(folder: bytes) -> None:
-    """Raise UnsupportedError unless the folder lies on NTFS, which alone holds all of a layer."""
+    """Raise UnsupportedError unless the folder lies on NTFS, as no other file system holds all of a layer."""
     name = file_system_of(shown(folder))
     if name.upper() != "NTFS":
         raise UnsupportedError(

@@ -282,7 +282,7 @@ class WindowsLayer(LayerFolder):
 
 
 def _scan(handle: int, fs_path: bytes) -> _Streams:
-    """All streams of an object, their data passed over but for what is small."""
+    """All streams of an object, with their data only where it is small."""
     found = _Streams()
     blocks: list[tuple[int, int]] | None = None  # of the sparse stream that is being read
     end = 0
@@ -350,7 +350,7 @@ def _other(streams: _Streams) -> tuple[tuple[int, bytes], ...]:
 
 
 def _sorted(eas: tuple[ExtendedAttribute, ...]) -> list[tuple[bytes, bytes, int]]:
-    """Extended attributes as NTFS has them, names in upper case; without the kernel's own, which it alone sets."""
+    """Extended attributes as NTFS has them, names in upper case; without $KERNEL.*, which only the kernel can set."""
     found = ((ea.name.upper(), ea.value, ea.flags) for ea in eas)
     return sorted(ea for ea in found if not ea[0].startswith(b"$KERNEL."))
 

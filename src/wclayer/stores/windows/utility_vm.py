@@ -1,7 +1,7 @@
 """The utility VM of a non-base layer on Windows: a clone of the nearest parent's, which is then changed.
 
 Windows knows no layers of utility VMs: so hcsshim's import makes each whole, by hard
-links, save for directories, reparse points and the boot files, which are copied with
+links, except directories, reparse points and the boot files, which are copied with
 all their metadata.
 """
 

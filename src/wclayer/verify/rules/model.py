@@ -97,7 +97,7 @@ class Rule:
         return replace(self, severity=Severity.ERROR)
 
     def effect(self, targets: frozenset[Target]) -> str:
-        """What it causes at the targets, in one line; before what happens at some of them alone stands where."""
+        """What it causes at the targets, in one line; an effect at only some of them begins with their names."""
         texts: list[str] = []
         for effect in self.effects:
             places = targets.intersection(effect.targets)

@@ -227,7 +227,7 @@ def test_logs_make_a_hive_whole_that_is_dirty() -> None:
         assert combined is not None
         assert numbers(read_hive(combined).root) == {"b": 2}
         assert files.warnings == [
-            f"{path} in layer {number} was made whole with its logs, but not without doubt: the entry 2 is the last"
+            f"{path} in layer {number} was completed from its logs, with doubts: the entry 2 is the last"
             " one, and the hive may have parts of 3"
             for number, path in ((1, SOFTWARE.delta), (0, SOFTWARE.config))
         ]
