@@ -49,13 +49,17 @@ class Finding:
         return text if self.offset is None else f"{text} (at byte {self.offset:,})"
 
 
+BASE: Final = "a base layer"
+ON_TOP: Final = "a layer on top of others"
+
+
 @dataclass(slots=True)
 class Report:
     """All findings, in the order in which they were found.
 
     targets: those that count. ignored: rules that do not. counts: how often each rule was broken, by layer and code, of
     which the first MOST are kept. stopped: layers that could not be read to their end, with the reason. read: the
-    layers that were looked into.
+    layers that were looked into. judged_as: BASE or ON_TOP, of a layer that was named by itself.
     """
 
     targets: frozenset[Target] = frozenset(Target)
@@ -64,6 +68,14 @@ class Report:
     counts: Counter[tuple[str, Code]] = field(default_factory=Counter)
     stopped: dict[str, str] = field(default_factory=dict)
     read: list[str] = field(default_factory=list)
+    judged_as: dict[str, str] = field(default_factory=dict)
+
+    def take(self, other: Report) -> None:
+        """Add what another report of the same targets says."""
+        self.findings += other.findings
+        self.counts.update(other.counts)
+        self.stopped |= other.stopped
+        self.read += other.read
 
     def add(self, finding: Finding) -> None:
         """Note a finding, if its rule counts, with the severity that it has at the targets."""

@@ -6,16 +6,21 @@ from collections.abc import Generator, Sequence
 from contextlib import suppress
 
 from ..codes import Code
-from ..entry import Body, File, Source
+from ..entry import Body, File, Source, Whiteout
 from ..errors import FormatError, WclayerError
 from ..layertar.reader import TarSource
+from ..union.rules import HIVES
 from ..win32.attributes import FILE_ATTRIBUTE_SPARSE_FILE
 from .metadata import MetadataCheck
 from .names import CheckedNames, NameCheck
 from .notes import Notes
 from .registry import RegistryCheck
 
-__all__ = ["check_layer"]
+__all__ = ["NotABaseLayerError", "check_layer"]
+
+
+class NotABaseLayerError(Exception):
+    """A layer that was taken for a base layer has what only a layer on top of others can have."""
 
 
 def check_layer(
@@ -26,11 +31,13 @@ def check_layer(
     *,
     base: bool,
     known: bool = True,
+    guessed: bool = False,
 ) -> tuple[CheckedNames, WclayerError | None]:
     """Read a layer, and say what is wrong with it; its names, and the error at which it had to stop, if it had.
 
     below: the names of the layers that it lies on, nearest first; known: are they all there, and read to their ends?
-    registry: what has seen those, too. Raises what says nothing of the layer: errors of the host and of the network.
+    registry: what has seen those, too. guessed: nobody has said that it is a base layer, so a whiteout or Hives raises
+    NotABaseLayerError. Raises what says nothing of the layer: errors of the host and of the network.
     """
     names = NameCheck(notes, below, base=base)
     metadata = MetadataCheck(notes)
@@ -44,6 +51,8 @@ def check_layer(
     try:
         for entry, body in entries:
             path = entry.path
+            if guessed and (isinstance(entry, Whiteout) or path.partition("/")[0] == HIVES):
+                raise NotABaseLayerError
             member, offset = (None, None) if tar is None else (tar.member, tar.offset)
             names.see(entry, member, offset)
             metadata.see(entry, member, offset)

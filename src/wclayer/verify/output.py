@@ -24,6 +24,8 @@ def text_lines(report: Report, *, verbose: bool = False) -> Iterator[str]:
     Each finding is `severity CODE path: what is wrong`; under those of one rule stands what it causes at the targets of
     the report, and how to fix it. verbose: all findings that were kept, not the first ten of a rule.
     """
+    for layer, kind in report.judged_as.items():
+        yield f"{printable(layer)}: checked as {kind}"
     for layer in _layers(report):
         mine = [finding for finding in report.findings if finding.layer == layer]
         if not mine and layer not in report.stopped:
@@ -100,13 +102,15 @@ def _verdict(report: Report) -> str:
 def to_json(report: Report) -> dict[str, Any]:
     """The report as an object.
 
-    passed: was no error found; errors, warnings, notes: how many; layers: those that were read; stopped: why a layer
+    passed: was no error found; checked_as: `a base layer` or `a layer on top of others`, of a layer that was named;
+    errors, warnings, notes: how many; layers: those that were read; stopped: why a layer
     was not read to its end, by layer; rules: of each that is broken, by code, its severity, title, effect at the
     targets, how to fix it, and `count`; findings: of each rule in each layer at most 1,000: code, severity, layer,
     path, offset, message, expected, got, hint. Names are as they are: JSON escapes them.
     """
     return {
         "passed": report.passed,
+        "checked_as": report.judged_as,
         "errors": report.count(Severity.ERROR),
         "warnings": report.count(Severity.WARNING),
         "notes": report.count(Severity.NOTE),

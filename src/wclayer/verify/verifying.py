@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -12,10 +13,11 @@ from ..entry import Source
 from ..errors import UsageError, WclayerError
 from ..images.options import ImageOptions
 from ..images.places.parse import ImageReference
-from ..operations.layer_places import LayerPlaces, LayerReference, OpenLayers, parse_layer_place
-from .findings import Report
+from ..layertar.reader import TarSource
+from ..operations.layer_places import LayerPlaces, LayerReference, OpenLayer, OpenLayers, parse_layer_place
+from .findings import BASE, ON_TOP, Report
 from .image import read_image
-from .layer import check_layer
+from .layer import NotABaseLayerError, check_layer
 from .names import CheckedNames
 from .notes import Notes
 from .registry import RegistryCheck
@@ -115,14 +117,33 @@ def _image(places: LayerPlaces, place: ImageReference, report: Report, temp_dir:
 
 
 def _layers(found: OpenLayers, report: Report, temp_dir: str | os.PathLike[str] | None) -> None:
-    """The topmost of the layers."""
+    """The topmost of the layers. A tar without parents is a base layer unless something in it shows that it is none."""
+    layers = found.layers
+    last = layers[-1]
+    if len(layers) == 1 and last.base and isinstance(last.source, TarSource) and last.source.restartable:
+        attempt = Report(report.targets, report.ignored)
+        try:
+            _judge(layers, attempt, temp_dir, guessed=True)
+        except NotABaseLayerError:
+            layers = (replace(last, base=False),)
+        else:
+            report.judged_as[last.name] = BASE
+            report.take(attempt)
+            return
+    report.judged_as[last.name] = BASE if layers[-1].base else ON_TOP
+    _judge(layers, report, temp_dir)
+
+
+def _judge(
+    layers: Sequence[OpenLayer], report: Report, temp_dir: str | os.PathLike[str] | None, *, guessed: bool = False
+) -> None:
     with RegistryCheck(temp_dir) as registry:
         stack = _Stack(report, registry)
-        for number, layer in enumerate(found.layers):
-            silent = number < len(found.layers) - 1
+        for number, layer in enumerate(layers):
+            silent = number < len(layers) - 1
             if number == 0 and not layer.base and not silent:
                 Notes(report, layer.name).note(Code.PARENTS_NOT_GIVEN, "a layer on top of others, which are not given")
-            stack.put(layer.name, layer.source, base=layer.base, silent=silent)
+            stack.put(layer.name, layer.source, base=layer.base, silent=silent, guessed=guessed)
 
 
 class _Stack:
@@ -134,12 +155,25 @@ class _Stack:
         self._below: list[CheckedNames] = []  # nearest first
         self._known = True  # is all that lies below known?
 
-    def put(self, name: str, source: Source, *, base: bool, complete: bool = True, silent: bool = False) -> None:
-        """Judge a layer on top of those before it. complete: are all below it there? silent: it is not asked about."""
+    def put(
+        self,
+        name: str,
+        source: Source,
+        *,
+        base: bool,
+        complete: bool = True,
+        silent: bool = False,
+        guessed: bool = False,
+    ) -> None:
+        """Judge a layer on top of those before it. complete: are all below it there? silent: it is not asked about.
+        guessed: see check_layer().
+        """
         self._known = self._known and complete and (base or bool(self._below))
         unknown = frozenset() if self._known else _OF_LAYERS_BELOW
         notes = Notes(self._report, name, silent=silent, unknown=unknown)
-        names, stopped = check_layer(source, notes, self._below, self._registry, base=base, known=self._known)
+        names, stopped = check_layer(
+            source, notes, self._below, self._registry, base=base, known=self._known, guessed=guessed
+        )
         self._below.insert(0, names)
         if not silent:
             self._report.read.append(name)

@@ -40,12 +40,15 @@ def sound(tmp_path: Path) -> Path:
     return path
 
 
+SOUND = "OK: 1 layer checked, no problems found\n"
+
+
 def test_a_sound_layer(tmp_path: Path, sound: Path) -> None:
     for source in (sound, tmp_path / "sound"):
         done = wclayer("verify", source)
-        assert (done.returncode, done.stdout) == (0, b"OK: 1 layer checked, no problems found\n")
+        assert (done.returncode, done.stdout.decode()) == (0, f"{source}: checked as a base layer\n{SOUND}")
     done = wclayer("verify", "-", stdin=sound.read_bytes())
-    assert (done.returncode, done.stdout) == (0, b"OK: 1 layer checked, no problems found\n")
+    assert (done.returncode, done.stdout.decode()) == (0, f"-: checked as a base layer\n{SOUND}")
     assert wclayer("verify", "-q", sound).stdout == b""
 
 
@@ -57,7 +60,22 @@ def test_a_layer_on_its_parents(tmp_path: Path, sound: Path) -> None:
     assert b"error WCL220 Files/l: hard link to nothing" in alone.stdout
     for parent in (sound, tmp_path / "sound"):
         done = wclayer("verify", "-l", parent, "--ignore", "WCL322", top)
-        assert (done.returncode, done.stdout) == (0, b"OK: 1 layer checked, no problems found\n")
+        assert (done.returncode, done.stdout.decode()) == (0, f"{top}: checked as a layer on top of others\n{SOUND}")
+
+
+def test_a_tar_without_its_parents_is_checked_as_what_it_is(tmp_path: Path) -> None:
+    """What only a layer on top of others has shows it: a whiteout, or Hives."""
+    for number, more in enumerate((M("Files/.wh.gone"), directory("Hives"))):
+        path = tmp_path / f"{number}.tar"
+        path.write_bytes(build([directory("Files"), M("Files/f", b"x"), more]))
+        done = wclayer("verify", "--ignore", "WCL322", path)
+        assert done.returncode == 0, done.stdout
+        first, second, third = done.stdout.decode().splitlines()[:3]
+        assert (first, second) == (f"{path}: checked as a layer on top of others", f"{path}:")
+        assert third.startswith("  note WCL235 a layer on top of others, which are not given")
+        found = json.loads(wclayer("verify", "--json", "--ignore", "WCL322", path).stdout)
+        assert (found["checked_as"], found["layers"]) == ({str(path): "a layer on top of others"}, [str(path)])
+        assert {one["code"] for one in found["findings"]} <= {"WCL235", "WCL405"}
 
 
 def test_images_and_their_layers(tmp_path: Path, sound: Path) -> None:
@@ -65,7 +83,9 @@ def test_images_and_their_layers(tmp_path: Path, sound: Path) -> None:
     assert wclayer("verify", "--ignore", "wcl322", place).stdout == b"OK: 2 layers checked, no problems found\n"
     done = wclayer("verify", f"{place}#1")
     assert done.returncode == 0
-    assert done.stdout.startswith(f"{place}#1:\n  warning WCL322 Files: no security descriptor".encode())
+    first, second, third = done.stdout.decode().splitlines()[:3]
+    assert (first, second) == (f"{place}#1: checked as a layer on top of others", f"{place}#1:")
+    assert third.startswith("  warning WCL322 Files: no security descriptor")
     assert wclayer("verify", "--for", "ws2025", place).returncode == 0  # 26100 runs what is for 20348
     done = wclayer("verify", "--for", "ws2019", place)
     assert done.returncode == 1
@@ -127,7 +147,7 @@ def test_a_folder_without_its_parents(tmp_path: Path) -> None:
     assert alone.returncode == 0
     assert b"note WCL235 a layer on top of others, which are not given" in alone.stdout
     done = wclayer("verify", "--ignore", "WCL322", "-l", tmp_path / "base", tmp_path / "top")
-    assert done.stdout == b"OK: 1 layer checked, no problems found\n"
+    assert done.stdout.decode() == f"{tmp_path / 'top'}: checked as a layer on top of others\n{SOUND}"
 
 
 def test_a_parent_that_is_broken(tmp_path: Path, sound: Path) -> None:

@@ -30,6 +30,9 @@ def found_in(layers: Layers, folder: Path) -> list[Finding]:
     for path, tar in zip(paths, tars, strict=True):
         path.write_bytes(tar)
     *parents, top = map(str, paths)
+    if not parents:  # from stdin, which cannot be read again, it is taken for a base layer whatever is in it
+        places = LayerPlaces(stdin=io.BytesIO(tars[0]))
+        return verify_layers(places, parse_layer_place("-")).findings
     return verify_layers(LayerPlaces(parents=parents[::-1]), parse_layer_place(top)).findings
 
 
