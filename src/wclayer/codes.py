@@ -26,6 +26,7 @@ class Code(StrEnum):
     OWN_RECORD_MALFORMED = "WCL109"
     GLOBAL_HEADER = "WCL110"
     LOST_AFTER_END = "WCL111"
+    ZEROS_AFTER_COMPRESSED = "WCL112"
     # Names, their order, links and whiteouts.
     LEAVES_LAYER = "WCL201"
     OUTSIDE_ROOTS = "WCL202"

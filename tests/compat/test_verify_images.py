@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
+import subprocess
+import sys
 import tarfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.compat.tools import shared
+from tests.compat.tools import shared, tool
+from tests.images import BASE_TAR, Layout
 from wclayer.codes import Code
 from wclayer.operations.layer_places import LayerPlaces, parse_layer_place
 from wclayer.verify.findings import Report
 from wclayer.verify.rules import Severity
 from wclayer.verify.verifying import verify_layers
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 def verify(place: str) -> Report:
@@ -76,3 +87,25 @@ def test_one_of_microsoft_s_that_was_cut_down() -> None:
     dangling = [f"0 {member.name}" for member in members if member.islnk() and member.linkname not in names]
     assert errors[Code.LINK_TO_NOTHING] == dangling
     assert all(f"Files/Windows/System32/config/{hive}" not in names for hive in ("SAM", "SYSTEM", "SOFTWARE"))
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_zeros_behind_a_compressed_layer(tmp_path: Path, kind: str) -> None:
+    """Go's readers, skopeo's here, want another member or frame where the zeros are."""
+    packed = gzip.compress(BASE_TAR) if kind == "gzip" else zstd.compress(BASE_TAR)
+    for more, sound in ((b"", True), (bytes(512), False)):
+        out = Layout(tmp_path / str(sound))
+
+        def compressed(manifest: dict[str, Any], blob: bytes = packed + more, out: Layout = out) -> None:
+            manifest["layers"] = [out.blob(blob, f"application/vnd.oci.image.layer.v1.tar+{kind}")]
+
+        out.tag(out.image(manifest=compressed))
+        out.write()
+        command = [tool("skopeo"), "--insecure-policy", "--override-os", "windows", "copy", "--dest-decompress"]
+        command += [f"oci:{out.folder}:t", f"dir:{tmp_path / f'copy-{sound}'}"]
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert (done.returncode == 0) == sound, done.stderr
+        if not sound:
+            assert {"gzip": b"gzip: invalid header", "zstd": b"magic number mismatch"}[kind] in done.stderr
+        errors = of(verify(f"oci:{out.folder}:t"), Severity.ERROR)
+        assert (Code.ZEROS_AFTER_COMPRESSED in errors) != sound

@@ -72,6 +72,7 @@ class Decompressed:
         self._begun = False
         self.compression: Compression = "none"
         self.size = 0  # bytes of the stream as it is stored
+        self.zeros_after: int | None = None  # offset of zeros behind the last member or frame
 
     def _more(self) -> bytes:
         data = self._stream.read(CHUNK)
@@ -126,6 +127,7 @@ class Decompressed:
         if self.compression == "zstd" and (self._input.startswith(_ZSTD) or _skippable(self._input)):
             self._decoder = zstd.ZstdDecompressor()
             return True
+        self.zeros_after = self.size - len(self._input)
         while self._input:
             if self._input.count(0) != len(self._input):
                 raise CompressionError(

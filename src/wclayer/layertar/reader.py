@@ -53,6 +53,7 @@ class TarSource:
         self.member: Member | None = None  # the member of the current entry
         self.global_header: int | None = None  # offset of the first global PAX header
         self.after_end: int | None = None  # offset of the first byte other than zero behind the end of the archive
+        self.zeros_after: int | None = None  # offset, in the compressed stream, of zeros behind its end
 
     def without_digests(self) -> None:
         """Compute no digests, which takes time; they are None in the summary."""
@@ -125,6 +126,7 @@ class TarSource:
             framing.finish()
         self.global_header, self.after_end = reader.global_header, reader.after_end
         plain.finish()
+        self.zeros_after = plain.zeros_after
         summary.tar_size, summary.diff_id = tar.offset, ahead.digest()
         summary.compression = plain.compression
         summary.blob_size, summary.digest = plain.size, (plain.digest() or summary.diff_id) if self._digests else None

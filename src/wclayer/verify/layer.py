@@ -78,6 +78,8 @@ def check_layer(
         notes.note(Code.GLOBAL_HEADER, "a global PAX header", offset=tar.global_header)
     if tar is not None and tar.after_end is not None and stopped is None:
         notes.note(Code.LOST_AFTER_END, "something after the end of the archive", offset=tar.after_end)
+    if tar is not None and tar.zeros_after is not None and stopped is None:
+        notes.note(Code.ZEROS_AFTER_COMPRESSED, "zeros behind the end of the compressed stream", offset=tar.zeros_after)
     return names.names, stopped
 
 

@@ -52,6 +52,7 @@ CASES: Cases = {
         raw(header(b"Files/f"), bytes(1024), header(b"Files/g")),
         raw(header(b"Files/f"), bytes(1024), bytes(4096)),
     ),
+    Code.ZEROS_AFTER_COMPRESSED: (gzip.compress(GOOD) + bytes(512), gzip.compress(GOOD)),
     Code.TYPE_UNKNOWN: (raw(header(b"Files/f", typeflag=b"6")), raw(header(b"Files/f"))),
     Code.SPARSE_MAP_MALFORMED: (
         base(M("Files/f", b"xy", pax={"WCLAYER.sparse": "0,3", "MSWINDOWS.fileattr": "512"})),

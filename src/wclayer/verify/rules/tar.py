@@ -108,4 +108,14 @@ TAR_RULES: Final = (
         "Pass archives one by one; pad a tar with zeros only.",
         imports=True,
     ),
+    Rule(
+        Code.ZEROS_AFTER_COMPRESSED,
+        Severity.ERROR,
+        "zeros behind the end of the compressed stream",
+        "gzip, bsdtar and Python pass over zeros behind a gzip or zstd stream, which some programs write as padding."
+        " Go's readers expect another member or frame there.",
+        (Effect(ENGINES, "the pull fails: `gzip: invalid header`, or `magic number mismatch`"),),
+        "Cut the zeros off, or decompress the tar and compress it again.",
+        imports=True,
+    ),
 )
