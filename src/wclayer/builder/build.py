@@ -12,7 +12,7 @@ from ..entry import Entry, Progress, ProgressCallback, Summary
 from ..errors import UsageError, with_context
 from ..images.choosing import ImageSelector
 from ..images.options import ImageOptions
-from ..images.places.parse import ImageReference
+from ..images.places.parse import ImageReference, whole_image
 from ..images.reading import Image, open_image
 from ..images.spec.compose import CREATED_BY, compose_config, compose_manifest, history_entry, rfc3339
 from ..images.spec.descriptors import (
@@ -135,7 +135,10 @@ def build_image(
         if recipe.base is not None:
             selector = ImageSelector(os_version=recipe.os_version, architecture=recipe.architecture)
             image = stack.enter_context(
-                open_image(recipe.base, options=replace(options, selector=options.selector or selector))
+                open_image(
+                    whole_image(recipe.base, "built on"),
+                    options=replace(options, selector=options.selector or selector),
+                )
             )
         return build_on(image, recipe, output, force=force, cache=cache, workers=workers, options=options)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ..errors import UsageError
 from ..images.copying import copy_image
 from ..images.options import ImageOptions
-from ..images.places.parse import ImageReference, parse_place
+from ..images.places.parse import ImageReference, whole_image
 from ..images.writing import create_image
 
 __all__ = ["places_of", "staged"]
@@ -20,7 +20,7 @@ __all__ = ["places_of", "staged"]
 def places_of(output: ImageReference | str | Sequence[ImageReference | str]) -> list[ImageReference]:
     """The places of one output or several, each once. Raises UsageError for none, and for stdout more than once."""
     given = [output] if isinstance(output, ImageReference | str) else output
-    places = [one if isinstance(one, ImageReference) else parse_place(one) for one in given]
+    places = [whole_image(one, "built") for one in given]
     places = list({place.text: place for place in places}.values())
     if not places:
         raise UsageError("no output", expected="an image reference")

@@ -9,6 +9,7 @@ import click
 
 from ..errors import printable
 from ..images.options import ImageOptions
+from ..images.places.parse import whole_image
 from ..images.reading import Image, open_image
 from .common import choice_of, choice_options, common_options, size_text, temporary_folder
 from .network import network_options, registries_of
@@ -50,7 +51,8 @@ def layers(
     with (
         registries_of(**network) as registries,
         open_image(
-            place, options=ImageOptions(selector=selector, temp_dir=temporary_folder(), registries=registries)
+            whole_image(place, "listed"),
+            options=ImageOptions(selector=selector, temp_dir=temporary_folder(), registries=registries),
         ) as image,
     ):
         if as_json:

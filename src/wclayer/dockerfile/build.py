@@ -22,7 +22,7 @@ from ..distribution.registries import Registries
 from ..errors import ImageError, NotFoundError, RemoteError, UsageError, WclayerError
 from ..images.choosing import ImageSelector, parse_platform
 from ..images.options import ImageOptions
-from ..images.places.parse import ImageReference, parse_place
+from ..images.places.parse import ImageReference, parse_place, whole_image
 from ..images.places.staging import NearBlobs, Staging
 from ..images.reading import Image, ImageLayer, open_image
 from .copying import Copied, Copying
@@ -426,7 +426,7 @@ class _Build:
             place = parse_place(name)
             if not place.is_image and not is_place:
                 place = parse_place(f"docker://{name}")
-            opened = partial(self._open_selected, place)
+            opened = partial(self._open_selected, whole_image(place, "taken"))
             wanted = self._settings.os_version
             try:
                 image = opened(self._choice(platform, wanted))

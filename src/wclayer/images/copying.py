@@ -24,7 +24,7 @@ from ..layertar.compression import Compressed, Compression, Decompressed
 from .choosing import read_index, windows_images
 from .places.blobs import Blobs, VerifiedBlob, read_small
 from .places.opening import open_blobs, reading
-from .places.parse import ImageReference, parse_place
+from .places.parse import ImageReference, whole_image
 from .reading import Image, ImageLayer, open_image
 from .spec.compose import compose_manifest
 from .spec.descriptors import (
@@ -98,11 +98,7 @@ def copy_image(
     """
     options = options or ImageOptions()
     selector, temp_dir, registries = options.selector, options.temp_dir, options.registries
-    source = source if isinstance(source, ImageReference) else parse_place(source)
-    output = output if isinstance(output, ImageReference) else parse_place(output)
-    for place in (source, output):
-        if place.layer is not None:
-            raise UsageError("a single layer, where an image is copied", path=place.text, hint="see import and export")
+    source, output = (whole_image(place, "copied") for place in (source, output))
     if everything and (selector is not None or oci or compression is not None):
         raise UsageError("all of an index is copied as it is", expected="no choice and no conversion")
     if everything and output.transport == "docker-archive":

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import InexpressibleError, UsageError
 from .options import ImageOptions
-from .places.parse import ImageReference, parse_place
+from .places.parse import ImageReference, whole_image
 from .reading import Image, open_images
 from .spec.descriptors import INDEX, Platform
 from .spec.documents import json_bytes
@@ -55,7 +55,8 @@ def make_index(
     """
     options = options or ImageOptions()
     temp_dir, registries = options.temp_dir, options.registries
-    place = output if isinstance(output, ImageReference) else parse_place(output)
+    place = whole_image(output, "made")
+    sources = [whole_image(source, "put into an index") for source in sources]
     if place.transport == "docker-archive":
         raise InexpressibleError("a docker-archive has no image index", path=place.text, hint="oci-archive: has")
     if not sources:

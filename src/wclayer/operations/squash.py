@@ -10,10 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Final, cast
 
 from ..entry import Source, Summary
-from ..errors import UsageError
 from ..images.options import ImageOptions
 from ..images.places.blobs import Blobs
-from ..images.places.parse import ImageReference, parse_place
+from ..images.places.parse import ImageReference, parse_place, whole_image
 from ..images.places.staging import NearBlobs, Staging
 from ..images.reading import Image, ImageLayer, open_image
 from ..images.spec.compose import compose_manifest
@@ -81,10 +80,7 @@ def squash_image(
     Raises what squash_layers and reading and writing images raise; then `output` has what it had before.
     """
     options = options or ImageOptions()
-    source = source if isinstance(source, ImageReference) else parse_place(source)
-    output = output if isinstance(output, ImageReference) else parse_place(output)
-    if source.layer is not None:
-        raise UsageError("a single layer, where an image is squashed", path=source.text)
+    source, output = (whole_image(place, "squashed") for place in (source, output))
     compression = layer_compression(output, compression)
     with ExitStack() as stack:
         image = stack.enter_context(open_image(source, options=options))

@@ -46,6 +46,27 @@ def config(place: str) -> dict[str, Any]:
 # --- build ----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["layers", "oci:base:nano#0"],
+        ["layers", "oci:base:nano#9"],
+        ["layers", "oci:base:nano//Files"],
+        ["build", "hello", "--from", "oci:base:nano#0", "-o", "oci:out:t"],
+        ["build", "hello", "-o", "oci:out:t#0"],
+        ["index", "-o", "oci:out:t", "oci:base:nano#9"],
+        ["index", "-o", "oci:out:t#0", "oci:base:nano"],
+        ["copy", "oci:base:nano#0", "oci:out:t"],
+        ["build", "-f", "Dockerfile", "-o", "oci:out:t"],
+    ],
+)
+def test_a_layer_or_path_where_an_image_is_meant(here: Path, arguments: list[str]) -> None:
+    (here / "Dockerfile").write_text("FROM oci:base:nano#0\nCOPY hello /hello/\n")
+    with pytest.raises(UsageError, match=r"leave out the (#N|//PATH)"):
+        run(*arguments)
+    assert not (here / "out").exists()
+
+
 def test_build_says_what_it_did(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("build", "hello", "-o", "oci:out:t", "--os-version", "10.0.20348.1")
     out, err = capsys.readouterr()

@@ -20,7 +20,7 @@ from typing import Final
 
 from ...errors import UsageError
 
-__all__ = ["IMAGE_TRANSPORTS", "ImageReference", "parse_place"]
+__all__ = ["IMAGE_TRANSPORTS", "ImageReference", "parse_place", "whole_image"]
 
 IMAGE_TRANSPORTS: Final = ("oci", "oci-archive", "docker-archive")
 
@@ -89,3 +89,22 @@ def parse_place(text: str) -> ImageReference:
     if not path:
         raise UsageError("a place without a path", path=text, expected=f"{transport}:PATH")
     return ImageReference(text=text, transport=transport, path=path, reference=reference, layer=layer, inside=inside)
+
+
+def whole_image(place: ImageReference | str, action: str) -> ImageReference:
+    """The place of an image, of which no single layer or file is meant. action: what becomes of it ("copied").
+
+    Raises UsageError for `PLACE#N` and `PLACE//PATH`.
+    """
+    found = place if isinstance(place, ImageReference) else parse_place(place)
+    if found.layer is not None:
+        raise UsageError(
+            f"a single layer, where an image is {action}",
+            path=found.text,
+            hint="leave out the #N; `import` and `export` take one layer",
+        )
+    if found.inside is not None:
+        raise UsageError(
+            f"a path in an image, where the image itself is {action}", path=found.text, hint="leave out the //PATH"
+        )
+    return found
