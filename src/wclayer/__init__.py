@@ -20,7 +20,7 @@ __version__ = "0.1.0.dev0"
 # The public names by module: the only list of them. `__init__.pyi`, which type checkers read,
 # is made from it by `python -m docs.public_api`.
 _PUBLIC: Final[dict[str, tuple[str, ...]]] = {
-    "builder.acl": (
+    "win32.accounts": (
         "account_name",
         "parse_account",
     ),

@@ -1,6 +1,5 @@
 # Made by `python -m docs.public_api` from the table in __init__.py.
 from . import errors
-from .builder.acl import account_name, parse_account
 from .builder.build import BuiltImage, build_image
 from .builder.recipe import (
     DirectoryRule,
@@ -88,6 +87,7 @@ from .stores.transport.folder import TransportFolder
 from .verify.findings import Finding, Report
 from .verify.rules.model import Effect, Rule, Severity, Target
 from .verify.verifying import verify_layer
+from .win32.accounts import account_name, parse_account
 from .win32.filetime import from_datetime, to_datetime
 from .win32.sddl import format_sddl, parse_sddl
 from .win32.security import Sid

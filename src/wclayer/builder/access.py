@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Final, Self
 
 from ..errors import UsageError
+from ..win32.accounts import parse_account
 from ..win32.inherit import inherit
 from ..win32.security import Sid
-from .acl import TEMPLATES, Template, parse_account, parse_descriptor, with_owner
+from .acl import TEMPLATES, Template, parse_descriptor, with_owner
 from .recipe import Security
 
 __all__ = ["Access"]

@@ -9,18 +9,18 @@ from typing import Any, Final, cast
 import click
 
 from ..errors import UsageError, escaped, printable
-from ..layers.diff.diff import Changed, LayerDiff, Moved, Presence
+from ..layers.diff.diff import LayerDiff, Presence
 from ..layers.diff.fields import FieldChange, Value
+from ..layers.diff.objects import differences, totals
 from ..layers.diff.security import SecurityChange, security_change
 from ..layers.diff.side import Content, Ea
-from ..layers.inspect.contents import TIMES
 from ..operations.diff import diff_places
 from ..operations.layer_places import parse_layer_place
 from ..win32.attributes import attribute_letters
+from ..win32.filetime import time_text
 from ..win32.reparse import link_target, reparse_tag, tag_name
 from .common import size_text, temporary_folder
-from .hive.differences import difference_json, difference_lines
-from .hive.values import time_text
+from .hive.differences import difference_lines
 from .progress import progress_bar
 from .sources import SourceCommand, layer_places, source_options
 
@@ -100,7 +100,7 @@ def diff(
     if ignore_round_trip:
         round_trip = LayerDiff()
     if as_json or form == "json":
-        parts = _stat_json if stat else _as_json
+        parts = totals if stat else differences
         click.echo(json.dumps({**parts(own), "round_trip": parts(round_trip), "notes": list(found.notes)}))
     elif not quiet:
         lines = _stat_lines if stat else _lines
@@ -208,118 +208,9 @@ def _security_lines(change: SecurityChange) -> Iterator[str]:
         yield f"    security: {escaped(change.old)} -> {escaped(change.new)}"
 
 
-def _stat(found: LayerDiff) -> dict[str, int]:
-    return {
-        "removed": len(found.removed),
-        "removed_bytes": sum(one.size for one in found.removed),
-        "added": len(found.added),
-        "added_bytes": sum(one.size for one in found.added),
-        "moved": len(found.moved),
-        "moved_bytes": sum(one.content.size for one in found.moved),
-        "changed": len(found.changed),
-        "changed_bytes": sum(_changed_bytes(one) for one in found.changed),
-        "registry": len(found.registry),
-        "config": len(found.config),
-        "link_order": found.link_order,
-    }
-
-
-def _changed_bytes(change: Changed) -> int:
-    """Of the new contents."""
-    return sum(field.new.size for field in change.fields if isinstance(field.new, Content))
-
-
 def _stat_lines(found: LayerDiff, _verbose: bool) -> Iterator[str]:
-    counts = _stat(found)
+    counts = totals(found)
     for what in ("removed", "added", "moved", "changed"):
         yield f"{what:<8} {counts[what]:>9,}  {size_text(counts[f'{what}_bytes'])}"
     for what in ("registry", "config"):
         yield f"{what:<8} {counts[what]:>9,}"
-
-
-# --- JSON ----------------------------------------------------------------------
-
-
-def _stat_json(found: LayerDiff) -> dict[str, Any]:
-    return dict(_stat(found))
-
-
-def _as_json(found: LayerDiff) -> dict[str, Any]:
-    return {
-        "removed": [_presence_json(one) for one in found.removed],
-        "added": [_presence_json(one) for one in found.added],
-        "moved": [_moved_json(one) for one in found.moved],
-        "changed": [
-            {"path": one.path, "names": list(one.names), "fields": [_field_json(field) for field in one.fields]}
-            for one in found.changed
-        ],
-        "registry": [difference_json(one.difference, one.path) for one in found.registry],
-        "config": [{"field": one.field, "old": one.old, "new": one.new} for one in found.config],
-        "link_order": found.link_order,
-        "stat": _stat_json(found),
-    }
-
-
-def _presence_json(one: Presence) -> dict[str, Any]:
-    return {
-        "path": one.path,
-        "kind": one.kind,
-        "size": None if one.content is None else one.content.size,
-        "digest": None if one.content is None else one.content.digest,
-        "link_of": one.link_of,
-        "reparse": None if one.reparse is None else _reparse_json(one.reparse),
-        "round_trip": one.round_trip,
-    }
-
-
-def _moved_json(one: Moved) -> dict[str, Any]:
-    return {
-        "old": list(one.old),
-        "new": list(one.new),
-        **_value_json("content", one.content),
-        "fields": [_field_json(field) for field in one.fields],
-    }
-
-
-def _field_json(field: FieldChange) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "field": field.name,
-        "item": field.item,
-        "old": _value_json(field.name, field.old),
-        "new": _value_json(field.name, field.new),
-        "round_trip": field.round_trip,
-    }
-    if field.name == "security" and isinstance(field.old, bytes | None) and isinstance(field.new, bytes | None):
-        change = security_change(field.old, field.new)
-        result.update(
-            old=change.old,
-            new=change.new,
-            owner=change.owner,
-            group=change.group,
-            control=change.control,
-            removed=change.removed,
-            added=change.added,
-            reordered=change.reordered,
-        )
-    return result
-
-
-def _value_json(name: str, value: Value) -> Any:
-    if isinstance(value, Content):
-        return {"size": value.size, "digest": value.digest}
-    if isinstance(value, Ea):
-        return {"size": value.size, "value": value.value.hex(), "flags": value.flags}
-    if isinstance(value, bytes):
-        return _reparse_json(value) if name == "reparse" else value.hex()
-    if isinstance(value, int) and name not in TIMES:
-        return {"number": value, "letters": attribute_letters(value)}
-    return value
-
-
-def _reparse_json(buffer: bytes) -> dict[str, Any]:
-    target = link_target(buffer)
-    return {
-        "tag": tag_name(reparse_tag(buffer)),
-        "target": None if target is None else target[0],
-        "data": buffer.hex(),
-    }

@@ -10,15 +10,14 @@ from typing import Any, Final
 
 import click
 
-from ..builder.acl import parse_account
 from ..errors import UsageError
 from ..host.errors import host_errors
 from ..layers.lookup.find import TYPES, Criteria, Found
 from ..operations.files import find_places
+from ..win32.accounts import parse_account
 from ..win32.attributes import MODE_LETTERS
 from ..win32.filetime import from_unix_ns
 from .reading import reading_bar
-from .rows import as_json as row_json
 from .rows import long_line, write_name
 from .sources import SourceCommand, layer_places, source_options
 
@@ -105,7 +104,7 @@ def find(
     def found(one: Found) -> None:
         nonlocal before
         if as_json:
-            click.echo(f"{before}{json.dumps(row_json(one))}", nl=False)
+            click.echo(f"{before}{json.dumps(one.to_dict())}", nl=False)
             before = ",\n"
         elif long and not quiet:
             click.echo(long_line(one.path, one.listed, one.stream))

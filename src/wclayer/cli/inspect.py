@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import click
 
-from ..builder.acl import account_name
 from ..errors import escaped, printable
 from ..layers.inspect.contents import Contents, Descriptors
 from ..layers.inspect.framing import Framing
@@ -16,11 +15,12 @@ from ..layers.inspect.inspect import LayerInspection, Stored
 from ..layers.inspect.windows import Windows
 from ..operations.inspect import ImageFacts, Inspected, inspect_places
 from ..operations.layer_places import parse_layer_place
+from ..win32.accounts import account_name
 from ..win32.attributes import attribute_names
+from ..win32.filetime import time_text
 from ..win32.sddl import parse_sddl
 from ..win32.security import SecurityDescriptor
 from .common import size_text, temporary_folder
-from .hive.values import time_text
 from .progress import progress_bar
 from .sources import SourceCommand, layer_places, source_options
 

@@ -9,7 +9,6 @@ import click
 
 from ..errors import UsageError, escaped
 from ..layers.hives.config_hives import CONFIG_HIVES, root_path
-from ..layers.lookup.find import Found
 from ..layers.lookup.ls import Listed
 from ..operations.files import list_places
 from ..operations.hive_places import HivePlace, parse_hive_place
@@ -20,7 +19,6 @@ from ..win32.names import upcase
 from .hive.places import hive_places, warn
 from .hive.show import print_key
 from .reading import reading_bar
-from .rows import as_json as row_json
 from .rows import line, long_line
 from .sources import SourceCommand, layer_places, source_options
 
@@ -91,7 +89,7 @@ def _is_whole(listed: Listed, recursive: bool) -> bool:
 def _print_json(found: list[Listed]) -> None:
     before = "["
     for listed in found:
-        click.echo(f"{before}{json.dumps(row_json(Found(listed)))}", nl=False)
+        click.echo(f"{before}{json.dumps(listed.to_dict())}", nl=False)
         before = ",\n"
     click.echo("]" if found else "[]")
 

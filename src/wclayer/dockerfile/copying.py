@@ -12,11 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 from e2b_dockerfile_utils import parse_heredoc
 
-from ..builder.acl import parse_account
 from ..builder.recipe import FilesRule, Ignoring, Security
 from ..errors import NotFoundError, SpecError, UsageError, WclayerError, with_context
 from ..host.errors import host_errors
 from ..layers.lookup.patterns import is_malformed
+from ..win32.accounts import parse_account
 from ..win32.names import decode_wtf8, encode_wtf8
 from .ignore import DockerIgnore
 from .json_form import JSON_HINT, has_control_characters, is_meant_as_json

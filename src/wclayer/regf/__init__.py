@@ -14,6 +14,7 @@ In reading order:
     edits       edits as a tree, applied to a hive or made a differencing hive
     links       edits of symbolic links between keys
     compare     the differences of two trees, and the edits between them
+    values      what the bytes of values mean; keys, values and differences as JSON objects
     reg_text    .reg files to edits; reg_print: keys and edits to .reg files
 
 May import `win32` and `errors` only. It touches no file, no clock and no environment.

@@ -8,6 +8,7 @@ In reading order:
     security       SID, ACE, ACL and security descriptor
     inherit        the descriptor that a new file, directory or key inherits
     sddl           descriptors as text: the parser; sddl_print: the printer
+    accounts       names of accounts, and their SIDs
     sddl_names     the names in SDDL; sddl_scan, sddl_literals: the pieces of its text
     conditions     conditions of ACEs in bytes; sddl_conditions: as text
     sddl_attributes  resource attributes, in bytes and as text

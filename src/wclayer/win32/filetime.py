@@ -20,6 +20,7 @@ __all__ = [
     "from_datetime",
     "from_unix_ns",
     "parse_pax_time",
+    "time_text",
     "to_datetime",
     "to_unix_ns",
 ]
@@ -86,3 +87,13 @@ def to_datetime(filetime: int) -> datetime:
         return _EPOCH + timedelta(microseconds=filetime // 10)
     except OverflowError:
         raise FileTimeError("time that a datetime cannot hold", expected="up to the year 9999", got=filetime) from None
+
+
+def time_text(filetime: int) -> str:
+    """A FILETIME in UTC, as far as years have four digits."""
+    seconds, ticks = divmod(filetime - UNIX_EPOCH, 10_000_000)
+    try:
+        time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return str(filetime)
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{ticks:07}Z"

@@ -10,9 +10,10 @@ as an empty one.
 from __future__ import annotations
 
 import uuid
+from functools import lru_cache
 from typing import Final
 
-from ..errors import SddlError
+from ..errors import FormatError, SddlError
 from .sddl_attributes import format_attribute
 from .sddl_conditions import format_condition
 from .sddl_literals import format_sid
@@ -40,7 +41,7 @@ from .security import (
     SecurityDescriptor,
 )
 
-__all__ = ["format_sddl"]
+__all__ = ["format_sddl", "security_text"]
 
 _TYPE_NAMES: Final = {kind: name for name, kind in ACE_TYPES.items()}
 _ALIASES: Final = {sid: alias for alias, sid in WELL_KNOWN.items()}
@@ -155,3 +156,12 @@ def _rights(mask: int, label: bool) -> str:
 
 def _cannot_say(what: str, expected: object, got: object = "not set") -> SddlError:
     return sddl_error(f"{what}, which SDDL cannot express", None, expected, got)
+
+
+@lru_cache(1024)
+def security_text(descriptor: bytes) -> str:
+    """SDDL, or the bytes where it cannot say all of them."""
+    try:
+        return format_sddl(descriptor)
+    except FormatError:
+        return descriptor.hex()

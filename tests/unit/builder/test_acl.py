@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from wclayer.builder.acl import TEMPLATES, parse_account, parse_descriptor, with_owner
+from wclayer.builder.acl import TEMPLATES, parse_descriptor, with_owner
 from wclayer.errors import SddlError, UsageError
+from wclayer.win32.accounts import parse_account
 from wclayer.win32.inherit import inherit
 from wclayer.win32.sddl import format_sddl, parse_sddl
 from wclayer.win32.security import SecurityDescriptor

@@ -13,6 +13,7 @@ import pytest
 from tests.command import wclayer
 from tests.images import layout
 from tests.tars import BASE, M, build, directory
+from wclayer import diff_layers
 from wclayer.win32.sddl import parse_sddl
 
 OLD = build([*BASE, M("Files/f", b"hello"), M("Files/gone", b"1"), M("Files/dir/moved", b"moved")])
@@ -103,6 +104,8 @@ def test_json(tars: tuple[Path, Path]) -> None:
     assert (change["path"], change["names"], change["fields"][0]["field"]) == ("Files/f", [], "content")
     assert change["fields"][0]["new"]["size"] == 7
     assert json.loads(wclayer("diff", "--json", tars[0], tars[0]).stdout)["changed"] == []
+    own = diff_layers(str(tars[0]), str(tars[1])).to_dict()
+    assert own == {name: value for name, value in found.items() if name != "round_trip"}
 
 
 def test_security_in_text_and_json(tmp_path: Path) -> None:

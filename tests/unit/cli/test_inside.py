@@ -342,5 +342,9 @@ def test_the_library(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [found.path for found in find_files("oci:out:app", Criteria(sizes=((1, 1000),), types=frozenset("h")))] == [
         "Files/d/more.bin"
     ]
+    listed = json.loads(run(place, "ls", "--json", "base.tar//Files/d"))
+    assert [one.to_dict() for one in list_files("base.tar//Files/d")] == listed
+    [more] = find_files("base.tar", Criteria(types=frozenset("h")))
+    assert [more.to_dict()] == [one for one in listed if one["kind"] == "hard_link"]
     found: Any = extract_files(["base.tar//Files/f"], tmp_path / "x")
     assert (found.files, (tmp_path / "x" / "f").read_bytes()) == (1, b"hello")

@@ -17,7 +17,6 @@ from tests.registry_model import Answer
 from tests.tars import BASE, M, directory
 from tests.unit.dockerfile.test_build import NOON, Made, Yard, sddl
 from tests.unit.dockerfile.test_sources import PACKERS, archive, member, posix
-from wclayer.builder.acl import parse_account
 from wclayer.builder.build import build_on
 from wclayer.builder.copy_from import ImageTree
 from wclayer.builder.recipe import Recipe
@@ -37,6 +36,7 @@ from wclayer.errors import (
 )
 from wclayer.images.options import ImageOptions
 from wclayer.images.reading import open_image
+from wclayer.win32.accounts import parse_account
 from wclayer.win32.filetime import from_unix_ns
 from wclayer.win32.reparse import link_target
 from wclayer.win32.security import SecurityDescriptor

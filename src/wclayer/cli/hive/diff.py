@@ -13,8 +13,9 @@ from ...errors import UsageError
 from ...operations.hive_diff import Compared, RegChanges, compared
 from ...operations.hive_places import parse_hive_place
 from ...regf.reg_print import encode_reg
+from ...regf.values import difference_json
 from ..common import open_output
-from .differences import difference_json, difference_lines
+from .differences import difference_lines
 from .places import accept_dirty_option, hive_options, hive_places, prefix_option, say_noted, warn
 
 __all__ = ["diff"]

@@ -1,17 +1,19 @@
-"""Differences of keys as text for people, and in JSON."""
+"""Differences of keys as text for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ...errors import escaped, printable
 from ...regf.compare import Difference, What
 from ...regf.model import Key, Value
+from ...regf.values import type_name
+from ...win32.filetime import time_text
 from ...win32.names import from_utf16
-from .values import data_text, key_json, mark_text, name_text, security_text, time_text, type_name, value_json
+from ...win32.sddl_print import security_text
+from .values import data_text, mark_text, name_text
 
-__all__ = ["difference_json", "difference_lines"]
+__all__ = ["difference_lines"]
 
 
 def difference_lines(difference: Difference, path: str, *, whole: bool = False) -> Iterator[str]:
@@ -37,18 +39,3 @@ def _texts(what: What, side: Key | Value | bytes | int, whole: bool) -> list[str
     else:
         text = time_text(side) if what is What.TIME else f"{side:#x}"
     return [f"  ({what.value})  {text}"]
-
-
-def difference_json(difference: Difference, path: str) -> dict[str, Any]:
-    """A difference of the key at `path`, in JSON."""
-
-    def side(one: Key | Value | bytes | int | None) -> Any:
-        if isinstance(one, Key):
-            return key_json(one, path)
-        if isinstance(one, Value):
-            return value_json(one)
-        if isinstance(one, bytes):
-            return security_text(one) if difference.what is What.SECURITY else from_utf16(one)
-        return one
-
-    return {"path": path, "what": difference.what.value, "old": side(difference.old), "new": side(difference.new)}

@@ -13,19 +13,12 @@ from ...errors import NotFoundError, UsageError, escaped, printable
 from ...operations.hive_places import parse_hive_place
 from ...regf.model import Key
 from ...regf.names import key_order
+from ...regf.values import key_json, type_name, value_json
+from ...win32.filetime import time_text
 from ...win32.names import decode_wtf8, from_utf16
+from ...win32.sddl_print import security_text
 from .places import accept_dirty_option, hive_options, hive_places, warn
-from .values import (
-    data_text,
-    key_json,
-    mark_text,
-    name_text,
-    script_bytes,
-    security_text,
-    time_text,
-    type_name,
-    value_json,
-)
+from .values import data_text, mark_text, name_text, script_bytes
 
 __all__ = ["get", "print_key", "show"]
 

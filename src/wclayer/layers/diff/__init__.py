@@ -4,6 +4,7 @@
     fields     the fields of an entry, and what a round trip of hcsshim's own tools changes in any layer
     security   two security descriptors, entry by entry
     diff       the differences: removed, added, moved, changed, and the registry by key and value
+    objects    the same in JSON
 
 May import `layers/hives`, `layers/inspect`, `layers/hashing`, `union` and what lies below them.
 """

@@ -160,6 +160,12 @@ class LayerDiff:
             LayerDiff(presences[1][0], presences[1][1], changed=tuple(theirs), link_order=self.link_order),
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """The differences as JSON has them, and the notes."""
+        from .objects import differences  # noqa: PLC0415 # which needs this module
+
+        return {**differences(self), "notes": list(self.notes)}
+
 
 def diff_sources(
     old: Sequence[Source],

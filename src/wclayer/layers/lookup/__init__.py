@@ -8,7 +8,7 @@ entry that is needed. In reading order:
 * `search`: reads the layers and brings the parts together
 * `path_walker`: follows paths, symlinks and junctions
 * `pending_links`: hard links that wait for the file behind them
-* `cat`, `ls`, `find`: the commands; `find` filters what `ls` lists
+* `cat`, `ls`, `find`: the commands; `find` filters what `ls` lists; `objects`: results in JSON
 * `extract`: the command; `extractor`: what it needs from its two ways, `plain_extractor` (a folder
   of plain files) and `layer_extractor` (a layer folder with all metadata)
 

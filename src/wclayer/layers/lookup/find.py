@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from ...arguments import check_fields
 from ...entry import Directory, File, HardLink, Source, Whiteout
@@ -121,6 +121,12 @@ class Found:
     @property
     def path(self) -> str:
         return self.listed.path if self.stream is None else f"{self.listed.path}:{self.stream.name}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry or stream as JSON has it. Times are ISO 8601 in UTC, `filetimes` the same exactly."""
+        from .objects import entry_object  # noqa: PLC0415 # which needs this module
+
+        return entry_object(self)
 
 
 def find_in_layers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from ...entry import AlternateStream, Directory, File, HardLink, Source, Whiteout
 from ...errors import LayerError
@@ -52,6 +52,12 @@ class Listed:
     def size(self) -> int | None:
         """Bytes of the unnamed stream; None for anything but files."""
         return self.file.size if isinstance(self.file, File) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry as JSON has it, see Found.to_dict()."""
+        from .find import Found  # noqa: PLC0415 # which needs this module
+
+        return Found(self).to_dict()
 
 
 def list_layers(
