@@ -20,10 +20,10 @@ _inherit: Final = lru_cache(maxsize=1024)(inherit)
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What holds at one place of the tree, and for all that lies below until something else is said.
+    """The access rule at one path of the tree, and for everything below it until another rule applies.
 
-    template: a pair of descriptors. own: the descriptor of this very place. parent: the one to inherit from. Exactly
-    one of the three is there.
+    template: a pair of descriptors. own: the descriptor of only this path. parent: the one to inherit from. Exactly
+    one of the three is set.
     """
 
     template: Template | None = None
@@ -50,13 +50,13 @@ class Access:
         return found if self.owner is None else with_owner(found, self.owner)
 
     def below(self) -> Access:
-        """What holds for what lies in a directory at this place."""
+        """The access rule for the children of a directory at this path."""
         if self.template is not None:
             return self
         return Access(parent=self.descriptor(directory=True))
 
     def changed(self, security: Security) -> Access:
-        """What holds where a rule says `security`. Raises UsageError, SddlError."""
+        """The access rule where a rule sets `security`. Raises UsageError, SddlError."""
         access = self
         if security.acl is not None:
             access = Access.named(security.acl)

@@ -1,7 +1,7 @@
-"""Who may do what with new files: templates by name, SDDL with a DACL.
+"""Access control lists of new files: templates by name, SDDL with a DACL.
 
-A Windows without a DACL on a file lets everyone do everything with it, and one
-without owner fails in places; so neither ever leaves here.
+Windows lets everyone do everything with a file that has no DACL. So no descriptor of this
+module lacks one, nor an owner.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ TEMPLATES: Final[dict[str, Template]] = {
 def parse_descriptor(text: str) -> bytes:
     """The self-relative descriptor of SDDL; a missing owner is Administrators, a missing group SYSTEM.
 
-    Raises SddlError for what is no SDDL, and for a descriptor without a DACL, or with a NULL one.
+    Raises SddlError for text that is not valid SDDL, and for a descriptor without a DACL or with a NULL DACL.
     """
     found = SecurityDescriptor.from_bytes(parse_sddl(text))
     if found.dacl is None:
@@ -66,6 +66,6 @@ def parse_descriptor(text: str) -> bytes:
 
 
 def with_owner(descriptor: bytes, owner: Sid) -> bytes:
-    """The descriptor with another owner; all else stays. Raises SecurityDescriptorError."""
+    """The descriptor with another owner; the rest does not change. Raises SecurityDescriptorError."""
     found = SecurityDescriptor.from_bytes(descriptor)
     return replace(found, owner=owner, control=found.control & ~SE_OWNER_DEFAULTED).to_bytes()

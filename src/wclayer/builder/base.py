@@ -1,4 +1,4 @@
-"""What a build must know of its base: from one pass over each layer, when it is first asked for."""
+"""What a build must know about its base: read in one pass over each layer, at the first request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BaseIndex:
 
     Closed by close(), or as a context.
 
-    cache: a folder in which it is kept. progress: called for each entry that is read.
+    cache: a folder in which the index is kept. progress: called for each entry that is read.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class BaseIndex:
         self._known: list[LayerIndex] | None = None
 
     def layers(self, writer: ImageWriter | None = None) -> Sequence[LayerIndex]:
-        """Each layer, base first. writer: where their blobs may be nearer by."""
+        """Each layer, base first. writer: may hold copies of their blobs on the local disk."""
         if self._known is None:
             known: list[LayerIndex] = []
             for layer in self._base.layers if self._base is not None else ():
@@ -49,7 +49,7 @@ class BaseIndex:
         return self._known
 
     def is_directory(self, path: str) -> bool:
-        """Has the base a directory, and no link, at `path` of drive C:?"""
+        """Does the base have a real directory (not a link) at `path` of drive C:?"""
         found = LowerView(self.layers()[::-1]).lookup(f"{FILES}/{path}")
         return isinstance(found, Directory) and found.reparse_data is None
 
@@ -82,7 +82,7 @@ def resolve_copy_targets(layer: LayerRecipe, trees: Sequence[SourceTree], base: 
 
 
 def _known(layer: ImageLayer, cache: str | os.PathLike[str] | None, progress: ProgressCallback | None) -> LayerIndex:
-    """What is known of a layer of the base.
+    """The index of a layer of the base.
 
     That a blob has the diff_id that the config gives it, only reading it shows. So the cache's key has both digests in
     it, so that a wrong config does not use the index of another layer.

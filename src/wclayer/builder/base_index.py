@@ -1,4 +1,4 @@
-"""What is known of the layers below a new one: names as they spell them, and the metadata of directories.
+"""An index of the layers below a new one: names in their spelling, and the metadata of directories.
 
 It comes from one streaming pass over each layer's tar, and is kept in a database of
 layer.db's format (docs/layer-folder.md), of which a file has just the attributes,
@@ -27,12 +27,12 @@ from ..win32.names import upcase
 
 __all__ = ["LayerIndex", "LowerView", "index_layer"]
 
-_FORMAT: Final = 2  # of what is in the database, beside its version
+_FORMAT: Final = 2  # of the content of the database; its schema has a version of its own
 _DIRECTORIES: Final = 4096  # remembered each
 
 
 class LayerIndex:
-    """What is known of one layer, in the database at the host path `path`. Closed by close(), or as a context manager.
+    """The index of one layer, in the database at the host path `path`. Closed by close(), or as a context manager.
 
     own: remove the database when it is closed. Raises RecordError for one that is broken, or of another version.
     """
@@ -60,7 +60,7 @@ class LayerIndex:
         self.close()
 
     def lookup(self, path: str, /) -> Directory | File | None:
-        """The entry of that name, by NTFS's case rules and spelled as the layer has it; None for none.
+        """The entry of that name, by NTFS's case rules and spelled as the layer has it; None if there is no such entry.
 
         A directory has all its metadata, a file its attributes, size and link. A hard link counts as a file of 1 byte.
         """
@@ -73,7 +73,7 @@ class LayerIndex:
         return None if row is None else self._reader.entry(row, f"{spelled}/{row.name}".lstrip("/"))
 
     def has_whiteout(self, path: str, /) -> bool:
-        """Does this layer delete `path`?"""
+        """Does this layer have a whiteout for `path`?"""
         return self._reader.has_whiteout(path)
 
     def _find_directory(self, path: str) -> tuple[int, str] | None:
@@ -92,8 +92,8 @@ def index_layer(
     """What is known of a layer, out of the folder `cache` if it is there under `key`, else from its `entries`.
 
     key: a digest `sha256:HEX` that stands for the layer. Without a key or a cache, or where nothing can be written to
-    that, it is a temporary file, gone when closed. An error of `entries` leaves nothing behind. Raises LayerError for
-    entries that make no layer, and what `entries` raises.
+    that, it is a temporary file, removed when closed. An error of `entries` leaves nothing behind. Raises LayerError
+    for entries that make no layer, and what `entries` raises.
     """
     if key is None or cache is None:
         return _make(entries, None)
@@ -118,16 +118,16 @@ def _check(path: str) -> None:
 
 
 def _make(entries: Callable[[], Iterable[Entry]], path: str | None) -> LayerIndex:
-    """Make a database; at `path`, if that can be, once it is whole."""
+    """Make a database; it is moved to `path`, if that is possible, when it is complete."""
     with _temporary(None if path is None else os.path.dirname(path)) as made:
         found = entries()
         try:
             _write(made, found)
         finally:
             if isinstance(found, Generator):
-                found.close()  # after an error, too: Windows removes no file that is still being read
+                found.close()  # after an error, too: Windows cannot remove a file that is still open
         if path is not None:
-            with suppress(OSError):  # another process has it open: it has the same in it
+            with suppress(OSError):  # another process has it open; its content is the same
                 os.replace(made, path)
                 return LayerIndex(path)
         return LayerIndex(made, own=True)
@@ -135,7 +135,7 @@ def _make(entries: Callable[[], Iterable[Entry]], path: str | None) -> LayerInde
 
 @contextmanager
 def _temporary(folder: str | None) -> Iterator[str]:
-    """The path of a new, empty file; gone again after an error."""
+    """The path of a new, empty file, which is removed after an error."""
     try:
         descriptor, path = tempfile.mkstemp(".partial", "layer-", folder)
     except OSError:
@@ -164,7 +164,7 @@ def _write(path: str, entries: Iterable[Entry]) -> None:
 
 
 class _RecordNames:
-    """The names in the database as a NameIndex: of directories their rows."""
+    """The names in the database as a NameIndex, which maps directories to their rows."""
 
     root = 0
 
@@ -196,7 +196,7 @@ class _Layer:
 
     def __init__(self, writer: RecordWriter) -> None:
         self._writer = writer
-        # A base layer's rules are narrower; which of them hold is for the import to say.
+        # The rules of base layers are narrower; the import checks which of the two apply.
         self._names = Namespace(_RecordNames(writer), base=False)
 
     def add(self, entry: Entry) -> None:
@@ -204,7 +204,7 @@ class _Layer:
             return
         check_entry(entry, base=False)
         if isinstance(entry, Whiteout):
-            self._names.whiteout(entry.path, lambda _: True)  # what lies below is not known here
+            self._names.whiteout(entry.path, lambda _: True)  # the layers below are not known here
             return
         parent, name = self._names.place(entry.path)
         kind = kind_of(entry)
@@ -230,7 +230,7 @@ def _kept(entry: Directory | File | HardLink) -> Directory | File:
 
 
 class LowerView:
-    """Several layers, nearest first, seen as one (see `entry.Lower`): what a container on them would see.
+    """Several layers, nearest first, merged (see `entry.Lower`): what a container on them sees.
 
     A path is spelled as the nearest layer spells it that has it.
     """
@@ -239,12 +239,12 @@ class LowerView:
         self._layers = layers
 
     def lookup(self, path: str, /) -> Entry | None:
-        """The entry that is seen at `path`, by NTFS's case rules; None for none."""
+        """The visible entry at `path`, by NTFS's case rules; None if there is none."""
         found = seen(self._layers, path)
         return None if found is None else found[1]
 
     def open(self, path: str, stream: str = "", /) -> Body:
-        """Always raises NotFoundError: of files the names are known, not the content."""
+        """Always raises NotFoundError: the index has the names of files, not their content."""
         raise NotFoundError("the content of the layers below is not known", path=f"{path}:{stream}" if stream else path)
 
     def streams(self, path: str, /) -> Sequence[str]:

@@ -68,7 +68,7 @@ class BuiltImage:
     warnings: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON has it."""
+        """The result as a JSON object."""
         return {
             "digest": self.digest,
             "config": self.config_digest,
@@ -161,7 +161,7 @@ def build_on(
     options = options or ImageOptions()
     places = places_of(output)
     if len(places) > 1:
-        # Each is a copy of one image, so that all have the same digest.
+        # All outputs are copies of one image, so that they have the same digest.
         with staged(places, force=force, options=options) as place:
             if all(one.transport == "docker-archive" for one in places):
                 recipe = replace(recipe, compression="none")
@@ -236,7 +236,7 @@ class _Build:
     # --- before anything is written ---------------------------------------------
 
     def check(self, outputs: Sequence[ImageReference]) -> None:
-        """All that can be found out of the sources by looking at their names."""
+        """Check everything about the sources that their names show."""
         if not self._trees and self._base is None:
             raise UsageError("nothing to build", expected="a context, or a base", hint="give a folder")
         if (number := len(self._trees) + self._result.base_layers) > MAX_LAYERS:
@@ -361,14 +361,14 @@ class _Build:
         manifest = compose_manifest(config_descriptor, layers, {**annotations, **recipe.annotations})
         root = writer.add_bytes(manifest, MANIFEST, platform=result.platform)
         if self._base is not None and _is_file_of(self._base.place, self._place):
-            self._base.close()  # Windows puts nothing in the place of a file that is open
+            self._base.close()  # Windows cannot replace a file that is open
         writer.commit(root, annotations={_COMPRESSOR: self._compressor} if self._compressor else {})
         result.digest, result.config_digest = root.digest, config_descriptor.digest
         return result
 
 
 def _is_file_of(base: ImageReference, place: ImageReference) -> bool:
-    """Is the archive at `place` the one that the base is in?"""
+    """Is the archive at `place` the one that has the base?"""
     return all(os.path.isfile(one.path) for one in (base, place)) and os.path.samefile(base.path, place.path)
 
 

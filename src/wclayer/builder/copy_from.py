@@ -1,4 +1,4 @@
-"""Files of an image for `COPY --from`: the tree that a container on its layers would see, below some paths.
+"""Files of an image for `COPY --from`: the tree that a container on its layers sees, below given paths.
 
 Two passes: one over every layer for the names, which tells what is seen at each path
 (`union.view`); one over the layers that have something of it, for the content. In memory
@@ -33,7 +33,7 @@ Pattern: TypeAlias = tuple[Callable[[str], bool], ...]
 
 @dataclass(slots=True)
 class _Node:
-    """What is seen at `path`; file: whose layer's entry it is, by layer and path in upper case.
+    """What is visible at `path`; file: the entry behind it, by layer and path in upper case.
 
     entry, content and streams come with the second pass.
     """
@@ -197,7 +197,7 @@ class _Reading:
         self._name = name
         self._root = root
         self._top = f"{upcase(root)}/"
-        self._links: dict[str, str] = {}  # on the way to what is wanted: where they lead
+        self._links: dict[str, str] = {}  # links on the way to wanted paths, and their targets
         self.nodes: dict[str, _Node] = {}  # by path in upper case, from the root on
 
     def names(self) -> None:
@@ -230,7 +230,7 @@ class _Reading:
                 self._links[key] = link[0]
 
     def _check(self) -> None:
-        """Is there something for each path without wildcards?"""
+        """Raise NotFoundError for a path without wildcards that does not exist."""
         for path, pattern, wild in zip(self._paths, self._patterns, self._wild, strict=True):
             if not pattern or wild:
                 continue

@@ -1,4 +1,4 @@
-"""The hives of an image that is built: those of its base layer, and the differencing ones above."""
+"""The hives of a new image: those of its base layer, and the differencing hives above."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class BuildHives:
                 self.made.append(hive.config)
 
     def _brought(self, hive: ConfigHive) -> bytes | None:
-        """The hive that the sources of the base layer have; None for none."""
+        """The hive that the sources of the base layer have; None if they have none."""
         node = self._trees[0].find(_in_tree(hive).split("/"))
         if node is None:
             return None
@@ -163,7 +163,7 @@ class BuildHives:
     def differencing(self, writer: ImageWriter, created: int) -> Sequence[Mapping[str, bytes]]:
         """The differencing hives of each new layer by their paths; none where the registry changes in no such layer.
 
-        writer: where the base's blobs may be nearer by. Raises what reading the base's layers raises.
+        writer: may hold copies of the base's blobs on the local disk. Raises what reading the base's layers raises.
         """
         first = 1 if self._base is None else 0
         changes = self._changes[first:]

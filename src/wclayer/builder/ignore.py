@@ -1,4 +1,4 @@
-"""Patterns of what to leave out, as git has them (gitignore(5)): .wclayerignore, and `exclude` of image.toml.
+"""Patterns of files to leave out, in the syntax of gitignore(5): .wclayerignore, and `exclude` of image.toml.
 
 Names are bytes and compared as they are. A pattern is taken apart into path
 components, each a regular expression that never goes back over more than one
@@ -243,7 +243,7 @@ def _char_class(text: bytes, at: int) -> tuple[frozenset[int], int] | None:
                     return None
                 chars |= named
                 previous, at = None, end
-            else:  # no class after all
+            else:  # no `:]` ends it, so the `[` stands for itself
                 previous = char
                 chars.add(char)
         else:

@@ -1,4 +1,4 @@
-"""A new layer: what the tree of its sources brings, as entries, on top of what the layers below have.
+"""The entries of a new layer: the tree of its sources, on top of the layers below.
 
 What the layers below have keeps its spelling, and their directories all their
 metadata; only a rule about a directory itself changes one. The order is that of
@@ -55,14 +55,14 @@ E = TypeVar("E", File, Directory)
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """made: the FILETIME of what no source has. latest: none is later, if given. same: all are `made`."""
+    """made: the FILETIME of files that no source has. latest: the upper bound, if given. same: all times are `made`."""
 
     made: int
     latest: int | None = None
     same: bool = False
 
     def of(self, origins: list[Origin]) -> int:
-        """The FILETIME of what has these origins."""
+        """The FILETIME of a file with these origins."""
         if self.same or not origins:
             return self.made
         time = from_unix_ns(max(origin.found.st_mtime_ns for origin in origins))
@@ -71,7 +71,7 @@ class Times:
 
 @dataclass(slots=True)
 class _Place:
-    """A node of the tree in its place: `path` as the layer spells it, and what the layers below have there."""
+    """A node of the tree: `path` as the new layer spells it, and the entry of the layers below at that path."""
 
     node: Node
     path: str
@@ -177,7 +177,7 @@ class NewLayer:
             place.by_rule = dict.fromkeys(place.by_rule, place.access)
 
     def _check(self, place: _Place) -> None:
-        """Does it go with what the layers below have?"""
+        """Raise LayerError for a node that conflicts with the layers below, NotFoundError for a needless removal."""
         node, existing = place.node, place.existing
         if node.kind is Kind.REMOVED:
             if existing is None:
@@ -235,7 +235,7 @@ class NewLayer:
 
     def _file(self, place: _Place) -> Step:
         node = place.node
-        # What the source has is of its own time; what was made up, or changed, is not.
+        # A file of a source keeps its time; made or changed content has `Times.made`.
         time = self._times.of(node.origins if node.data is None else [])
         if node.data is not None and not node.origins:
             if upcase(place.path) in _HIVE_PATHS:

@@ -40,7 +40,7 @@ def staged(places: Sequence[ImageReference], *, force: bool, options: ImageOptio
         if place.path == "-":
             continue
         with create_image(place, force=force, temp_dir=options.temp_dir, registries=options.registries):
-            pass  # fails before the build, which takes its time
+            pass  # fails before the build, which may take long
     with tempfile.TemporaryDirectory(dir=options.temp_dir, prefix="wclayer-") as folder:
         path = os.path.join(folder, "image")
         built = ImageReference(text=f"oci:{path}:image", transport="oci", path=path, reference="image")

@@ -1,4 +1,4 @@
-"""What an image is to be: the values that image.toml and the command line fill in, and that `build` reads.
+"""The description of a new image: image.toml and the command line fill in these values, `build` reads them.
 
 Paths of targets are those of drive C:, relative, with `/`: `Windows/System32/x.dll`.
 Sources are paths of the host.
@@ -36,7 +36,7 @@ Times = Literal["files", "epoch"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Security:
-    """Whose a file is and who may do what with it; what is None is not said.
+    """Owner and access control list of a file; None where the recipe does not set it.
 
     acl: the name of a template (see `acl`). sddl: a security descriptor in SDDL, for the target itself; what lies below
     it inherits. owner: an account's name, SDDL alias or SID. At most one of acl and sddl.
@@ -51,10 +51,10 @@ class Ignoring(Protocol):
     """What to leave out of a folder; paths are relative to it, with `/`."""
 
     def match(self, path: bytes, directory: bool, /) -> bool:
-        """Is this very name left out?"""
+        """Is this name itself left out?"""
 
     def may_reopen(self, path: bytes, /) -> bool:
-        """May something below a directory that is left out come in all the same?"""
+        """Can a later pattern include a file below a directory that is left out?"""
 
 
 class Folder(Protocol):
@@ -78,7 +78,7 @@ class Folder(Protocol):
     def readlink(self, host: bytes, /) -> bytes: ...
 
     def entry(self, host: bytes, /) -> Directory | File | None:
-        """What Windows knows of it, if that is known."""
+        """Its Windows metadata, as a layer entry; None if the folder has none."""
 
     def streams(self, host: bytes, /) -> Iterator[tuple[AlternateStream, Body]]: ...
 
@@ -140,7 +140,7 @@ class JunctionRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveRule:
-    """What a layer below has and this one deletes: a whiteout."""
+    """A path of the layers below that this layer deletes: a whiteout."""
 
     path: str
 

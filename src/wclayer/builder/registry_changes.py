@@ -31,7 +31,7 @@ class HiveEdits:
     hives: dict[ConfigHive, KeyEdits]
 
     def of(self, hive: ConfigHive, view: Key) -> KeyEdits:
-        """Those of one hive that has some, where the layers below show `view`.
+        """The changes of one hive that has any, where the layers below show `view`.
 
         Those of its links, CurrentControlSet among them, are changes of what they lead to. Raises NotFoundError and
         UsageError as `follow_links`.
@@ -57,7 +57,7 @@ def by_hive(changes: KeyEdits | None) -> HiveEdits:
         try:
             hive, names = locate(path)
         except UsageError:
-            # Above the hives there is nothing to change but what lies in them.
+            # The keys above the roots of hives are in no file, so they cannot be changed.
             if edits.values or edits.delete or edits.security or not edits.subkeys:
                 raise
             stack += [(sub, f"{path}\\{sub.name}".lstrip("\\")) for sub in reversed(edits.subkeys.values())]

@@ -1,4 +1,4 @@
-"""A folder of the host as a source of files: what is in it, less what is to be left out.
+"""A folder of the host as a source of files, without the files that are left out.
 
 Left out are what .wclayerignore names (gitignore's syntax, in the root of the
 folder), and what macOS strews about (.DS_Store, ._NAME), the latter with a count.
@@ -29,7 +29,7 @@ _MACOS_PREFIX: Final = b"._"
 
 
 def changed(path: str, got: str) -> StorageError:
-    """The error for a source, at the host's `path`, that does not hold still."""
+    """The error for a source, at the host's `path`, that changes while it is read."""
     return StorageError(
         "the context changed while it was read", path=path, got=got, hint="build again once nothing writes to it"
     )
@@ -91,7 +91,7 @@ class SourceFolder:
         self._root.close()
 
     def hide(self, path: bytes) -> None:
-        """Leave out what an output at `path` is made of until it is whole."""
+        """Leave out the temporary files of an output at `path`, which may be in this folder."""
         path = path.replace(os.fsencode(os.sep), b"/")
         self._hidden = (path + b".partial-", path + b".blobs.partial-")
 
@@ -117,7 +117,7 @@ class SourceFolder:
         )
 
     def brings(self, path: bytes) -> bool:
-        """Would the folder bring a file at `path`, if there were one?"""
+        """Would a file at `path` be included? It need not exist; never true if a single file is wanted."""
         parts = path.split(os.fsencode(os.sep))
         return not self._single and not any(
             self._is_ignored(b"/".join(parts[:number]), number < len(parts)) for number in range(1, len(parts) + 1)
@@ -141,7 +141,7 @@ class SourceFolder:
         return False
 
     def _brings_any(self, directory: bytes) -> bool:
-        """Does a directory that is left out itself bring something all the same?"""
+        """Does a later pattern include anything in a directory that is left out?"""
         found = self._bringing.get(directory)
         if found is None:
             count = self.left_out  # which will be counted when it is finally listed
@@ -150,7 +150,7 @@ class SourceFolder:
         return found
 
     def entry(self, _host: bytes) -> None:
-        """None: the host knows nothing of Windows."""
+        """None: a file of the host has no Windows metadata."""
 
     def streams(self, _host: bytes) -> Iterator[tuple[AlternateStream, Body]]:
         """None."""
@@ -167,7 +167,7 @@ class SourceFolder:
         return SourceBody(self._root, host, found, self.shown(host))
 
     def read(self, host: bytes, found: os.stat_result) -> bytes:
-        """The whole content of a small file."""
+        """The complete content of a small file."""
         body = self.open(host, found)
         try:
             return body.read()

@@ -1,8 +1,8 @@
 """The tree of a new layer's drive C:, merged from what the rules bring: one directory at a time.
 
 Folders that several rules bring are merged; any other two things of one name, by
-Windows' rules, are an error. Nothing but the directories on the way is held, so a
-tree may be as large as it likes. What the layers below have is no matter here.
+Windows' rules, are an error. Nothing but the directories on the way is held, so memory
+does not grow with the tree. The layers below are not looked at here.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Origin:
 
 @dataclass(slots=True, eq=False)
 class _Spot:
-    """A name that a rule speaks of, or that lies on the way to one."""
+    """A name that a rule has as its target, or a directory on the way to one."""
 
     name: str
     below: dict[str, _Spot] = field(default_factory=dict)  # by name in upper case
@@ -86,7 +86,7 @@ class Node:
 
     @property
     def shown(self) -> str:
-        """Where it is from, for messages."""
+        """The source, for messages."""
         return self.origins[0].shown if self.origins else f"C:\\{self.path}".replace("/", "\\")
 
 
@@ -104,7 +104,7 @@ class SourceTree:
         self._listings: OrderedDict[str, list[Node]] = OrderedDict()
         self._top = _Spot("")
         self._changed: dict[str, bytes] = {}  # contents by paths in upper case
-        self.output_folder: bytes | None = None  # where writing the output changes names, and so the time
+        self.output_folder: bytes | None = None  # writing the output into it changes its mtime
         self.removals: list[str] = [rule.path for rule in recipe.remove]
         try:
             outer = _outer(context)
@@ -197,12 +197,12 @@ class SourceTree:
         spot.rule = rule
 
     def add_file(self, path: str, data: bytes) -> None:
-        """Put a file of this content where nothing is yet."""
+        """Add a file with this content at a path that does not exist."""
         self._spot(path).data = data
         self._listings.clear()
 
     def change_file(self, path: str, data: bytes) -> None:
-        """Give the file that is at this path another content."""
+        """Replace the content of the existing file at this path."""
         self._changed[upcase(path)] = data
         self._listings.clear()
 
@@ -258,7 +258,7 @@ class SourceTree:
         return merged
 
     def find(self, names: Sequence[str]) -> Node | None:
-        """The node at the path `names` below the root, by NTFS's case rules; None if there is none."""
+        """The node at the path `names` below the root, by NTFS's case rules; None if it does not exist."""
         node = self.root
         for name in names:
             key = upcase(name)

@@ -1,4 +1,4 @@
-"""image.toml: what an image is to be, declared. docs/image-toml.md has all of it.
+"""image.toml: the description of an image in TOML. docs/image-toml.md is its reference.
 
 Nothing is opened here; every value is checked as far as it can be without files.
 """
@@ -84,7 +84,7 @@ class _Table:
 
     @contextmanager
     def named(self) -> Iterator[None]:
-        """What is wrong with a value is said of this table."""
+        """Name this table in the errors about a value."""
         try:
             yield
         except WclayerError as error:

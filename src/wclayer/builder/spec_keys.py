@@ -1,4 +1,4 @@
-"""The tables and keys of image.toml: what each may hold, and what it is for, said once.
+"""The tables and keys of image.toml: the type and the purpose of each, in one place.
 
 From this come the checks (`spec`), the tables of docs/image-toml.md, and the JSON
 schema for editors (docs/image.schema.json).

@@ -115,7 +115,7 @@ def _walk(path: str, tree: SourceTree, below: Lower | None) -> tuple[Kind | Repa
 
 
 def _look(names: Sequence[str], tree: SourceTree, below: Lower | None) -> Kind | ReparseLink | None:
-    """What is at a path: DIRECTORY, FILE, a link, or None for nothing."""
+    """The kind of what is at a path: DIRECTORY, FILE, a link, or None if it does not exist."""
     node = tree.find(names)
     if node is not None:
         link = _link_of(node)
@@ -151,4 +151,5 @@ def _link_in(entry: Directory | File) -> ReparseLink | None:
 
 def _windows_link(target: str, *, junction: bool = False) -> ReparseLink:
     """The link that is made for a target."""
-    return cast("ReparseLink", link_of(build_link(target.replace("/", "\\"), junction)))  # it builds nothing else
+    # link_of returns None only for reparse points that are not links; build_link makes none of those.
+    return cast("ReparseLink", link_of(build_link(target.replace("/", "\\"), junction)))

@@ -13,7 +13,7 @@ __all__ = ["TreeSnapshot"]
 
 
 class TreeSnapshot:
-    """What there is in a tree, looked at before it is read, and held against a second look after.
+    """The state of a tree before it is read, compared with its state after.
 
     newest: the latest mtime in ns since 1970, None where nothing is from the host. files, size: how many, and their
     bytes. left_out: how many files of macOS's own were passed over.
@@ -37,7 +37,7 @@ class TreeSnapshot:
         self.left_out = tree.left_out - before
 
     def check(self) -> Node | None:
-        """Look again. The first directory that is not as it was, None if all are."""
+        """Compare the tree with the snapshot; the first directory that changed, or None."""
         for node, children in self._tree.walk():
             _look(node)
             if self._seen.pop(_key(node), b"") != self._digest(node, children):

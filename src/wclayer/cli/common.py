@@ -95,7 +95,7 @@ class Counted:
 def open_input(path: str | None, what: str = "tar", how: str = "give it with -i") -> Iterator[Counted]:
     """The file at `path`, or stdin for None and `-`. Raises NotFoundError, UsageError for a terminal.
 
-    what: the file is to be, how: to name it, for errors.
+    what, how: for errors, what the file should be, and the option that names it.
     """
     if path is None or path == "-":
         if sys.stdin.isatty():
@@ -169,7 +169,7 @@ def choice_options(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def choice_of(os_version: str | None, platform: str | None) -> ImageSelector | None:
-    """What --os-version and --platform say; None if nothing."""
+    """The ImageSelector of --os-version and --platform; None without either."""
     if os_version is None and platform is None:
         return None
     return ImageSelector(os_version=os_version, platform=None if platform is None else parse_platform(platform))
@@ -187,7 +187,7 @@ def open_output(path: str | None, *, force: bool, what: str = "a tar") -> Iterat
         yield sys.stdout.buffer
         return
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        # A device or a named pipe: written as it is.
+        # A device or a named pipe cannot be replaced by a renamed file, so it is written directly.
         with host_errors(path), open(path, "wb") as device:
             yield device
         return

@@ -1,4 +1,4 @@
-"""Make a disk image with an empty NTFS volume, by mkntfs and sfdisk."""
+"""Make a disk image with an empty NTFS volume, with the programs mkntfs and sfdisk."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A part of a file as a block device (Linux's loop driver; linux/loop.h).
 
-The device is bound with LO_FLAGS_AUTOCLEAR: when the last that has it open goes, however
-it goes, the kernel frees it.
+The device is bound with LO_FLAGS_AUTOCLEAR: when the last process that has it open ends, even by
+a signal, the kernel frees it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _AUTOCLEAR: Final = 4
 _CONFIG: Final = struct.Struct("<II QQQQQ IIII 64s64s32s QQ 64x")
 _GET_STATUS64: Final = 0x4C05
 _STATUS: Final = struct.Struct("<QQ 24x 12x I 176x")  # loop_info64: device, inode, ..., flags, ...
-_TRIES: Final = 32  # somebody else may take the device that was free
+_TRIES: Final = 32  # another process may take the free device first
 
 
 def check_unused(file: int, path: str, *, writable: bool) -> None:
     """Raise StorageError if a loop device of somebody else has the open disk image `file`, for writing or at all.
 
-    A file system that is mounted twice, and written by one, is damaged, and neither of them would notice.
+    Two mounts of one file system, of which one writes, damage it without an error in either.
     """
     if sys.platform != "win32":
         for device, read_only in _devices_of(file):

@@ -67,9 +67,9 @@ rmdir "$3"
 _PROGRAMS: Final = ("ntfs-3g", "ntfs-3g.probe", "ntfsinfo", "umount")
 _DIRTY: Final = re.compile(rb"Volume Flags: .*\bDIRTY\b")
 _CLONE_NEWNS: Final = 0x00020000
-_MS_REC_SLAVE: Final = 0x4000 | 0x80000  # what others mount is seen, what we mount is not
-_SECONDS: Final = 600  # for all that the driver has to write yet
-_PATIENCE: Final = 1.0  # seconds for another's driver to end, whose wclayer is gone
+_MS_REC_SLAVE: Final = 0x4000 | 0x80000  # mounts of others propagate into our namespace, ours do not leave it
+_SECONDS: Final = 600  # for the driver to write its cached data
+_PATIENCE: Final = 1.0  # seconds for the driver of a killed wclayer to end
 _UNCLEAN: Final = 15
 # What the exit codes of ntfs-3g and ntfs-3g.probe mean (ntfs-3g's man page, and libntfs-3g's volume.h), and what to do.
 _FAILURES: Final[dict[int, tuple[type[WclayerError], str, str]]] = {
@@ -179,7 +179,7 @@ def _locked(path: str, writable: bool) -> Iterator[BinaryIO]:
     try:
         with host_errors(path):
             mode = os.stat(path).st_mode
-            if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):  # before a pipe is opened, which would take its time
+            if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):  # checked first: opening a named pipe would block
                 got = "a folder" if stat.S_ISDIR(mode) else None
                 raise DiskError("no disk image", path=path, expected="a file or block device", got=got)
             file: BinaryIO = open(path, "r+b") if writable else open(path, "rb")
@@ -270,7 +270,7 @@ def _let_go(mount: bytes) -> None:
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
             if mount and mount_number(int(name)) == mount:
-                os.dup2(null, int(name), inheritable=False)  # whoever has the number will close it
+                os.dup2(null, int(name), inheritable=False)  # the owner of the descriptor closes it
     os.close(null)
 
 

@@ -22,7 +22,7 @@ _GPT_ENTRY: Final = struct.Struct("<16s16sQQ")
 _MBR_ENTRY: Final = struct.Struct("<8xII")
 _MOST_ENTRIES: Final = 1024
 _PROTECTIVE: Final = 0xEE
-# Images that are no plain disks, by their first bytes.
+# First bytes of disk image formats other than raw.
 _CONTAINERS: Final = {
     b"vhdxfile": "VHDX",
     b"conectix": "VHD",

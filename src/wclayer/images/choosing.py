@@ -1,4 +1,4 @@
-"""Which image of an index is meant: by its os.version, or by the host that is to run it, as containerd chooses."""
+"""Select an image of an index: by its os.version, or by the host that will run it, as containerd selects."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def check_index(data: bytes, root: Descriptor, fault: Fault = refuse) -> tuple[d
 
 def windows_images(found: Sequence[Descriptor]) -> list[Descriptor]:
     """Those of an index's descriptors that are Windows images. Raises ImageError if there is none."""
-    # Others' images, and what is said about images (attestations are for unknown/unknown).
+    # Skip images of other systems, and attestations, whose platform is unknown/unknown.
     images = [one for one in found if one.media_type in MANIFESTS and _is_windows(one.platform)]
     if not images:
         raise ImageError(

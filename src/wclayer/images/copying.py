@@ -1,7 +1,7 @@
 """Copy: an image, or an index with all in it, from one place to another; as it is, or with what the other place wants.
 
 Blobs stream from the one to the other, several at a time, each checked on its way;
-what is there already stays. Without a conversion the manifest's bytes, hence the
+existing blobs are not copied again. Without a conversion the manifest's bytes, and so the
 image's digest, are the same.
 """
 

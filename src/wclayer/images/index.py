@@ -1,4 +1,4 @@
-"""One image for several Windows versions: an image index ([image-spec] image-index.md) of images that are there.
+"""One image for several Windows versions: an image index ([image-spec] image-index.md) of existing images.
 
 A Windows host picks the one whose os.version fits its own; so no two may have the same.
 """

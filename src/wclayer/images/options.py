@@ -1,4 +1,4 @@
-"""What every function on images takes, whatever it does."""
+"""The options that all functions on images share."""
 
 from __future__ import annotations
 

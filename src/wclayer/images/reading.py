@@ -1,4 +1,4 @@
-"""Images, read: an index, a manifest, a config and layers, each checked before it is believed.
+"""Read images: an index, a manifest, a config and layers, each checked before it is used.
 
 Digest, size and media type of every blob, the diff_id of every layer, and that
 manifest, config and index agree. A layer is a stream; nothing of it is kept.

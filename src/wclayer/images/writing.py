@@ -1,4 +1,4 @@
-"""Images, written: blobs first, then what leads to them; whole or not at all.
+"""Write images, all or nothing: blobs first, then the documents that refer to them.
 
 oci:DIR              a layout is made beside DIR and renamed; into one that is there the blobs come under their
                      final names one by one, and index.json is replaced last, under a lock
@@ -44,12 +44,12 @@ _REPOSITORY: Final = re.compile(
 
 
 class Target(Protocol):
-    """Where the staged blobs go."""
+    """The destination of the staged blobs."""
 
     staging: Staging
 
     def has(self, descriptor: Descriptor, /) -> bool:
-        """Is this very blob there already?"""
+        """Does the target already have this blob?"""
 
     def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Transferred, /) -> str:
         """Add the blob that `source` reads: `copied`, or `mounted`."""

@@ -48,7 +48,7 @@ class FolderFiles:
         path = os.path.join(self._path, *name.split("/"))
         with host_errors(path):
             try:
-                # Not to wait for who writes into a named pipe.
+                # O_NONBLOCK: opening a named pipe would wait for a writer.
                 fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
             except (FileNotFoundError, NotADirectoryError):
                 raise NotFoundError("no such file", path=path) from None
@@ -87,7 +87,7 @@ class Slice:
 
 
 class _Headers:
-    """The archive as tarfile is to see it: no header, whatever size it says, makes it read more than fits memory."""
+    """The archive as tarfile reads it: limits the size of extension headers, which tarfile reads into memory."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

@@ -77,7 +77,7 @@ class VerifiedBlob:
 
     @classmethod
     def of_bytes(cls, data: bytes, descriptor: Descriptor, name: str) -> Self:
-        """Of bytes that are at hand."""
+        """A blob of bytes in memory."""
         return cls(lambda offset: io.BytesIO(data[offset:]), descriptor, name)
 
     def start(self) -> Self:
@@ -168,7 +168,7 @@ def read_small(blobs: Blobs, descriptor: Descriptor, most: int, what: str) -> by
     try:
         blob.start()
     except RemoteNotFoundError as error:
-        # Not for who asks whether there is an image at all: there is one.
+        # Not a NotFoundError, which callers take as "no image here": the image exists, a blob of it is lost.
         raise RemoteError(
             f"{what} is missing: {error.message}", path=error.path, hint="push the image again", rule=Code.BLOB_MISSING
         ) from None

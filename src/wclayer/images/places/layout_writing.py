@@ -1,4 +1,4 @@
-"""Image layouts in folders, written: a new one whole or not at all, one that is there without a moment of disorder."""
+"""Write image layouts in folders: a new layout appears atomically, an existing one is valid at every moment."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class ExistingLayout(StagedTarget):
             )
 
     def has(self, descriptor: Descriptor, /) -> bool:
-        """Has the layout this very blob? A broken one counts as none, and is replaced."""
+        """Does the layout have this blob, intact? A damaged one counts as missing and is replaced."""
         digest, size = descriptor.digest, descriptor.size
         if digest in self._sound:
             return True

@@ -1,4 +1,4 @@
-"""From a place to the blobs that are there."""
+"""Open the blobs at an image reference."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class RegistryTarget:
 
     def has(self, descriptor: Descriptor, /) -> bool:
         if descriptor.media_type in MANIFESTS | INDEXES:
-            return descriptor.digest == self._before  # others go out after all that they lead to
+            return descriptor.digest == self._before  # others follow their blobs, which the registry must have first
         return self._repository.has_blob(descriptor.digest, descriptor.size)
 
     def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Transferred, /) -> str:

@@ -29,7 +29,7 @@ def digest_of(path: str) -> str:
 class BlobWriter:
     """A blob being written; close() gives its digest and size, and makes it one of the image's.
 
-    Leaving the context without that takes it away. Raises StorageError and its kin.
+    Leaving the context without close() removes the file. Raises StorageError and its subclasses.
     """
 
     def __init__(self, staging: Staging, media_type: str = _UNKNOWN) -> None:
@@ -63,7 +63,7 @@ class BlobWriter:
         return self._result
 
     def abort(self) -> None:
-        """Take away what was written, if close() has not been called."""
+        """Remove the file, if close() has not been called."""
         if self._result is None:
             with suppress(OSError):
                 self._file.close()
@@ -103,7 +103,7 @@ class Staging:
             return stream
 
     def read(self, digest: str) -> bytes:
-        """All of a small blob."""
+        """The bytes of a small blob."""
         with self.open(digest) as stream:
             return stream.read()
 
@@ -153,12 +153,12 @@ class NearBlobs:
 
 
 class StagedTarget:
-    """What becomes an image out of a Staging at the end."""
+    """A target whose image is made from a Staging at the end."""
 
     staging: Staging
 
     def has(self, _descriptor: Descriptor, /) -> bool:
-        """Is this very blob there already?"""
+        """Does the target already have this blob?"""
         return False
 
     def copy(self, descriptor: Descriptor, source: VerifiedBlob, progress: Transferred, /) -> str:

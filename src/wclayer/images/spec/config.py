@@ -1,4 +1,4 @@
-"""What must hold of an image's manifest and config, whatever else they say ([image-spec] manifest.md, config.md)."""
+"""Check an image's manifest and config ([image-spec] manifest.md, config.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a new image's config is to say of how it is run."""
+"""Settings of a new image's config: how a container is run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Descriptors, platforms and media types ([image-spec] descriptor.md, media-types.md; Docker's image manifest v2.2).
 
-A descriptor says where bytes are by what they are: media type, digest, size. What
-it says beyond that (annotations, urls) travels with it.
+A descriptor identifies content by media type, digest and size. Its other fields
+(annotations, urls) are kept when it is copied.
 """
 
 from __future__ import annotations

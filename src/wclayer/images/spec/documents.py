@@ -58,7 +58,7 @@ def parse_json(data: bytes, what: str) -> Any:
             parse_float=_number,
             parse_constant=_constant,
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # half of a surrogate pair, escaped, is no text
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # an escaped lone surrogate is not valid Unicode
     except ImageError as error:
         error.at(what)
         raise
