@@ -21,9 +21,9 @@ demo: $(STAMP)
 	$(BIN)/python -m examples.make_base_layer
 	$(BIN)/python -m examples.round_trip
 
-# Everything that this machine allows, files side by side; with WCLAYER_REQUIRE_TOOLS=1 a missing tool is a failure.
+# Everything that this machine allows, three files at a time, as some wait for servers, wine and signals; with WCLAYER_REQUIRE_TOOLS=1 a missing tool is a failure.
 test: $(STAMP) lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 10
 
 # The real programs that tests/compat compares with, and a Windows Python for wine (Debian and its kin; needs root).
 test-tools:

@@ -23,7 +23,7 @@ from wclayer.win32.conditions import (
 from wclayer.win32.inherit import inherit
 from wclayer.win32.sddl import format_sddl, parse_sddl
 from wclayer.win32.sddl_attributes import ResourceAttribute
-from wclayer.win32.sddl_names import ACE_TYPES, CONDITIONAL_TYPES
+from wclayer.win32.sddl_names import ACE_TYPES, AUDIT_TYPES, CONDITIONAL_TYPES
 from wclayer.win32.sddl_names import OBJECT_TYPES as SDDL_OBJECT_TYPES
 from wclayer.win32.security import (
     ACL_REVISION,
@@ -159,8 +159,10 @@ def sayable_aces(draw: st.DrawFn) -> Ace:
 
 
 @st.composite
-def sayable_acls(draw: st.DrawFn) -> Acl:
+def sayable_acls(draw: st.DrawFn, present: int) -> Acl:
     aces = tuple(draw(st.lists(sayable_aces(), max_size=4)))
+    if present == SE_DACL_PRESENT:  # where Windows takes no entries for auditing
+        aces = tuple(ace for ace in aces if ace.type not in AUDIT_TYPES)
     return Acl(aces, ACL_REVISION_DS if any(ace.type in SDDL_OBJECT_TYPES for ace in aces) else ACL_REVISION)
 
 
@@ -171,7 +173,7 @@ def sayable(draw: st.DrawFn) -> SecurityDescriptor:
     for present, flags in ((SE_DACL_PRESENT, 0x1500), (SE_SACL_PRESENT, 0x2A00)):
         if draw(st.booleans()):
             control |= present | draw(UINT16) & flags
-            acls[present] = draw(st.none() | sayable_acls())
+            acls[present] = draw(st.none() | sayable_acls(present))
     owner, group = draw(st.none() | NAMED_SIDS), draw(st.none() | NAMED_SIDS)
     return SecurityDescriptor(owner, group, acls.get(SE_SACL_PRESENT), acls.get(SE_DACL_PRESENT), control)
 

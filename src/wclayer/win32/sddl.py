@@ -40,7 +40,17 @@ from typing import Final
 from ..errors import SecurityDescriptorError
 from .sddl_attributes import parse_attribute
 from .sddl_conditions import parse_condition
-from .sddl_names import ACE_FLAGS, ACE_TYPES, ACL_FLAGS, CONDITIONAL_TYPES, LABEL_RIGHTS, NULL_ACL, OBJECT_TYPES, RIGHTS
+from .sddl_names import (
+    ACE_FLAGS,
+    ACE_TYPES,
+    ACL_FLAGS,
+    AUDIT_TYPES,
+    CONDITIONAL_TYPES,
+    LABEL_RIGHTS,
+    NULL_ACL,
+    OBJECT_TYPES,
+    RIGHTS,
+)
 from .sddl_print import format_sddl
 from .sddl_scan import BLANK_CHARACTERS, NUMBER, Scanner, number, sddl_error
 from .security import (
@@ -68,16 +78,6 @@ _RIGHT: Final = re.compile(r"([A-Za-z]{2}) *")  # Windows takes no tab behind ri
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SHOWN: Final = 40
 _ALL_BITS: Final = 0xFFFFFFFF
-# Windows refuses these in a DACL.
-_OF_SACL: Final = frozenset(
-    (
-        AceType.SYSTEM_AUDIT,
-        AceType.SYSTEM_ALARM,
-        AceType.SYSTEM_AUDIT_OBJECT,
-        AceType.SYSTEM_ALARM_OBJECT,
-        AceType.SYSTEM_AUDIT_CALLBACK,
-    )
-)
 
 
 def parse_sddl(text: str, *, domain: Sid | None = None, machine: Sid | None = None, forest: Sid | None = None) -> bytes:
@@ -157,7 +157,7 @@ class _Parser(Scanner):
         starts = [start]
         for text in fields[:-1]:
             starts.append(starts[-1] + len(text) + 1)
-        if letter == "D" and kind in _OF_SACL:
+        if letter == "D" and kind in AUDIT_TYPES:
             raise sddl_error(f"entry of type {name} in a DACL", start, "in S:, as it is for auditing", inner[:_SHOWN])
         flags = _names(fields[1], starts[1], ACE_FLAGS, "flags", _FLAG)
         mask = _mask(fields[2], starts[2])

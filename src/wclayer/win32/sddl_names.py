@@ -84,6 +84,16 @@ RIGHTS: Final = {
     "KW": 0x00020006,
     "KX": 0x00020019,
 }
+# Windows refuses these in the text of a DACL.
+AUDIT_TYPES: Final = frozenset(
+    (
+        AceType.SYSTEM_AUDIT,
+        AceType.SYSTEM_ALARM,
+        AceType.SYSTEM_AUDIT_OBJECT,
+        AceType.SYSTEM_ALARM_OBJECT,
+        AceType.SYSTEM_AUDIT_CALLBACK,
+    )
+)
 # Names of the same bits in a mandatory label; the parser takes any name in any entry.
 LABEL_RIGHTS: Final = {"NW": 0x1, "NR": 0x2, "NX": 0x4}
 

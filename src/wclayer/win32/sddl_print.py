@@ -21,6 +21,7 @@ from .sddl_names import (
     ACE_FLAGS,
     ACE_TYPES,
     ACL_FLAGS,
+    AUDIT_TYPES,
     CONDITIONAL_TYPES,
     LABEL_RIGHTS,
     NULL_ACL,
@@ -56,11 +57,12 @@ def format_sddl(descriptor: bytes, *, strict: bool = True) -> str:
     The parts are equal; SDDL does not express in which order they are stored.
 
     Raises SecurityDescriptorError for a malformed descriptor, and SddlError, which names the part, for what SDDL
-    cannot express: entries of types without a name or with an unknown body, conditions and resource attributes that
-    cannot be decoded, SIDs without sub-authorities. strict: also control bits other than P, AR and AI (defaulted
-    parts, a resource manager's byte), lists without their PRESENT bit, revisions of lists and reserved fields other
-    than `parse_sddl` sets, slack in lists, data behind the SID of an entry whose type has none, object entries with
-    other flags, OA without a GUID, and widths and padding inside conditions and attributes. With `strict=False`,
+    cannot express: entries of types without a name or with an unknown body, entries for auditing in a DACL, conditions
+    and resource attributes that cannot be decoded, SIDs without sub-authorities. strict: also control bits other than
+    P, AR and AI (defaulted parts, a resource manager's byte), lists without their PRESENT bit, revisions of lists and
+    reserved fields other than `parse_sddl` sets, slack in lists, data behind the SID of an entry whose type has none,
+    object entries with other flags, OA without a GUID, and widths and padding inside conditions and attributes.
+    With `strict=False`,
     for display, these are left out: the text is valid, but describes another descriptor.
     """
     return _text(SecurityDescriptor.from_bytes(descriptor), strict)
@@ -105,6 +107,8 @@ def _entries(acl: Acl, where: str, strict: bool) -> str:
             raise _cannot_say(f"bytes behind the entries of the {where}", "none", f"{len(acl.slack)} bytes")
     texts: list[str] = []
     for number, ace in enumerate(acl.aces):
+        if where == _LISTS["D"] and ace.type in AUDIT_TYPES:
+            raise _cannot_say(f"entry {number} of the {where}, for auditing", "entries for auditing in the SACL", "one")
         try:
             texts.append(_entry(ace, strict))
         except SddlError as error:
