@@ -21,7 +21,8 @@ demo: $(STAMP)
 	$(BIN)/python -m examples.make_base_layer
 	$(BIN)/python -m examples.round_trip
 
-# Everything that this machine allows, three files at a time, as some wait for servers, wine and signals; with WCLAYER_REQUIRE_TOOLS=1 a missing tool is a failure.
+# Everything that this machine allows; with WCLAYER_REQUIRE_TOOLS=1 a missing tool is a failure. Three files at a time on
+# two processors, as many tests wait for a server, for wine or for a signal.
 test: $(STAMP) lint
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 10
 
